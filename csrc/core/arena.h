@@ -1,0 +1,26 @@
+/* arena.h -- scratch memory of one event: bytes that stay put until the next event.
+ *
+ * Blocks of 4 KB and up; mw_arena_clear keeps the first and frees the rest. Pointers handed
+ * out are good until clear. Not thread-safe.
+ */
+#ifndef MW_ARENA_H
+#define MW_ARENA_H
+
+#include "buf.h"
+
+struct mw_arena_block;
+
+struct mw_arena {
+	struct mw_arena_block *blocks;
+	size_t used; /* over all blocks */
+	size_t max;
+};
+
+void mw_arena_init(struct mw_arena *a, size_t max);
+void mw_arena_deinit(struct mw_arena *a);
+void mw_arena_clear(struct mw_arena *a);
+
+/* `len` bytes aligned for anything; NULL past max or out of memory. */
+void *mw_arena_take(struct mw_arena *a, size_t len);
+
+#endif

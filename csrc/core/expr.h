@@ -1,0 +1,128 @@
+/* expr.h -- the expressions of a mapping, and their evaluation.
+ *
+ * A pool of small nodes that refer to each other by number (0: none, always absent). The
+ * Lua side builds them once, at load; from then on the pool is read-only and any number of
+ * events are evaluated against it. Equal paths are stored once.
+ *
+ *     get "order.amount" / 100      1 item   2 member 1 "order"   3 member 2 "amount"
+ *                                   4 integer 100   5 divide 3 4
+ *
+ * Absent in, absent out: each operation on an absent operand is absent, but for DEFAULT and ANY.
+ * Numbers: integers stay exact int64 under + - *; / gives a double; a string that is nothing
+ * but a number counts as one. Anything else is MW_MAPPING with the place of the expression.
+ */
+#ifndef MW_EXPR_H
+#define MW_EXPR_H
+
+#include "limits.h"
+#include "message.h"
+#include "value.h"
+
+enum mw_scope {
+	MW_SCOPE_ITEM,  /* the element inside :map and :filter, else the event */
+	MW_SCOPE_EVENT, /* the event: one element of `each`, or the whole body */
+	MW_SCOPE_BODY,  /* the whole body */
+};
+
+enum mw_op {
+	/* unary */
+	MW_OP_LOWER,   /* ASCII letters only; other characters stay */
+	MW_OP_UPPER,
+	MW_OP_TRIM,    /* ASCII white space at both ends; what is empty then is absent */
+	MW_OP_FIRST,   /* of an array */
+	MW_OP_LAST,
+	MW_OP_TIME,    /* ISO 8601 or Unix time to "2026-11-23T21:58:00.123Z" */
+	MW_OP_STRING,  /* number or boolean to its text */
+	MW_OP_NUMBER,  /* numeric text to a number; "" is absent */
+	MW_OP_BOOLEAN, /* "true" "false" "yes" "no" "1" "0" "on" "off" "", numbers; */
+	MW_OP_SHA256,  /* of the characters, as 64 lower-case hex digits */
+	/* binary */
+	MW_OP_CONCAT,
+	MW_OP_ADD,
+	MW_OP_SUB,
+	MW_OP_MUL,
+	MW_OP_DIV,
+	MW_OP_DEFAULT, /* a, or b if a is absent */
+	MW_OP_IS,      /* same text or same number: a boolean */
+	MW_OP_MONEY,   /* a in minor units of currency b: 1999, "USD" is 19.99; "JPY" 1999; "KWD" 1.999.
+	                * An absent b counts as two decimals */
+	MW_OP_MAP,     /* array a, each element as b */
+	MW_OP_FILTER,  /* array a, the elements for which b is true */
+	MW_OP_LOOKUP,  /* the member of object b (made of constants) named by a's text */
+	/* lists */
+	MW_OP_ANY,     /* the first present one */
+	MW_OP_ARRAY,   /* JSON array of those present */
+};
+
+struct mw_exprs;
+
+struct mw_exprs *mw_exprs_new(void);
+void mw_exprs_free(struct mw_exprs *x);
+
+/* Builders. Each returns the new expression's number, or 0 when memory is short or a limit
+ * (MW_EXPR_MAX, MW_EXPR_DEPTH_MAX) is passed; mw_exprs_error then says which. Bytes are copied. */
+uint32_t mw_expr_scope(struct mw_exprs *x, enum mw_scope scope);
+uint32_t mw_expr_member(struct mw_exprs *x, uint32_t of, struct mw_span name);
+uint32_t mw_expr_element(struct mw_exprs *x, uint32_t of, int64_t i); /* from 0; negative from the end */
+uint32_t mw_expr_header(struct mw_exprs *x, struct mw_span name);     /* case does not matter */
+uint32_t mw_expr_null(struct mw_exprs *x);                            /* a JSON null that is written */
+uint32_t mw_expr_bool(struct mw_exprs *x, bool value);
+uint32_t mw_expr_int(struct mw_exprs *x, int64_t value);
+uint32_t mw_expr_double(struct mw_exprs *x, double value);
+uint32_t mw_expr_string(struct mw_exprs *x, struct mw_span utf8);     /* 0 too if it is not UTF-8 */
+uint32_t mw_expr_unary(struct mw_exprs *x, enum mw_op op, uint32_t a);
+uint32_t mw_expr_binary(struct mw_exprs *x, enum mw_op op, uint32_t a, uint32_t b);
+uint32_t mw_expr_list(struct mw_exprs *x, enum mw_op op, const uint32_t *items, size_t n);
+uint32_t mw_expr_apply(struct mw_exprs *x, uint32_t a, int function); /* the host's function number */
+
+/* An object is opened, filled member by member in the order given, and closed; objects may be open inside
+ * each other. A member whose value is absent is left out; a nested object that ends up empty is too. */
+uint32_t mw_expr_object(struct mw_exprs *x, const struct mw_span *names, const uint32_t *values, size_t n);
+
+/* Where the expression stands in the script: "acme.lua:14: Order Completed: total". Errors begin with the
+ * innermost place. */
+void mw_expr_place(struct mw_exprs *x, uint32_t expr, struct mw_span place);
+
+struct mw_error mw_exprs_error(const struct mw_exprs *x);
+
+struct mw_header {
+	struct mw_span name;
+	struct mw_span value;
+};
+
+/* What the pure core asks of its host. Called on the mapping thread, `context` is handed back. */
+struct mw_host {
+	void *context;
+	mw_sha256 *sha256;
+	void (*random)(void *context, uint8_t bytes[16]);
+	/* The script's function `function` on one value; the answer's text lives in the arena. */
+	enum mw_err (*apply)(void *context, int function, const struct mw_json *doc,
+	                     const struct mw_value *argument, struct mw_arena *arena,
+	                     struct mw_value *result, struct mw_error *e);
+};
+
+/* Everything an evaluation reads. */
+struct mw_scene {
+	const struct mw_json *doc;
+	uint32_t body;
+	uint32_t event;
+	uint32_t item;
+	const struct mw_header *headers;
+	size_t header_count;
+	struct mw_arena *arena;
+	const struct mw_host *host;
+	uint64_t serial; /* differs for each event: what was found for one is not looked up again */
+};
+
+enum mw_err mw_expr_eval(struct mw_exprs *x, uint32_t expr, const struct mw_scene *s, struct mw_value *out,
+                         struct mw_error *e);
+
+/* Evaluate and append as JSON; *present false, and nothing appended, if it is absent. */
+enum mw_err mw_expr_write(struct mw_exprs *x, uint32_t expr, const struct mw_scene *s, struct mw_buf *out,
+                          bool *present, struct mw_error *e);
+
+/* The same for the members of an object without its braces: "a":1,"b":2. */
+enum mw_err mw_expr_write_members(struct mw_exprs *x, uint32_t object, const struct mw_scene *s,
+                                  struct mw_buf *out, struct mw_error *e);
+
+#endif

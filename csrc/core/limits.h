@@ -1,0 +1,68 @@
+/* limits.h -- every bound of Moonweir in one place, each with its reason.
+ *
+ * Nothing in Moonweir grows without one of these. Sizes are bytes, times milliseconds.
+ */
+#ifndef MW_LIMITS_H
+#define MW_LIMITS_H
+
+/* Segment's documented limit is 32 KB a call; its own libraries disagree on 32,000 or
+ * 32,768. The lower figure is right under either reading. */
+#define MW_MESSAGE_MAX 32000
+
+/* Segment takes 500 KB a batch request; 475,000 leaves room for every reading of "KB". */
+#define MW_BATCH_TARGET 475000
+
+/* Beyond 2,500 events Segment answers 200 and drops the batch. */
+#define MW_BATCH_MESSAGES 2500
+
+/* "fewer than 100 characters" (HTTP Tracking API). */
+#define MW_MESSAGE_ID_MAX 99
+
+/* One body handed to the mapping: a bulk webhook of some ten thousand events. Also keeps
+ * every offset and node number of the JSON reader below 2^24. */
+#define MW_EVENT_MAX (16u * 1024 * 1024 - 1)
+
+/* Deeper than any tool nests, shallow enough for a fixed stack in the JSON reader. */
+#define MW_JSON_DEPTH_MAX 128
+
+/* An account is named by the partner's own customer id. */
+#define MW_ACCOUNT_MAX 255
+
+/* Write keys are 32 characters today. Letters, digits, '_' and '-' only: anything else
+ * would be header injection or a paste error. */
+#define MW_WRITE_KEY_MAX 128
+
+/* Segment asks a partner to stay at or below this, batches included. */
+#define MW_RATE_DEFAULT 50
+
+/* An answer of Segment is a few dozen bytes; more is not read. */
+#define MW_RESPONSE_MAX (64 * 1024)
+
+/* Requests on the wire at once. One stalled account holds one of them at most. */
+#define MW_IN_FLIGHT_MAX 64
+
+/* Undelivered bytes held in memory before push answers "full". */
+#define MW_QUEUE_DEFAULT (256u * 1024 * 1024)
+
+/* A lane with a partial batch waits this long for company. */
+#define MW_LINGER_MS 200
+
+/* Exponential back-off with full jitter, as Segment's newest library does. */
+#define MW_BACKOFF_BASE_MS 500
+#define MW_BACKOFF_MAX_MS 60000
+
+/* A server may ask for a pause; longer than this is not believed, shorter than 1 s neither. */
+#define MW_RETRY_AFTER_MIN_MS 1000
+#define MW_RETRY_AFTER_MAX_MS 300000
+
+/* How often a parked lane (401, 403, no key) is tried again unasked. */
+#define MW_PROBE_MS (15 * 60 * 1000)
+
+/* Records waiting to be collected by poll(); beyond it the oldest go and are counted. */
+#define MW_REPORTS_MAX 65536
+
+/* Compiled mapping: expressions a source may hold, and how deep one may nest. */
+#define MW_EXPR_MAX 65535
+#define MW_EXPR_DEPTH_MAX 32
+
+#endif

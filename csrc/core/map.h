@@ -1,0 +1,121 @@
+/* map.h -- a compiled source: events in, messages out.
+ *
+ * The Lua side declares (source.lua) and builds this once; mw_map_run then goes from raw bytes to
+ * finished messages in an outbox with no Lua value made, but for `apply` and function entries.
+ *
+ *     body --split--> events --event name--> entry --> calls --> messages, one record each
+ *
+ * A body is one JSON value, newline-separated JSON, or a form. A top-level array, or what `each`
+ * names, is split into events. Each event stands for itself: its messages are added whole or not
+ * at all, and what is wrong with it is told to the host (`problem`) without touching its neighbours.
+ *
+ * A map is built by one thread and then never changes; any number of threads may run it, each with its
+ * own struct mw_mapper (working memory).
+ */
+#ifndef MW_MAP_H
+#define MW_MAP_H
+
+#include "expr.h"
+#include "outbox.h"
+
+/* What belongs to the source as a whole; each is an expression, 0 where the script says nothing. */
+enum mw_map_part {
+	MW_PART_ACCOUNT,
+	MW_PART_EACH,
+	MW_PART_EVENT,
+	MW_PART_ID,
+	MW_PART_TIME,
+	MW_PART_USER,    /* usually ANY of several */
+	MW_PART_EMAIL,   /* for the identity store, and the anonymousId of policy ANONYMOUS */
+	MW_PART_CONTEXT, /* an object */
+	MW_PART_INTEGRATIONS,
+	MW_PARTS,
+};
+
+enum mw_missing_user { MW_NO_USER_DEAD, MW_NO_USER_DROP, MW_NO_USER_ANONYMOUS };
+enum mw_unmatched { MW_UNMATCHED_DEAD, MW_UNMATCHED_COUNT, MW_UNMATCHED_IGNORE };
+
+/* One Segment call of an entry. Expressions; 0 where the source's own part applies. */
+struct mw_map_call {
+	enum mw_call call;
+	uint32_t name;
+	uint32_t category;
+	uint32_t group_id;
+	uint32_t previous_id;
+	uint32_t payload; /* properties or traits: an object */
+	uint32_t parts[MW_PARTS]; /* what this call says differently from its source */
+	uint32_t when;    /* sent only if this is true; 0: always */
+	struct mw_span place; /* "acme.lua:14" */
+};
+
+struct mw_map;
+
+/* `slug` and `version` become context.integration, `library_name` and `library_version` context.library. NULL if memory
+ * is short. */
+struct mw_map *mw_map_new(struct mw_span slug, struct mw_span version, struct mw_span library_name,
+                          struct mw_span library_version);
+void mw_map_free(struct mw_map *m);
+struct mw_exprs *mw_map_exprs(struct mw_map *m);
+void mw_map_set(struct mw_map *m, enum mw_map_part part, uint32_t expr);
+void mw_map_policy(struct mw_map *m, enum mw_missing_user missing, enum mw_unmatched unmatched);
+
+/* Entries of `on`, by event name. Several calls under one name are sent in the order added. */
+enum mw_err mw_map_add_ignore(struct mw_map *m, struct mw_span event);
+enum mw_err mw_map_add_call(struct mw_map *m, struct mw_span event, const struct mw_map_call *call);
+enum mw_err mw_map_add_function(struct mw_map *m, struct mw_span event, int function, struct mw_span place);
+
+/* `"integration":{...},"library":{...}`: the members that end every context. */
+struct mw_span mw_map_stamp(const struct mw_map *m);
+struct mw_span mw_map_slug(const struct mw_map *m);
+
+enum mw_format { MW_FORMAT_JSON, MW_FORMAT_NDJSON, MW_FORMAT_FORM };
+
+/* One body and what is known about it. */
+struct mw_delivery {
+	struct mw_span body;
+	enum mw_format format;
+	const struct mw_header *headers;
+	size_t header_count;
+	struct mw_span account; /* whose it is if the source does not say; at == NULL: not known */
+	int64_t tag;            /* copied to every message */
+	int64_t now;            /* wall clock, ms since 1970: the timestamp where the source has no time */
+};
+
+struct mw_tally {
+	uint64_t events;
+	uint64_t messages;
+	uint64_t ignored;   /* source.ignore, a `when` that was false, policy DROP */
+	uint64_t unmatched; /* no entry, whatever the policy */
+	uint64_t failed;    /* told to `problem` */
+};
+
+/* One thread's working memory for mapping. */
+struct mw_mapper;
+
+struct mw_mapper_host {
+	struct mw_host host; /* its context is also that of the two below */
+	/* A function entry: call mw_mapper_emit any number of times. An error undoes them all. */
+	enum mw_err (*entry)(void *context, int function, struct mw_mapper *mapper, const struct mw_json *doc,
+	                     uint32_t event, struct mw_error *e);
+	/* Event number `index` of the body (from 1; NDJSON: its line) failed. `raw` is its text. */
+	void (*problem)(void *context, uint64_t index, struct mw_span raw, struct mw_span account,
+	                const struct mw_error *e);
+};
+
+struct mw_mapper *mw_mapper_new(const struct mw_mapper_host *host);
+void mw_mapper_free(struct mw_mapper *p);
+
+/* Where the messages collect; the caller takes them and clears it. */
+struct mw_outbox *mw_mapper_outbox(struct mw_mapper *p);
+
+/* Map a body. MW_OK even if events in it failed: the tally and `problem` say so. A body that
+ * can't be read at all (malformed, too large) counts as one failed event; NDJSON fails line by line. Never
+ * re-entered for the same mapper. */
+void mw_map_run(struct mw_map *m, struct mw_mapper *p, const struct mw_delivery *d, struct mw_tally *tally);
+
+/* From inside `entry`: one more message. Whatever `message` leaves out (ids, message_id, timestamp, context)
+ * comes from the source; `context` members are added behind the source's. `account` at == NULL: the event's. */
+enum mw_err mw_mapper_emit(struct mw_mapper *p, struct mw_message *message, bool has_timestamp,
+                           struct mw_span account, struct mw_error *e);
+
+#endif

@@ -1,0 +1,59 @@
+/* message.h -- one Segment call, checked and complete, as JSON bytes.
+ *
+ *   {"type":"track","userId":"u1","messageId":"acme:7:ev_1:0","timestamp":"2026-11-23T21:58:00.123Z",
+ *    "event":"Email Opened","properties":{...},"context":{...,"integration":{...},"library":{...}}}
+ *
+ * The rules and where they come from: Segment's Spec (common fields, the six calls), the
+ * "Failed on Ingest" codes (ids are non-empty strings; a track has a name; properties and traits
+ * are objects), the partner rules (userId on every call, context.integration), the HTTP
+ * Tracking API page (32 KB a call, messageId shorter than 100).
+ */
+#ifndef MW_MESSAGE_H
+#define MW_MESSAGE_H
+
+#include "buf.h"
+#include "limits.h"
+
+enum mw_call { MW_TRACK, MW_IDENTIFY, MW_PAGE, MW_SCREEN, MW_GROUP, MW_ALIAS, MW_CALLS };
+
+/* "track", "identify", ... */
+const char *mw_call_word(enum mw_call call);
+bool mw_call_parse(struct mw_span word, enum mw_call *call);
+
+/* What goes into a message. Every span is JSON text that is already valid: ids and names are the
+ * insides of strings (escaped, no quotes), `payload` and `integrations` are whole objects with
+ * braces, `context` is the members of an object without its braces. A span with at == NULL
+ * is absent. */
+struct mw_message {
+	enum mw_call call;
+	struct mw_span user_id;      /* or anonymous_id; one of them is required */
+	struct mw_span anonymous_id;
+	struct mw_span message_id;   /* required, 1 to MW_MESSAGE_ID_MAX characters */
+	struct mw_span name;         /* track: the event, required. page, screen: optional */
+	struct mw_span category;     /* page, screen */
+	struct mw_span group_id;     /* group: required */
+	struct mw_span previous_id;  /* alias: required */
+	struct mw_span payload;      /* properties or traits; {} if absent; alias has none */
+	struct mw_span context;
+	struct mw_span stamp;        /* members of context that come last: integration and library */
+	struct mw_span integrations;
+	int64_t timestamp;           /* ms since 1970 */
+};
+
+/* Append the message. MW_INVALID (with the field's name), MW_NO_USER, MW_TOO_LARGE (with its size),
+ * MW_NO_MEMORY; on error the buffer is as it was. */
+enum mw_err mw_message_write(struct mw_buf *out, const struct mw_message *m, struct mw_error *e);
+
+/* A stable id for an upstream event: the same (slug, account, id, index) gives the same
+ * text, different ones never do. Readable ("acme-mail:4711:ev_9:0") when account and id are
+ * made of [A-Za-z0-9._-] and it fits; else slug, '~' and a SHA-256 of the four. Segment
+ * de-duplicates across workspaces, which is why the account is part of it. */
+typedef void mw_sha256(const void *bytes, size_t len, uint8_t digest[32]);
+
+enum mw_err mw_message_id(struct mw_buf *out, struct mw_span slug, struct mw_span account,
+                          struct mw_span upstream_id, uint32_t index, mw_sha256 *sha256);
+
+/* The same shape as a random UUID (version 4), from 16 random bytes. Writes 36 bytes. */
+enum mw_err mw_message_random_id(struct mw_buf *out, const uint8_t random[16]);
+
+#endif

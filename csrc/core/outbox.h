@@ -1,0 +1,46 @@
+/* outbox.h -- finished messages on their way to their lanes.
+ *
+ * A flat run of records, so that handing a thousand of them to another thread is one memcpy:
+ *
+ *   | message_len u32 | account_len u16 | pad u16 | tag i64 | account | message | pad to 8 |
+ *
+ * Whoever writes marks first and rolls back on error, so an event is in whole or not at all.
+ */
+#ifndef MW_OUTBOX_H
+#define MW_OUTBOX_H
+
+#include "buf.h"
+
+struct mw_outbox {
+	struct mw_buf bytes;
+	size_t count; /* records */
+};
+
+struct mw_outbox_mark {
+	size_t len;
+	size_t count;
+};
+
+struct mw_parcel {
+	struct mw_span account;
+	struct mw_span message;
+	int64_t tag; /* the caller's own number for it, 0 if none */
+};
+
+void mw_outbox_init(struct mw_outbox *o, size_t max);
+void mw_outbox_deinit(struct mw_outbox *o);
+void mw_outbox_clear(struct mw_outbox *o);
+
+struct mw_outbox_mark mw_outbox_mark(const struct mw_outbox *o);
+void mw_outbox_rollback(struct mw_outbox *o, struct mw_outbox_mark mark);
+
+/* MW_TOO_LARGE past the box's max, MW_NO_MEMORY; the box is then as it was. */
+enum mw_err mw_outbox_add(struct mw_outbox *o, const struct mw_parcel *p);
+
+/* All of `from` behind what is in `to`. */
+enum mw_err mw_outbox_append(struct mw_outbox *to, const struct mw_outbox *from);
+
+/* Walk the records: start with *position = 0; false at the end. Spans are borrowed from the box. */
+bool mw_outbox_next(const struct mw_outbox *o, size_t *position, struct mw_parcel *p);
+
+#endif

@@ -1,0 +1,124 @@
+/* weir.h -- which lane sends next?
+ *
+ * All lanes behind one rate limit, as three verbs:
+ *
+ *     mw_weir_push    a message joins its account's lane
+ *     mw_weir_next    a request to send now, or how long to wait
+ *     mw_weir_done    what came of it
+ *
+ * and between next and done, at the moment bytes really leave, mw_weir_permit: the place where
+ * the 50 requests a second are counted (libcurl re-sends by itself, so `next` is too early).
+ *
+ * Fair: ready lanes take turns, one request a turn, whatever they hold; with K busy lanes each gets
+ * rate/K requests/s, and batches grow while they wait. Bounded: `full` is answered at
+ * queue_max bytes. Conservation holds after every call, per lane and in sum:
+ *
+ *     accepted = delivered + dead + queued + in_flight
+ *
+ * A 429 pauses its own lane. When three lanes in a row answer 429 without a success between them it
+ * is the partner's own limit that is hit: the gate closes for all.
+ *
+ * Pure: no I/O, no clock (`now`: ms, monotonic), no randomness but config.seed, so that a
+ * seeded simulation runs the code that ships. Not thread-safe; the engine thread owns it.
+ */
+#ifndef MW_WEIR_H
+#define MW_WEIR_H
+
+#include "lane.h"
+#include "rate.h"
+
+enum mw_outcome { MW_OUTCOME_DELIVERED, MW_OUTCOME_DEAD, MW_OUTCOME_PARKED };
+
+struct mw_report {
+	struct mw_span account;
+	struct mw_span message; /* empty for parked */
+	int64_t tag;
+	enum mw_outcome outcome;
+	int status;            /* of the deciding answer; MW_STATUS_* if there was none */
+	struct mw_span answer; /* what the server said, at most MW_RESPONSE_MAX bytes */
+};
+
+struct mw_weir_config {
+	double rate;         /* requests a second over all lanes; 0: unlimited */
+	size_t batch_bytes;  /* at most this much of messages and commas a request */
+	uint32_t batch_messages;
+	int64_t linger_ms;   /* a partial batch waits this long for company */
+	uint32_t in_flight_max;
+	size_t queue_max;    /* bytes of queued messages over all lanes */
+	uint32_t retries_max; /* attempts beyond the first before a message is dead; 0: for ever.
+	                       * A 429 does not use one up */
+	uint64_t seed;        /* jitter and the hash of account names */
+	void (*report)(void *context, const struct mw_report *r); /* may be NULL; must not call the weir */
+	void *context;
+};
+
+/* The defaults of limits.h. */
+struct mw_weir_config mw_weir_defaults(void);
+
+struct mw_weir;
+
+/* NULL if memory is short. */
+struct mw_weir *mw_weir_new(const struct mw_weir_config *config, int64_t now);
+void mw_weir_free(struct mw_weir *w);
+
+/* MW_FULL, MW_TOO_LARGE (over MW_MESSAGE_MAX), MW_NO_MEMORY. */
+enum mw_err mw_weir_push(struct mw_weir *w, struct mw_span account, struct mw_span message, int64_t tag,
+                         int64_t now);
+
+struct mw_request {
+	struct mw_lane *lane;
+	uint32_t count;   /* the lane's oldest messages */
+	size_t bytes;     /* of the messages and the commas between them */
+	uint32_t attempt; /* 0 for the first try: the value of X-Retry-Count */
+};
+
+/* True: `out` is to be sent and must be given to mw_weir_done in the end. False: nothing may be sent for
+ * *wait_ms (INT64_MAX: until the next push or done). */
+bool mw_weir_next(struct mw_weir *w, int64_t now, struct mw_request *out, int64_t *wait_ms);
+
+/* Append the request's messages to `out`, a comma between each two. */
+enum mw_err mw_weir_batch(const struct mw_weir *w, const struct mw_request *r, struct mw_buf *out);
+
+/* Take the permit for really sending. 0: taken. Else ms to wait before asking again, or not to send at all. */
+int64_t mw_weir_permit(struct mw_weir *w, int64_t now);
+
+struct mw_answer {
+	int status;             /* HTTP, or MW_STATUS_* */
+	int64_t retry_after_ms; /* -1: none */
+	struct mw_span body;    /* kept for reports only */
+};
+
+void mw_weir_done(struct mw_weir *w, const struct mw_request *r, const struct mw_answer *a, int64_t now);
+
+/* Send partial batches without waiting for company, from now on (true) or no longer (false). */
+void mw_weir_hurry(struct mw_weir *w, bool hurry, int64_t now);
+
+/* A lane by name, NULL if it never had a message. */
+struct mw_lane *mw_weir_lane(struct mw_weir *w, struct mw_span account);
+
+/* A new key was saved, or a pause ended: the lane may send at once. */
+void mw_weir_resume(struct mw_weir *w, struct mw_lane *lane, int64_t now);
+
+/* Keep the lane's messages and send none until resume. A request in flight runs to its end. */
+void mw_weir_pause(struct mw_weir *w, struct mw_lane *lane, int64_t now);
+
+struct mw_weir_stats {
+	struct mw_counts counts;
+	uint64_t queued_bytes;
+	uint64_t requests; /* permits taken: what a server may have seen */
+	uint64_t answers;
+	uint64_t retries;
+	uint64_t splits;
+	uint64_t bytes_sent; /* messages and commas of answered requests */
+	uint64_t lanes;
+	uint64_t lanes_parked;
+	uint64_t lanes_backing_off;
+	int64_t oldest; /* when the oldest queued message was pushed; -1 if none. O(lanes) */
+};
+
+struct mw_weir_stats mw_weir_stats(const struct mw_weir *w);
+
+/* Walk all lanes: zero *position first; NULL at the end. */
+const struct mw_lane *mw_weir_each(const struct mw_weir *w, size_t *position);
+
+#endif

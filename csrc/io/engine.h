@@ -1,0 +1,86 @@
+/* engine.h -- the one background thread that delivers.
+ *
+ * It owns clock, sockets and the weir. Callers push finished messages and return at once; the thread
+ * collects them (at most 5 ms or 128 KB after they came), lets the weir decide and posts batches
+ * with libcurl.
+ *
+ *     any thread: push --> inbox --swap--> weir --next--> http --done--> weir --report--> poll
+ *
+ * Every function may be called from any thread, and refuses to work after fork (MW_FORKED).
+ * The thread blocks all signals and the library installs no handler.
+ */
+#ifndef MW_ENGINE_H
+#define MW_ENGINE_H
+
+#include "../core/outbox.h"
+#include "../core/weir.h"
+#include "endpoint.h"
+
+struct mw_engine;
+
+struct mw_engine_config {
+	struct mw_weir_config weir; /* its report and context are the engine's own: leave them NULL */
+	struct mw_endpoint endpoint; /* where accounts without one of their own send */
+	const char *proxy;     /* URL; NULL or "": none, whatever the environment says */
+	const char *ca_file;   /* PEM; NULL: the system's */
+	int64_t timeout_ms;    /* one request, whole; 0: 30,000 */
+	const char *user_agent; /* NULL: "moonweir/<version>" */
+	bool report_delivered; /* keep a report of every delivered message, not only of dead and parked ones */
+};
+
+/* MW_NO_MEMORY, MW_IO, MW_BAD_ENDPOINT. Strings are copied. */
+enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engine **out, struct mw_error *e);
+
+/* Save an account's write key (and endpoint, NULL: the engine's): new, or in place of the old. A parked lane
+ * resumes at once. `account` "" is the key for every account that has none of its own. MW_BAD_KEY never
+ * repeats the key. */
+enum mw_err mw_engine_set_key(struct mw_engine *g, struct mw_span account, struct mw_span write_key,
+                              const struct mw_endpoint *endpoint, struct mw_error *e);
+
+/* Take all of the box or nothing. MW_FULL, MW_CLOSED, MW_FORKED, MW_NO_MEMORY. Copies; never blocks on
+ * network or disk. */
+enum mw_err mw_engine_push(struct mw_engine *g, const struct mw_outbox *box);
+
+/* Wait until `bytes` more would fit. MW_TIMEOUT. */
+enum mw_err mw_engine_wait_room(struct mw_engine *g, size_t bytes, int64_t timeout_ms);
+
+/* Hurry partial batches and wait until no message is left, or none but parked ones (MW_PARKED). MW_TIMEOUT. */
+enum mw_err mw_engine_flush(struct mw_engine *g, int64_t timeout_ms);
+
+/* Counters that add up at any instant: accepted = delivered + dead + queued + in_flight. */
+struct mw_engine_stats {
+	struct mw_weir_stats weir; /* with the inbox's messages counted as accepted and queued */
+	uint64_t reports_lost;     /* not collected by poll in time */
+	int64_t gate_ms;           /* how long a server keeps the gate closed; 0: open */
+};
+enum mw_err mw_engine_stats(struct mw_engine *g, struct mw_engine_stats *out);
+
+/* One lane's state, copied out. */
+struct mw_engine_lane {
+	char account[MW_ACCOUNT_MAX + 1];
+	struct mw_counts counts;
+	uint64_t queued_bytes;
+	uint64_t requests;
+	uint64_t bytes_sent;
+	enum mw_lane_state state;
+	uint32_t attempts;
+	int last_status;
+	int64_t due_in_ms;      /* waiting and parked: until the next try; else 0 */
+	char last_error[160];   /* of the last failed request, for people; never holds a secret */
+};
+
+/* The busiest or all lanes: fills up to `max`, returns how many there are. */
+size_t mw_engine_lanes(struct mw_engine *g, struct mw_engine_lane *out, size_t max);
+
+/* Move finished reports into `each`, oldest first, at most `max`. Returns how many. */
+size_t mw_engine_poll(struct mw_engine *g, size_t max,
+                      void (*each)(void *context, const struct mw_report *r), void *context);
+
+/* Flush for at most `deadline_ms`, then stop and join the thread; a request under way is cut. MW_TIMEOUT if messages
+ * were left: how many is in `e`. Safe to call twice; frees nothing. */
+enum mw_err mw_engine_close(struct mw_engine *g, int64_t deadline_ms, struct mw_error *e);
+
+/* Close with deadline 0 if still open, and free. After a fork it only frees the child's copy. */
+void mw_engine_free(struct mw_engine *g);
+
+#endif
