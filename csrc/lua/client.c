@@ -1,0 +1,569 @@
+/* client.c -- an engine with the calls that feed it: client:push, the six calls, flush, stats. */
+#include "../io/engine.h"
+#include "mwl.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* Milliseconds that a wait may last; anything longer is a misplaced unit. */
+static const double WAIT_MAX_S = 365.0 * 24 * 3600;
+
+struct mwl_client {
+	struct mw_engine *engine;
+	struct mw_outbox box;   /* one call's message on its way to the engine */
+	struct mw_buf fields;   /* what the message's spans point into */
+	struct mw_buf message;
+	struct mw_buf body;     /* an event that came as a table, as JSON */
+	struct mw_buf stamp;    /* integration and library, for calls made without a mapping */
+	char account[MW_ACCOUNT_MAX + 1]; /* whose events are those that name nobody */
+	size_t account_len;
+	bool has_account;
+	bool closed;
+	struct mw_tally tally; /* over all pushes */
+};
+
+enum { UV_MAPPER = 1 };
+
+static struct mwl_client *check_client(lua_State *L)
+{
+	return luaL_checkudata(L, 1, MWL_CLIENT);
+}
+
+static struct mwl_client *check_open(lua_State *L)
+{
+	struct mwl_client *c = check_client(L);
+	if (c->closed || !c->engine)
+		luaL_error(L, "this client is closed");
+	return c;
+}
+
+/* Seconds at `index` as milliseconds; `otherwise` where nothing is given. */
+static int64_t check_wait(lua_State *L, int index, double otherwise)
+{
+	double seconds = luaL_optnumber(L, index, otherwise);
+	luaL_argcheck(L, seconds >= 0 && seconds <= WAIT_MAX_S, index, "seconds, from 0 to a year");
+	return (int64_t)llround(seconds * 1000);
+}
+
+static struct mw_span default_account(const struct mwl_client *c)
+{
+	return (struct mw_span){c->has_account ? (const uint8_t *)c->account : NULL, c->account_len};
+}
+
+/* The account named at `index`, else the client's own; at == NULL if there is neither. */
+static struct mw_span opt_account(lua_State *L, struct mwl_client *c, int index)
+{
+	if (!lua_isnoneornil(L, index)) {
+		struct mw_span account = mwl_check_span(L, index);
+		luaL_argcheck(L, account.len > 0 && account.len <= MW_ACCOUNT_MAX, index,
+		              "an account is named by 1 to 255 bytes");
+		return account;
+	}
+	return default_account(c);
+}
+
+/* true, or nil, message, code */
+static int answer(lua_State *L, enum mw_err err, const struct mw_error *e)
+{
+	if (err == MW_OK) {
+		lua_pushboolean(L, 1);
+		return 1;
+	}
+	return e && e->code == err ? mwl_fail(L, e) : mwl_fail_code(L, err);
+}
+
+static enum mw_err push_box(struct mwl_client *c, const struct mw_outbox *box, int64_t wait_ms)
+{
+	enum mw_err err = mw_engine_push(c->engine, box);
+	int64_t until = wait_ms > 0 ? mwl_now_monotonic() + wait_ms : 0;
+	while (err == MW_FULL && wait_ms > 0) {
+		int64_t left = until - mwl_now_monotonic();
+		if (left <= 0 || mw_engine_wait_room(c->engine, box->bytes.len, left) == MW_TIMEOUT)
+			return MW_FULL;
+		err = mw_engine_push(c->engine, box);
+	}
+	return err;
+}
+
+static void push_counter(lua_State *L, const char *name, uint64_t value)
+{
+	lua_pushinteger(L, (lua_Integer)value);
+	lua_setfield(L, -2, name);
+}
+
+static void push_tally(lua_State *L, const struct mw_tally *t)
+{
+	lua_createtable(L, 0, 5);
+	push_counter(L, "events", t->events);
+	push_counter(L, "messages", t->messages);
+	push_counter(L, "ignored", t->ignored);
+	push_counter(L, "unmatched", t->unmatched);
+	push_counter(L, "failed", t->failed);
+}
+
+/* The first problem's message and code, from the list on top of the stack. */
+static void push_first_problem(lua_State *L)
+{
+	int list = lua_gettop(L);
+	lua_rawgeti(L, list, 1);
+	if (lua_istable(L, -1)) {
+		lua_getfield(L, -1, "message");
+		lua_getfield(L, -2, "code");
+		lua_remove(L, -3);
+	} else {
+		lua_pushnil(L);
+	}
+}
+
+/* client:push(event [, opts]) -> queued | nil, message, code, problems, tally */
+static int client_push(lua_State *L)
+{
+	struct mwl_client *c = check_open(L);
+	luaL_argcheck(L, lua_type(L, 2) == LUA_TSTRING || lua_type(L, 2) == LUA_TTABLE, 2,
+	              "the event as a string or a table");
+	lua_settop(L, 3);
+	mwl_getuservalue(L, 1); /* client, event, opts, uservalue */
+	lua_rawgeti(L, 4, UV_MAPPER);
+	if (lua_isnil(L, 5))
+		return luaL_error(L, "this client was opened without a source; open{ source = ... } or use "
+		                     "client:track and the other calls");
+	struct mwl_mapper *mapper = mwl_check_mapper(L, 5);
+
+	struct mw_header headers[MWL_HEADERS_MAX];
+	struct mw_delivery d = {.now = mwl_now_wall(), .account = default_account(c)};
+	int64_t wait_ms = 0;
+	if (!lua_isnoneornil(L, 3)) {
+		mwl_delivery_options(L, 3, &d, headers);
+		lua_getfield(L, 3, "wait"); /* at 6 */
+		wait_ms = check_wait(L, 6, 0);
+		lua_settop(L, 5);
+	}
+	if (lua_type(L, 2) == LUA_TTABLE) {
+		struct mw_error e = {0};
+		mw_buf_clear(&c->body);
+		enum mw_err err = mwl_table_write(L, 2, &c->body, &e);
+		if (err != MW_OK)
+			return mwl_fail(L, &e);
+		d.body = mw_buf_span(&c->body);
+		d.format = MW_FORMAT_JSON;
+	} else {
+		d.body = mwl_check_span(L, 2);
+	}
+
+	struct mw_tally tally = {0};
+	mwl_mapper_run(L, 5, &d, &tally);
+	struct mw_outbox *box = mwl_mapper_outbox(mapper);
+	if (box->count > 0) {
+		enum mw_err err = push_box(c, box, wait_ms);
+		mw_outbox_clear(box);
+		if (err != MW_OK)
+			return mwl_fail_code(L, err);
+	}
+	c->tally.events += tally.events;
+	c->tally.messages += tally.messages;
+	c->tally.ignored += tally.ignored;
+	c->tally.unmatched += tally.unmatched;
+	c->tally.failed += tally.failed;
+
+	if (tally.failed > 0 && tally.messages == 0)
+		lua_pushnil(L);
+	else
+		lua_pushinteger(L, (lua_Integer)tally.messages);
+	if (tally.failed == 0 && tally.events == 1 && d.format != MW_FORMAT_NDJSON)
+		return 1; /* the usual case makes no table */
+	int queued = lua_gettop(L);
+	mwl_mapper_push_problems(L, mapper);
+	if (lua_isnil(L, -1)) {
+		lua_pushnil(L);
+		lua_pushnil(L);
+	} else {
+		push_first_problem(L);
+	}
+	/* queued, problems, message, code -> queued, message, code, problems, tally */
+	lua_pushvalue(L, queued + 1);
+	lua_remove(L, queued + 1);
+	push_tally(L, &tally);
+	return 5;
+}
+
+/* client:track(account, fields [, opts]) and the other five; the call is the closure's upvalue. */
+static int client_call(lua_State *L)
+{
+	struct mwl_client *c = check_open(L);
+	enum mw_call call = (enum mw_call)lua_tointeger(L, lua_upvalueindex(1));
+	struct mw_parcel parcel = {.account = opt_account(L, c, 2)};
+	luaL_checktype(L, 3, LUA_TTABLE);
+	int64_t wait_ms = 0;
+	if (!lua_isnoneornil(L, 4)) {
+		luaL_checktype(L, 4, LUA_TTABLE);
+		lua_settop(L, 4);
+		lua_getfield(L, 4, "tag");
+		parcel.tag = (int64_t)luaL_optinteger(L, 5, 0);
+		lua_getfield(L, 4, "wait");
+		wait_ms = check_wait(L, 6, 0);
+	}
+	if (!parcel.account.at)
+		return mwl_fail_code(L, MW_NO_ACCOUNT);
+
+	struct mw_error e = {0};
+	struct mw_message m = {0};
+	bool has_timestamp = false;
+	mw_buf_clear(&c->fields);
+	enum mw_err err = mwl_table_message(L, 3, call, c->stamp.len > 0, &c->fields, &m, &has_timestamp, &e);
+	if (err != MW_OK)
+		return mwl_fail(L, &e);
+	m.call = call;
+	if (!has_timestamp)
+		m.timestamp = mwl_now_wall();
+	if (c->stamp.len > 0)
+		m.stamp = mw_buf_span(&c->stamp);
+	uint8_t id[36];
+	if (!m.message_id.at) {
+		struct mw_buf text = {.data = id, .cap = sizeof id, .max = sizeof id};
+		uint8_t random[16];
+		mwl_random(NULL, random);
+		mw_message_random_id(&text, random);
+		m.message_id = mw_buf_span(&text);
+	}
+	mw_buf_clear(&c->message);
+	err = mw_message_write(&c->message, &m, &e);
+	if (err != MW_OK)
+		return e.code == err ? mwl_fail(L, &e) : mwl_fail_code(L, err);
+	parcel.message = mw_buf_span(&c->message);
+	mw_outbox_clear(&c->box);
+	err = mw_outbox_add(&c->box, &parcel);
+	if (err == MW_OK)
+		err = push_box(c, &c->box, wait_ms);
+	return answer(L, err, NULL);
+}
+
+/* Accepted is all there is to wait for while messages are kept in memory. */
+static int client_sync(lua_State *L)
+{
+	check_open(L);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
+static int client_flush(lua_State *L)
+{
+	struct mwl_client *c = check_open(L);
+	return answer(L, mw_engine_flush(c->engine, check_wait(L, 2, 30)), NULL);
+}
+
+static const char *const outcome_words[] = {
+    [MW_OUTCOME_DELIVERED] = "delivered",
+    [MW_OUTCOME_DEAD] = "dead",
+    [MW_OUTCOME_PARKED] = "parked",
+};
+
+struct poll_state {
+	lua_State *L;
+	int list;
+	int count;
+};
+
+static void push_text(lua_State *L, const char *name, struct mw_span text)
+{
+	if (text.len == 0)
+		return;
+	lua_pushlstring(L, (const char *)text.at, text.len);
+	lua_setfield(L, -2, name);
+}
+
+static int poll_build(lua_State *L)
+{
+	const struct mw_report *r = lua_touserdata(L, 2);
+	lua_createtable(L, 0, 6);
+	push_text(L, "account", r->account);
+	push_text(L, "answer", r->answer);
+	push_text(L, "message", r->message);
+	lua_pushinteger(L, (lua_Integer)r->tag);
+	lua_setfield(L, -2, "tag");
+	lua_pushinteger(L, r->status);
+	lua_setfield(L, -2, "status");
+	lua_pushstring(L, outcome_words[r->outcome]);
+	lua_setfield(L, -2, "outcome");
+	lua_rawseti(L, 1, (int)lua_rawlen(L, 1) + 1);
+	return 0;
+}
+
+/* Called from C with the reports unlocked: an error of Lua's must not cross the engine, so it is caught here and the
+ * report is lost with it (out of memory). */
+static void poll_each(void *context, const struct mw_report *r)
+{
+	struct poll_state *p = context;
+	lua_pushcfunction(p->L, poll_build);
+	lua_pushvalue(p->L, p->list);
+	lua_pushlightuserdata(p->L, (void *)(uintptr_t)r);
+	if (lua_pcall(p->L, 2, 0, 0) != LUA_OK)
+		lua_pop(p->L, 1);
+}
+
+/* client:poll([max]) -> list of { account, outcome, status, tag, answer, message } */
+static int client_poll(lua_State *L)
+{
+	struct mwl_client *c = check_client(L);
+	lua_Integer max = luaL_optinteger(L, 2, 1000);
+	luaL_argcheck(L, max >= 0, 2, "how many reports at most");
+	lua_newtable(L);
+	struct poll_state p = {.L = L, .list = lua_gettop(L)};
+	luaL_checkstack(L, 8, NULL);
+	if (c->engine)
+		mw_engine_poll(c->engine, (size_t)max, poll_each, &p);
+	return 1;
+}
+
+static int client_stats(lua_State *L)
+{
+	struct mwl_client *c = check_client(L);
+	struct mw_engine_stats s;
+	if (!c->engine)
+		return mwl_fail_code(L, MW_CLOSED);
+	enum mw_err err = mw_engine_stats(c->engine, &s);
+	if (err != MW_OK)
+		return mwl_fail_code(L, err);
+	lua_createtable(L, 0, 24);
+	push_counter(L, "accepted", s.weir.counts.accepted);
+	push_counter(L, "delivered", s.weir.counts.delivered);
+	push_counter(L, "dead", s.weir.counts.dead);
+	push_counter(L, "queued", s.weir.counts.queued);
+	push_counter(L, "in_flight", s.weir.counts.in_flight);
+	push_counter(L, "queued_bytes", s.weir.queued_bytes);
+	push_counter(L, "requests", s.weir.requests);
+	push_counter(L, "answers", s.weir.answers);
+	push_counter(L, "retries", s.weir.retries);
+	push_counter(L, "splits", s.weir.splits);
+	push_counter(L, "bytes_sent", s.weir.bytes_sent);
+	push_counter(L, "lanes", s.weir.lanes);
+	push_counter(L, "lanes_parked", s.weir.lanes_parked);
+	push_counter(L, "lanes_backing_off", s.weir.lanes_backing_off);
+	push_counter(L, "reports_lost", s.reports_lost);
+	push_counter(L, "events", c->tally.events);
+	push_counter(L, "ignored", c->tally.ignored);
+	push_counter(L, "unmatched", c->tally.unmatched);
+	push_counter(L, "failed", c->tally.failed);
+	lua_pushnumber(L, (lua_Number)s.gate_ms / 1000);
+	lua_setfield(L, -2, "gate_closed_for");
+	return 1;
+}
+
+static const char *const state_words[] = {
+    [MW_LANE_EMPTY] = "empty",   [MW_LANE_WAITING] = "waiting", [MW_LANE_READY] = "ready",
+    [MW_LANE_FLYING] = "flying", [MW_LANE_PARKED] = "parked",   [MW_LANE_PAUSED] = "paused",
+};
+
+/* client:lanes() -> list of { account, state, accepted, delivered, dead, queued, in_flight, ... } */
+static int client_lanes(lua_State *L)
+{
+	struct mwl_client *c = check_client(L);
+	if (!c->engine)
+		return mwl_fail_code(L, MW_CLOSED);
+	size_t room = mw_engine_lanes(c->engine, NULL, 0);
+	/* Lua owns the copy, so an error on the way frees it. */
+	struct mw_engine_lane *lanes = mwl_newuserdata(L, (room ? room : 1) * sizeof *lanes);
+	size_t count = mw_engine_lanes(c->engine, lanes, room);
+	if (count > room)
+		count = room;
+	lua_createtable(L, (int)count, 0);
+	for (size_t i = 0; i < count; i++) {
+		const struct mw_engine_lane *lane = &lanes[i];
+		lua_createtable(L, 0, 14);
+		lua_pushstring(L, lane->account);
+		lua_setfield(L, -2, "account");
+		lua_pushstring(L, state_words[lane->state]);
+		lua_setfield(L, -2, "state");
+		push_counter(L, "accepted", lane->counts.accepted);
+		push_counter(L, "delivered", lane->counts.delivered);
+		push_counter(L, "dead", lane->counts.dead);
+		push_counter(L, "queued", lane->counts.queued);
+		push_counter(L, "in_flight", lane->counts.in_flight);
+		push_counter(L, "queued_bytes", lane->queued_bytes);
+		push_counter(L, "requests", lane->requests);
+		push_counter(L, "bytes_sent", lane->bytes_sent);
+		push_counter(L, "attempts", lane->attempts);
+		lua_pushinteger(L, lane->last_status);
+		lua_setfield(L, -2, "last_status");
+		lua_pushnumber(L, (lua_Number)lane->due_in_ms / 1000);
+		lua_setfield(L, -2, "due_in");
+		if (lane->last_error[0]) {
+			lua_pushstring(L, lane->last_error);
+			lua_setfield(L, -2, "last_error");
+		}
+		lua_rawseti(L, -2, (int)i + 1);
+	}
+	return 1;
+}
+
+static struct mw_endpoint *opt_endpoint(lua_State *L, int table, struct mw_endpoint *room)
+{
+	lua_getfield(L, table, "endpoint");
+	if (lua_isnil(L, -1)) {
+		lua_pop(L, 1);
+		return NULL;
+	}
+	struct mw_error e = {0};
+	if (mw_endpoint_parse(mwl_check_span(L, -1), room, &e) != MW_OK)
+		luaL_error(L, "%s", e.detail);
+	lua_pop(L, 1);
+	return room;
+}
+
+/* client:set_account(name, { write_key =, endpoint = }): name "" is every account without a key of its own */
+static int client_set_account(lua_State *L)
+{
+	struct mwl_client *c = check_open(L);
+	struct mw_span account = mwl_check_span(L, 2);
+	luaL_argcheck(L, account.len <= MW_ACCOUNT_MAX, 2, "an account is named by at most 255 bytes");
+	luaL_checktype(L, 3, LUA_TTABLE);
+	struct mw_endpoint room;
+	struct mw_endpoint *endpoint = opt_endpoint(L, 3, &room);
+	lua_getfield(L, 3, "write_key");
+	struct mw_error e = {0};
+	enum mw_err err = mw_engine_set_key(c->engine, account, mwl_check_span(L, -1), endpoint, &e);
+	return answer(L, err, &e);
+}
+
+/* client:close([seconds]): deliver what can be delivered in that time, then stop. */
+static int client_close(lua_State *L)
+{
+	struct mwl_client *c = check_client(L);
+	int64_t deadline_ms = check_wait(L, 2, 5);
+	if (c->closed || !c->engine) {
+		lua_pushboolean(L, 1);
+		return 1;
+	}
+	c->closed = true;
+	struct mw_error e = {0};
+	return answer(L, mw_engine_close(c->engine, deadline_ms, &e), &e);
+}
+
+/* local client <close>: the second argument is the error that ended the block, if any */
+static int client_close_block(lua_State *L)
+{
+	lua_settop(L, 1);
+	return client_close(L);
+}
+
+static int client_gc(lua_State *L)
+{
+	struct mwl_client *c = check_client(L);
+	c->closed = true;
+	mw_engine_free(c->engine);
+	c->engine = NULL;
+	mw_outbox_deinit(&c->box);
+	mw_buf_deinit(&c->fields);
+	mw_buf_deinit(&c->message);
+	mw_buf_deinit(&c->body);
+	mw_buf_deinit(&c->stamp);
+	return 0;
+}
+
+static int client_tostring(lua_State *L)
+{
+	struct mwl_client *c = check_client(L);
+	lua_pushfstring(L, "moonweir client (%s)", c->closed ? "closed" : "open");
+	return 1;
+}
+
+static lua_Number opt_number(lua_State *L, const char *name, lua_Number otherwise)
+{
+	lua_getfield(L, 1, name);
+	lua_Number n = luaL_optnumber(L, -1, otherwise);
+	lua_pop(L, 1);
+	return n;
+}
+
+/* The string stays on the stack, so that the pointer stays good. */
+static const char *opt_string(lua_State *L, const char *name)
+{
+	lua_getfield(L, 1, name);
+	return luaL_optstring(L, -1, NULL);
+}
+
+/* core.client{...}: options already checked by moonweir/init.lua, in base units. */
+static int client_new(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 1);
+	struct mwl_client *c = mwl_newuserdata(L, sizeof *c);
+	memset(c, 0, sizeof *c);
+	luaL_getmetatable(L, MWL_CLIENT);
+	lua_setmetatable(L, -2);
+	lua_newtable(L);
+	lua_getfield(L, 1, "mapper");
+	lua_rawseti(L, -2, UV_MAPPER);
+	mwl_setuservalue(L, 2);
+	mw_outbox_init(&c->box, 2 * MW_MESSAGE_MAX);
+	mw_buf_init(&c->fields, MW_EVENT_MAX);
+	mw_buf_init(&c->message, 2 * MW_MESSAGE_MAX);
+	mw_buf_init(&c->body, MW_EVENT_MAX);
+	mw_buf_init(&c->stamp, MW_MESSAGE_MAX);
+
+	lua_getfield(L, 1, "account");
+	if (!lua_isnil(L, -1)) {
+		struct mw_span account = opt_account(L, c, -1);
+		memcpy(c->account, account.at, account.len);
+		c->account_len = account.len;
+		c->has_account = true;
+	}
+	lua_getfield(L, 1, "stamp");
+	if (!lua_isnil(L, -1) && mw_buf_append_span(&c->stamp, mwl_check_span(L, -1)) != MW_OK)
+		return mwl_fail_code(L, MW_NO_MEMORY);
+
+	struct mw_engine_config config = {.weir = mw_weir_defaults()};
+	config.weir.rate = opt_number(L, "rate", config.weir.rate);
+	config.weir.linger_ms = (int64_t)(1000 * opt_number(L, "linger", (double)config.weir.linger_ms / 1000));
+	config.weir.batch_messages = (uint32_t)opt_number(L, "batch_messages", config.weir.batch_messages);
+	config.weir.queue_max = (size_t)opt_number(L, "queue_bytes", (double)config.weir.queue_max);
+	config.weir.retries_max = (uint32_t)opt_number(L, "retries", 0);
+	config.timeout_ms = (int64_t)(1000 * opt_number(L, "timeout", 0));
+	lua_getfield(L, 1, "report");
+	config.report_delivered = lua_isstring(L, -1) && strcmp(lua_tostring(L, -1), "all") == 0;
+	uint8_t random[16];
+	mwl_random(NULL, random);
+	memcpy(&config.weir.seed, random, sizeof config.weir.seed);
+	luaL_checkstack(L, 8, NULL);
+	config.proxy = opt_string(L, "proxy");
+	config.ca_file = opt_string(L, "ca_file");
+	const char *endpoint = opt_string(L, "endpoint");
+
+	struct mw_error e = {0};
+	struct mw_span text = {(const uint8_t *)(endpoint ? endpoint : "us"), strlen(endpoint ? endpoint : "us")};
+	enum mw_err err = mw_endpoint_parse(text, &config.endpoint, &e);
+	if (err == MW_OK)
+		err = mw_engine_open(&config, &c->engine, &e);
+	if (err != MW_OK)
+		return e.code == err ? mwl_fail(L, &e) : mwl_fail_code(L, err);
+	lua_pushvalue(L, 2);
+	return 1;
+}
+
+void mwl_open_client(lua_State *L)
+{
+	static const luaL_Reg methods[] = {
+	    {"push", client_push},   {"sync", client_sync},
+	    {"flush", client_flush}, {"poll", client_poll},
+	    {"stats", client_stats}, {"lanes", client_lanes},
+	    {"close", client_close}, {"set_account", client_set_account},
+	    {NULL, NULL},
+	};
+	luaL_newmetatable(L, MWL_CLIENT);
+	lua_newtable(L);
+	luaL_setfuncs(L, methods, 0);
+	for (int call = 0; call < MW_CALLS; call++) {
+		lua_pushinteger(L, call);
+		lua_pushcclosure(L, client_call, 1);
+		lua_setfield(L, -2, mw_call_word((enum mw_call)call));
+	}
+	lua_setfield(L, -2, "__index");
+	lua_pushcfunction(L, client_gc);
+	lua_setfield(L, -2, "__gc");
+	lua_pushcfunction(L, client_close_block);
+	lua_setfield(L, -2, "__close");
+	lua_pushcfunction(L, client_tostring);
+	lua_setfield(L, -2, "__tostring");
+	lua_pop(L, 1);
+	lua_pushcfunction(L, client_new);
+	lua_setfield(L, -2, "client");
+}

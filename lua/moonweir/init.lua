@@ -1,0 +1,193 @@
+--- Moonweir: feed Segment from any tool.
+--
+--     local mw = require "moonweir"
+--     local client = assert(mw.open { source = "acme-mail.lua", write_key = os.getenv "SEGMENT_WRITE_KEY" })
+--     client:push(webhook_body, { headers = headers })
+--     client:close(5)
+--
+-- Misuse (wrong type, unknown option, use after close) raises. Whatever depends on data, load, network or
+-- time returns nil, message, code; the codes are listed in the README.
+
+local core = require "moonweir.core"
+local sandbox = require "moonweir.sandbox"
+local compile = require "moonweir.compile"
+local suggest = require "moonweir.suggest"
+
+local mw = {
+	version = core.version,
+	null = core.null,
+	array = core.array,
+}
+
+local LIBRARY = { name = "moonweir", version = core.version }
+
+---@class moonweir.Options
+---@field source? string|table  path of a mapping script, or what source.define returned; without it only the six calls work
+---@field write_key? string     for every account without a key of its own
+---@field accounts? table<string, string|{write_key: string, endpoint: string?}>  keys by account
+---@field account? string       whose events are those that name nobody; "default" if `write_key` is given
+---@field endpoint? string      "us" (default), "eu", or a base URL
+---@field rate? number          requests a second over all accounts; default 50, 0 is unlimited
+---@field linger? number        seconds a partial batch waits for company; default 0.2
+---@field batch_messages? integer  at most this many messages a request; default and most 2500
+---@field queue_bytes? integer  undelivered bytes in memory before push answers "full"; default 256 MiB
+---@field retries? integer      attempts beyond the first before a message is dead; default 0: for ever
+---@field timeout? number       seconds for one request; default 30
+---@field proxy? string         URL of an HTTP proxy; the environment's is never used
+---@field ca_file? string       PEM file of the authorities to trust, in place of the system's
+---@field report? "dead"|"all"  what poll() tells: dead and parked messages, or delivered ones too
+---@field integration? {name: string, version: string}  context.integration for calls made without a source
+
+local function positive(value)
+	return type(value) == "number" and value >= 0 and value < math.huge
+end
+
+local function whole(value)
+	return positive(value) and value == math.floor(value)
+end
+
+local function text(value)
+	return type(value) == "string" and value ~= ""
+end
+
+local OPTIONS = {
+	source = { function(v) return text(v) or type(v) == "table" end, "a path or what source.define returned" },
+	write_key = { function(v) return type(v) == "string" end, "a string" },
+	accounts = { function(v) return type(v) == "table" end, "a table of keys by account" },
+	account = { text, "a non-empty string" },
+	endpoint = { text, '"us", "eu" or a URL' },
+	rate = { positive, "requests a second, 0 for unlimited" },
+	linger = { positive, "seconds" },
+	batch_messages = { function(v) return whole(v) and v >= 1 and v <= 2500 end, "1 to 2500" },
+	queue_bytes = { function(v) return whole(v) and v >= 64000 end, "bytes, at least 64000" },
+	retries = { whole, "a whole number, 0 for no limit" },
+	timeout = { function(v) return positive(v) and v > 0 end, "seconds" },
+	proxy = { text, "a URL" },
+	ca_file = { text, "a path" },
+	report = { function(v) return v == "dead" or v == "all" end, '"dead" or "all"' },
+	integration = {
+		function(v) return type(v) == "table" and text(v.name) and text(v.version) end,
+		"{ name = , version = }",
+	},
+}
+
+local function check_options(options)
+	if type(options) ~= "table" then
+		error("moonweir.open takes a table of options", 3)
+	end
+	for name, value in pairs(options) do
+		local rule = OPTIONS[name]
+		if not rule then
+			error(("moonweir.open: no option %q%s"):format(tostring(name), suggest(name, OPTIONS)), 3)
+		end
+		if not rule[1](value) then
+			-- The value itself is not quoted: it may be a key in the wrong place.
+			error(("moonweir.open: %s must be %s"):format(name, rule[2]), 3)
+		end
+	end
+end
+
+--- A source's definition, compiled: from a path, or from what source.define returned.
+local function compiled(source)
+	local definition = source
+	if type(source) == "string" then
+		local message, code
+		definition, message, code = sandbox.load(source)
+		if not definition then
+			return nil, message, code
+		end
+	end
+	return compile(definition, LIBRARY)
+end
+
+local function set_accounts(client, accounts)
+	for name, entry in pairs(accounts) do
+		if type(name) ~= "string" then
+			error("moonweir.open: accounts is a table of keys by account name", 3)
+		end
+		if type(entry) == "string" then
+			entry = { write_key = entry }
+		end
+		if type(entry) ~= "table" or type(entry.write_key) ~= "string" then
+			error(("moonweir.open: account %q needs a write_key"):format(name), 3)
+		end
+		local ok, message, code = client:set_account(name, entry)
+		if not ok then
+			return nil, ("account %q: %s"):format(name, message), code
+		end
+	end
+	return true
+end
+
+--- Start an engine: one background thread that delivers what the returned client is given.
+---@param options moonweir.Options
+---@return moonweir.Client|nil client
+---@return string? message
+---@return "mapping"|"bad_key"|"bad_endpoint"|"io"|"no_memory"|nil code
+function mw.open(options)
+	check_options(options)
+	core.sentinels(package.loaded["cjson"] or package.loaded["cjson.safe"])
+	local settings = {}
+	for name, value in pairs(options) do
+		settings[name] = value
+	end
+	settings.account = options.account or (options.write_key and "default") or nil
+	if options.source then
+		local map, message, code = compiled(options.source)
+		if not map then
+			return nil, message, code
+		end
+		settings.mapper = core.mapper(map)
+		settings.stamp = map:stamp()
+	elseif options.integration then
+		settings.stamp = core.map {
+			slug = options.integration.name, version = options.integration.version,
+			library_name = LIBRARY.name, library_version = LIBRARY.version,
+		}:stamp()
+	end
+	local client, message, code = core.client(settings)
+	if not client then
+		return nil, message, code
+	end
+	local ok = true
+	if options.write_key then
+		ok, message, code = client:set_account("", { write_key = options.write_key })
+	end
+	if ok and options.accounts then
+		ok, message, code = set_accounts(client, options.accounts)
+	end
+	if not ok then
+		client:close(0)
+		return nil, message, code
+	end
+	return client
+end
+
+---@class moonweir.Source
+local Source = {}
+Source.__index = Source
+
+--- Map a body without sending anything.
+---@param body string
+---@param opts? {format: "json"|"ndjson"|"form"|nil, headers: table<string,string>|nil, account: string?, now: integer?}
+---@return {account: string, message: string}[] messages  each one Segment call as JSON text
+---@return {events: integer, messages: integer, ignored: integer, unmatched: integer, failed: integer} tally
+---@return {index: integer, code: string, message: string, account: string?, raw: string}[]|nil problems
+function Source:map(body, opts)
+	return self.mapper:map(body, opts)
+end
+
+--- Load and compile a mapping script for dry runs.
+---@param source string|table
+---@return moonweir.Source|nil
+---@return string? message
+---@return "mapping"|nil code
+function mw.load(source)
+	local map, message, code = compiled(source)
+	if not map then
+		return nil, message, code
+	end
+	return setmetatable({ mapper = core.mapper(map), slug = map:slug() }, Source)
+end
+
+return mw
