@@ -1,48 +1,186 @@
 # Moonweir. `make help` lists what can be made.
+#
+# Objects of csrc/core and csrc/io know nothing of Lua and are built once; csrc/lua is built for each Lua.
+# SANITIZE=address,undefined (or thread) builds everything with sanitizers, into a folder of its own.
 
-VERSION   := 0.1.0
-PREFIX    ?= /usr/local
-BUILD     ?= build
-CC        ?= cc
-PKG       ?= pkg-config
+PREFIX   ?= /usr/local
+SANITIZE ?=
+BUILD    ?= build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
+comma    := ,
+CC       ?= cc
+PKG      ?= pkg-config
+SHARED   ?= ../shared
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wmissing-prototypes \
         -Wstrict-prototypes -Wpointer-arith -Wcast-qual -Wformat=2 -Wundef -Wvla $(if $(WERROR),-Werror)
-OPT    ?= -O3 -g
-CFLAGS += -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -fPIC -fvisibility=hidden -fno-strict-aliasing \
-          -DMW_VERSION='"$(VERSION)"' -MMD -MP $(EXTRA)
-LIBS    = -lcurl -lsodium -lcrypto -lpthread -lm
+OPT  ?= $(if $(SANITIZE),-O1,-O3)
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(OPT) -g $(WARN) -fPIC -fvisibility=hidden -fno-strict-aliasing -MMD -MP \
+        $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer) $(CFLAGS)
+LIBS := -lcurl -lsodium -lcrypto -lpthread -lm
 
-CORE := $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(wildcard csrc/core/*.c))
-IO   := $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(filter-out csrc/io/server.c,$(wildcard csrc/io/*.c)))
-SERVER := $(BUILD)/obj/io/server.o
-BIND := $(filter-out server,$(patsubst csrc/lua/%.c,%,$(wildcard csrc/lua/*.c)))
+object   = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(1))
+CORE    := $(call object,$(wildcard csrc/core/*.c))
+IO      := $(call object,$(filter-out csrc/io/server.c,$(wildcard csrc/io/*.c)))
+BINDING := $(filter-out server,$(patsubst csrc/lua/%.c,%,$(wildcard csrc/lua/*.c)))
 
-VMS  := lua5.4 luajit
-ABI_lua5.4 := 5.4
-ABI_luajit := 5.1
+VMS     := lua5.4 luajit
 MODULES := $(foreach vm,$(VMS),$(BUILD)/$(vm)/moonweir/core.so $(BUILD)/$(vm)/moonweir/server.so)
 
 .PHONY: all
-all: $(MODULES) $(BUILD)/moonweir ## build everything (default)
+all: $(MODULES) $(BUILD)/moonweir ## build the modules for both Luas and the command (default)
 
 $(BUILD)/obj/%.o: csrc/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -c $< -o $@
+	$(CC) $(ALL_CFLAGS) -c $< -o $@
 
 define vm_rules
 $(BUILD)/$(1)/obj/%.o: csrc/lua/%.c
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS) $$(shell $(PKG) --cflags $(1)) -c $$< -o $$@
+	$$(CC) $$(ALL_CFLAGS) $$(shell $(PKG) --cflags $(1)) -c $$< -o $$@
 
-$(BUILD)/$(1)/moonweir/core.so: $(CORE) $(IO) $(BIND:%=$(BUILD)/$(1)/obj/%.o)
+$(BUILD)/$(1)/moonweir/core.so: $(CORE) $(IO) $(BINDING:%=$(BUILD)/$(1)/obj/%.o)
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS) $$(LDFLAGS) -shared -Wl,-z,nodelete -o $$@ $$^ $$(LIBS)
+	$$(CC) $$(ALL_CFLAGS) $$(LDFLAGS) -shared -o $$@ $$^ $$(LIBS)
 
-$(BUILD)/$(1)/moonweir/server.so: $(SERVER) $(BUILD)/obj/core/buf.o $(BUILD)/obj/core/err.o $(BUILD)/$(1)/obj/server.o
+$(BUILD)/$(1)/moonweir/server.so: $(call object,csrc/io/server.c csrc/core/buf.c csrc/core/err.c) $(BUILD)/$(1)/obj/server.o
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS) $$(LDFLAGS) -shared -Wl,-z,nodelete -o $$@ $$^ -lmicrohttpd
+	$$(CC) $$(ALL_CFLAGS) $$(LDFLAGS) -shared -o $$@ $$^ -lmicrohttpd
 endef
 $(foreach vm,$(VMS),$(eval $(call vm_rules,$(vm))))
+
+# The command, run from the tree. MOONWEIR_LUA=luajit runs it on LuaJIT.
+$(BUILD)/moonweir: Makefile
+	@mkdir -p $(@D)
+	@printf '%s\n' '#!/bin/sh' \
+	  'tree=$(CURDIR)' \
+	  'vm=$${MOONWEIR_LUA:-lua5.4}' \
+	  'case $${vm##*/} in *jit*) build=luajit ;; *) build=lua5.4 ;; esac' \
+	  'LUA_PATH="$$tree/lua/?.lua;$$tree/lua/?/init.lua;$$LUA_PATH;;"' \
+	  'LUA_CPATH="$(abspath $(BUILD))/$$build/?.so;$$LUA_CPATH;;"' \
+	  'export LUA_PATH LUA_CPATH' \
+	  'exec "$$vm" "$$tree/lua/moonweir/cli/moonweir.lua" "$$@"' > $@
+	@chmod +x $@
+
+# --- packages -----------------------------------------------------------------------------------------------
+
+# nginx's Lua module brings its own build of LuaJIT, which takes the place of the usual one.
+JIT := $(if $(shell dpkg-query -W -f '$${Status}' luajit2 2>/dev/null | grep 'ok installed'),luajit2 libluajit2-5.1-dev,luajit libluajit-5.1-dev)
+RUN_PACKAGES   := build-essential pkg-config lua5.4 liblua5.4-dev $(JIT) lua-argparse lua-cjson \
+                  libcurl4-openssl-dev libsodium-dev libssl-dev libmicrohttpd-dev ca-certificates
+TEST_PACKAGES  := $(RUN_PACKAGES) lua-busted luarocks openssl curl git
+CHECK_PACKAGES := $(TEST_PACKAGES) lua-check clang clang-tidy clang-format libclang-rt-14-dev cppcheck valgrind
+
+# $(call install,packages): asks for them only if one is missing, so that a second run needs no network.
+install = missing=; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+  if [ -n "$$missing" ]; then echo "installing:$$missing"; \
+    sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+    $$sudo apt-get update -q && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; \
+  fi
+
+.PHONY: packages test-packages check-packages
+packages:
+	@$(call install,$(RUN_PACKAGES))
+test-packages:
+	@$(call install,$(TEST_PACKAGES))
+check-packages:
+	@$(call install,$(CHECK_PACKAGES))
+
+# --- the main job --------------------------------------------------------------------------------------------
+
+.PHONY: run
+run: packages ## install what is needed, build, send the demo source's events to a local debugger and show what arrived
+	@$(MAKE) -s -j2 all
+	@MOONWEIR=$(BUILD)/moonweir sh examples/acme-mail/demo.sh
+
+# --- tests -----------------------------------------------------------------------------------------------------
+
+TESTS := $(patsubst spec/c/%.c,$(BUILD)/test/%,$(wildcard spec/c/*_test.c) spec/c/weir_simulation.c)
+TOOLS := $(BUILD)/test/mockserver $(BUILD)/test/sink
+
+$(BUILD)/test/%: spec/c/%.c $(CORE) $(IO)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE) $(IO) $(LIBS)
+$(BUILD)/test/mockserver: spec/support/mockserver.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ $< -lssl -lcrypto -lpthread
+$(BUILD)/test/%: spec/bench/%.c $(CORE) $(IO)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE) $(IO) $(LIBS) -lssl
+
+.PHONY: test spec spec-c spec-lua
+test: test-packages ## install what is needed, build and run every test on both Luas
+	@$(MAKE) -j2 all
+	@$(MAKE) spec
+
+spec: spec-c spec-lua ## the tests alone
+
+export MW_MOCKSERVER = $(abspath $(BUILD)/test/mockserver)
+export MW_SINK = $(abspath $(BUILD)/test/sink)
+export MW_COMMAND = $(abspath $(BUILD)/moonweir)
+
+spec-c: $(TOOLS)
+	@$(MAKE) -j2 $(TESTS)
+	@for t in $(TESTS); do echo "== $$t"; $$t || exit 1; done
+
+spec-lua: all $(TOOLS)
+	@for vm in $(VMS); do echo "== specs on $$vm"; \
+	  MOONWEIR_LUA=$$vm LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/'$$vm'/?.so;;' \
+	  $$vm /usr/bin/busted --output=plainTerminal $(BUSTED) spec || exit 1; done
+
+.PHONY: acceptance
+acceptance: all $(TOOLS) $(BUILD)/test/json_corpus_test ## tests that read the reference material in $(SHARED), where it is present
+	@if [ ! -d $(SHARED) ]; then echo "skipped: no reference material at $(SHARED)"; else \
+	  MW_JSON_CORPUS=$(SHARED)/fixtures/json-test-suite $(BUILD)/test/json_corpus_test; fi
+
+.PHONY: asan tsan valgrind
+asan: check-packages ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) SANITIZE=address,undefined spec-sanitized
+tsan: check-packages ## the threaded tests under ThreadSanitizer
+	@$(MAKE) SANITIZE=thread BUILD=build/thread all $(foreach t,engine_test http_test keyring_test,build/thread/test/$(t)) build/thread/test/mockserver
+	@for t in keyring http engine; do echo "== tsan $$t"; MW_TSAN=1 build/thread/test/$${t}_test || exit 1; done
+
+.PHONY: spec-sanitized
+PRELOAD = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)
+spec-sanitized: all $(TOOLS)
+	@MW_HISTORIES=500 MW_DOUBLES=100000 $(MAKE) SANITIZE=$(SANITIZE) spec-c
+	@for vm in $(VMS); do echo "== asan specs on $$vm"; \
+	  MOONWEIR_LUA=$$vm LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/'$$vm'/?.so;;' \
+	  MW_SANITIZED=1 LD_PRELOAD=$(PRELOAD) ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=spec/support/lsan.supp \
+	  $$vm /usr/bin/busted --output=plainTerminal $(BUSTED) spec || exit 1; done
+
+valgrind: check-packages ## the C tests under valgrind's memory check
+	@$(MAKE) -j2 $(TESTS) $(TOOLS)
+	@for t in $(TESTS); do echo "== valgrind $$t"; \
+	  MW_HISTORIES=20 MW_DOUBLES=2000 MW_VALGRIND=1 valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --child-silent-after-fork=yes $$t || exit 1; done
+
+.PHONY: lint
+lint: check-packages ## warnings as errors with both compilers, clang-tidy, cppcheck, luacheck, formatting
+	@for cc in gcc clang; do echo "== $$cc"; $(MAKE) -s -j2 CC=$$cc WERROR=1 BUILD=build/lint-$$cc all $(patsubst $(BUILD)/%,build/lint-$$cc/%,$(TESTS) $(TOOLS)) || exit 1; done
+	luacheck -q lua spec examples
+	cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,portability --suppress=missingInclude csrc
+	clang-format --dry-run -Werror $(wildcard csrc/*/*.[ch] spec/c/*.[ch] spec/support/*.c spec/bench/*.c)
+
+.PHONY: bench
+bench: test-packages ## what one event costs, medians of five (see spec/bench)
+	@$(MAKE) -s -j2 all $(patsubst spec/bench/%.c,$(BUILD)/test/%,$(wildcard spec/bench/*.c))
+	@MW_BUILD=$(BUILD) sh spec/bench/run.sh
+
+# --- install -----------------------------------------------------------------------------------------------------
+
+.PHONY: install
+install: all ## copy modules and command below $(DESTDIR)$(PREFIX)
+	@for vm in $(VMS); do abi=$$([ $$vm = luajit ] && echo 5.1 || echo 5.4); \
+	  for f in $$(cd lua && find . -name '*.lua'); do install -Dm644 lua/$$f $(DESTDIR)$(PREFIX)/share/lua/$$abi/$$f; done; \
+	  for so in core server; do install -Dm755 $(BUILD)/$$vm/moonweir/$$so.so $(DESTDIR)$(PREFIX)/lib/lua/$$abi/moonweir/$$so.so; done; done
+	@install -d $(DESTDIR)$(PREFIX)/bin
+	@printf '%s\n' '#!/bin/sh' 'exec "$${MOONWEIR_LUA:-lua5.4}" $(PREFIX)/share/lua/5.4/moonweir/cli/moonweir.lua "$$@"' > $(DESTDIR)$(PREFIX)/bin/moonweir
+	@chmod 755 $(DESTDIR)$(PREFIX)/bin/moonweir
+
+.PHONY: clean help
+clean: ## remove what was built
+	rm -rf build
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
