@@ -100,6 +100,15 @@ local function compiled(source)
 	return compile(definition, LIBRARY)
 end
 
+--- The members that end every context, where no source gives them.
+local function stamp(integration)
+	local library = '"library":' .. core.encode(LIBRARY)
+	if not integration then
+		return library
+	end
+	return '"integration":' .. core.encode { name = integration.name, version = integration.version } .. "," .. library
+end
+
 local function set_accounts(client, accounts)
 	for name, entry in pairs(accounts) do
 		if type(name) ~= "string" then
@@ -139,11 +148,8 @@ function mw.open(options)
 		end
 		settings.mapper = core.mapper(map)
 		settings.stamp = map:stamp()
-	elseif options.integration then
-		settings.stamp = core.map {
-			slug = options.integration.name, version = options.integration.version,
-			library_name = LIBRARY.name, library_version = LIBRARY.version,
-		}:stamp()
+	else
+		settings.stamp = stamp(options.integration)
 	end
 	local client, message, code = core.client(settings)
 	if not client then

@@ -1,0 +1,84 @@
+---@meta moonweir.core
+-- What the C module gives, for editors and readers. Never loaded.
+
+---@alias moonweir.Code
+---| "full"         # the queue is full; push again later
+---| "too_large"    # a message over 32,000 bytes or a body over 16 MiB
+---| "json"         # the body is not valid JSON
+---| "mapping"      # the mapping script can't handle this event, or can't be loaded
+---| "unmatched"    # the source has no entry for this event
+---| "no_event"     # the event does not say what kind it is
+---| "no_user"      # the event names no user
+---| "no_account"   # the event names no account and none was given
+---| "invalid"      # not a valid Segment call
+---| "bad_key"      # not a write key
+---| "bad_endpoint" # not a usable endpoint
+---| "parked"       # a write key was refused; the messages are kept
+---| "timeout"      # not finished in the time given
+---| "closed"       # the engine is closed
+---| "forked"       # opened in another process
+---| "no_memory"
+---| "io"
+
+---@class moonweir.Client
+local Client = {}
+
+---@class moonweir.PushOptions
+---@field account? string  whose event it is, if the source does not say
+---@field headers? table<string, string>  read by get.header; Content-Type decides the format
+---@field format? "json"|"ndjson"|"form"
+---@field tag? integer     comes back with the reports
+---@field wait? number     seconds to wait for room while the queue is full; default 0
+
+--- Map one body (an event, an array of events, lines of events, a form) and queue what comes of it.
+--- Costs no I/O and never yields unless `wait` is given, so it is safe in log_by_lua. All of the body's messages are queued or, when the
+--- queue is full, none. An event that fails costs its neighbours nothing.
+---@param event string|table raw bytes, or an already decoded event
+---@param opts? moonweir.PushOptions
+---@return integer|nil queued  how many messages; nil if nothing was queued and something failed
+---@return string? message     of the first event that failed
+---@return moonweir.Code? code
+---@return {index: integer, code: moonweir.Code, message: string, account: string?, raw: string}[]? problems
+---@return {events: integer, messages: integer, ignored: integer, unmatched: integer, failed: integer}? tally
+---  not made for a body of one event that went well
+function Client:push(event, opts) end
+
+--- One track call. The other five work alike: identify, page, screen, group, alias.
+---@param account string|nil nil: the account given to open
+---@param fields table Segment's own field names: userId, anonymousId, event, properties, context, integrations, messageId, timestamp
+---@param opts? {tag: integer?, wait: number?}
+---@return true|nil, string?, moonweir.Code?
+function Client:track(account, fields, opts) end
+
+--- Wait until what was pushed is safe. While messages are kept in memory, that is at once.
+---@return true
+function Client:sync() end
+
+--- Send partial batches now and wait until everything is delivered or dead.
+---@param seconds? number default 30
+---@return true|nil, string?, "timeout"|"parked"|nil
+function Client:flush(seconds) end
+
+--- What came of messages since the last call: dead and parked ones, delivered ones too if opened with report = "all".
+---@param max? integer default 1000
+---@return {account: string, outcome: "delivered"|"dead"|"parked", status: integer, tag: integer, answer: string?, message: string?}[]
+function Client:poll(max) end
+
+--- Counters; accepted = delivered + dead + queued + in_flight at any instant.
+---@return table<string, number>
+function Client:stats() end
+
+--- Every account's state.
+---@return {account: string, state: "empty"|"waiting"|"ready"|"flying"|"parked"|"paused", queued: integer, last_error: string?, due_in: number}[]
+function Client:lanes() end
+
+--- Save an account's write key, or replace it; a parked account resumes at once. "" is every account without a key of its own.
+---@param account string
+---@param settings {write_key: string, endpoint: string?}
+---@return true|nil, string?, "bad_key"|nil
+function Client:set_account(account, settings) end
+
+--- Deliver what can be delivered in that time, then stop. Safe to call twice.
+---@param seconds? number default 5
+---@return true|nil, string?, "timeout"|nil
+function Client:close(seconds) end
