@@ -23,4 +23,11 @@ void mw_arena_clear(struct mw_arena *a);
 /* `len` bytes aligned for anything; NULL past max or out of memory. */
 void *mw_arena_take(struct mw_arena *a, size_t len);
 
+/* A buffer over `room` bytes of the arena, for writers that know the most they write. It never grows
+ * (MW_TOO_LARGE instead) and needs no deinit. Its max is 0 if the arena is full. */
+struct mw_buf mw_arena_buf(struct mw_arena *a, size_t room);
+
+/* The same bytes, in the arena; at is not NULL even for none. False past max or out of memory. */
+bool mw_arena_copy(struct mw_arena *a, struct mw_span s, struct mw_span *copy);
+
 #endif

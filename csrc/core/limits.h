@@ -65,4 +65,15 @@
 #define MW_EXPR_MAX 65535
 #define MW_EXPR_DEPTH_MAX 32
 
+/* Elements that one field's :map and :filter may visit: every element of the largest event, but not its
+ * square, which nested maps over the same array would be. */
+#define MW_EXPR_STEPS_MAX (16u * 1024 * 1024)
+
+/* Working memory for mapping one event: the largest event with all its escapes undone, and as much again. */
+#define MW_ARENA_MAX (32u * 1024 * 1024)
+
+/* One field group (properties, context) while it is written. Far above MW_MESSAGE_MAX, so that the error can
+ * name the size of what was too large. */
+#define MW_SCRATCH_MAX (1024 * 1024)
+
 #endif

@@ -45,8 +45,9 @@ struct mw_message {
 enum mw_err mw_message_write(struct mw_buf *out, const struct mw_message *m, struct mw_error *e);
 
 /* A stable id for an upstream event: the same (slug, account, id, index) gives the same
- * text, different ones never do. Readable ("acme-mail:4711:ev_9:0") when account and id are
- * made of [A-Za-z0-9._-] and it fits; else slug, '~' and a SHA-256 of the four. Segment
+ * text, different ones never do. Readable ("acme-mail:4711:ev_9:0") when slug, account and id are
+ * made of [A-Za-z0-9._-] and it fits; else slug, '~' and a SHA-256 of the four (without the slug if
+ * that is not so made). Segment
  * de-duplicates across workspaces, which is why the account is part of it. */
 typedef void mw_sha256(const void *bytes, size_t len, uint8_t digest[32]);
 

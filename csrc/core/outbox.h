@@ -37,6 +37,11 @@ void mw_outbox_rollback(struct mw_outbox *o, struct mw_outbox_mark mark);
 /* MW_TOO_LARGE past the box's max, MW_NO_MEMORY; the box is then as it was. */
 enum mw_err mw_outbox_add(struct mw_outbox *o, const struct mw_parcel *p);
 
+/* The same in two steps, for a writer that makes the message in place: begin, append it to o->bytes, end.
+ * Whoever gives up between the two rolls back. */
+enum mw_err mw_outbox_begin(struct mw_outbox *o, struct mw_span account, int64_t tag);
+enum mw_err mw_outbox_end(struct mw_outbox *o, struct mw_outbox_mark begun);
+
 /* All of `from` behind what is in `to`. */
 enum mw_err mw_outbox_append(struct mw_outbox *to, const struct mw_outbox *from);
 

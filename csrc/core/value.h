@@ -26,7 +26,10 @@ enum mw_value_kind {
 
 struct mw_value {
 	enum mw_value_kind kind;
-	uint32_t count; /* of nodes */
+	union {
+		uint32_t count; /* NODES: how many */
+		bool clean;     /* CHARS: known to be UTF-8 in which nothing needs an escape */
+	};
 	union {
 		int64_t i;
 		double d;
@@ -38,6 +41,10 @@ struct mw_value {
 
 /* The value of a node of the tape; null is absent. */
 struct mw_value mw_value_of_node(const struct mw_json *doc, uint32_t node);
+
+/* Append a node as JSON. A container that spans lines is written without its white space, so that a
+ * message is always one line. */
+enum mw_err mw_value_write_node(const struct mw_json *doc, uint32_t node, struct mw_buf *out);
 
 /* "a string", "an object", ... for error texts. */
 const char *mw_value_kind_name(const struct mw_json *doc, const struct mw_value *v);

@@ -1,0 +1,119 @@
+#include "outbox.h"
+
+#include "limits.h"
+
+#include <assert.h>
+
+struct record {
+	uint32_t message_len;
+	uint16_t account_len;
+	uint16_t pad;
+	int64_t tag;
+};
+
+static size_t padding(size_t len)
+{
+	return (8 - len % 8) % 8;
+}
+
+void mw_outbox_init(struct mw_outbox *o, size_t max)
+{
+	mw_buf_init(&o->bytes, max);
+	o->count = 0;
+}
+
+void mw_outbox_deinit(struct mw_outbox *o)
+{
+	mw_buf_deinit(&o->bytes);
+	o->count = 0;
+}
+
+void mw_outbox_clear(struct mw_outbox *o)
+{
+	mw_buf_clear(&o->bytes);
+	o->count = 0;
+}
+
+struct mw_outbox_mark mw_outbox_mark(const struct mw_outbox *o)
+{
+	return (struct mw_outbox_mark){o->bytes.len, o->count};
+}
+
+void mw_outbox_rollback(struct mw_outbox *o, struct mw_outbox_mark mark)
+{
+	assert(mark.len <= o->bytes.len && mark.count <= o->count);
+	o->bytes.len = mark.len;
+	o->count = mark.count;
+}
+
+enum mw_err mw_outbox_begin(struct mw_outbox *o, struct mw_span account, int64_t tag)
+{
+	if (account.len > UINT16_MAX)
+		return MW_TOO_LARGE;
+	enum mw_err err = mw_buf_reserve(&o->bytes, sizeof(struct record) + account.len);
+	if (err)
+		return err;
+	struct record r = {.account_len = (uint16_t)account.len, .tag = tag};
+	uint8_t *at = o->bytes.data + o->bytes.len;
+	memcpy(at, &r, sizeof r);
+	if (account.len > 0)
+		memcpy(at + sizeof r, account.at, account.len);
+	o->bytes.len += sizeof r + account.len;
+	return MW_OK;
+}
+
+enum mw_err mw_outbox_end(struct mw_outbox *o, struct mw_outbox_mark begun)
+{
+	struct record r;
+	memcpy(&r, o->bytes.data + begun.len, sizeof r);
+	size_t message_len = o->bytes.len - begun.len - sizeof r - r.account_len;
+	if (message_len > UINT32_MAX) {
+		mw_outbox_rollback(o, begun);
+		return MW_TOO_LARGE;
+	}
+	size_t pad = padding(o->bytes.len);
+	enum mw_err err = mw_buf_append(&o->bytes, "\0\0\0\0\0\0\0", pad);
+	if (err) {
+		mw_outbox_rollback(o, begun);
+		return err;
+	}
+	r.message_len = (uint32_t)message_len;
+	memcpy(o->bytes.data + begun.len, &r, sizeof r);
+	o->count++;
+	return MW_OK;
+}
+
+enum mw_err mw_outbox_add(struct mw_outbox *o, const struct mw_parcel *p)
+{
+	struct mw_outbox_mark mark = mw_outbox_mark(o);
+	enum mw_err err = mw_outbox_begin(o, p->account, p->tag);
+	if (!err)
+		err = mw_buf_append_span(&o->bytes, p->message);
+	if (!err)
+		return mw_outbox_end(o, mark);
+	mw_outbox_rollback(o, mark);
+	return err;
+}
+
+enum mw_err mw_outbox_append(struct mw_outbox *to, const struct mw_outbox *from)
+{
+	enum mw_err err = mw_buf_append_span(&to->bytes, mw_buf_span(&from->bytes));
+	if (!err)
+		to->count += from->count;
+	return err;
+}
+
+bool mw_outbox_next(const struct mw_outbox *o, size_t *position, struct mw_parcel *p)
+{
+	if (*position >= o->bytes.len)
+		return false;
+	const uint8_t *at = o->bytes.data + *position;
+	struct record r;
+	memcpy(&r, at, sizeof r);
+	p->account = (struct mw_span){at + sizeof r, r.account_len};
+	p->message = (struct mw_span){p->account.at + r.account_len, r.message_len};
+	p->tag = r.tag;
+	size_t len = sizeof r + r.account_len + r.message_len;
+	*position += len + padding(len);
+	return true;
+}
