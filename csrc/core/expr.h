@@ -22,6 +22,7 @@ enum mw_scope {
 	MW_SCOPE_ITEM,  /* the element inside :map and :filter, else the event */
 	MW_SCOPE_EVENT, /* the event: one element of `each`, or the whole body */
 	MW_SCOPE_BODY,  /* the whole body */
+	MW_SCOPES,
 };
 
 enum mw_op {
@@ -31,10 +32,11 @@ enum mw_op {
 	MW_OP_TRIM,    /* ASCII white space at both ends; what is empty then is absent */
 	MW_OP_FIRST,   /* of an array */
 	MW_OP_LAST,
-	MW_OP_TIME,    /* ISO 8601 or Unix time to "2026-11-23T21:58:00.123Z" */
+	MW_OP_TIME,    /* ISO 8601 or Unix time to "2026-11-23T21:58:00.123Z"; "" is absent */
 	MW_OP_STRING,  /* number or boolean to its text */
 	MW_OP_NUMBER,  /* numeric text to a number; "" is absent */
-	MW_OP_BOOLEAN, /* "true" "false" "yes" "no" "1" "0" "on" "off" "", numbers; */
+	MW_OP_BOOLEAN, /* "true" "yes" "on" "1" and their opposites in any case; "" is false; a number
+	                * is true unless it is 0 */
 	MW_OP_SHA256,  /* of the characters, as 64 lower-case hex digits */
 	/* binary */
 	MW_OP_CONCAT,
@@ -43,11 +45,11 @@ enum mw_op {
 	MW_OP_MUL,
 	MW_OP_DIV,
 	MW_OP_DEFAULT, /* a, or b if a is absent */
-	MW_OP_IS,      /* same text or same number: a boolean */
+	MW_OP_IS,      /* same text or, if either is a number, same number: a boolean */
 	MW_OP_MONEY,   /* a in minor units of currency b: 1999, "USD" is 19.99; "JPY" 1999; "KWD" 1.999.
 	                * An absent b counts as two decimals */
-	MW_OP_MAP,     /* array a, each element as b */
-	MW_OP_FILTER,  /* array a, the elements for which b is true */
+	MW_OP_MAP,     /* array a, each element as b; elements for which b is absent are left out */
+	MW_OP_FILTER,  /* array a, the elements for which b is true. Comes before MAP, never behind it */
 	MW_OP_LOOKUP,  /* the member of object b (made of constants) named by a's text */
 	/* lists */
 	MW_OP_ANY,     /* the first present one */
@@ -75,12 +77,12 @@ uint32_t mw_expr_binary(struct mw_exprs *x, enum mw_op op, uint32_t a, uint32_t 
 uint32_t mw_expr_list(struct mw_exprs *x, enum mw_op op, const uint32_t *items, size_t n);
 uint32_t mw_expr_apply(struct mw_exprs *x, uint32_t a, int function); /* the host's function number */
 
-/* An object is opened, filled member by member in the order given, and closed; objects may be open inside
- * each other. A member whose value is absent is left out; a nested object that ends up empty is too. */
+/* Members in the order given. One whose value is absent is left out, and so is a nested object that ends up
+ * empty. Of two members with one name the later value counts, at the earlier place. */
 uint32_t mw_expr_object(struct mw_exprs *x, const struct mw_span *names, const uint32_t *values, size_t n);
 
 /* Where the expression stands in the script: "acme.lua:14: Order Completed: total". Errors begin with the
- * innermost place. */
+ * innermost place. A path that is used at several places has none: its users' counts. */
 void mw_expr_place(struct mw_exprs *x, uint32_t expr, struct mw_span place);
 
 struct mw_error mw_exprs_error(const struct mw_exprs *x);
@@ -101,28 +103,50 @@ struct mw_host {
 	                     struct mw_value *result, struct mw_error *e);
 };
 
+/* Where paths led in the document at hand, so that each is followed once. Working memory of one thread;
+ * zero it first. */
+struct mw_memo {
+	struct mw_found *found; /* by path */
+	uint32_t cap;
+	uint64_t serial; /* of the document */
+};
+
+/* Forget everything and make room for the paths of `x`: before each document. MW_NO_MEMORY. */
+enum mw_err mw_memo_start(struct mw_memo *memo, const struct mw_exprs *x);
+void mw_memo_deinit(struct mw_memo *memo);
+
 /* Everything an evaluation reads. */
 struct mw_scene {
 	const struct mw_json *doc;
-	uint32_t body;
-	uint32_t event;
-	uint32_t item;
+	uint32_t base[MW_SCOPES]; /* the nodes that paths start from */
 	const struct mw_header *headers;
 	size_t header_count;
 	struct mw_arena *arena;
+	struct mw_memo *memo;
 	const struct mw_host *host;
-	uint64_t serial; /* differs for each event: what was found for one is not looked up again */
+	struct mw_span place; /* where an expression stands that has no place of its own ... */
+	const char *field;    /* ... and what it is for; NULL: not said */
 };
 
-enum mw_err mw_expr_eval(struct mw_exprs *x, uint32_t expr, const struct mw_scene *s, struct mw_value *out,
-                         struct mw_error *e);
+enum mw_err mw_expr_eval(const struct mw_exprs *x, uint32_t expr, const struct mw_scene *s,
+                         struct mw_value *out, struct mw_error *e);
+
+/* The same for what must be the text of an id or a name: a non-empty string, or a number. Empty strings
+ * count as absent, for ANY and DEFAULT too; booleans, arrays and objects are MW_MAPPING. */
+enum mw_err mw_expr_eval_id(const struct mw_exprs *x, uint32_t expr, const struct mw_scene *s,
+                            struct mw_value *out, struct mw_error *e);
+
+/* Milliseconds since 1970 of a date or a Unix time. */
+enum mw_err mw_expr_eval_time(const struct mw_exprs *x, uint32_t expr, const struct mw_scene *s, int64_t *ms,
+                              bool *present, struct mw_error *e);
 
 /* Evaluate and append as JSON; *present false, and nothing appended, if it is absent. */
-enum mw_err mw_expr_write(struct mw_exprs *x, uint32_t expr, const struct mw_scene *s, struct mw_buf *out,
-                          bool *present, struct mw_error *e);
+enum mw_err mw_expr_write(const struct mw_exprs *x, uint32_t expr, const struct mw_scene *s,
+                          struct mw_buf *out, bool *present, struct mw_error *e);
 
-/* The same for the members of an object without its braces: "a":1,"b":2. */
-enum mw_err mw_expr_write_members(struct mw_exprs *x, uint32_t object, const struct mw_scene *s,
+/* The same for the members of an object without its braces: "a":1,"b":2. What is absent has none; what is
+ * no object is MW_MAPPING. */
+enum mw_err mw_expr_write_members(const struct mw_exprs *x, uint32_t object, const struct mw_scene *s,
                                   struct mw_buf *out, struct mw_error *e);
 
 #endif

@@ -50,8 +50,8 @@ struct mw_map_call {
 
 struct mw_map;
 
-/* `slug` and `version` become context.integration, `library_name` and `library_version` context.library. NULL if memory
- * is short. */
+/* `slug` and `version` become context.integration, `library_name` and `library_version` context.library. NULL if
+ * memory is short or one of them is not UTF-8. */
 struct mw_map *mw_map_new(struct mw_span slug, struct mw_span version, struct mw_span library_name,
                           struct mw_span library_version);
 void mw_map_free(struct mw_map *m);
@@ -59,7 +59,8 @@ struct mw_exprs *mw_map_exprs(struct mw_map *m);
 void mw_map_set(struct mw_map *m, enum mw_map_part part, uint32_t expr);
 void mw_map_policy(struct mw_map *m, enum mw_missing_user missing, enum mw_unmatched unmatched);
 
-/* Entries of `on`, by event name. Several calls under one name are sent in the order added. */
+/* Entries of `on`, by event name. Several calls under one name are sent in the order added. MW_INVALID for
+ * a name that already has an entry of another kind; MW_NO_MEMORY. */
 enum mw_err mw_map_add_ignore(struct mw_map *m, struct mw_span event);
 enum mw_err mw_map_add_call(struct mw_map *m, struct mw_span event, const struct mw_map_call *call);
 enum mw_err mw_map_add_function(struct mw_map *m, struct mw_span event, int function, struct mw_span place);
@@ -109,9 +110,9 @@ void mw_mapper_free(struct mw_mapper *p);
 struct mw_outbox *mw_mapper_outbox(struct mw_mapper *p);
 
 /* Map a body. MW_OK even if events in it failed: the tally and `problem` say so. A body that
- * can't be read at all (malformed, too large) counts as one failed event; NDJSON fails line by line. Never
- * re-entered for the same mapper. */
-void mw_map_run(struct mw_map *m, struct mw_mapper *p, const struct mw_delivery *d, struct mw_tally *tally);
+ * can't be read at all (malformed, too large) counts as one failed event; NDJSON fails line by line. Adds to
+ * what `tally` holds. Never re-entered for the same mapper. */
+void mw_map_run(const struct mw_map *m, struct mw_mapper *p, const struct mw_delivery *d, struct mw_tally *tally);
 
 /* From inside `entry`: one more message. Whatever `message` leaves out (ids, message_id, timestamp, context)
  * comes from the source; `context` members are added behind the source's. `account` at == NULL: the event's. */
