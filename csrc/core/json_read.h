@@ -59,12 +59,20 @@ void mw_json_init(struct mw_json *doc);
 void mw_json_deinit(struct mw_json *doc);
 
 /* Read one value with nothing but white space around it; node 0 is the root. On error
- * (MW_JSON, MW_TOO_LARGE, MW_NO_MEMORY) `e` has the byte offset and says what was expected;
- * the document is then empty. No byte outside text[0 .. len) is looked at. */
+ * (MW_JSON; MW_TOO_LARGE for length and depth; MW_NO_MEMORY) `e` has the byte offset and says what was
+ * expected; the document is then empty. No byte outside text[0 .. len) is looked at. */
 enum mw_err mw_json_read(struct mw_json *doc, const void *text, size_t len, struct mw_error *e);
 
-/* The tag of a name, to be computed once by whoever looks it up often. */
-uint32_t mw_json_tag(const void *name, size_t len);
+/* The tag of a name, to be computed once by whoever looks it up often: 24 bits of its length, first,
+ * middle and last byte. Names of one object that agree in all four are rare. */
+static inline uint32_t mw_json_tag(const void *name, size_t len)
+{
+	const uint8_t *bytes = name;
+	if (len == 0)
+		return 0;
+	return ((uint32_t)(len * 31 + bytes[0]) & 0xFF) | (uint32_t)bytes[len / 2] << 8 |
+	       (uint32_t)bytes[len - 1] << 16;
+}
 
 /* The value of a member, 0 if there is none (the root is nobody's member) or `object` is no object. */
 uint32_t mw_json_member(const struct mw_json *doc, uint32_t object, const void *name, size_t len,

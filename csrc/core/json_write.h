@@ -11,6 +11,7 @@
 #define MW_JSON_WRITE_H
 
 #include "buf.h"
+#include "utf8.h"
 
 /* A quoted string. MW_INVALID if the bytes are not strict UTF-8. */
 enum mw_err mw_json_write_string(struct mw_buf *b, const void *bytes, size_t len);
@@ -22,8 +23,5 @@ enum mw_err mw_json_write_int64(struct mw_buf *b, int64_t value);
 
 /* MW_INVALID for NaN and infinity. */
 enum mw_err mw_json_write_double(struct mw_buf *b, double value);
-
-/* How many leading bytes are strict UTF-8; == len if all are. */
-size_t mw_utf8_valid(const void *bytes, size_t len);
 
 #endif

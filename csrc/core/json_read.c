@@ -1,0 +1,437 @@
+#include "json_read.h"
+
+#include "limits.h"
+#include "scan.h"
+#include "utf8.h"
+
+#include <stdlib.h>
+
+#define LIKELY(x)   __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* Why and where reading stopped. */
+struct fault {
+	const uint8_t *at;
+	const char *words;
+	enum mw_err code;
+};
+
+void mw_json_init(struct mw_json *doc)
+{
+	*doc = (struct mw_json){0};
+}
+
+void mw_json_deinit(struct mw_json *doc)
+{
+	free(doc->nodes);
+	*doc = (struct mw_json){0};
+}
+
+static inline bool is_digit(uint8_t c)
+{
+	return (uint8_t)(c - '0') < 10;
+}
+
+static const void *stop(struct fault *f, const uint8_t *at, const char *words)
+{
+	*f = (struct fault){at, words, MW_JSON};
+	return NULL;
+}
+
+static inline const uint8_t *skip_space(const uint8_t *p, const uint8_t *end)
+{
+	while (p < end && *p <= ' ' && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+		p++;
+	return p;
+}
+
+/* The value of four hex digits, -1 if they are not. */
+static int hex4(const uint8_t *p, const uint8_t *end)
+{
+	if (end - p < 4)
+		return -1;
+	int value = 0;
+	for (int i = 0; i < 4; i++) {
+		uint8_t c = p[i], letter = c | 0x20;
+		if (is_digit(c))
+			value = value << 4 | (c - '0');
+		else if (letter >= 'a' && letter <= 'f')
+			value = value << 4 | (letter - 'a' + 10);
+		else
+			return -1;
+	}
+	return value;
+}
+
+static bool is_high_surrogate(int unit)
+{
+	return unit >= 0xD800 && unit <= 0xDBFF;
+}
+
+static bool is_low_surrogate(int unit)
+{
+	return unit >= 0xDC00 && unit <= 0xDFFF;
+}
+
+/* Behind the escape whose backslash is at p. */
+static const uint8_t *pass_escape(const uint8_t *p, const uint8_t *end, struct fault *f)
+{
+	if (end - p < 2)
+		return stop(f, end, "expected the rest of an escape");
+	switch (p[1]) {
+	case '"':
+	case '\\':
+	case '/':
+	case 'b':
+	case 'f':
+	case 'n':
+	case 'r':
+	case 't':
+		return p + 2;
+	case 'u':
+		break;
+	default:
+		return stop(f, p, "expected one of \"\\/bfnrtu after a backslash");
+	}
+	int unit = hex4(p + 2, end);
+	if (unit < 0)
+		return stop(f, p, "expected four hex digits after \\u");
+	if (is_low_surrogate(unit))
+		return stop(f, p, "the second half of a surrogate pair without the first");
+	if (!is_high_surrogate(unit))
+		return p + 6;
+	if (end - p < 12 || p[6] != '\\' || p[7] != 'u' || !is_low_surrogate(hex4(p + 8, end)))
+		return stop(f, p, "the first half of a surrogate pair without the second");
+	return p + 12;
+}
+
+/* The rest of a string that is not all plain, from its first byte that is not. */
+static __attribute__((noinline)) const uint8_t *pass_rare(const uint8_t *p, const uint8_t *end,
+							  uint32_t *flags, struct fault *f)
+{
+	for (;;) {
+		p = mw_scan_plain(p, end);
+		if (p == end)
+			return stop(f, p, "expected '\"' at the end of a string");
+		if (*p == '"')
+			return p;
+		if (*p == '\\') {
+			*flags = MW_JSON_ESCAPED;
+			p = pass_escape(p, end, f);
+			if (!p)
+				return NULL;
+		} else if (*p < 0x20) {
+			return stop(f, p, "a control character in a string; it must be escaped");
+		} else {
+			do {
+				size_t n = mw_utf8_sequence(p, end);
+				if (n == 0)
+					return stop(f, p, "bytes in a string that are not UTF-8");
+				p += n;
+			} while (p < end && *p >= 0x80);
+		}
+	}
+}
+
+/* The closing quote of the string whose first byte is p. */
+static inline const uint8_t *pass_string(const uint8_t *p, const uint8_t *end, uint32_t *flags,
+					 struct fault *f)
+{
+	const uint8_t *q = mw_scan_plain(p, end);
+	if (LIKELY(q < end && *q == '"'))
+		return q;
+	return pass_rare(q, end, flags, f);
+}
+
+/* At least one digit. */
+static inline const uint8_t *pass_digits(const uint8_t *p, const uint8_t *end, struct fault *f,
+					 const char *words)
+{
+	if (p == end || !is_digit(*p))
+		return stop(f, p, words);
+	do
+		p++;
+	while (p < end && is_digit(*p));
+	return p;
+}
+
+static inline const uint8_t *pass_number(const uint8_t *p, const uint8_t *end, uint32_t *flags,
+					 struct fault *f)
+{
+	if (*p == '-')
+		p++;
+	if (p < end && *p == '0') {
+		p++;
+		if (p < end && is_digit(*p))
+			return stop(f, p, "a number may not start with 0");
+	} else {
+		p = pass_digits(p, end, f, "expected a digit after '-'");
+		if (!p)
+			return NULL;
+	}
+	*flags = MW_JSON_INTEGER;
+	if (p == end || (*p != '.' && (*p | 0x20) != 'e'))
+		return p;
+	*flags = 0;
+	if (*p == '.') {
+		p = pass_digits(p + 1, end, f, "expected a digit after the decimal point");
+		if (!p)
+			return NULL;
+	}
+	if (p < end && (*p | 0x20) == 'e') {
+		p++;
+		if (p < end && (*p == '+' || *p == '-'))
+			p++;
+		p = pass_digits(p, end, f, "expected a digit in the exponent");
+	}
+	return p;
+}
+
+static inline bool starts_with(const uint8_t *p, const uint8_t *end, const char *word, size_t len)
+{
+	return (size_t)(end - p) >= len && memcmp(p, word, len) == 0;
+}
+
+/* No value where one should be: the usual slips get their own words. */
+static void explain_no_value(const struct mw_json *doc, const uint8_t *p, struct fault *f)
+{
+	const uint8_t *end = doc->text + doc->len;
+	const char *words = "expected a value";
+	if (p < end && p == doc->text) {
+		if (starts_with(p, end, "\xEF\xBB\xBF", 3))
+			words = "a byte-order mark; expected a value";
+		else if (starts_with(p, end, "\xFF\xFE", 2) || starts_with(p, end, "\xFE\xFF", 2) || *p == 0)
+			words = "UTF-16 or binary data; expected a value in UTF-8";
+	} else if (p < end && (*p == '}' || *p == ']')) {
+		words = "expected a value behind ',' or ':'";
+	}
+	stop(f, p, words);
+}
+
+/* Twice the room. A text of MW_EVENT_MAX bytes has less than 2^24 nodes, so nothing overflows. */
+static bool make_room(struct mw_json *doc, struct fault *f)
+{
+	uint32_t cap = doc->cap ? doc->cap * 2 : 64;
+	struct mw_json_node *nodes = realloc(doc->nodes, cap * sizeof *nodes);
+	if (!nodes) {
+		*f = (struct fault){doc->text, "no room for the nodes", MW_NO_MEMORY};
+		return false;
+	}
+	doc->nodes = nodes;
+	doc->cap = cap;
+	return true;
+}
+
+static inline void set(struct mw_json_node *node, uint32_t from, uint32_t to, uint32_t next,
+		       enum mw_json_type type, uint32_t flags, uint32_t aux)
+{
+	*node = (struct mw_json_node){from, to - from, next, type & 15, flags & 15, aux & 0xFFFFFF};
+}
+
+/* One pass, one loop. While a container is open its node keeps what it needs when it closes:
+ * `next` is the container around it, `aux` how far it had come (`seen`) when a child opened. So the
+ * tape is the stack. */
+static bool read_tape(struct mw_json *doc, struct fault *f)
+{
+	const uint8_t *const start = doc->text, *const end = start + doc->len;
+	const uint8_t *p = skip_space(start, end), *q;
+	struct mw_json_node *nodes = doc->nodes;
+	uint32_t cap = doc->cap, n = 0, flags;
+	uint32_t open = 0;  /* the innermost open container */
+	uint32_t depth = 0; /* open containers */
+	uint32_t seen = 0;  /* of `open`: an array's elements so far, an object's last key */
+	bool in_object = false;
+
+#define AT(pointer)                     ((uint32_t)((pointer)-start))
+#define PUT(from, to, type, flags, aux) set(&nodes[n], AT(from), AT(to), n + 1, type, flags, aux)
+
+value:
+	if (UNLIKELY(n == cap)) {
+		if (!make_room(doc, f))
+			return false;
+		nodes = doc->nodes;
+		cap = doc->cap;
+	}
+	if (UNLIKELY(p == end)) {
+		stop(f, p, "expected a value");
+		return false;
+	}
+	switch (*p) {
+	case '"':
+		flags = 0;
+		q = pass_string(p + 1, end, &flags, f);
+		if (UNLIKELY(!q))
+			return false;
+		PUT(p + 1, q, MW_JSON_STRING, flags, 0);
+		n++;
+		p = q + 1;
+		break;
+	case '-':
+	case '0':
+	case '1':
+	case '2':
+	case '3':
+	case '4':
+	case '5':
+	case '6':
+	case '7':
+	case '8':
+	case '9':
+		q = pass_number(p, end, &flags, f);
+		if (UNLIKELY(!q))
+			return false;
+		PUT(p, q, MW_JSON_NUMBER, flags, 0);
+		n++;
+		p = q;
+		break;
+	case '{':
+	case '[':
+		if (UNLIKELY(depth == MW_JSON_DEPTH_MAX)) {
+			*f = (struct fault){p, "nested too deep", MW_TOO_LARGE};
+			return false;
+		}
+		if (depth > 0)
+			nodes[open].aux = (in_object ? seen - open : seen) & 0xFFFFFF;
+		PUT(p, p, MW_JSON_ARRAY, 0, 0);
+		nodes[n].next = open;
+		open = n++;
+		depth++;
+		seen = 0;
+		in_object = *p == '{';
+		p = skip_space(p + 1, end);
+		if (!in_object) {
+			if (p < end && *p == ']')
+				goto close;
+			seen = 1;
+			goto value;
+		}
+		nodes[open].type = MW_JSON_OBJECT;
+		if (p < end && *p == '}')
+			goto close;
+		if (UNLIKELY(p == end || *p != '"')) {
+			stop(f, p, "expected a name in quotes or '}'");
+			return false;
+		}
+		goto key;
+	case 't':
+		if (UNLIKELY(!starts_with(p, end, "true", 4)))
+			goto no_value;
+		PUT(p, p + 4, MW_JSON_TRUE, 0, 0);
+		n++;
+		p += 4;
+		break;
+	case 'f':
+		if (UNLIKELY(!starts_with(p, end, "false", 5)))
+			goto no_value;
+		PUT(p, p + 5, MW_JSON_FALSE, 0, 0);
+		n++;
+		p += 5;
+		break;
+	case 'n':
+		if (UNLIKELY(!starts_with(p, end, "null", 4)))
+			goto no_value;
+		PUT(p, p + 4, MW_JSON_NULL, 0, 0);
+		n++;
+		p += 4;
+		break;
+	default:
+		goto no_value;
+	}
+
+after:
+	if (UNLIKELY(depth == 0))
+		goto done;
+	if (UNLIKELY(p < end && *p <= ' '))
+		p = skip_space(p, end);
+	if (LIKELY(p < end && *p == ',')) {
+		p = skip_space(p + 1, end);
+		if (!in_object) {
+			seen++;
+			goto value;
+		}
+		if (UNLIKELY(p == end || *p != '"')) {
+			stop(f, p, "expected a name in quotes after ','");
+			return false;
+		}
+		goto key;
+	}
+	if (UNLIKELY(p == end || *p != (in_object ? '}' : ']'))) {
+		stop(f, p,
+		     in_object ? "expected ',' or '}' after a member"
+			       : "expected ',' or ']' after an element");
+		return false;
+	}
+
+close : {
+	struct mw_json_node *node = &nodes[open];
+	uint32_t around = node->next;
+	p++;
+	node->len = AT(p) - node->at;
+	node->next = n;
+	node->aux = (in_object && seen ? seen - open : seen) & 0xFFFFFF;
+	open = around;
+	if (--depth > 0) {
+		in_object = nodes[open].type == MW_JSON_OBJECT;
+		seen = in_object ? open + nodes[open].aux : nodes[open].aux;
+	}
+	goto after;
+}
+
+key:
+	if (UNLIKELY(n == cap)) {
+		if (!make_room(doc, f))
+			return false;
+		nodes = doc->nodes;
+		cap = doc->cap;
+	}
+	flags = 0;
+	q = pass_string(p + 1, end, &flags, f);
+	if (UNLIKELY(!q))
+		return false;
+	PUT(p + 1, q, MW_JSON_KEY, flags, mw_json_tag(p + 1, (size_t)(q - p - 1)));
+	nodes[n].next = seen;
+	seen = n++;
+	p = q + 1;
+	if (UNLIKELY(p < end && *p <= ' '))
+		p = skip_space(p, end);
+	if (UNLIKELY(p == end || *p != ':')) {
+		stop(f, p, "expected ':' after a name");
+		return false;
+	}
+	p = skip_space(p + 1, end);
+	goto value;
+
+done:
+	p = skip_space(p, end);
+	if (p < end) {
+		stop(f, p, "expected nothing more after the value");
+		return false;
+	}
+	doc->count = n;
+	return true;
+
+no_value:
+	explain_no_value(doc, p, f);
+	return false;
+#undef AT
+#undef PUT
+}
+
+enum mw_err mw_json_read(struct mw_json *doc, const void *text, size_t len, struct mw_error *e)
+{
+	static const uint8_t nothing[1];
+	doc->text = text ? text : nothing;
+	doc->len = len;
+	doc->count = 0;
+	struct fault f = {doc->text, "", MW_OK};
+	if (len <= MW_EVENT_MAX && read_tape(doc, &f))
+		return MW_OK;
+	if (len > MW_EVENT_MAX)
+		return mw_error_set(e, MW_TOO_LARGE, 0, "%zu bytes of JSON; %u is the most", len,
+				    MW_EVENT_MAX);
+	size_t offset = (size_t)(f.at - doc->text);
+	if (f.code == MW_TOO_LARGE)
+		return mw_error_set(e, f.code, offset, "nested deeper than %d levels", MW_JSON_DEPTH_MAX);
+	return mw_error_set(e, f.code, offset, "%s%s", f.words,
+			    f.code == MW_JSON && offset == len ? ", but the text ends here" : "");
+}

@@ -1,0 +1,151 @@
+/* What is read off the tape once it is there: members, elements, characters, numbers. */
+#include "json_read.h"
+#include "number.h"
+#include "utf8.h"
+
+static uint32_t hex4(const uint8_t *p)
+{
+	uint32_t value = 0;
+	for (int i = 0; i < 4; i++)
+		value = value << 4 | (p[i] <= '9' ? p[i] - (uint32_t)'0' : (p[i] | 0x20u) - 'a' + 10);
+	return value;
+}
+
+/* Undo the escape at p, which the reader has checked. Moves p behind it; returns 1 to 4 bytes. */
+static size_t undo_escape(const uint8_t **p, uint8_t out[4])
+{
+	uint8_t letter = (*p)[1];
+	if (letter == 'u') {
+		uint32_t code = hex4(*p + 2);
+		*p += 6;
+		if (code >= 0xD800 && code <= 0xDBFF) {
+			code = 0x10000 + ((code - 0xD800) << 10) + (hex4(*p + 2) - 0xDC00);
+			*p += 6;
+		}
+		return mw_utf8_encode(code, out);
+	}
+	*p += 2;
+	switch (letter) {
+	case 'b':
+		*out = '\b';
+		break;
+	case 'f':
+		*out = '\f';
+		break;
+	case 'n':
+		*out = '\n';
+		break;
+	case 'r':
+		*out = '\r';
+		break;
+	case 't':
+		*out = '\t';
+		break;
+	default:
+		*out = letter;
+	}
+	return 1;
+}
+
+static bool escaped_is(struct mw_span escaped, const uint8_t *name, size_t len)
+{
+	const uint8_t *p = escaped.at, *end = p + escaped.len;
+	while (p < end) {
+		uint8_t bytes[4] = {*p};
+		size_t n = 1;
+		if (*p == '\\')
+			n = undo_escape(&p, bytes);
+		else
+			p++;
+		if (n > len || memcmp(bytes, name, n) != 0)
+			return false;
+		name += n;
+		len -= n;
+	}
+	return len == 0;
+}
+
+uint32_t mw_json_member(const struct mw_json *doc, uint32_t object, const void *name, size_t len,
+			uint32_t tag)
+{
+	if (object >= doc->count || doc->nodes[object].type != MW_JSON_OBJECT || doc->nodes[object].aux == 0)
+		return 0;
+	for (uint32_t key = object + doc->nodes[object].aux; key != 0; key = doc->nodes[key].next) {
+		const struct mw_json_node *node = &doc->nodes[key];
+		if (node->flags & MW_JSON_ESCAPED) { /* its tag is that of other bytes */
+			if (escaped_is(mw_json_raw(doc, key), name, len))
+				return key + 1;
+		} else if (node->aux == tag && node->len == len &&
+			   (len == 0 || memcmp(doc->text + node->at, name, len) == 0)) {
+			return key + 1;
+		}
+	}
+	return 0;
+}
+
+uint32_t mw_json_element(const struct mw_json *doc, uint32_t array, int64_t i)
+{
+	if (array >= doc->count || doc->nodes[array].type != MW_JSON_ARRAY)
+		return 0;
+	int64_t count = doc->nodes[array].aux;
+	if (i < -count || i >= count)
+		return 0;
+	uint32_t node = array + 1;
+	for (i += i < 0 ? count : 0; i > 0; i--)
+		node = doc->nodes[node].next;
+	return node;
+}
+
+enum mw_err mw_json_unescape_span(struct mw_span escaped, struct mw_buf *out)
+{
+	/* Undoing only ever shortens, so the room is asked for once. */
+	enum mw_err err = mw_buf_reserve(out, escaped.len);
+	if (err != MW_OK || escaped.len == 0)
+		return err;
+	const uint8_t *p = escaped.at, *end = p + escaped.len;
+	uint8_t *to = out->data + out->len;
+	while (p < end) {
+		const uint8_t *backslash = memchr(p, '\\', (size_t)(end - p));
+		size_t run = (size_t)((backslash ? backslash : end) - p);
+		memcpy(to, p, run);
+		to += run;
+		p += run;
+		if (p < end) {
+			uint8_t bytes[4];
+			size_t n = undo_escape(&p, bytes);
+			memcpy(to, bytes, n);
+			to += n;
+		}
+	}
+	out->len = (size_t)(to - out->data);
+	return MW_OK;
+}
+
+enum mw_err mw_json_unescape(const struct mw_json *doc, uint32_t node, struct mw_buf *out)
+{
+	struct mw_span raw = mw_json_raw(doc, node);
+	return doc->nodes[node].flags & MW_JSON_ESCAPED ? mw_json_unescape_span(raw, out)
+							: mw_buf_append_span(out, raw);
+}
+
+bool mw_json_int64(const struct mw_json *doc, uint32_t node, int64_t *out)
+{
+	const struct mw_json_node *n = &doc->nodes[node];
+	return n->type == MW_JSON_NUMBER && (n->flags & MW_JSON_INTEGER) &&
+	       mw_number_read_int64(mw_json_raw(doc, node), out);
+}
+
+double mw_json_double(const struct mw_json *doc, uint32_t node)
+{
+	return mw_number_read_double(mw_json_raw(doc, node));
+}
+
+bool mw_json_text_int64(struct mw_span number, int64_t *out)
+{
+	return mw_number_read_int64(number, out);
+}
+
+double mw_json_text_double(struct mw_span number)
+{
+	return mw_number_read_double(number);
+}

@@ -1,0 +1,89 @@
+/* scan.h -- step over the bytes that need no thought, 16 at a time.
+ *
+ * Where the time of reading and writing JSON goes. SSE2 is part of every x86-64; elsewhere, and
+ * with MW_PORTABLE defined, eight bytes are looked at together in a plain integer. Neither ever loads
+ * a byte at or behind `end`.
+ */
+#ifndef MW_SCAN_H
+#define MW_SCAN_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__SSE2__) && !defined(MW_PORTABLE)
+#define MW_SCAN_SSE2 1
+#include <emmintrin.h>
+#else
+#define MW_SCAN_SSE2 0
+#endif
+
+/* 0x0101...01 times the byte: the byte in all eight places. */
+#define MW_SCAN_EIGHT(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+static inline uint64_t mw_scan_load(const uint8_t *p)
+{
+	uint64_t word;
+	memcpy(&word, p, sizeof word);
+	return word;
+}
+
+/* True of each byte that a JSON string holds as it is: neither quote, backslash, control nor non-ASCII. */
+static inline int mw_scan_is_plain(uint8_t c)
+{
+	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
+/* May there be a byte in the word that is not plain? Never wrongly no; wrongly yes is rare. */
+static inline int mw_scan_may_stop(uint64_t word)
+{
+	uint64_t quote = word ^ MW_SCAN_EIGHT('"'), backslash = word ^ MW_SCAN_EIGHT('\\');
+	uint64_t stops =
+	    word | (word - MW_SCAN_EIGHT(0x20)) | (quote - MW_SCAN_EIGHT(1)) | (backslash - MW_SCAN_EIGHT(1));
+	return (stops & MW_SCAN_EIGHT(0x80)) != 0;
+}
+
+/* The first byte that is not plain, or `end`. */
+static inline const uint8_t *mw_scan_plain(const uint8_t *p, const uint8_t *end)
+{
+#if MW_SCAN_SSE2
+	while (end - p >= 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+		/* As signed bytes everything from 0x80 up is negative: one comparison finds
+		 * controls and non-ASCII. */
+		__m128i stops = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)),
+					     _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+							  _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
+		unsigned mask = (unsigned)_mm_movemask_epi8(stops);
+		if (mask)
+			return p + __builtin_ctz(mask);
+		p += 16;
+	}
+#endif
+	while (end - p >= 8 && !mw_scan_may_stop(mw_scan_load(p)))
+		p += 8;
+	while (p < end && mw_scan_is_plain(*p))
+		p++;
+	return p;
+}
+
+/* The first byte from 0x80 up, or `end`. */
+static inline const uint8_t *mw_scan_ascii(const uint8_t *p, const uint8_t *end)
+{
+#if MW_SCAN_SSE2
+	while (end - p >= 16) {
+		unsigned mask =
+		    (unsigned)_mm_movemask_epi8(_mm_loadu_si128((const __m128i *)(const void *)p));
+		if (mask)
+			return p + __builtin_ctz(mask);
+		p += 16;
+	}
+#endif
+	while (end - p >= 8 && !(mw_scan_load(p) & MW_SCAN_EIGHT(0x80)))
+		p += 8;
+	while (p < end && *p < 0x80)
+		p++;
+	return p;
+}
+
+#endif
