@@ -12,6 +12,9 @@
 /* Segment takes 500 KB a batch request; 475,000 leaves room for every reading of "KB". */
 #define MW_BATCH_TARGET 475000
 
+/* What our own debugger refuses with 400: "500 KB", read strictly. */
+#define MW_REQUEST_MAX 500000
+
 /* Beyond 2,500 events Segment answers 200 and drops the batch. */
 #define MW_BATCH_MESSAGES 2500
 

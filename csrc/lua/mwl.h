@@ -9,6 +9,8 @@
  *     guard   instruction, memory and time limits around a script's functions (no userdata)
  *     client  an engine, with the calls that feed it
  *     process what the command needs of its process: terminal, signals, argv (no userdata)
+ *     reader  a file or pipe as blocks of whole lines
+ *     intake  a Tracking API request taken apart, for the debugger (no userdata)
  *
  * Errors: misuse raises; everything else is nil, message, code (mwl_fail).
  */
@@ -83,5 +85,7 @@ void mwl_open_table(lua_State *L);
 void mwl_open_guard(lua_State *L);
 void mwl_open_client(lua_State *L);
 void mwl_open_process(lua_State *L);
+void mwl_open_reader(lua_State *L);
+void mwl_open_intake(lua_State *L);
 
 #endif

@@ -1,0 +1,198 @@
+/* process.c -- what the command needs of its process: terminal, signals, argv, clocks, private files.
+ *
+ * For the command only: the library itself installs no signal handler and touches no argv.
+ */
+#include "mwl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A key file holds one key, an accounts file one line for each of some ten thousand accounts. */
+enum { PRIVATE_MAX = 4 * 1024 * 1024 };
+
+static volatile sig_atomic_t caught;
+
+static void on_signal(int number)
+{
+	(void)number;
+	caught = 1;
+}
+
+/* process.is_terminal(fd) */
+static int process_is_terminal(lua_State *L)
+{
+	lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+	return 1;
+}
+
+/* process.width() -> columns of the terminal behind stderr, 80 if there is none */
+static int process_width(lua_State *L)
+{
+	struct winsize size = {0};
+	bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+	lua_pushinteger(L, known ? size.ws_col : 80);
+	return 1;
+}
+
+/* process.catch_signals(): the first SIGINT or SIGTERM only sets a flag, the second ends the process.
+ * No SA_RESTART: a read that waits must come back, to see the flag. */
+static int process_catch_signals(lua_State *L)
+{
+	(void)L;
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	return 0;
+}
+
+/* process.interrupted() -> has a signal come? */
+static int process_interrupted(lua_State *L)
+{
+	lua_pushboolean(L, caught != 0);
+	return 1;
+}
+
+static int process_monotonic(lua_State *L)
+{
+	lua_pushnumber(L, (lua_Number)mwl_now_monotonic() / 1000);
+	return 1;
+}
+
+static int process_wall(lua_State *L)
+{
+	lua_pushnumber(L, (lua_Number)mwl_now_wall() / 1000);
+	return 1;
+}
+
+/* process.wait(seconds) -> true, or false if a signal came first */
+static int process_wait(lua_State *L)
+{
+	lua_Number seconds = luaL_checknumber(L, 1);
+	luaL_argcheck(L, seconds >= 0 && seconds <= 86400, 1, "seconds, from 0 to a day");
+	int64_t until = mwl_now_monotonic() + (int64_t)(seconds * 1000);
+	int64_t left;
+	while (!caught && (left = until - mwl_now_monotonic()) > 0)
+		poll(NULL, 0, (int)left);
+	lua_pushboolean(L, !caught);
+	return 1;
+}
+
+/* Where this process's arguments lie: fields 48 and 49 of /proc/self/stat. The second field is the
+ * command's name in brackets and may hold anything, so counting starts behind the last bracket. */
+static bool find_arguments(char **start, char **end)
+{
+	char text[2048];
+	FILE *f = fopen("/proc/self/stat", "re");
+	if (!f)
+		return false;
+	size_t len = fread(text, 1, sizeof text - 1, f);
+	fclose(f);
+	text[len] = '\0';
+	char *at = strrchr(text, ')');
+	for (int field = 2; at && field < 48; field++) {
+		at = strchr(at, ' ');
+		if (at)
+			at++;
+	}
+	if (!at)
+		return false;
+	unsigned long long first = strtoull(at, &at, 10);
+	unsigned long long last = strtoull(at, NULL, 10);
+	if (first == 0 || last <= first)
+		return false;
+	*start = (char *)(uintptr_t)first;
+	*end = (char *)(uintptr_t)last;
+	return true;
+}
+
+/* process.scrub(secret) -> how often it stood in the arguments that `ps` shows; now it is asterisks. 0 where
+ * there is no /proc: elsewhere a key belongs in a file or the environment. */
+static int process_scrub(lua_State *L)
+{
+	size_t len;
+	const char *secret = luaL_checklstring(L, 1, &len);
+	lua_Integer found = 0;
+	char *at, *end;
+	if (len > 0 && find_arguments(&at, &end)) {
+		while ((size_t)(end - at) >= len && (at = memmem(at, (size_t)(end - at), secret, len))) {
+			memset(at, '*', len);
+			at += len;
+			found++;
+		}
+	}
+	lua_pushinteger(L, found);
+	return 1;
+}
+
+static int fail_io(lua_State *L, const char *path, const char *reason)
+{
+	lua_pushnil(L);
+	lua_pushfstring(L, "%s: %s", path, reason);
+	lua_pushstring(L, mw_err_word(MW_IO));
+	return 3;
+}
+
+static int fail_open_file(lua_State *L, int fd, const char *path, const char *reason)
+{
+	close(fd);
+	return fail_io(L, path, reason);
+}
+
+/* process.read_private(path) -> contents | nil, message, code. Refuses what group or others may read. The
+ * check is on the open file, so nobody can swap it in between. */
+static int process_read_private(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	char *room = mwl_newuserdata(L, PRIVATE_MAX); /* Lua's, so that no error leaks it */
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return fail_io(L, path, strerror(errno));
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return fail_open_file(L, fd, path, strerror(errno));
+	if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
+		return fail_open_file(L, fd, path, "not a file");
+	if (st.st_mode & 077)
+		return fail_open_file(L, fd, path,
+				      "others may read this file and it holds keys: chmod 600 it");
+	if (st.st_uid != geteuid() && st.st_uid != 0)
+		return fail_open_file(L, fd, path, "belongs to somebody else");
+	size_t len = 0;
+	ssize_t n = 1;
+	while (n > 0 && len < PRIVATE_MAX) {
+		n = read(fd, room + len, PRIVATE_MAX - len);
+		len += n > 0 ? (size_t)n : 0;
+	}
+	if (n != 0)
+		return fail_open_file(L, fd, path, n < 0 ? strerror(errno) : "larger than 4 MB");
+	close(fd);
+	lua_pushlstring(L, room, len);
+	return 1;
+}
+
+void mwl_open_process(lua_State *L)
+{
+	static const luaL_Reg functions[] = {
+	    {"is_terminal", process_is_terminal},
+	    {"width", process_width},
+	    {"catch_signals", process_catch_signals},
+	    {"interrupted", process_interrupted},
+	    {"monotonic", process_monotonic},
+	    {"wall", process_wall},
+	    {"wait", process_wait},
+	    {"scrub", process_scrub},
+	    {"read_private", process_read_private},
+	    {NULL, NULL},
+	};
+	lua_newtable(L);
+	luaL_setfuncs(L, functions, 0);
+	lua_setfield(L, -2, "process");
+}
