@@ -3,14 +3,31 @@
  * A lane has at most one request in flight, always made of its oldest messages. That keeps
  * the order inside an account and confines a stalled account to one connection.
  *
+ *              push                full, linger over, hurry
+ *     EMPTY ----------> WAITING ------------------------------> READY
+ *       ^                  ^                                      | next
+ *       | nothing left     | company; retry: back-off             v
+ *       +------------------+-------------- done <------------- FLYING
+ *                                          |                      ^
+ *                   401, 403, no key       v     probe, resume    |
+ *                                        PARKED -------> READY ---+
+ *
+ * Pause leads from anywhere to PAUSED, from FLYING when the answer is in; resume leads out of PAUSED and
+ * PARKED. A resume while FLYING takes effect with the answer: a 401 then does not park, for it may have been
+ * the old key's. Neither ends a back-off: that was the server's wish.
+ *
+ * Retrying: what became of a batch without an answer is unknown, so the very same messages are repeated
+ * (`again` of them), whatever has come in behind.
+ *
  * Splitting (400): `suspects` is how many of the oldest messages are known to hold a culprit. While it is
  * above one, the next batch is half of them; a delivered half leaves the other known to
- * be bad, a refused half narrows the search. A suspect that stands alone and is refused is
- * the culprit. One culprit among n costs about log2(n) + 1 extra requests, and needs no stack.
+ * be bad, a refused half narrows the search. A message that stands alone and is refused is
+ * the culprit. One culprit among n costs about log2(n) + 2 extra requests, and needs no stack.
  *
  *     n = 8, culprit 6:   8 no -> 4 yes (suspects 4) -> 2 no (suspects 2) -> 1 yes -> 1 no: dead
  *
- * Shrinking (413): `batch_cap` halves what a batch may hold and doubles again with each success.
+ * Shrinking (413): `batch_cap` halves what a batch may hold, and grows by an eighth with each success, so
+ * that few of the later requests are spent on finding the limit again.
  *
  * Pure: `now` is an argument, randomness too. The weir owns its lanes.
  */
@@ -30,7 +47,7 @@ enum mw_lane_state {
 	MW_LANE_PAUSED,  /* by hand */
 };
 
-/* Every message that was ever accepted is in exactly one of these. */
+/* Every message that was ever accepted is in exactly one of the last four. */
 struct mw_counts {
 	uint64_t accepted;
 	uint64_t delivered;
@@ -40,32 +57,53 @@ struct mw_counts {
 };
 
 struct mw_lane {
-	char *name;
-	size_t name_len;
 	uint64_t hash;
 	struct mw_queue queue;
 	struct mw_counts counts;
-	uint64_t requests;
-	uint64_t bytes_sent;
+	uint64_t requests;   /* put on the wire, answered or not */
+	uint64_t bytes_sent; /* messages and commas of answered requests */
 	int64_t due;
-	uint32_t attempts; /* of the oldest message's batch, so far */
-	uint32_t suspects;
+	struct mw_lane *ready_next; /* the weir's round of ready lanes */
+	struct mw_lane *ready_before;
+	uint32_t heap_at;   /* place among the weir's timers, UINT32_MAX if not there */
+	uint32_t attempts;  /* at the oldest messages since the last final answer: X-Retry-Count */
+	uint32_t failures;  /* those of them that count against retries_max */
+	uint32_t again;     /* messages of the batch to be repeated; 0: none */
+	uint32_t suspects;  /* see above */
 	uint32_t batch_cap; /* messages; 0: no cap of its own */
 	int last_status;
 	enum mw_lane_state state;
-	uint32_t heap_at;            /* place in the weir's timer heap, UINT32_MAX if not in it */
-	struct mw_lane *ready_next;  /* the weir's round of ready lanes */
+	bool backing_off; /* `due` is the end of a back-off */
+	bool parked;      /* also while its probe is ready or flying */
+	bool paused;      /* also while a last request is flying */
+	bool resumed;     /* since its request left */
+	uint16_t name_len;
+	char name[];
 };
 
 /* The back-off before attempt number `attempts` + 1: full jitter between half and the whole of
  * base * 2^(attempts-1), capped. `random` is any 64 random bits. */
 int64_t mw_lane_backoff(uint32_t attempts, uint64_t random);
 
-/* How many of the oldest messages make the next batch, and their bytes with commas between them. */
+/* How long to leave a server alone after an answer that says retry: the back-off, or longer if it asked for
+ * longer (429 and 503; at most MW_RETRY_AFTER_MAX_MS is granted). retry_after_ms -1: it did not ask. */
+int64_t mw_lane_pause_ms(uint32_t attempts, int status, int64_t retry_after_ms, uint64_t random);
+
+/* How many of the oldest messages make the next batch, and their bytes with commas between them. At
+ * least one if there is one, however large. */
 struct mw_lane_batch {
 	uint32_t count;
 	size_t bytes;
 };
 struct mw_lane_batch mw_lane_next_batch(const struct mw_lane *lane, size_t bytes_max, uint32_t count_max);
+
+/* Would waiting for more messages change nothing about the next batch? */
+bool mw_lane_is_full(const struct mw_lane *lane, size_t bytes_max, uint32_t count_max);
+
+/* What an answer about the `count` oldest messages teaches the search for culprits and the cap. */
+void mw_lane_learn_delivered(struct mw_lane *lane, uint32_t count, uint32_t count_max);
+void mw_lane_learn_refused(struct mw_lane *lane, uint32_t count);   /* 400 */
+void mw_lane_learn_too_large(struct mw_lane *lane, uint32_t count); /* 413 */
+void mw_lane_learn_dead(struct mw_lane *lane);
 
 #endif

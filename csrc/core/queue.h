@@ -33,7 +33,8 @@ void mw_queue_deinit(struct mw_queue *q);
 /* MW_NO_MEMORY; the queue is then as it was. */
 enum mw_err mw_queue_push(struct mw_queue *q, struct mw_span message, int64_t tag, int64_t now);
 
-/* Walk from the oldest: zero the cursor first; false behind the last. Spans are borrowed until the next drop. */
+/* Walk from the oldest: zero the cursor first; false behind the last. Spans are borrowed until the next drop.
+ */
 struct mw_queue_cursor {
 	struct mw_chunk *chunk;
 	size_t at;

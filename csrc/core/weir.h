@@ -8,9 +8,12 @@
  *
  * and between next and done, at the moment bytes really leave, mw_weir_permit: the place where
  * the 50 requests a second are counted (libcurl re-sends by itself, so `next` is too early).
+ * Requests are handed out at the same pace, and none while a permit would be refused, so that a
+ * request seldom has to come back unsent. One that does keeps its turn.
  *
  * Fair: ready lanes take turns, one request a turn, whatever they hold; with K busy lanes each gets
- * rate/K requests/s, and batches grow while they wait. Bounded: `full` is answered at
+ * rate/K requests/s, and batches grow while they wait. At 50 requests/s, a message of a quiet lane
+ * leaves within linger_ms + K * 21 ms while K others are flooded. Bounded: `full` is answered at
  * queue_max bytes. Conservation holds after every call, per lane and in sum:
  *
  *     accepted = delivered + dead + queued + in_flight
@@ -39,15 +42,16 @@ struct mw_report {
 };
 
 struct mw_weir_config {
-	double rate;         /* requests a second over all lanes; 0: unlimited */
-	size_t batch_bytes;  /* at most this much of messages and commas a request */
+	double rate;        /* requests a second over all lanes; 0: unlimited */
+	size_t batch_bytes; /* at most this much of messages and commas a request */
 	uint32_t batch_messages;
-	int64_t linger_ms;   /* a partial batch waits this long for company */
+	int64_t linger_ms; /* a partial batch waits this long for company */
 	uint32_t in_flight_max;
-	size_t queue_max;    /* bytes of queued messages over all lanes */
+	size_t queue_max;     /* bytes of queued messages over all lanes */
 	uint32_t retries_max; /* attempts beyond the first before a message is dead; 0: for ever.
-	                       * A 429 does not use one up */
-	uint64_t seed;        /* jitter and the hash of account names */
+			       * A 429 that says when to come back does not use one up, and a parked lane's
+			       * probes don't */
+	uint64_t seed;        /* jitter and the hash of account names: secret, random in earnest */
 	void (*report)(void *context, const struct mw_report *r); /* may be NULL; must not call the weir */
 	void *context;
 };
@@ -61,9 +65,10 @@ struct mw_weir;
 struct mw_weir *mw_weir_new(const struct mw_weir_config *config, int64_t now);
 void mw_weir_free(struct mw_weir *w);
 
-/* MW_FULL, MW_TOO_LARGE (over MW_MESSAGE_MAX), MW_NO_MEMORY. */
+/* MW_FULL, MW_TOO_LARGE (message over MW_MESSAGE_MAX, account over MW_ACCOUNT_MAX), MW_INVALID (an empty
+ * message), MW_NO_MEMORY; then nothing has changed. */
 enum mw_err mw_weir_push(struct mw_weir *w, struct mw_span account, struct mw_span message, int64_t tag,
-                         int64_t now);
+			 int64_t now);
 
 struct mw_request {
 	struct mw_lane *lane;
@@ -79,7 +84,8 @@ bool mw_weir_next(struct mw_weir *w, int64_t now, struct mw_request *out, int64_
 /* Append the request's messages to `out`, a comma between each two. */
 enum mw_err mw_weir_batch(const struct mw_weir *w, const struct mw_request *r, struct mw_buf *out);
 
-/* Take the permit for really sending. 0: taken. Else ms to wait before asking again, or not to send at all. */
+/* Take the permit for really sending. 0: taken. Else ms to wait before asking again, or not to send at all.
+ */
 int64_t mw_weir_permit(struct mw_weir *w, int64_t now);
 
 struct mw_answer {
@@ -96,7 +102,8 @@ void mw_weir_hurry(struct mw_weir *w, bool hurry, int64_t now);
 /* A lane by name, NULL if it never had a message. */
 struct mw_lane *mw_weir_lane(struct mw_weir *w, struct mw_span account);
 
-/* A new key was saved, or a pause ended: the lane may send at once. */
+/* A new key was saved, or a pause ended: the lane may send at once, but for a back-off under way. If a
+ * request is in flight, this is remembered until its answer (lane.h). */
 void mw_weir_resume(struct mw_weir *w, struct mw_lane *lane, int64_t now);
 
 /* Keep the lane's messages and send none until resume. A request in flight runs to its end. */
@@ -104,8 +111,9 @@ void mw_weir_pause(struct mw_weir *w, struct mw_lane *lane, int64_t now);
 
 struct mw_weir_stats {
 	struct mw_counts counts;
-	uint64_t queued_bytes;
-	uint64_t requests; /* permits taken: what a server may have seen */
+	uint64_t queued_bytes; /* in flight included: what queue_max bounds */
+	uint64_t held;         /* messages of parked and paused lanes */
+	uint64_t requests;     /* permits taken: what a server may have seen */
 	uint64_t answers;
 	uint64_t retries;
 	uint64_t splits;
@@ -113,12 +121,16 @@ struct mw_weir_stats {
 	uint64_t lanes;
 	uint64_t lanes_parked;
 	uint64_t lanes_backing_off;
-	int64_t oldest; /* when the oldest queued message was pushed; -1 if none. O(lanes) */
+	int64_t oldest; /* when the oldest queued message was pushed; -1 if none */
 };
 
+/* O(lanes). */
 struct mw_weir_stats mw_weir_stats(const struct mw_weir *w);
 
-/* Walk all lanes: zero *position first; NULL at the end. */
+/* How long a server keeps the gate closed for all lanes; 0: open. */
+int64_t mw_weir_gate_ms(const struct mw_weir *w, int64_t now);
+
+/* Walk all lanes, in the order of their first message: zero *position first; NULL at the end. */
 const struct mw_lane *mw_weir_each(const struct mw_weir *w, size_t *position);
 
 #endif

@@ -1,0 +1,20 @@
+/* round.h -- the lanes that may send now, in turn.
+ *
+ * A lane joins at the back and is taken from the front, one request a turn. Linked both ways, so that a
+ * pause can take one out of the middle. Allocates nothing.
+ */
+#ifndef MW_ROUND_H
+#define MW_ROUND_H
+
+#include "lane.h"
+
+struct mw_round {
+	struct mw_lane *front;
+	struct mw_lane *back;
+};
+
+void mw_round_append(struct mw_round *r, struct mw_lane *lane);
+void mw_round_prepend(struct mw_round *r, struct mw_lane *lane);
+void mw_round_remove(struct mw_round *r, struct mw_lane *lane); /* must be in it */
+
+#endif

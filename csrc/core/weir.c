@@ -1,0 +1,290 @@
+#include "weir_own.h"
+
+#include <stdlib.h>
+
+/* SplitMix64. */
+uint64_t mw_weir_random(struct mw_weir *w)
+{
+	uint64_t z = (w->random += 0x9e3779b97f4a7c15u);
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	return z ^ (z >> 31);
+}
+
+struct mw_weir_config mw_weir_defaults(void)
+{
+	return (struct mw_weir_config){
+	    .rate = MW_RATE_DEFAULT,
+	    .batch_bytes = MW_BATCH_TARGET,
+	    .batch_messages = MW_BATCH_MESSAGES,
+	    .linger_ms = MW_LINGER_MS,
+	    .in_flight_max = MW_IN_FLIGHT_MAX,
+	    .queue_max = MW_QUEUE_DEFAULT,
+	};
+}
+
+struct mw_weir *mw_weir_new(const struct mw_weir_config *config, int64_t now)
+{
+	struct mw_weir *w = calloc(1, sizeof *w);
+	if (!w)
+		return NULL;
+	w->config = *config;
+	if (w->config.batch_messages == 0)
+		w->config.batch_messages = 1;
+	if (w->config.in_flight_max == 0)
+		w->config.in_flight_max = 1;
+	if (w->config.linger_ms < 0)
+		w->config.linger_ms = 0;
+	w->random = config->seed;
+	uint64_t a = mw_weir_random(w);
+	mw_lanes_init(&w->lanes, (struct mw_hash_key){a, mw_weir_random(w)});
+	mw_timers_init(&w->timers);
+	mw_rate_init(&w->handouts, config->rate, now);
+	mw_rate_init(&w->permits, config->rate, now);
+	return w;
+}
+
+void mw_weir_free(struct mw_weir *w)
+{
+	if (!w)
+		return;
+	mw_lanes_deinit(&w->lanes);
+	mw_timers_deinit(&w->timers);
+	free(w);
+}
+
+static void make_ready(struct mw_weir *w, struct mw_lane *lane)
+{
+	lane->state = MW_LANE_READY;
+	mw_round_append(&w->round, lane);
+}
+
+/* Out of wherever its state has put it. */
+static void unhook(struct mw_weir *w, struct mw_lane *lane)
+{
+	if (lane->state == MW_LANE_READY)
+		mw_round_remove(&w->round, lane);
+	else
+		mw_timers_remove(&w->timers, lane);
+}
+
+static void wait_until_due(struct mw_weir *w, struct mw_lane *lane, enum mw_lane_state state)
+{
+	lane->state = state;
+	mw_timers_add(&w->timers, lane);
+}
+
+static bool is_full(const struct mw_weir *w, const struct mw_lane *lane)
+{
+	return w->hurry || mw_lane_is_full(lane, w->config.batch_bytes, w->config.batch_messages);
+}
+
+void mw_weir_settle(struct mw_weir *w, struct mw_lane *lane, int64_t now)
+{
+	struct mw_queue_cursor cursor = {0};
+	struct mw_queued oldest;
+	if (lane->due <= now)
+		lane->backing_off = false;
+
+	if (lane->paused) {
+		lane->state = MW_LANE_PAUSED;
+	} else if (lane->parked) {
+		wait_until_due(w, lane, MW_LANE_PARKED);
+	} else if (lane->backing_off) {
+		wait_until_due(w, lane, MW_LANE_WAITING);
+	} else if (!mw_queue_next(&lane->queue, &cursor, &oldest)) {
+		lane->state = MW_LANE_EMPTY;
+	} else if (is_full(w, lane) || oldest.since + w->config.linger_ms <= now) {
+		make_ready(w, lane);
+	} else {
+		lane->due = oldest.since + w->config.linger_ms;
+		wait_until_due(w, lane, MW_LANE_WAITING);
+	}
+}
+
+enum mw_err mw_weir_push(struct mw_weir *w, struct mw_span account, struct mw_span message, int64_t tag,
+			 int64_t now)
+{
+	if (message.len == 0)
+		return MW_INVALID;
+	if (message.len > MW_MESSAGE_MAX || account.len > MW_ACCOUNT_MAX)
+		return MW_TOO_LARGE;
+	if (w->stats.queued_bytes + message.len > w->config.queue_max)
+		return MW_FULL;
+
+	struct mw_lane *lane = mw_lanes_find(&w->lanes, account);
+	bool is_new = !lane;
+	if (is_new) {
+		/* Every lane has its place among the timers before it exists: what comes later cannot fail.
+		 */
+		if (!mw_timers_reserve(&w->timers, w->lanes.count + 1))
+			return MW_NO_MEMORY;
+		lane = mw_lanes_add(&w->lanes, account);
+		if (!lane)
+			return MW_NO_MEMORY;
+	}
+	enum mw_err err = mw_queue_push(&lane->queue, message, tag, now);
+	if (err != MW_OK) {
+		if (is_new)
+			mw_lanes_forget_last(&w->lanes);
+		return err;
+	}
+	lane->counts.accepted++;
+	lane->counts.queued++;
+	w->stats.counts.accepted++;
+	w->stats.counts.queued++;
+	w->stats.queued_bytes += message.len;
+
+	if (lane->state == MW_LANE_EMPTY) {
+		mw_weir_settle(w, lane, now);
+	} else if (lane->state == MW_LANE_WAITING && !lane->backing_off && is_full(w, lane)) {
+		unhook(w, lane);
+		make_ready(w, lane);
+	}
+	return MW_OK;
+}
+
+/* Lanes whose time has come join the round. */
+static void wake(struct mw_weir *w, int64_t now)
+{
+	struct mw_lane *lane;
+	while ((lane = mw_timers_first(&w->timers)) && lane->due <= now) {
+		mw_timers_remove(&w->timers, lane);
+		lane->backing_off = false;
+		if (lane->queue.count > 0)
+			make_ready(w, lane);
+		else
+			lane->state = MW_LANE_EMPTY;
+	}
+}
+
+bool mw_weir_next(struct mw_weir *w, int64_t now, struct mw_request *out, int64_t *wait_ms)
+{
+	wake(w, now);
+	const struct mw_lane *first = mw_timers_first(&w->timers);
+	if (w->in_flight >= w->config.in_flight_max || (!w->round.front && !first)) {
+		*wait_ms = INT64_MAX;
+		return false;
+	}
+	if (!w->round.front) {
+		*wait_ms = first->due - now;
+		return false;
+	}
+	int64_t paced = mw_rate_wait(&w->handouts, now);
+	int64_t permitted = mw_rate_wait(&w->permits, now);
+	*wait_ms = paced > permitted ? paced : permitted;
+	if (*wait_ms > 0)
+		return false;
+
+	mw_rate_take(&w->handouts, now);
+	struct mw_lane *lane = w->round.front;
+	mw_round_remove(&w->round, lane);
+	struct mw_lane_batch batch =
+	    mw_lane_next_batch(lane, w->config.batch_bytes, w->config.batch_messages);
+	lane->state = MW_LANE_FLYING;
+	lane->resumed = false;
+	lane->counts.queued -= batch.count;
+	lane->counts.in_flight += batch.count;
+	w->stats.counts.queued -= batch.count;
+	w->stats.counts.in_flight += batch.count;
+	w->in_flight++;
+	*out = (struct mw_request){lane, batch.count, batch.bytes, lane->attempts};
+	return true;
+}
+
+enum mw_err mw_weir_batch(const struct mw_weir *w, const struct mw_request *r, struct mw_buf *out)
+{
+	(void)w;
+	struct mw_queue_cursor cursor = {0};
+	struct mw_queued queued;
+	enum mw_err err = mw_buf_reserve(out, r->bytes);
+	if (err != MW_OK)
+		return err;
+	for (uint32_t i = 0; i < r->count && mw_queue_next(&r->lane->queue, &cursor, &queued); i++) {
+		if (i > 0)
+			out->data[out->len++] = ',';
+		memcpy(out->data + out->len, queued.message.at, queued.message.len);
+		out->len += queued.message.len;
+	}
+	return MW_OK;
+}
+
+int64_t mw_weir_permit(struct mw_weir *w, int64_t now)
+{
+	int64_t wait = mw_rate_wait(&w->permits, now);
+	if (wait == 0) {
+		mw_rate_take(&w->permits, now);
+		w->stats.requests++;
+	}
+	return wait;
+}
+
+void mw_weir_hurry(struct mw_weir *w, bool hurry, int64_t now)
+{
+	bool was = w->hurry;
+	w->hurry = hurry;
+	if (was || !hurry)
+		return;
+	for (uint32_t i = 0; i < w->lanes.count; i++) {
+		struct mw_lane *lane = w->lanes.all[i];
+		if (lane->state == MW_LANE_WAITING && !lane->backing_off) {
+			unhook(w, lane);
+			mw_weir_settle(w, lane, now);
+		}
+	}
+}
+
+struct mw_lane *mw_weir_lane(struct mw_weir *w, struct mw_span account)
+{
+	return mw_lanes_find(&w->lanes, account);
+}
+
+void mw_weir_resume(struct mw_weir *w, struct mw_lane *lane, int64_t now)
+{
+	lane->parked = lane->paused = false;
+	if (lane->state == MW_LANE_FLYING) {
+		lane->resumed = true;
+	} else if (lane->state == MW_LANE_PARKED || lane->state == MW_LANE_PAUSED) {
+		unhook(w, lane);
+		mw_weir_settle(w, lane, now);
+	}
+}
+
+void mw_weir_pause(struct mw_weir *w, struct mw_lane *lane, int64_t now)
+{
+	lane->paused = true;
+	if (lane->state != MW_LANE_FLYING) {
+		unhook(w, lane);
+		mw_weir_settle(w, lane, now);
+	}
+}
+
+struct mw_weir_stats mw_weir_stats(const struct mw_weir *w)
+{
+	struct mw_weir_stats stats = w->stats;
+	stats.lanes = w->lanes.count;
+	stats.oldest = -1;
+	for (uint32_t i = 0; i < w->lanes.count; i++) {
+		const struct mw_lane *lane = w->lanes.all[i];
+		struct mw_queue_cursor cursor = {0};
+		struct mw_queued oldest;
+		if (mw_queue_next(&lane->queue, &cursor, &oldest) &&
+		    (stats.oldest < 0 || oldest.since < stats.oldest))
+			stats.oldest = oldest.since;
+		stats.lanes_parked += lane->parked;
+		stats.lanes_backing_off += lane->state == MW_LANE_WAITING && lane->backing_off;
+		if (lane->parked || lane->paused)
+			stats.held += lane->queue.count;
+	}
+	return stats;
+}
+
+int64_t mw_weir_gate_ms(const struct mw_weir *w, int64_t now)
+{
+	return w->permits.gate_until > now ? w->permits.gate_until - now : 0;
+}
+
+const struct mw_lane *mw_weir_each(const struct mw_weir *w, size_t *position)
+{
+	return *position < w->lanes.count ? w->lanes.all[(*position)++] : NULL;
+}

@@ -1,0 +1,178 @@
+#include "weir_own.h"
+
+#include <assert.h>
+
+static void report(const struct mw_weir *w, const struct mw_lane *lane, const struct mw_queued *queued,
+		   enum mw_outcome outcome, const struct mw_answer *a)
+{
+	if (!w->config.report)
+		return;
+	struct mw_report r = {
+	    .account = {(const uint8_t *)lane->name, lane->name_len},
+	    .outcome = outcome,
+	    .status = a->status,
+	    .answer = {a->body.at, a->body.len < MW_RESPONSE_MAX ? a->body.len : MW_RESPONSE_MAX},
+	};
+	if (queued) {
+		r.message = queued->message;
+		r.tag = queued->tag;
+	}
+	w->config.report(w->config.context, &r);
+}
+
+/* The `count` oldest messages have come to their end. */
+static void finish(struct mw_weir *w, struct mw_lane *lane, uint32_t count, enum mw_outcome outcome,
+		   const struct mw_answer *a)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct mw_queue_cursor cursor = {0};
+		struct mw_queued queued;
+		mw_queue_next(&lane->queue, &cursor, &queued);
+		report(w, lane, &queued, outcome, a);
+		w->stats.queued_bytes -= queued.message.len;
+		mw_queue_drop(&lane->queue);
+	}
+	lane->counts.queued -= count;
+	w->stats.counts.queued -= count;
+	if (outcome == MW_OUTCOME_DELIVERED) {
+		lane->counts.delivered += count;
+		w->stats.counts.delivered += count;
+	} else {
+		lane->counts.dead += count;
+		w->stats.counts.dead += count;
+	}
+}
+
+/* The batch got an answer that settles it: nothing to repeat, and the write key is good. */
+static void conclude(struct mw_lane *lane)
+{
+	lane->attempts = lane->failures = lane->again = 0;
+	lane->parked = false;
+}
+
+static void bury(struct mw_weir *w, struct mw_lane *lane, uint32_t count, const struct mw_answer *a)
+{
+	finish(w, lane, count, MW_OUTCOME_DEAD, a);
+	mw_lane_learn_dead(lane);
+	conclude(lane);
+}
+
+static void deliver(struct mw_weir *w, struct mw_lane *lane, uint32_t count, const struct mw_answer *a)
+{
+	finish(w, lane, count, MW_OUTCOME_DELIVERED, a);
+	mw_lane_learn_delivered(lane, count, w->config.batch_messages);
+	conclude(lane);
+	w->limited_count = 0;
+}
+
+/* A lane was told 429. The third lane in a row closes the gate for as long as it was told itself. */
+static void note_limited(struct mw_weir *w, const struct mw_lane *lane, int64_t now, int64_t pause_ms)
+{
+	for (uint32_t i = 0; i < w->limited_count; i++)
+		if (w->limited[i] == lane)
+			return;
+	w->limited[w->limited_count++] = lane;
+	if (w->limited_count == MW_LIMITED_LANES) {
+		mw_rate_close(&w->permits, now, pause_ms);
+		w->limited_count = 0;
+	}
+}
+
+static void retry(struct mw_weir *w, struct mw_lane *lane, uint32_t count, const struct mw_answer *a,
+		  int64_t now)
+{
+	int64_t pause_ms =
+	    mw_lane_pause_ms(++lane->attempts, a->status, a->retry_after_ms, mw_weir_random(w));
+	/* Holds for the messages behind, too, should these ones die now. */
+	lane->due = now + pause_ms;
+	lane->backing_off = true;
+	if (a->status == 429)
+		note_limited(w, lane, now, pause_ms);
+
+	/* A parked lane keeps its messages whatever its probes meet. */
+	if (!lane->parked && !(a->status == 429 && a->retry_after_ms >= 0))
+		lane->failures++;
+	if (w->config.retries_max > 0 && lane->failures > w->config.retries_max) {
+		bury(w, lane, count, a);
+	} else {
+		lane->again = count;
+		w->stats.retries++;
+	}
+}
+
+/* A batch of several was refused for what it holds: the same messages again, in smaller batches. */
+static void split(struct mw_weir *w, struct mw_lane *lane, uint32_t count, const struct mw_answer *a)
+{
+	if (count == 1) {
+		bury(w, lane, count, a);
+		return;
+	}
+	if (mw_verdict_of(a->status) == MW_SHRINK)
+		mw_lane_learn_too_large(lane, count);
+	else
+		mw_lane_learn_refused(lane, count);
+	w->stats.splits++;
+	conclude(lane);
+}
+
+static void park(struct mw_weir *w, struct mw_lane *lane, const struct mw_answer *a, int64_t now)
+{
+	lane->attempts = lane->failures = 0;
+	if (lane->resumed) {
+		lane->parked = false;
+		return;
+	}
+	if (!lane->parked)
+		report(w, lane, NULL, MW_OUTCOME_PARKED, a);
+	lane->parked = true;
+	lane->due = now + MW_PROBE_MS;
+}
+
+void mw_weir_done(struct mw_weir *w, const struct mw_request *r, const struct mw_answer *a, int64_t now)
+{
+	struct mw_lane *lane = r->lane;
+	uint32_t count = r->count;
+	assert(lane->state == MW_LANE_FLYING && lane->counts.in_flight == count);
+	w->in_flight--;
+	lane->counts.in_flight -= count;
+	lane->counts.queued += count;
+	w->stats.counts.in_flight -= count;
+	w->stats.counts.queued += count;
+
+	if (a->status == MW_STATUS_UNSENT) {
+		mw_weir_settle(w, lane, now);
+		if (lane->state == MW_LANE_READY) {
+			mw_round_remove(&w->round, lane);
+			mw_round_prepend(&w->round, lane);
+		}
+		return;
+	}
+
+	lane->last_status = a->status;
+	if (a->status != MW_STATUS_NO_KEY)
+		lane->requests++;
+	if (a->status > 0) {
+		lane->bytes_sent += r->bytes;
+		w->stats.bytes_sent += r->bytes;
+		w->stats.answers++;
+	}
+	switch (mw_verdict_of(a->status)) {
+	case MW_DELIVERED:
+		deliver(w, lane, count, a);
+		break;
+	case MW_RETRY:
+		retry(w, lane, count, a, now);
+		break;
+	case MW_SPLIT:
+	case MW_SHRINK:
+		split(w, lane, count, a);
+		break;
+	case MW_PARK:
+		park(w, lane, a, now);
+		break;
+	case MW_DEAD:
+		bury(w, lane, count, a);
+		break;
+	}
+	mw_weir_settle(w, lane, now);
+}
