@@ -39,6 +39,7 @@ void mwl_sha256(const void *bytes, size_t len, uint8_t digest[32]);
 struct mwl_map {
 	struct mw_map *map;
 	int functions; /* how many */
+	bool sealed;   /* a mapper holds it, so it may be running in other threads: it can't be built on */
 };
 struct mwl_map *mwl_check_map(lua_State *L, int index);
 

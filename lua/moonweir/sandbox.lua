@@ -1,0 +1,263 @@
+--- sandbox -- where mapping scripts run: an environment of their own, under limits.
+---
+---     local definition, message, code = sandbox.load "acme.lua"
+---
+--- A script can compute, read the event it is given and describe calls; nothing else is within its reach. Not offered,
+--- each for its reason: load and its kin (bytecode can crash the VM), debug, package, io, the rest of os, coroutine and
+--- xpcall (their functions run where limits do not), collectgarbage, math.randomseed (shared with the host),
+--- string.pack and utf8 (not on both VMs).
+
+local core = require "moonweir.core"
+local definition = require "moonweir.definition"
+local place = require "moonweir.place"
+local source = require "moonweir.source"
+local strings = require "moonweir.strings"
+
+local sandbox = {}
+
+--- A script is text that people write; a megabyte is far beyond that.
+sandbox.SCRIPT_MAX = 1024 * 1024
+
+--- What a script may require: names, and what makes the module for one script.
+---@type table<string, fun(state: table): any>
+sandbox.modules = {
+	["moonweir.source"] = source.language,
+}
+
+local real_type, real_next, real_ipairs = type, next, ipairs
+
+-- Views of the event are userdata that behave like read-only tables; these make the resemblance whole.
+
+local function view_type(...)
+	local kind = real_type(...)
+	if kind == "userdata" and (...) ~= core.null then
+		return "table"
+	end
+	return kind
+end
+
+local function view_next(list, key)
+	if real_type(list) == "userdata" then
+		return core.view_next(list, key)
+	end
+	return real_next(list, key)
+end
+
+local function view_pairs(list)
+	if real_type(list) == "userdata" then
+		return core.view_next, list, nil
+	elseif real_type(list) ~= "table" then
+		error(("pairs: expected a table, got %s; is the field missing from the event?"):format(real_type(list)), 2)
+	end
+	return real_next, list, nil
+end
+
+local function view_step(list, i)
+	local value = list[i + 1]
+	if value ~= nil then
+		return i + 1, value
+	end
+end
+
+local function view_ipairs(list)
+	if real_type(list) == "userdata" then
+		return view_step, list, 0
+	elseif real_type(list) ~= "table" then
+		error(("ipairs: expected a table, got %s; is the field missing from the event?"):format(real_type(list)), 2)
+	end
+	return real_ipairs(list)
+end
+
+-- Metatables: only those of the script's own tables. A finalizer would run outside of every limit.
+
+local function guarded_setmetatable(object, metatable)
+	if real_type(object) ~= "table" then
+		error("setmetatable: expected a table", 2)
+	elseif real_type(metatable) == "table" and (rawget(metatable, "__gc") ~= nil or rawget(metatable, "__mode") ~= nil) then
+		error("setmetatable: __gc and __mode are not for mapping scripts", 2)
+	end
+	return setmetatable(object, metatable)
+end
+
+local function guarded_getmetatable(object)
+	if real_type(object) == "table" then
+		return getmetatable(object)
+	end
+	return nil
+end
+
+-- What the language made stays as it was made.
+local function guarded_rawset(object, key, value)
+	if real_type(object) == "table" and real_type(getmetatable(object)) == "string" then
+		error("rawset: this can't be changed", 2)
+	end
+	return rawset(object, key, value)
+end
+
+-- Table functions: C loops over what __len claims do not end, so tables with a metatable are refused.
+
+local function check_plain(name, list)
+	if real_type(list) ~= "table" then
+		error(("table.%s: expected a table, got %s"):format(name,
+			real_type(list) == "userdata" and "a part of the event, which is read-only" or real_type(list)), 3)
+	elseif getmetatable(list) ~= nil then
+		error(("table.%s: the table has a metatable"):format(name), 3)
+	elseif #list > 1e6 then -- or full of holes: with 1, 2, 4, 8, … set, Lua may take any of them for the length
+		error(("table.%s: the list has more than a million elements"):format(name), 3)
+	end
+end
+
+local function table_insert(list, ...)
+	check_plain("insert", list)
+	return table.insert(list, ...)
+end
+
+local function table_remove(list, ...)
+	check_plain("remove", list)
+	return table.remove(list, ...)
+end
+
+local function ascending(a, b)
+	return a < b
+end
+
+-- Always with a comparing function: the limits see that one run, where C's own comparisons are out of their sight.
+local function table_sort(list, before)
+	check_plain("sort", list)
+	return table.sort(list, before == nil and ascending or before)
+end
+
+local function os_date(form, time)
+	if form ~= nil and (real_type(form) ~= "string" or #form > 200) then
+		error("os.date: expected a format of up to 200 characters", 2)
+	end
+	return os.date(form, time)
+end
+
+local function copy(library, names)
+	local copied = {}
+	for _, name in ipairs(names) do
+		copied[name] = library[name]
+	end
+	return copied
+end
+
+--- The environment of one script.
+---@param state {loading: boolean}
+---@return table<string, any>
+function sandbox.environment(state)
+	local loaded = {}
+	local function guarded_require(name)
+		local make = real_type(name) == "string" and rawget(sandbox.modules, name)
+		if not make then
+			local names = {}
+			for known in pairs(sandbox.modules) do
+				names[#names + 1] = known
+			end
+			table.sort(names)
+			error(("require: %q is not for mapping scripts%s"):format(tostring(name), place.nearest(name, names)), 2)
+		end
+		loaded[name] = loaded[name] or make(state)
+		return loaded[name]
+	end
+
+	return {
+		assert = assert,
+		error = error,
+		getmetatable = guarded_getmetatable,
+		ipairs = view_ipairs,
+		math = copy(math, { "abs", "acos", "asin", "atan", "ceil", "cos", "exp", "floor", "fmod", "huge", "log", "max",
+			"min", "modf", "pi", "random", "sin", "sqrt", "tan" }),
+		next = view_next,
+		os = { date = os_date, difftime = os.difftime, time = os.time },
+		pairs = view_pairs,
+		pcall = pcall,
+		rawequal = rawequal,
+		rawget = rawget,
+		rawset = guarded_rawset,
+		require = guarded_require,
+		select = select,
+		setmetatable = guarded_setmetatable,
+		string = strings.library(),
+		table = {
+			concat = strings.concat, insert = table_insert, remove = table_remove, sort = table_sort, unpack = strings.unpack,
+		},
+		tonumber = tonumber,
+		tostring = tostring,
+		type = view_type,
+		unpack = strings.unpack,
+	}
+end
+
+--- The text of a script file, or as much of it as is already too much.
+---@param path string
+---@return string|nil text
+---@return string? message
+function sandbox.read(path)
+	local file, why = io.open(path, "rb")
+	if not file then
+		return nil, why
+	end
+	local text, failure = file:read(sandbox.SCRIPT_MAX + 1)
+	file:close()
+	if failure then
+		return nil, ("%s: %s"):format(path, failure)
+	end
+	return text or ""
+end
+
+-- A "#!" line and a byte order mark are no Lua; the line stays, so that numbers stay right.
+local function plain_text(text)
+	text = text:gsub("^\239\187\191", "")
+	return (text:gsub("^#", "--#"))
+end
+
+--- Run a script once and take what it defines.
+---@param path string the file, or just a name for messages if `text` is given
+---@param text? string
+---@return moonweir.Definition|nil definition
+---@return string? message begins with the script's name and line
+---@return "mapping"|nil code
+function sandbox.load(path, text)
+	if type(path) ~= "string" or (text ~= nil and type(text) ~= "string") then
+		error("sandbox.load: expected a path, or a name and a text", 2)
+	end
+	if not text then
+		local message
+		text, message = sandbox.read(path)
+		if not text then
+			return nil, message, "mapping"
+		end
+	end
+	local name = path:match("[^/]+$") or path
+	if #text > sandbox.SCRIPT_MAX then
+		return nil, ("%s: longer than %d bytes"):format(name, sandbox.SCRIPT_MAX), "mapping"
+	elseif text:find("\27", 1, true) == 1 then
+		return nil, name .. ": compiled Lua is not taken; give the script as text", "mapping"
+	end
+
+	local state = { loading = true }
+	local chunk, message = load(plain_text(text), "@" .. name, "t", sandbox.environment(state))
+	if not chunk then
+		return nil, message, "mapping"
+	end
+	if jit then
+		jit.off(chunk, true) -- compiled loops look at no limit
+	end
+
+	local outer_script, outer_text = place.script, place.text
+	place.script, place.text = name, text
+	local ok, made = core.guard_call(chunk, "load")
+	place.script, place.text = outer_script, outer_text
+	state.loading = false
+	if not ok then
+		return nil, made, "mapping"
+	elseif not definition.is(made) then
+		return nil, name .. ": the script must end with: return source.define { … }", "mapping"
+	end
+	return made
+end
+
+core.guard_strings(strings.library())
+
+return sandbox

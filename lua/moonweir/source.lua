@@ -1,0 +1,100 @@
+--- moonweir.source -- the language in which a tool's events are mapped to Segment calls.
+---
+---     local source = require "moonweir.source"
+---     local get = source.get
+---
+---     return source.define {
+---       slug = "acme-shop", version = "1.0.0",
+---       event = get "type", id = get "id", user = source.user { get "customer.id" },
+---       on = {
+---         ["order.paid"] = source.track "Order Completed" { order_id = get "order.id", total = get "order.cents" / 100 },
+---       },
+---     }
+---
+--- Everything here describes and nothing runs: see expression.lua for what follows `get`, call.lua for the six
+--- calls, definition.lua for what `define` takes, compile.lua for how it becomes a program.
+
+local call = require "moonweir.call"
+local core = require "moonweir.core"
+local definition = require "moonweir.definition"
+local expression = require "moonweir.expression"
+local place = require "moonweir.place"
+place.is_own()
+
+-- `get "a"`, and get.event, get.body, get.header with it. In a function entry there is an event to read instead.
+local function make_get(state)
+	local function checked(getter)
+		return function(path)
+			if not state.loading then
+				place.fail("get describes a path while the script loads; in a function read the event itself: event.id")
+			end
+			return getter(path)
+		end
+	end
+	local get = {
+		event = checked(expression.getter "event"),
+		body = checked(expression.getter "body"),
+		header = checked(expression.header),
+	}
+	local item = checked(expression.getter "item")
+	return setmetatable(get, {
+		__metatable = "moonweir.get",
+		__call = function(_, path)
+			return item(path)
+		end,
+		__index = function(_, name)
+			place.fail(('there is no get.%s; a path is get "%s"%s'):format(tostring(name), tostring(name),
+				place.nearest(name, { "event", "body", "header" })))
+		end,
+	})
+end
+
+--- A language of its own for one script, so that what a script does to its `source` table stays with it.
+---@param state {loading: boolean} true while the script declares; false once its functions run
+---@return table
+local function language(state)
+	local source = call.constructors(state)
+	local constructors = {}
+	for name, constructor in pairs(source) do
+		constructors[name] = constructor
+	end
+
+	source.get = make_get(state)
+	source.null = core.null
+	source.ignore = definition.ignore
+	source.user = definition.user
+
+	--- The first of these that is present.
+	function source.any(...)
+		return expression.list("any", ...)
+	end
+
+	--- A JSON array of those that are present, even of one or none.
+	function source.array(items)
+		if type(items) ~= "table" or expression.is(items) then
+			place.fail('source.array: expected a list, as in source.array { get "email", get "phone" }')
+		end
+		return expression.list("array", items)
+	end
+
+	function source.define(fields)
+		return definition.define(fields, constructors)
+	end
+
+	local names = {}
+	for name in pairs(source) do
+		names[#names + 1] = name
+	end
+	table.sort(names)
+	return setmetatable(source, {
+		__metatable = "moonweir.source",
+		__index = function(_, name)
+			place.fail(("there is no source.%s%s"):format(tostring(name), place.nearest(name, names)))
+		end,
+	})
+end
+
+local source = language { loading = true }
+source.language = language
+
+return source
