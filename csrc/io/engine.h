@@ -37,14 +37,16 @@ enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engi
 enum mw_err mw_engine_set_key(struct mw_engine *g, struct mw_span account, struct mw_span write_key,
                               const struct mw_endpoint *endpoint, struct mw_error *e);
 
-/* Take all of the box or nothing. MW_FULL, MW_CLOSED, MW_FORKED, MW_NO_MEMORY. Copies; never blocks on
- * network or disk. */
+/* Take all of the box or nothing. MW_FULL, MW_CLOSED, MW_FORKED, MW_NO_MEMORY; MW_TOO_LARGE (a message or account
+ * over its limit, or a box that never fits queue_max), MW_INVALID (an empty message). Copies; never
+ * blocks on network or disk. */
 enum mw_err mw_engine_push(struct mw_engine *g, const struct mw_outbox *box);
 
-/* Wait until `bytes` more would fit. MW_TIMEOUT. */
+/* Wait until a box of `bytes` (box->bytes.len) would fit. MW_TIMEOUT, MW_CLOSED, MW_FORKED, MW_TOO_LARGE (never). */
 enum mw_err mw_engine_wait_room(struct mw_engine *g, size_t bytes, int64_t timeout_ms);
 
-/* Hurry partial batches and wait until no message is left, or none but parked ones (MW_PARKED). MW_TIMEOUT. */
+/* Hurry partial batches and wait until no message is left, or none but those of parked and paused lanes (MW_PARKED).
+ * MW_TIMEOUT, MW_FORKED. */
 enum mw_err mw_engine_flush(struct mw_engine *g, int64_t timeout_ms);
 
 /* Counters that add up at any instant: accepted = delivered + dead + queued + in_flight. */
@@ -72,15 +74,16 @@ struct mw_engine_lane {
 /* The busiest or all lanes: fills up to `max`, returns how many there are. */
 size_t mw_engine_lanes(struct mw_engine *g, struct mw_engine_lane *out, size_t max);
 
-/* Move finished reports into `each`, oldest first, at most `max`. Returns how many. */
+/* Move finished reports into `each`, oldest first, at most `max`. Returns how many. `each` must not longjmp. */
 size_t mw_engine_poll(struct mw_engine *g, size_t max,
                       void (*each)(void *context, const struct mw_report *r), void *context);
 
-/* Flush for at most `deadline_ms`, then stop and join the thread; a request under way is cut. MW_TIMEOUT if messages
- * were left: how many is in `e`. Safe to call twice; frees nothing. */
+/* Flush for at most `deadline_ms`, then stop and join the thread; a request under way is cut. MW_TIMEOUT or MW_PARKED
+ * (see flush) if messages were left: how many is in `e`. Safe to call twice. Counters and reports stay until free. */
 enum mw_err mw_engine_close(struct mw_engine *g, int64_t deadline_ms, struct mw_error *e);
 
-/* Close with deadline 0 if still open, and free. After a fork it only frees the child's copy. */
+/* Close with deadline 0 if still open, and free. In a child process it does nothing: its copy costs no memory until
+ * touched, and may have been copied in the middle of a change. The write keys in it are zeros (keyring.h). */
 void mw_engine_free(struct mw_engine *g);
 
 #endif

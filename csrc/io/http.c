@@ -17,7 +17,7 @@
 
 /* A full batch whose last message is as long as a message gets, and the envelope around it. */
 enum { BODY_MAX = MW_BATCH_TARGET + MW_MESSAGE_MAX + 1024 };
-enum { HOST_MAX = 128, ERROR_MAX = 256 };
+enum { HOST_MAX = 128, ERROR_MAX = 512 };
 
 /* An easy handle with its buffers, used again and again. */
 struct transfer {

@@ -1,6 +1,7 @@
 /* keyring.h -- write keys by account, looked up at the moment of sending.
  *
- * In locked memory that is left out of core files (libsodium), wiped on removal. Never printed. Thread-safe.
+ * In locked memory that is left out of core files (libsodium), wiped on removal, zeros in a
+ * child process. Never printed. Thread-safe.
  */
 #ifndef MW_KEYRING_H
 #define MW_KEYRING_H

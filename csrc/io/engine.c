@@ -1,0 +1,418 @@
+#include "engine_state.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* How many forks lie between this process and the first that opened an engine. Cheaper to ask than getpid. */
+static atomic_uint generation;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+static void count_fork(void)
+{
+	atomic_fetch_add(&generation, 1);
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(NULL, NULL, count_fork);
+}
+
+static bool is_forked(const struct mw_engine *g)
+{
+	return g->generation != atomic_load_explicit(&generation, memory_order_relaxed);
+}
+
+static int64_t now_ms(void)
+{
+	return mw_engine_now(CLOCK_MONOTONIC);
+}
+
+static int64_t deadline_after(int64_t timeout_ms)
+{
+	return now_ms() + (timeout_ms < 0 ? 0 : timeout_ms > MW_FOREVER_MS ? MW_FOREVER_MS : timeout_ms);
+}
+
+/* Under the gate. False when the deadline has passed. */
+static bool wait_for_change(struct mw_engine *g, int64_t deadline)
+{
+	struct timespec t = {.tv_sec = (time_t)(deadline / 1000),
+			     .tv_nsec = (long)(deadline % 1000) * 1000000};
+	return pthread_cond_timedwait(&g->changed, &g->gate, &t) != ETIMEDOUT;
+}
+
+/* Under the gate: the client goes only after `closed` is set. */
+static void wake(struct mw_engine *g)
+{
+	if (!g->closed)
+		mw_http_wake(g->http);
+}
+
+static bool start_thread(struct mw_engine *g)
+{
+	/* Signals are the host's: its threads get them, ours does not, nor the resolver threads it starts. */
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	bool started = pthread_create(&g->thread, NULL, mw_engine_run, g) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return started;
+}
+
+static bool init_locks(struct mw_engine *g)
+{
+	pthread_condattr_t attributes;
+	if (pthread_condattr_init(&attributes) != 0)
+		return false;
+	bool ok = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
+		  pthread_cond_init(&g->changed, &attributes) == 0;
+	pthread_condattr_destroy(&attributes);
+	if (!ok)
+		return false;
+	/* Default mutexes: neither can fail on Linux, and a failure elsewhere ends in the same refusal. */
+	return pthread_mutex_init(&g->core, NULL) == 0 && pthread_mutex_init(&g->gate, NULL) == 0;
+}
+
+static void release(struct mw_engine *g)
+{
+	mw_http_free(g->http);
+	mw_weir_free(g->weir);
+	mw_keyring_free(g->keyring);
+	mw_reports_free(g->reports);
+	mw_trouble_deinit(&g->trouble);
+	mw_outbox_deinit(&g->inbox);
+	mw_outbox_deinit(&g->taken);
+	mw_buf_deinit(&g->batch);
+	pthread_cond_destroy(&g->changed);
+	pthread_mutex_destroy(&g->core);
+	pthread_mutex_destroy(&g->gate);
+	free(g);
+}
+
+/* What the caller asked for, within what Segment and this machine bear. */
+static struct mw_weir_config weir_config(struct mw_engine *g, const struct mw_engine_config *config)
+{
+	struct mw_weir_config w = config->weir;
+	g->queue_max = w.queue_max > 0 ? w.queue_max : MW_QUEUE_DEFAULT;
+	w.queue_max = SIZE_MAX; /* the bound is push's, where the caller still can be told */
+	if (w.batch_bytes == 0 || w.batch_bytes > MW_BATCH_TARGET)
+		w.batch_bytes = MW_BATCH_TARGET;
+	if (w.batch_messages == 0 || w.batch_messages > MW_BATCH_MESSAGES)
+		w.batch_messages = MW_BATCH_MESSAGES;
+	if (w.in_flight_max == 0 || w.in_flight_max > MW_IN_FLIGHT_MAX)
+		w.in_flight_max = MW_IN_FLIGHT_MAX;
+	if (w.seed == 0)
+		randombytes_buf(&w.seed, sizeof w.seed);
+	w.report = mw_engine_on_report;
+	w.context = g;
+	return w;
+}
+
+enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engine **out, struct mw_error *e)
+{
+	pthread_once(&fork_once, watch_forks);
+	if (sodium_init() < 0)
+		return mw_error_set(e, MW_IO, 0, "libsodium found no source of randomness");
+	if (!config->endpoint.batch_url[0])
+		return mw_error_set(e, MW_BAD_ENDPOINT, 0, "no endpoint given");
+	struct mw_engine *g = calloc(1, sizeof *g);
+	if (!g)
+		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the engine");
+	if (!init_locks(g)) {
+		free(g);
+		return mw_error_set(e, MW_NO_MEMORY, 0, "no locks left for the engine");
+	}
+	g->generation = atomic_load(&generation);
+	g->endpoint = config->endpoint;
+	g->report_delivered = config->report_delivered;
+	struct mw_weir_config w = weir_config(g, config);
+	mw_outbox_init(&g->inbox, g->queue_max);
+	mw_outbox_init(&g->taken, g->queue_max);
+	mw_buf_init(&g->batch, MW_BATCH_TARGET + MW_MESSAGE_MAX);
+	mw_trouble_init(&g->trouble);
+	g->weir = mw_weir_new(&w, now_ms());
+	g->keyring = mw_keyring_new();
+	g->reports = mw_reports_new();
+	struct mw_http_config http = {.proxy = config->proxy,
+				      .ca_file = config->ca_file,
+				      .user_agent = config->user_agent,
+				      .timeout_ms = config->timeout_ms,
+				      .permit = mw_engine_on_permit,
+				      .done = mw_engine_on_done,
+				      .context = g};
+	enum mw_err err = MW_OK;
+	if (!g->weir || !g->keyring || !g->reports)
+		err = mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the engine");
+	if (err == MW_OK)
+		err = mw_http_new(&http, &g->http, e);
+	if (err == MW_OK && !start_thread(g))
+		err = mw_error_set(e, MW_IO, 0, "no thread: %s", strerror(errno));
+	if (err != MW_OK) {
+		release(g);
+		return err;
+	}
+	*out = g;
+	return MW_OK;
+}
+
+static struct mw_span account_of(const struct mw_lane *lane)
+{
+	return (struct mw_span){(const uint8_t *)lane->name, lane->name_len};
+}
+
+enum mw_err mw_engine_set_key(struct mw_engine *g, struct mw_span account, struct mw_span write_key,
+			      const struct mw_endpoint *endpoint, struct mw_error *e)
+{
+	if (is_forked(g))
+		return mw_error_set(e, MW_FORKED, 0, "%s", mw_err_sentence(MW_FORKED));
+	enum mw_err err = mw_keyring_set(g->keyring, account, write_key, endpoint, e);
+	if (err != MW_OK)
+		return err;
+	pthread_mutex_lock(&g->core);
+	int64_t now = now_ms();
+	struct mw_lane *lane = mw_weir_lane(g->weir, account);
+	if (account.len > 0 && lane && !lane->paused)
+		mw_weir_resume(g->weir, lane, now);
+	/* Everybody's key: try all lanes that may wait for one. */
+	const struct mw_lane *each;
+	for (size_t position = 0; account.len == 0 && (each = mw_weir_each(g->weir, &position));)
+		if (!each->paused && (each->parked || each->state == MW_LANE_FLYING))
+			mw_weir_resume(g->weir, mw_weir_lane(g->weir, account_of(each)), now);
+	pthread_mutex_lock(&g->gate);
+	wake(g);
+	pthread_mutex_unlock(&g->gate);
+	pthread_mutex_unlock(&g->core);
+	return MW_OK;
+}
+
+/* Whatever can be wrong with a record is found here: behind push nothing may be lost. */
+static enum mw_err check_box(const struct mw_outbox *box, size_t queue_max)
+{
+	struct mw_parcel p;
+	for (size_t position = 0; mw_outbox_next(box, &position, &p);)
+		if (p.message.len == 0)
+			return MW_INVALID;
+		else if (p.message.len > MW_MESSAGE_MAX || p.account.len > MW_ACCOUNT_MAX)
+			return MW_TOO_LARGE;
+	return box->bytes.len > queue_max ? MW_TOO_LARGE : MW_OK;
+}
+
+enum mw_err mw_engine_push(struct mw_engine *g, const struct mw_outbox *box)
+{
+	if (is_forked(g))
+		return MW_FORKED;
+	enum mw_err err = check_box(box, g->queue_max);
+	if (err != MW_OK || box->count == 0)
+		return err;
+	pthread_mutex_lock(&g->gate);
+	size_t before = g->inbox.bytes.len;
+	if (g->closing)
+		err = MW_CLOSED;
+	else if (g->held + before + box->bytes.len > g->queue_max)
+		err = MW_FULL;
+	else
+		err = mw_outbox_append(&g->inbox, box);
+	if (err == MW_OK) {
+		g->pushed += box->count;
+		if (before == 0)
+			g->inbox_since = now_ms();
+		if (before == 0 || (before < MW_COLLECT_BYTES && g->inbox.bytes.len >= MW_COLLECT_BYTES))
+			wake(g);
+	}
+	pthread_mutex_unlock(&g->gate);
+	return err;
+}
+
+enum mw_err mw_engine_wait_room(struct mw_engine *g, size_t bytes, int64_t timeout_ms)
+{
+	if (is_forked(g))
+		return MW_FORKED;
+	if (bytes > g->queue_max)
+		return MW_TOO_LARGE;
+	int64_t deadline = deadline_after(timeout_ms);
+	enum mw_err err = MW_OK;
+	pthread_mutex_lock(&g->gate);
+	while (!g->closing && g->held + g->inbox.bytes.len + bytes > g->queue_max && err == MW_OK)
+		if (!wait_for_change(g, deadline))
+			err = MW_TIMEOUT;
+	if (g->closing)
+		err = MW_CLOSED;
+	pthread_mutex_unlock(&g->gate);
+	return err;
+}
+
+/* Under both locks. MW_OK: no message is left; MW_PARKED: none that will move by itself; else MW_TIMEOUT. */
+static enum mw_err what_is_left(const struct mw_engine *g)
+{
+	if (g->finished == g->pushed)
+		return MW_OK;
+	if (g->in_flight > 0 || g->taken_left > 0 || g->inbox.count > 0)
+		return MW_TIMEOUT;
+	struct mw_weir_stats s = mw_weir_stats(g->weir);
+	return s.held > 0 && s.held == s.counts.queued ? MW_PARKED : MW_TIMEOUT;
+}
+
+/* `change` +1 or -1 callers who want partial batches to go at once. */
+static void hurry(struct mw_engine *g, int change)
+{
+	pthread_mutex_lock(&g->core);
+	pthread_mutex_lock(&g->gate);
+	g->flushers += (unsigned)change;
+	mw_weir_hurry(g->weir, g->flushers > 0, now_ms());
+	wake(g);
+	pthread_mutex_unlock(&g->gate);
+	pthread_mutex_unlock(&g->core);
+}
+
+enum mw_err mw_engine_flush(struct mw_engine *g, int64_t timeout_ms)
+{
+	if (is_forked(g))
+		return MW_FORKED;
+	int64_t deadline = deadline_after(timeout_ms);
+	enum mw_err left = MW_TIMEOUT;
+	hurry(g, 1);
+	for (bool more = true, late = false; more;) {
+		pthread_mutex_lock(&g->core);
+		pthread_mutex_lock(&g->gate);
+		left = what_is_left(g);
+		pthread_mutex_unlock(&g->core);
+		more = left == MW_TIMEOUT && !g->closed && !late;
+		if (more)
+			late = !wait_for_change(g, deadline);
+		pthread_mutex_unlock(&g->gate);
+	}
+	hurry(g, -1);
+	return left;
+}
+
+enum mw_err mw_engine_stats(struct mw_engine *g, struct mw_engine_stats *out)
+{
+	if (is_forked(g))
+		return MW_FORKED;
+	pthread_mutex_lock(&g->core);
+	pthread_mutex_lock(&g->gate);
+	*out = (struct mw_engine_stats){.weir = mw_weir_stats(g->weir),
+					.gate_ms = mw_weir_gate_ms(g->weir, now_ms())};
+	uint64_t waiting = g->inbox.count + g->taken_left;
+	out->weir.counts.accepted += waiting;
+	out->weir.counts.queued += waiting;
+	out->weir.queued_bytes += g->inbox.bytes.len;
+	if (g->inbox.count > 0 && out->weir.oldest < 0)
+		out->weir.oldest = g->inbox_since;
+	pthread_mutex_unlock(&g->gate);
+	pthread_mutex_unlock(&g->core);
+	out->reports_lost = mw_reports_lost(g->reports);
+	return MW_OK;
+}
+
+static void copy_lane(const struct mw_engine *g, const struct mw_lane *l, int64_t now,
+		      struct mw_engine_lane *out)
+{
+	*out = (struct mw_engine_lane){.counts = l->counts,
+				       .queued_bytes = l->queue.bytes,
+				       .requests = l->requests,
+				       .bytes_sent = l->bytes_sent,
+				       .state = l->state,
+				       .attempts = l->attempts,
+				       .last_status = l->last_status};
+	bool waits = l->state == MW_LANE_WAITING || l->state == MW_LANE_PARKED;
+	if (waits && l->due > now)
+		out->due_in_ms = l->due - now;
+	memcpy(out->account, l->name, l->name_len);
+	snprintf(out->last_error, sizeof out->last_error, "%s", mw_trouble_of(&g->trouble, l));
+}
+
+static uint64_t load_of(const struct mw_counts *c)
+{
+	return c->queued + c->in_flight;
+}
+
+size_t mw_engine_lanes(struct mw_engine *g, struct mw_engine_lane *out, size_t max)
+{
+	if (is_forked(g))
+		return 0;
+	size_t lanes = 0, position = 0, idlest = 0;
+	pthread_mutex_lock(&g->core);
+	int64_t now = now_ms();
+	for (const struct mw_lane *l; (l = mw_weir_each(g->weir, &position)); lanes++) {
+		if (lanes < max) {
+			copy_lane(g, l, now, &out[lanes]);
+		} else if (max > 0 && load_of(&l->counts) > load_of(&out[idlest].counts)) {
+			copy_lane(g, l, now, &out[idlest]);
+		} else {
+			continue;
+		}
+		/* Which of a full table goes next; looked for only when the table has changed. */
+		for (size_t i = 0; lanes + 1 >= max && i < max; i++)
+			if (load_of(&out[i].counts) < load_of(&out[idlest].counts))
+				idlest = i;
+	}
+	pthread_mutex_unlock(&g->core);
+	return lanes;
+}
+
+size_t mw_engine_poll(struct mw_engine *g, size_t max, void (*each)(void *context, const struct mw_report *r),
+		      void *context)
+{
+	return is_forked(g) ? 0 : mw_reports_take(g->reports, max, each, context);
+}
+
+/* What the thread left behind, for the caller of close. */
+static enum mw_err closing_result(struct mw_engine *g, struct mw_error *e)
+{
+	pthread_mutex_lock(&g->core);
+	pthread_mutex_lock(&g->gate);
+	enum mw_err left = what_is_left(g);
+	unsigned long long count = g->pushed - g->finished;
+	pthread_mutex_unlock(&g->gate);
+	pthread_mutex_unlock(&g->core);
+	if (left == MW_OK)
+		return MW_OK;
+	return mw_error_set(e, left, 0, "%llu message%s left undelivered%s", count,
+			    count == 1 ? " was" : "s were",
+			    left == MW_PARKED ? ", all of accounts without a valid write key or paused" : "");
+}
+
+enum mw_err mw_engine_close(struct mw_engine *g, int64_t deadline_ms, struct mw_error *e)
+{
+	if (is_forked(g))
+		return mw_error_set(e, MW_FORKED, 0, "%s", mw_err_sentence(MW_FORKED));
+	pthread_mutex_lock(&g->gate);
+	bool second = g->closing;
+	g->closing = true;
+	pthread_cond_broadcast(&g->changed);
+	while (second && !g->closed)
+		pthread_cond_wait(&g->changed, &g->gate);
+	pthread_mutex_unlock(&g->gate);
+	if (second)
+		return closing_result(g, e);
+	if (deadline_ms > 0)
+		mw_engine_flush(g, deadline_ms);
+	pthread_mutex_lock(&g->gate);
+	g->stop = true;
+	wake(g);
+	pthread_mutex_unlock(&g->gate);
+	pthread_join(g->thread, NULL);
+
+	pthread_mutex_lock(&g->gate);
+	struct mw_http *http = g->http;
+	g->http = NULL;
+	g->closed = true;
+	pthread_cond_broadcast(&g->changed);
+	pthread_mutex_unlock(&g->gate);
+	mw_http_free(http);
+	return closing_result(g, e);
+}
+
+void mw_engine_free(struct mw_engine *g)
+{
+	/* In a child the thread does not exist, and may have been in the middle of anything when it vanished.
+	 */
+	if (!g || is_forked(g))
+		return;
+	mw_engine_close(g, 0, NULL);
+	release(g);
+}
