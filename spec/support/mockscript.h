@@ -1,0 +1,54 @@
+/* mockscript.h -- how a mock server is to behave, as a test says it in lines of text.
+ *
+ *     reset                  back to answering 200 to everything
+ *     status 429 500         the statuses of the next requests, in order; then 200 again
+ *     always 503             the status of every request
+ *     key KEY 401 200        the statuses of this key's next requests; the last one stays
+ *     header Name: value     in every answer ("header" alone: none)
+ *     body TEXT              of every answer
+ *     huge N                 a body of N bytes in every answer
+ *     marker TEXT            400 if the body holds TEXT
+ *     max-body N             413 if the body is longer
+ *     drop-reused            a request that is not its connection's first is logged and cut
+ *     cut-request N          close after N bytes of each request
+ *     cut-response N         close after N bytes of each answer
+ *     stall                  never answer
+ *     stall-key KEY          never answer this key
+ *     delay N                answer N ms later
+ */
+#ifndef MOCKSCRIPT_H
+#define MOCKSCRIPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { SEQUENCE_MAX = 64, KEYS_MAX = 256, SCRIPT_TEXT_MAX = 512 };
+
+struct sequence {
+	int statuses[SEQUENCE_MAX];
+	size_t count, next;
+};
+
+struct script {
+	struct sequence sequence;
+	int always;
+	struct {
+		char key[160];
+		struct sequence sequence;
+		bool stall;
+	} keys[KEYS_MAX];
+	size_t keys_count;
+	char header[SCRIPT_TEXT_MAX], body[SCRIPT_TEXT_MAX], marker[SCRIPT_TEXT_MAX];
+	long huge, max_body, cut_request, cut_response, delay_ms; /* -1: off */
+	bool drop_reused, stall;
+};
+
+void script_reset(struct script *s);
+
+/* One command; the line is cut to pieces. Says on stderr what it does not know. */
+void script_line(struct script *s, char *line);
+
+/* Which status a request gets; 0: no answer. Moves sequences on. */
+int script_status(struct script *s, const char *key, const char *body, size_t body_len, bool reused);
+
+#endif
