@@ -1,0 +1,250 @@
+--- moonweir debugger -- a local Segment that prints what it gets, one line a message.
+
+local core = require "moonweir.core"
+local debugger = require "moonweir.debugger"
+local keys = require "moonweir.cli.keys"
+local terminal = require "moonweir.cli.terminal"
+
+local process = core.process
+
+local command = {
+	summary = "Play Segment on this machine and show what arrives.",
+	example = [[
+Example:
+  $ moonweir debugger
+  listening on http://127.0.0.1:4400
+  12:00:01.123 …k3y4 track "Email Opened" user-17
+
+Send to it with --endpoint http://127.0.0.1:4400; any Segment library can. What Segment would answer
+with 200 and drop all the same is marked with the documented code. Of a write key only the last four
+characters are shown, before them the account's name if --accounts names the key.]],
+}
+
+-- Larger than what Segment takes, so that it is the debugger that says so, in Segment's words.
+local BODY_MAX = 4 * 1024 * 1024
+
+function command.define(parser, number)
+	parser:option("--port", "Port to listen on, on 127.0.0.1; 0: any free one.", "4400"):argname("<n>"):convert(number)
+	parser:flag("--json", "Print each message as a line of JSON, with the raw message in it.")
+	parser:option("--log", "Write the lines to a file as well."):argname "<file>"
+	parser:option("--max-requests", "Stop after so many requests."):argname("<n>"):convert(number)
+	parser:option("--max-messages", "Stop after so many messages."):argname("<n>"):convert(number)
+	parser
+		:option("--exit-after-idle", "Stop when nothing came for so many seconds, once something came.")
+		:argname("<s>")
+		:convert(number)
+end
+
+--- The last four characters, unless that would be all of it.
+local function tail(key)
+	return #key > 4 and key:sub(-4) or ""
+end
+
+local function names_by_key(path)
+	local names = {}
+	if not path then
+		return names
+	end
+	local accounts, message = keys.accounts(path)
+	if not accounts then
+		return nil, message
+	end
+	for name, entry in pairs(accounts) do
+		names[type(entry) == "table" and entry.write_key or entry] = name
+	end
+	return names
+end
+
+local function clock(now, format)
+	local seconds = math.floor(now)
+	return os.date(format, seconds) .. (".%03d"):format(math.floor((now - seconds) * 1000))
+end
+
+---@class moonweir.cli.Listener
+local Listener = {}
+Listener.__index = Listener
+
+function Listener:write(line)
+	self.lines[#self.lines + 1] = line
+end
+
+function Listener:write_json(m)
+	local fault = m.fault and (',"fault":"%s"'):format(m.fault) or ""
+	local account = self.names[m.key] and ',"account":' .. core.encode(self.names[m.key]) or ""
+	-- A line break inside a message can only be white space between its tokens.
+	local raw = m.raw:find "[\r\n]" and m.raw:gsub("[\r\n]", " ") or m.raw
+	-- A single call may carry its own write key.
+	if raw:find(m.key, 1, true) then
+		raw = raw:gsub(m.key:gsub("%p", "%%%0"), "…" .. tail(m.key):gsub("%%", "%%%%"))
+	end
+	self:write(
+		('{"received_at":"%sZ","key_last4":%s%s,"request":%d,"path":"%s"%s,"message":%s}\n'):format(
+			self.now_iso,
+			core.encode(tail(m.key)),
+			account,
+			m.request,
+			m.path,
+			fault,
+			raw
+		)
+	)
+end
+
+function Listener:write_text(m)
+	local account = terminal.safe(self.names[m.key] or "", 40)
+	local name = m.name and ' "' .. terminal.safe(m.name, 120) .. '"' or ""
+	local user = m.user and " " .. (m.anonymous and "anonymous " or "") .. terminal.safe(m.user, 80) or ""
+	local fault = m.fault and "  " .. terminal.paint(1, "red", ("dropped: %s (%s)"):format(m.fault, m.reason)) or ""
+	self:write(
+		("%s %s %s%s%s%s\n"):format(
+			terminal.paint(1, "grey", self.now_text),
+			terminal.paint(1, "cyan", account .. "…" .. terminal.safe(tail(m.key), 16)),
+			terminal.safe(m.type or "?", 20),
+			name,
+			user,
+			fault
+		)
+	)
+end
+
+--- What is said about a request as such: refused, or with nothing to show for it.
+function Listener:note_request(r)
+	local problem
+	if r.status ~= 200 then
+		problem = ("status %d: %s"):format(r.status, r.answer:match '"message":"(.*)"}' or r.answer)
+	elseif r.fault then
+		problem = ("%s (%s)"):format(r.fault, r.reason)
+	end
+	if not problem then
+		return
+	end
+	if self.json then
+		self:write(
+			('{"received_at":"%sZ","request":%d,"path":"%s","status":%d,"bytes":%d,"problem":%s}\n'):format(
+				self.now_iso,
+				r.number,
+				r.path,
+				r.status,
+				r.bytes,
+				core.encode(problem)
+			)
+		)
+	else
+		self:write(
+			("%s %s\n"):format(
+				terminal.paint(1, "grey", self.now_text),
+				terminal.paint(1, "red", ("request %d to %s: %s"):format(r.number, r.path, terminal.safe(problem, 300)))
+			)
+		)
+	end
+end
+
+function Listener:serve(exchange)
+	local now = process.wall()
+	self.now_iso, self.now_text = clock(now, "!%Y-%m-%dT%H:%M:%S"), clock(now, "%H:%M:%S")
+	local status, headers, body = self.debugger:handle {
+		method = exchange.method,
+		path = exchange.path,
+		body = exchange.body,
+		header = function(name)
+			return exchange:header(name)
+		end,
+	}
+	-- The lines first: who has been answered can rely on them being there.
+	local text = table.concat(self.lines)
+	self.lines = {}
+	if text ~= "" then
+		io.stdout:write(text)
+		io.stdout:flush()
+		if self.log then
+			self.log:write(text)
+			self.log:flush()
+		end
+	end
+	exchange:answer(status, headers, body)
+end
+
+function Listener:is_done(args, idle_since)
+	local d = self.debugger
+	return (args.max_requests and d.requests >= args.max_requests)
+		or (args.max_messages and d.messages >= args.max_messages)
+		or (args.exit_after_idle and d.requests > 0 and process.monotonic() - idle_since >= args.exit_after_idle)
+		or process.interrupted()
+end
+
+local function listen(args)
+	local found, server = pcall(require, "moonweir.server")
+	if not found then
+		return nil, "this installation has no HTTP server (the rock moonweir-server brings it)"
+	end
+	if args.port > 65535 or args.port % 1 ~= 0 then
+		return nil, "--port is a whole number up to 65535"
+	end
+	local s, message = server.open { host = "127.0.0.1", port = math.floor(args.port), body_max = BODY_MAX }
+	return s, message and message .. "; is another debugger running? --port 0 takes any free port"
+end
+
+function command.run(args)
+	local names, message = names_by_key(args.accounts)
+	if not names then
+		terminal.say("error", message)
+		return 2
+	end
+	local log
+	if args.log then
+		log, message = io.open(args.log, "a")
+		if not log then
+			terminal.say("error", message)
+			return 1
+		end
+	end
+	local server
+	server, message = listen(args)
+	if not server then
+		terminal.say("error", message)
+		return 1
+	end
+	process.catch_signals()
+	local self = setmetatable({ names = names, lines = {}, log = log, json = args.json }, Listener)
+	self.debugger = debugger.new {
+		on_message = function(m)
+			if args.json then
+				self:write_json(m)
+			else
+				self:write_text(m)
+			end
+		end,
+		on_request = function(r)
+			self:note_request(r)
+		end,
+	}
+	io.stdout:setvbuf("full", 1024 * 1024)
+	-- On stderr with --json, where stdout belongs to the messages.
+	local out = args.json and io.stderr or io.stdout
+	out:write(("listening on http://127.0.0.1:%d\n"):format(server:port()))
+	out:flush()
+	local idle_since = process.monotonic()
+	while not self:is_done(args, idle_since) do
+		local exchange = server:next(0.1)
+		if exchange then
+			self:serve(exchange)
+			idle_since = process.monotonic()
+		end
+	end
+	server:close()
+	if log then
+		log:close()
+	end
+	local d = self.debugger
+	terminal.say(
+		"note",
+		("%s messages in %s requests, %s of them dropped by Segment's rules"):format(
+			terminal.count(d.messages),
+			terminal.count(d.requests),
+			terminal.count(d.faults)
+		)
+	)
+	return 0
+end
+
+return command

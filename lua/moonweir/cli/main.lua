@@ -1,0 +1,100 @@
+--- main -- the command line: what is there to be called, and how to say no.
+
+local keys = require "moonweir.cli.keys"
+
+-- In the order of --help. Each module gives name, summary, define(parser) and run(args) -> exit code.
+local COMMANDS = { "map", "run", "send", "debugger" }
+
+local GLOBAL_OPTIONS = [[
+Global options, before or behind the command (moonweir --help explains them):
+  --endpoint, --write-key-file, --write-key, --accounts, --account, --rate, --proxy, --ca-file]]
+
+local function number(text)
+	local n = tonumber(text)
+	return n and n >= 0 and n < math.huge and n or nil, "a number from 0 up, not '" .. text .. "'"
+end
+
+local function define_globals(parser)
+	parser:option("--endpoint", "Where to send: us, eu, or the base URL of a Tracking API (us)."):argname "<where>"
+	parser:option("--write-key-file", "A file that holds the write key; only its owner may read it."):argname "<file>"
+	parser
+		:option("--write-key", "The write key. Visible to others for a moment; prefer the file or MOONWEIR_WRITE_KEY.")
+		:argname "<key>"
+	parser
+		:option("--accounts", 'A file of keys by account: JSON {"name":"key"} or Lua; only its owner may read it.')
+		:argname "<file>"
+	parser:option("--account", "Whose events are those that name no account."):argname "<name>"
+	parser:option("--rate", "At most so many requests a second, all accounts together; 0: unlimited.")
+		:argname("<n>")
+		:convert(number)
+	parser:option("--proxy", "URL of an HTTP proxy. Proxies of the environment are not used."):argname "<url>"
+	parser:option("--ca-file", "Authorities to trust instead of the system's (PEM)."):argname "<file>"
+end
+
+--- The names that would have been right, for a message about one that is not.
+local function known_names(root, parser, kind)
+	local names = {}
+	local owners = parser == root and { root } or { parser, root }
+	for _, owner in ipairs(owners) do
+		for _, element in ipairs(kind == "option" and owner._options or owner._commands) do
+			for _, alias in ipairs(element._aliases) do
+				names[#names + 1] = alias
+			end
+		end
+	end
+	return names
+end
+
+local function refuse(root, parser, message)
+	local suggest = require "moonweir.suggest"
+	local kind, name = message:match "^unknown (%a+) '([^']*)'"
+	if kind then
+		local hint = suggest(name, known_names(root, parser, kind)):gsub("^[%s,]+", "")
+		message = ("unknown %s '%s'%s"):format(kind, name, hint ~= "" and "; " .. hint or "")
+	end
+	local full_name = parser == root and "moonweir" or "moonweir " .. parser._name
+	io.stderr:write("moonweir: ", message, "\n", "Try: ", full_name, " --help\n")
+	os.exit(2, true)
+end
+
+local function build()
+	local argparse = require "argparse"
+	local root = argparse("moonweir", "Feed Segment from any tool.", [[
+Example, without touching Segment:
+  moonweir debugger &
+  moonweir run acme-mail.lua events.ndjson --endpoint http://127.0.0.1:4400 --write-key-file key
+
+Exit codes: 0 everything came through, 1 something did not, 2 the command line is wrong.]])
+	root:command_target "command"
+	root:require_command(true)
+	root:add_help_command()
+	root:help_max_width(100)
+	define_globals(root)
+	root:flag("--version", "Show the version."):action(function()
+		print("moonweir " .. require("moonweir.core").version)
+		os.exit(0, true)
+	end)
+	local commands = {}
+	for _, name in ipairs(COMMANDS) do
+		local command = require("moonweir.cli." .. name)
+		local parser = root:command(name, command.summary)
+		parser:help_max_width(100)
+		command.define(parser, number)
+		parser:epilog(command.example .. "\n\n" .. GLOBAL_OPTIONS)
+		commands[name] = command
+	end
+	root.error = function(parser, message)
+		refuse(root, parser, message)
+	end
+	return root, commands
+end
+
+--- Run the command line; returns the exit code.
+---@param arguments string[]
+---@return integer
+return function(arguments)
+	keys.scrub(arguments)
+	local root, commands = build()
+	local args = root:parse(arguments)
+	return commands[args.command].run(args)
+end

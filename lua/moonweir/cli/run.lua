@@ -1,0 +1,202 @@
+--- moonweir run -- a file or a stream of events through a source to Segment, and what came of it.
+
+local core = require "moonweir.core"
+local mw = require "moonweir"
+local input = require "moonweir.cli.input"
+local keys = require "moonweir.cli.keys"
+local progress = require "moonweir.cli.progress"
+local terminal = require "moonweir.cli.terminal"
+local watch = require "moonweir.cli.watch"
+
+local process = core.process
+
+local run = {
+	summary = "Send events through a source to Segment.",
+	example = [[
+Examples:
+  moonweir run acme-mail.lua events.ndjson --write-key-file key
+  tail -F events.log | moonweir run acme-mail.lua --accounts accounts.json
+
+The exit code is 0 only if every event came through. Ctrl-C stops reading and delivers what was
+read; a second one ends at once.]],
+}
+
+local TICK = 0.2 -- seconds between two looks at signals, progress and troubles
+
+function run.define(parser, number)
+	parser:argument("source", "The mapping script.")
+	input.define(parser)
+	parser:option("--retries", "Attempts beyond the first before a message is given up; 0: no limit.")
+		:argname("<n>")
+		:convert(number)
+	parser:option("--timeout", "Seconds that one request may take (30)."):argname("<s>"):convert(number)
+	parser
+		:option("--patience", "Seconds without a delivery, all events read, after which to give up; 0: never.", "60")
+		:argname("<s>")
+		:convert(number)
+	parser:flag("--json", "Print the summary as JSON.")
+end
+
+---@class moonweir.cli.Run
+local Run = {}
+Run.__index = Run
+
+--- Look after everything that is not events: reports, troubles, the progress bar.
+function Run:tick()
+	local stats = self.client:stats()
+	stats.events = stats.events + self.reader.failed_lines
+	if self.watch:is_due(stats) then
+		self.progress:clear()
+		self.watch:look(stats)
+	end
+	self.progress:update(self.reader.bytes, stats)
+	return stats
+end
+
+--- Push a block, waiting while the queue is full. A refused block left no trace and is simply pushed again.
+function Run:push(block, lines_before)
+	self.push_options.wait = TICK
+	while not process.interrupted() do
+		local queued, message, code, problems = self.client:push(block, self.push_options)
+		if code ~= "full" then
+			if problems then
+				self.progress:clear()
+				for _, problem in ipairs(problems) do
+					input.say_problem(problem, lines_before)
+				end
+			elseif not queued then
+				terminal.say("error", message)
+				self.broken = true
+			end
+			return true
+		end
+		self:tick()
+	end
+	return false
+end
+
+function Run:read_all()
+	while not process.interrupted() do
+		local block, lines_before = self.reader:next(TICK)
+		if block == false then
+			return
+		elseif block and not self:push(block, lines_before) then
+			return
+		end
+		self:tick()
+	end
+end
+
+--- Wait for what is queued, as long as something moves.
+function Run:flush(patience)
+	local moved, since = -1, process.monotonic()
+	if process.interrupted() then
+		self.progress:clear()
+		terminal.say("note", "stopped reading; delivering what was read (again to end at once)")
+	end
+	while true do
+		local ok, _, code = self.client:flush(TICK)
+		local stats = self:tick()
+		if ok or code ~= "timeout" then
+			return
+		end
+		local done = stats.delivered + stats.dead
+		if done ~= moved or stats.gate_closed_for > 0 then
+			moved, since = done, process.monotonic()
+		elseif patience > 0 and process.monotonic() - since > patience then
+			self.progress:clear()
+			terminal.say("error", ("gave up: nothing was delivered for %g seconds"):format(patience))
+			return
+		end
+	end
+end
+
+--- What came of it, as numbers under the names of the summary.
+local function summary_of(stats, lanes, seconds)
+	local parked = 0
+	for _, lane in ipairs(lanes) do
+		if lane.state == "parked" then
+			parked = parked + lane.queued
+		end
+	end
+	return {
+		{ "events", stats.events },
+		{ "accepted", stats.accepted },
+		{ "delivered", stats.delivered },
+		{ "dead", stats.dead },
+		{ "parked", parked },
+		{ "undelivered", stats.queued + stats.in_flight - parked },
+		{ "ignored", stats.ignored },
+		{ "unmatched", stats.unmatched },
+		{ "failed", stats.failed },
+		{ "requests", stats.requests },
+		{ "retries", stats.retries },
+		{ "bytes_per_request", stats.requests > 0 and math.floor(stats.bytes_sent / stats.requests) or 0 },
+		{ "seconds", seconds },
+		{ "events_per_second", math.floor(stats.events / math.max(seconds, 0.001)) },
+	}
+end
+
+local function print_summary(summary, as_json)
+	local parts = {}
+	for i, pair in ipairs(summary) do
+		local name, value = pair[1], pair[2]
+		if as_json then
+			parts[i] = ('"%s":%s'):format(name, name == "seconds" and ("%.3f"):format(value) or ("%.0f"):format(value))
+		else
+			local shown = name == "seconds" and ("%.2f"):format(value) or terminal.count(value)
+			parts[i] = ("%-18s %12s"):format(name:gsub("_", " "), shown)
+		end
+	end
+	print(as_json and "{" .. table.concat(parts, ",") .. "}" or table.concat(parts, "\n"))
+end
+
+function run.run(args)
+	local options, message = keys.options(args)
+	if not options then
+		terminal.say("error", message)
+		return 2
+	end
+	local reader
+	reader, message = input.open(args)
+	if not reader then
+		terminal.say("error", message)
+		return 1
+	end
+	options.source, options.retries, options.timeout = args.source, args.retries, args.timeout
+	local client
+	client, message = mw.open(options)
+	if not client then
+		terminal.say("error", message)
+		return 1
+	end
+	process.catch_signals()
+	local started = process.monotonic()
+	local self = setmetatable({
+		client = client,
+		reader = reader,
+		watch = watch.new(client, args.endpoint or "us"),
+		progress = progress.new(reader.size),
+		push_options = { format = args.format, account = args.account },
+	}, Run)
+	self:read_all()
+	if reader.error then
+		self.progress:clear()
+		terminal.say("error", reader.error)
+	end
+	self:flush(args.patience)
+	local stats = client:stats()
+	stats.events = stats.events + reader.failed_lines
+	stats.failed = stats.failed + reader.failed_lines
+	self.progress:clear()
+	self.watch:finish(stats)
+	print_summary(summary_of(stats, client:lanes(), process.monotonic() - started), args.json)
+	client:close(0)
+	if process.interrupted() then
+		return 130
+	end
+	local lost = stats.failed + stats.dead + stats.queued + stats.in_flight
+	return (lost > 0 or reader.error or self.broken) and 1 or 0
+end
+
+return run

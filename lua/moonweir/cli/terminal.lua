@@ -1,0 +1,70 @@
+--- terminal -- how the command speaks to people: colour where it is wanted, numbers that can be read, text that is safe.
+
+local process = require("moonweir.core").process
+
+local terminal = {}
+
+local CODES = { red = 31, green = 32, yellow = 33, blue = 34, cyan = 36, grey = 90, bold = 1 }
+
+local function wants_colour(fd)
+	local no_color = os.getenv "NO_COLOR"
+	return (no_color == nil or no_color == "") and os.getenv "TERM" ~= "dumb" and process.is_terminal(fd)
+end
+
+local coloured = { [1] = wants_colour(1), [2] = wants_colour(2) }
+
+--- Text in a colour, if the stream behind `fd` shows colours.
+---@param fd 1|2
+---@param name "red"|"green"|"yellow"|"blue"|"cyan"|"grey"|"bold"
+---@param text string
+function terminal.paint(fd, name, text)
+	if not coloured[fd] then
+		return text
+	end
+	return ("\27[%dm%s\27[0m"):format(CODES[name], text)
+end
+
+--- 1234567 as "1,234,567".
+---@param n number
+function terminal.count(n)
+	local digits = ("%.0f"):format(n)
+	local sign, rest = digits:match "^(-?)(%d+)$"
+	if not rest then
+		return digits
+	end
+	rest = rest:reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", "")
+	return sign .. rest
+end
+
+--- Foreign text that can't steer the terminal or reorder a line: control characters and the marks that change the direction
+--- of writing become "?", and what is longer than `max` bytes is cut between two characters.
+---@param text string UTF-8
+---@param max integer bytes
+function terminal.safe(text, max)
+	if #text > max then
+		local cut = max
+		while cut > 0 and text:byte(cut + 1) >= 0x80 and text:byte(cut + 1) < 0xC0 do
+			cut = cut - 1
+		end
+		text = text:sub(1, cut) .. "…"
+	end
+	if not text:find "[%c\194\226]" then
+		return text
+	end
+	text = text:gsub("%c", "?")
+	text = text:gsub("\194[\128-\159]", "?") -- C1 controls
+	text = text:gsub("\226\128[\142\143\168-\174]", "?") -- marks, line separators, embeddings
+	text = text:gsub("\226\129[\166-\169]", "?") -- isolates
+	return text
+end
+
+--- A line on stderr. Every message of the command that is no result goes through here.
+---@param kind "error"|"warning"|"note"
+---@param message string
+function terminal.say(kind, message)
+	local colour = kind == "error" and "red" or kind == "warning" and "yellow" or "cyan"
+	local prefix = kind == "note" and "" or terminal.paint(2, colour, kind .. ": ")
+	io.stderr:write("moonweir: ", prefix, message, "\n")
+end
+
+return terminal

@@ -1,0 +1,130 @@
+--- watch -- says what goes wrong while messages are under way, once and with what to do about it.
+
+local process = require("moonweir.core").process
+local terminal = require "moonweir.cli.terminal"
+
+---@class moonweir.cli.Watch
+local Watch = {}
+Watch.__index = Watch
+
+local INTERVAL = 1 -- seconds between two warnings
+local REPEAT = 10 -- seconds before the same warning is given again
+local DEAD_SHOWN = 10 -- dead letters told one by one
+
+local function new(client, endpoint)
+	return setmetatable({
+		client = client,
+		endpoint = endpoint,
+		parked = {}, -- accounts that were told of
+		dead = 0,
+		warned = -math.huge,
+		last = nil,
+		last_at = -math.huge,
+	}, Watch)
+end
+
+--- Is there something to look at? Cheap: asked several times a second.
+function Watch:is_due(stats)
+	if process.monotonic() - self.warned < INTERVAL then
+		return false
+	end
+	return stats.dead > self.dead or stats.lanes_parked > 0 or stats.lanes_backing_off > 0
+end
+
+function Watch:warn(message)
+	local now = process.monotonic()
+	if message == self.last and now - self.last_at < REPEAT then
+		return
+	end
+	self.last, self.last_at, self.warned = message, now, now
+	terminal.say("warning", message)
+end
+
+local function parked_advice(lane)
+	if lane.last_status == 401 or lane.last_status == 403 then
+		return "Segment refuses its write key. Copy the key again from the source's settings in Segment; if the workspace is in the EU, use --endpoint eu"
+	end
+	return "it has no write key; name one in the --accounts file"
+end
+
+local function reason(lane)
+	local text = lane.last_error or (lane.last_status > 0 and "status " .. lane.last_status) or "no answer"
+	return terminal.safe(text, 300)
+end
+
+function Watch:look_at_lanes()
+	local new_parked, first_parked, troubled, first_troubled = 0, nil, 0, nil
+	for _, lane in ipairs(self.client:lanes()) do
+		if lane.state == "parked" and not self.parked[lane.account] then
+			self.parked[lane.account] = true
+			new_parked = new_parked + 1
+			first_parked = first_parked or lane
+		elseif lane.state == "waiting" and lane.attempts > 0 then
+			troubled = troubled + 1
+			first_troubled = first_troubled or lane
+		end
+	end
+	if first_parked then
+		local more = new_parked > 1 and (" (and %d more accounts)"):format(new_parked - 1) or ""
+		self:warn(
+			("account %s%s is parked: %s. (%s) Its messages are kept"):format(
+				terminal.safe(first_parked.account, 80),
+				more,
+				parked_advice(first_parked),
+				reason(first_parked)
+			)
+		)
+	elseif first_troubled then
+		local advice = first_troubled.last_status <= 0 and "is the endpoint right and the network up?"
+			or "Segment has trouble; this usually passes"
+		self:warn(
+			("%s: %s; trying again, %d account%s waiting. %s"):format(
+				self.endpoint,
+				reason(first_troubled),
+				troubled,
+				troubled == 1 and "" or "s",
+				advice
+			)
+		)
+	end
+end
+
+--- Dead messages and parked accounts that were reported since.
+function Watch:collect()
+	for _, report in ipairs(self.client:poll(1000)) do
+		if report.outcome == "dead" then
+			self.dead = self.dead + 1
+			if self.dead <= DEAD_SHOWN then
+				terminal.say(
+					"warning",
+					("dead: a message of account %s, status %d: %s"):format(
+						terminal.safe(report.account or "", 80),
+						report.status,
+						terminal.safe(report.answer or "no answer", 300)
+					)
+				)
+			end
+		end
+	end
+end
+
+function Watch:look(stats)
+	self:collect()
+	self.warned = process.monotonic()
+	if stats.lanes_parked > 0 or stats.lanes_backing_off > 0 then
+		self:look_at_lanes()
+	end
+end
+
+--- The last words, whatever was said before.
+function Watch:finish(stats)
+	self:collect()
+	if stats.lanes_parked > 0 then
+		self:look_at_lanes()
+	end
+	if stats.dead > DEAD_SHOWN then
+		terminal.say("warning", ("dead: %s messages in all"):format(terminal.count(stats.dead)))
+	end
+end
+
+return { new = new }

@@ -1,0 +1,185 @@
+--- debugger -- a local Segment: takes the Tracking API's requests and tells what Segment would make of them.
+--
+--     local d = debugger.new { on_message = function(m) print(m.type, m.name, m.user, m.fault) end }
+--     local status, headers, body = d:handle { method = "POST", path = "/v1/batch", body = text, header = function(name) … end }
+--
+-- Knows nothing of sockets, so it runs behind moonweir.server or any other HTTP server.
+
+local core = require "moonweir.core"
+
+local debugger = {}
+
+local ROUTES = {
+	["/v1/identify"] = "identify",
+	["/v1/track"] = "track",
+	["/v1/page"] = "page",
+	["/v1/screen"] = "screen",
+	["/v1/group"] = "group",
+	["/v1/alias"] = "alias",
+	["/v1/batch"] = "batch",
+	["/v1/import"] = "batch",
+}
+
+-- Names by which a browser on this machine reaches a loopback server. Any other name in a Host header is a foreign page
+-- whose DNS points here.
+local LOOPBACK_NAMES = { ["localhost"] = true, ["127.0.0.1"] = true, ["[::1]"] = true }
+
+-- Segment forgets a messageId after a while, too; two generations of this many are kept.
+local IDS_MAX = 200000
+
+local JSON = { ["Content-Type"] = "application/json" }
+local SUCCESS = '{"success":true}\n'
+
+---@class moonweir.debugger.Message
+---@field raw string       as it came
+---@field type string?     strings as they came, escapes and all
+---@field name string?
+---@field user string?
+---@field id string?
+---@field anonymous boolean?
+---@field fault string?    the code of what makes Segment drop it
+---@field reason string?   the same as a sentence
+---@field key string       the write key: not to be shown
+---@field request integer  number of the request it came with
+---@field path string
+
+---@class moonweir.Debugger
+local Debugger = {}
+Debugger.__index = Debugger
+
+---@param options {on_message: fun(m: moonweir.debugger.Message), on_request: fun(r: table)?, hosts: table<string, boolean>?}
+function debugger.new(options)
+	return setmetatable({
+		on_message = options.on_message,
+		on_request = options.on_request or function() end,
+		hosts = options.hosts or LOOPBACK_NAMES,
+		requests = 0,
+		messages = 0,
+		faults = 0,
+		ids = {},
+		ids_before = {},
+		ids_count = 0,
+	}, Debugger)
+end
+
+local ALPHABET = {}
+for i = 1, 64 do
+	ALPHABET[("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"):byte(i)] = i - 1
+end
+
+local function base64_decode(text)
+	local bytes, value, bits = {}, 0, 0
+	for i = 1, #text do
+		local digit = ALPHABET[text:byte(i)]
+		if not digit then
+			break
+		end
+		value, bits = value * 64 + digit, bits + 6
+		if bits >= 8 then
+			bits = bits - 8
+			local unit = 2 ^ bits
+			bytes[#bytes + 1] = string.char(math.floor(value / unit))
+			value = value % unit
+		end
+	end
+	return table.concat(bytes)
+end
+
+--- The write key of `Authorization: Basic base64(key ":")`.
+local function basic_key(authorization)
+	local encoded = authorization and authorization:match "^[Bb]asic%s+([%w+/]+=*)%s*$"
+	local pair = encoded and base64_decode(encoded)
+	local key = pair and pair:match "^([^:]*)"
+	return key ~= "" and key or nil
+end
+
+local function refusal(status, code, message)
+	return status, JSON, ('{"success":false,"code":%s,"message":%s}\n'):format(core.encode(code), core.encode(message))
+end
+
+--- Has this messageId been seen? Segment keeps the first and drops the others.
+function Debugger:is_repeated(id)
+	if self.ids[id] or self.ids_before[id] then
+		return true
+	end
+	if self.ids_count >= IDS_MAX then
+		self.ids, self.ids_before, self.ids_count = {}, self.ids, 0
+	end
+	self.ids[id] = true
+	self.ids_count = self.ids_count + 1
+	return false
+end
+
+function Debugger:is_foreign(host)
+	local name = host and host:lower():gsub(":%d*$", "")
+	return not (name and self.hosts[name])
+end
+
+function Debugger:take(path, key, messages)
+	for _, m in ipairs(messages) do
+		m.path, m.key, m.request = path, key, self.requests
+		if not m.fault and m.id and self:is_repeated(m.id) then
+			m.fault, m.reason = "duplicate_message_id", "this messageId was sent before"
+		end
+		if m.fault then
+			self.faults = self.faults + 1
+		end
+		self.messages = self.messages + 1
+		self.on_message(m)
+	end
+end
+
+--- A POST to one of the API's routes.
+function Debugger:ingest(request, route)
+	local encoding = request.header "Content-Encoding"
+	if encoding and encoding:lower() ~= "identity" then
+		return refusal(415, "unsupported_encoding", "send the body without Content-Encoding")
+	end
+	local messages, message, code = core.intake(request.body, route)
+	if not messages then
+		return refusal(400, code == "too_large" and "payload_too_large" or "invalid_request", message)
+	end
+	local key = basic_key(request.header "Authorization") or messages.key
+	if not key or key == "" then
+		return refusal(401, "no_write_key", "no write key: send it as the user name of Basic authentication")
+	end
+	self:take(request.path, key, messages)
+	return 200, JSON, SUCCESS, messages, key
+end
+
+--- Answer one request.
+---@param request {method: string, path: string, body: string, header: fun(name: string): string?}
+---@return integer status
+---@return table<string, string> headers
+---@return string body
+function Debugger:handle(request)
+	if self:is_foreign(request.header "Host") then
+		return refusal(403, "foreign_host", "the debugger answers to localhost, 127.0.0.1 and [::1] only")
+	end
+	local path = #request.path > 1 and request.path:gsub("/$", "") or request.path
+	if path == "/healthz" then
+		return 200, { ["Content-Type"] = "text/plain" }, "ok\n"
+	end
+	local route = ROUTES[path]
+	if not route then
+		return refusal(404, "not_found", "no such route; the Tracking API's are /v1/batch, /v1/track, …")
+	elseif request.method ~= "POST" then
+		return refusal(405, "method_not_allowed", "the Tracking API takes POST")
+	end
+	self.requests = self.requests + 1
+	local status, headers, body, messages, key = self:ingest(request, route)
+	self.on_request {
+		number = self.requests,
+		path = path,
+		status = status,
+		bytes = #request.body,
+		answer = body,
+		key = key,
+		messages = messages and #messages or 0,
+		fault = messages and messages.fault,
+		reason = messages and messages.reason,
+	}
+	return status, headers, body
+end
+
+return debugger

@@ -1,0 +1,153 @@
+local child = require "spec.support.child"
+
+local KEY = "canary0123456789abcdefghijklk3y4"
+local BASIC = "Basic Y2FuYXJ5MDEyMzQ1Njc4OWFiY2RlZmdoaWprbGszeTQ6" -- the same, with its colon
+
+describe("moonweir debugger", function()
+	teardown(child.clean)
+
+	local function one(body, path, headers)
+		local d, _, port = child.debugger { "--json", "--max-requests", "1" }
+		local status, answer = child.http(port, "POST", path or "/v1/batch", headers or { Authorization = BASIC }, body)
+		local code = d:finish()
+		assert.equal(0, code)
+		return d:messages(), status, answer
+	end
+
+	it("prints one line a message and never the whole key", function()
+		local d, _, port = child.debugger { "--max-requests", "2" }
+		child.http(port, "POST", "/v1/track", { Authorization = BASIC }, '{"userId":"user-17","event":"Email Opened"}')
+		child.http(port, "POST", "/v1/page", nil, '{"writeKey":"' .. KEY .. '","anonymousId":"a","name":"Home"}')
+		local _, out, err = d:finish()
+		assert.matches('\n%d%d:%d%d:%d%d%.%d%d%d …k3y4 track "Email Opened" user%-17\n', out)
+		assert.matches('\n[%d:.]+ …k3y4 page "Home" anonymous a\n', out)
+		assert.not_matches("canary", out .. err)
+	end)
+
+	it("splices the raw message into a line of JSON, digits and all, without the key", function()
+		local raw = '{"writeKey":"' .. KEY .. '",\n "userId":"u","event":"E","properties":{"n":12345678901234567890, "f":1.0}}'
+		local messages = one(raw, "/v1/track", {})
+		assert.equal("k3y4", messages[1].key_last4)
+		assert.equal(1, messages[1].request)
+		assert.matches("^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ$", messages[1].received_at)
+		assert.equal("…k3y4", messages[1].message.writeKey)
+		local d, _, port = child.debugger { "--json", "--max-requests", "1" }
+		child.http(port, "POST", "/v1/track", {}, raw)
+		local _, out = d:finish()
+		assert.matches('"n":12345678901234567890, "f":1.0', out, 1, true)
+		assert.not_matches("canary", out)
+	end)
+
+	for _, path in ipairs { "/v1/batch", "/v1/import" } do
+		it("takes a batch at " .. path, function()
+			local messages, status, answer =
+				one('{"batch":[{"type":"identify","userId":"u1"},{"type":"alias","userId":"u2","previousId":"p"}]}', path)
+			assert.equal(200, status)
+			assert.matches('{"success":true}', answer, 1, true)
+			assert.equal("identify", messages[1].message.type)
+			assert.equal("alias", messages[2].message.type)
+			assert.is_nil(messages[1].fault)
+		end)
+	end
+
+	it("takes the six calls at their own routes", function()
+		local d, _, port = child.debugger { "--json", "--max-requests", "6" }
+		for _, call in ipairs { "identify", "track", "page", "screen", "group", "alias" } do
+			local status = child.http(port, "POST", "/v1/" .. call, { Authorization = BASIC }, '{"userId":"u","event":"E","groupId":"g","previousId":"p"}')
+			assert.equal(200, status)
+		end
+		d:finish()
+		for i, m in ipairs(d:messages()) do
+			assert.equal(i, m.request)
+			assert.is_nil(m.fault)
+		end
+	end)
+
+	describe("answers 200 and tells what Segment drops:", function()
+		local cases = {
+			{ "empty_batch", '{"batch":[]}' },
+			{ "no_user_anon_id", '{"batch":[{"type":"page"}]}' },
+			{ "no_user_anon_id", '{"batch":[{"type":"page","userId":null}]}' },
+			{ "id_not_string", '{"batch":[{"type":"page","userId":17}]}' },
+			{ "id_not_string", '{"batch":[{"type":"page","userId":""}]}' },
+			{ "event_not_defined", '{"batch":[{"type":"track","userId":"u"}]}' },
+			{ "event_not_string", '{"batch":[{"type":"track","userId":"u","event":1}]}' },
+			{ "properties_not_object", '{"batch":[{"type":"track","userId":"u","event":"E","properties":[]}]}' },
+			{ "traits_not_object", '{"batch":[{"type":"identify","userId":"u","traits":"x"}]}' },
+			{ "name_not_string", '{"batch":[{"type":"page","userId":"u","name":1}]}' },
+			{ "category_not_string", '{"batch":[{"type":"screen","userId":"u","category":""}]}' },
+			{ "type_not_known", '{"batch":[{"type":"tracked","userId":"u"}]}' },
+			{ "message_not_object", '{"batch":["x"]}' },
+			{ "message_id_too_long", '{"batch":[{"type":"page","userId":"u","messageId":"' .. ("m"):rep(100) .. '"}]}' },
+			{ "message_too_large", '{"batch":[{"type":"page","userId":"u","properties":{"p":"' .. ("x"):rep(32000) .. '"}}]}' },
+			{ "too_many_messages", '{"batch":[' .. ('{"type":"page","userId":"u"},'):rep(2500) .. '{"type":"page","userId":"u"}]}' },
+		}
+		for _, case in ipairs(cases) do
+			it(case[1], function()
+				local messages, status = one(case[2])
+				assert.equal(200, status)
+				local first = messages[1]
+				assert.equal(case[1], first.fault or (first.problem or ""):match "^[%a_]+")
+			end)
+		end
+	end)
+
+	it("tells a repeated messageId", function()
+		local m = '{"type":"page","userId":"u","messageId":"m1"}'
+		local messages = one('{"batch":[' .. m .. "," .. m .. "]}")
+		assert.is_nil(messages[1].fault)
+		assert.equal("duplicate_message_id", messages[2].fault)
+	end)
+
+	it("refuses what Segment refuses openly", function()
+		local function status_of(...)
+			local _, status = one(...)
+			return status
+		end
+		assert.equal(400, status_of('{"batch":['))
+		assert.equal(400, status_of("[]"))
+		assert.equal(400, status_of('{"batch":[]' .. (" "):rep(500000) .. "}"))
+		assert.equal(400, status_of('{"userId":"u","event":"' .. ("x"):rep(32000) .. '"}', "/v1/track"))
+		assert.equal(401, status_of('{"batch":[]}', "/v1/batch", {}))
+		assert.equal(415, status_of('{"batch":[]}', "/v1/batch", { ["Content-Encoding"] = "gzip" }))
+	end)
+
+	it("knows no other routes, methods or hosts", function()
+		local _, _, port = child.debugger()
+		assert.equal(200, (child.http(port, "GET", "/healthz")))
+		assert.equal(404, (child.http(port, "POST", "/v2/batch", nil, "{}")))
+		assert.equal(405, (child.http(port, "GET", "/v1/batch")))
+		assert.equal(403, (child.http(port, "POST", "/v1/batch", { Host = "evil.example" }, "{}")))
+		assert.equal(403, (child.http(port, "GET", "/healthz", { Host = "127.0.0.1.evil.example:80" })))
+	end)
+
+	it("lets no message steer the terminal", function()
+		local d, _, port = child.debugger { "--max-requests", "1" }
+		child.http(port, "POST", "/v1/track", { Authorization = BASIC }, '{"userId":"u\226\128\174x","event":"a\194\155b"}')
+		local _, out = d:finish()
+		assert.matches('track "a?b" u?x\n', out, 1, true)
+	end)
+
+	it("names the account of a key", function()
+		local accounts = child.file("accounts.json", '{"acme":"' .. KEY .. '"}')
+		local d, _, port = child.debugger { "--accounts", accounts, "--max-requests", "1" }
+		child.http(port, "POST", "/v1/page", { Authorization = BASIC }, '{"userId":"u"}')
+		local _, out = d:finish()
+		assert.matches("acme…k3y4 page u\n", out, 1, true)
+	end)
+
+	it("says what to do when the port is taken", function()
+		local _, _, port = child.debugger()
+		local code, _, err = child.run { "debugger", "--port", tostring(port) }
+		assert.equal(1, code)
+		assert.matches("Address already in use.*%-%-port 0", err)
+	end)
+
+	it("ends on SIGTERM with what it has printed", function()
+		local d = child.debugger()
+		d:signal "TERM"
+		local code, _, err = d:finish()
+		assert.equal(0, code)
+		assert.matches("0 messages in 0 requests", err)
+	end)
+end)
