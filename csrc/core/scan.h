@@ -43,6 +43,36 @@ static inline int mw_scan_may_stop(uint64_t word)
 	return (stops & MW_SCAN_EIGHT(0x80)) != 0;
 }
 
+/* Of 64 bytes, a bit for each that is not plain; bit 0 is the first. */
+static inline uint64_t mw_scan_block(const uint8_t *p)
+{
+	uint64_t mask = 0;
+#if MW_SCAN_SSE2
+	for (int i = 0; i < 64; i += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
+		__m128i stops = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)),
+					     _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+							  _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
+		mask |= (uint64_t)(unsigned)_mm_movemask_epi8(stops) << i;
+	}
+#else
+	for (int i = 0; i < 64; i += 8) {
+		uint64_t word = mw_scan_load(p + i), low = MW_SCAN_EIGHT(0x7F);
+		uint64_t quote = word ^ MW_SCAN_EIGHT('"'), backslash = word ^ MW_SCAN_EIGHT('\\');
+		/* No sum carries from one byte into the next, so the top bits are exact. */
+		uint64_t plain = ((word & low) + MW_SCAN_EIGHT(0x60)) & (((quote & low) + low) | quote) &
+				 (((backslash & low) + low) | backslash) & ~word;
+		uint64_t stops = ~plain >> 7 & MW_SCAN_EIGHT(1);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+		stops = __builtin_bswap64(stops);
+#endif
+		/* Gathers the eight low bits in the top byte. */
+		mask |= (stops * UINT64_C(0x0102040810204080) >> 56) << i;
+	}
+#endif
+	return mask;
+}
+
 /* The first byte that is not plain, or `end`. */
 static inline const uint8_t *mw_scan_plain(const uint8_t *p, const uint8_t *end)
 {
