@@ -1,0 +1,350 @@
+#include "mapping.h"
+
+/* ---- who, where, which, when */
+
+static enum mw_err who(struct mw_mapper *p, struct mw_facts *f, struct mw_message *m, bool *dropped,
+		       struct mw_error *e)
+{
+	enum mw_err err = MW_OK;
+	if (!m->user_id.at) {
+		err = mw_facts_user(p, f, e);
+		m->user_id = f->user;
+	}
+	if (err || m->user_id.at || m->anonymous_id.at)
+		return err;
+	if (p->map->missing == MW_NO_USER_DROP) {
+		*dropped = true;
+		return MW_OK;
+	}
+	if (p->map->missing == MW_NO_USER_ANONYMOUS) {
+		err = mw_facts_email(p, f, e);
+		m->anonymous_id = f->email;
+	}
+	if (err || m->anonymous_id.at)
+		return err;
+	return mw_mapping_fail(p, e, MW_NO_USER, "the event names no user");
+}
+
+static enum mw_err random_id(struct mw_mapper *p)
+{
+	uint8_t bytes[16];
+	p->host.host.random(p->host.host.context, bytes);
+	return mw_message_random_id(&p->message_id, bytes);
+}
+
+static enum mw_err which(struct mw_mapper *p, struct mw_facts *f, struct mw_message *m,
+			 struct mw_span account, uint32_t index, struct mw_error *e)
+{
+	enum mw_err err = mw_facts_id(p, f, e);
+	if (err)
+		return err;
+	mw_buf_clear(&p->message_id);
+	if (f->id.at)
+		err = mw_message_id(&p->message_id, p->map->slug, account, f->id, index, p->host.host.sha256);
+	else
+		err = random_id(p);
+	m->message_id = mw_buf_span(&p->message_id);
+	return err ? mw_mapping_fail(p, e, err, "id: too long") : MW_OK;
+}
+
+/* Everything is there: write the message where it stays. */
+static enum mw_err deliver(struct mw_mapper *p, struct mw_message *m, struct mw_span account,
+			   struct mw_error *e)
+{
+	struct mw_error why = {0};
+	struct mw_outbox_mark mark = mw_outbox_mark(&p->outbox);
+	m->stamp = p->map->stamp;
+	enum mw_err err = mw_outbox_begin(&p->outbox, account, p->delivery->tag);
+	if (!err) {
+		err = mw_message_write(&p->outbox.bytes, m, &why);
+		if (!err)
+			err = mw_outbox_end(&p->outbox, mark);
+	}
+	if (!err) {
+		p->messages++;
+		return MW_OK;
+	}
+	mw_outbox_rollback(&p->outbox, mark);
+	return mw_mapping_fail(p, e, err, why.detail[0] ? why.detail : mw_err_sentence(err));
+}
+
+/* ---- context */
+
+static enum mw_err keep_member(struct mw_mapper *p, uint32_t key, size_t start)
+{
+	const struct mw_json *doc = &p->context_doc;
+	struct mw_span name = mw_json_raw(doc, key);
+	if (doc->nodes[key].flags & MW_JSON_ESCAPED) {
+		struct mw_buf b = mw_arena_buf(&p->arena, name.len);
+		enum mw_err err = mw_json_unescape(doc, key, &b);
+		if (err)
+			return err;
+		name = mw_buf_span(&b);
+	}
+	uint32_t last = mw_json_member(doc, 0, name.at, name.len, mw_json_tag(name.at, name.len));
+	if (last != key + 1 || mw_map_is_reserved(name))
+		return MW_OK;
+	enum mw_err err = p->scratch.len > start ? mw_buf_append_byte(&p->scratch, ',') : MW_OK;
+	if (!err)
+		err = mw_value_write_node(doc, key, &p->scratch);
+	if (!err)
+		err = mw_buf_append_byte(&p->scratch, ':');
+	return err ? err : mw_value_write_node(doc, key + 1, &p->scratch);
+}
+
+/* The members in p->context to the scratch: of those with one name the last, of the stamp's none. */
+static enum mw_err keep_last(struct mw_mapper *p, struct mw_error *e)
+{
+	struct mw_json *doc = &p->context_doc;
+	size_t start = p->scratch.len;
+	if (p->context.len > MW_MESSAGE_MAX)
+		return mw_mapping_fail(p, e, MW_TOO_LARGE, "context: larger than a message may be");
+	enum mw_err err = mw_json_read(doc, p->context.data, p->context.len, NULL);
+	if (err)
+		return mw_mapping_fail(p, e, MW_MAPPING, "context: nested too deep, or not valid JSON");
+	for (uint32_t key = 1; key < doc->count && !err; key = mw_json_after(doc, key + 1))
+		err = keep_member(p, key, start);
+	return err ? mw_mapping_fail(p, e, err, "context: no room for it") : MW_OK;
+}
+
+static enum mw_err append_extra(struct mw_buf *b, struct mw_span members)
+{
+	enum mw_err err = MW_OK;
+	if (members.len > 0 && b->len > 1)
+		err = mw_buf_append_byte(b, ',');
+	return err ? err : mw_buf_append_span(b, members);
+}
+
+/* Source's, call's and function's members, one after the other, in braces. */
+static enum mw_err collect(struct mw_mapper *p, uint32_t call, struct mw_span extra, struct mw_error *e)
+{
+	const struct mw_map *map = p->map;
+	struct mw_buf *b = &p->context;
+	mw_buf_clear(b);
+	enum mw_err err = mw_buf_append_byte(b, '{');
+	p->scene.field = "context";
+	if (!err && map->parts[MW_PART_CONTEXT])
+		err = mw_expr_write_members(map->x, map->parts[MW_PART_CONTEXT], &p->scene, b, e);
+	if (!err && call) {
+		size_t before = b->len;
+		err = before > 1 ? mw_buf_append_byte(b, ',') : MW_OK;
+		size_t comma = b->len;
+		if (!err)
+			err = mw_expr_write_members(map->x, call, &p->scene, b, e);
+		if (b->len == comma)
+			b->len = before;
+	}
+	if (err)
+		return err;
+	err = append_extra(b, extra);
+	if (!err)
+		err = mw_buf_append_byte(b, '}');
+	return err ? mw_mapping_fail(p, e, err, "context: no room for it") : MW_OK;
+}
+
+/* The context's members behind what is in the scratch. */
+static enum mw_err write_context(struct mw_mapper *p, const struct mw_entry_call *c, struct mw_span extra,
+				 struct mw_error *e)
+{
+	p->scene.field = "context";
+	if (c->context_is_one && extra.len == 0)
+		return c->context ? mw_expr_write_members(p->map->x, c->context, &p->scene, &p->scratch, e)
+				  : MW_OK;
+	enum mw_err err = collect(p, c->as_given.parts[MW_PART_CONTEXT], extra, e);
+	return err ? err : keep_last(p, e);
+}
+
+/* ---- a call of an entry */
+
+/* An object behind what is in the scratch; {} if it is absent and `required`. */
+static enum mw_err write_object(struct mw_mapper *p, uint32_t expr, const char *field, bool required,
+				struct mw_error *e)
+{
+	size_t mark = p->scratch.len;
+	if (expr == 0 && !required)
+		return MW_OK;
+	p->scene.field = field;
+	enum mw_err err = mw_buf_append_byte(&p->scratch, '{');
+	if (!err && expr)
+		err = mw_expr_write_members(p->map->x, expr, &p->scene, &p->scratch, e);
+	if (err)
+		return err;
+	if (p->scratch.len == mark + 1 && !required) {
+		p->scratch.len = mark;
+		return MW_OK;
+	}
+	err = mw_buf_append_byte(&p->scratch, '}');
+	return err ? mw_mapping_fail(p, e, err, "no room for the message") : MW_OK;
+}
+
+static struct mw_span piece(const struct mw_mapper *p, size_t from, size_t to)
+{
+	return (struct mw_span){to > from ? p->scratch.data + from : NULL, to - from};
+}
+
+static enum mw_err write_pieces(struct mw_mapper *p, const struct mw_entry_call *c, struct mw_message *m,
+				struct mw_error *e)
+{
+	const struct mw_map_call *given = &c->as_given;
+	bool is_traits = m->call == MW_IDENTIFY || m->call == MW_GROUP;
+	uint32_t integrations = given->parts[MW_PART_INTEGRATIONS];
+	if (integrations == 0)
+		integrations = p->map->parts[MW_PART_INTEGRATIONS];
+	mw_buf_clear(&p->scratch);
+	enum mw_err err = write_object(p, given->payload, is_traits ? "traits" : "properties", true, e);
+	if (err)
+		return err;
+	size_t payload = p->scratch.len;
+	err = write_context(p, c, (struct mw_span){NULL, 0}, e);
+	if (err)
+		return err;
+	size_t context = p->scratch.len;
+	err = write_object(p, integrations, "integrations", false, e);
+	if (err)
+		return err;
+	m->payload = piece(p, 0, payload);
+	m->context = piece(p, payload, context);
+	m->integrations = piece(p, context, p->scratch.len);
+	return MW_OK;
+}
+
+static enum mw_err write_names(struct mw_mapper *p, const struct mw_entry_call *c, struct mw_message *m,
+			       struct mw_error *e)
+{
+	const struct mw_map_call *given = &c->as_given;
+	enum mw_err err = MW_OK;
+	m->name = c->name;
+	if (!m->name.at && given->name)
+		err = mw_facts_text(p, given->name, m->call == MW_TRACK ? "event" : "name", &m->name, e);
+	if (!err && given->category)
+		err = mw_facts_text(p, given->category, "category", &m->category, e);
+	if (!err && given->group_id)
+		err = mw_facts_text(p, given->group_id, "groupId", &m->group_id, e);
+	if (!err && given->previous_id)
+		err = mw_facts_text(p, given->previous_id, "previousId", &m->previous_id, e);
+	return err;
+}
+
+static enum mw_err is_wanted(struct mw_mapper *p, uint32_t when, bool *wanted, struct mw_error *e)
+{
+	struct mw_value v;
+	*wanted = true;
+	if (when == 0)
+		return MW_OK;
+	p->scene.field = "when";
+	enum mw_err err = mw_expr_eval(p->map->x, when, &p->scene, &v, e);
+	*wanted = !err && mw_value_is_true(&v);
+	return err;
+}
+
+enum mw_err mw_compose_call(struct mw_mapper *p, const struct mw_entry_call *c, struct mw_error *e)
+{
+	struct mw_facts own = {.own = c->as_given.parts, .parts = p->map->parts};
+	struct mw_facts *f = c->has_parts ? &own : &p->facts;
+	struct mw_message m = {.call = c->as_given.call};
+	uint32_t index = p->calls++;
+	bool wanted, dropped = false;
+	p->scene.place = c->as_given.place;
+	enum mw_err err = is_wanted(p, c->as_given.when, &wanted, e);
+	if (!err && wanted)
+		err = who(p, f, &m, &dropped, e);
+	if (err)
+		return err;
+	if (!wanted || dropped) {
+		p->ignored++;
+		return MW_OK;
+	}
+	err = mw_facts_account(p, f, e);
+	if (!err)
+		err = which(p, f, &m, f->account, index, e);
+	if (!err)
+		err = mw_facts_time(p, f, e);
+	if (!err)
+		err = write_names(p, c, &m, e);
+	if (!err)
+		err = write_pieces(p, c, &m, e);
+	m.timestamp = f->time;
+	return err ? err : deliver(p, &m, f->account, e);
+}
+
+/* ---- what a function emits */
+
+static enum mw_err keep(struct mw_mapper *p, struct mw_span *kept, bool *known, struct mw_error *e)
+{
+	*known = mw_arena_copy(&p->arena, mw_buf_span(&p->scratch), kept);
+	return *known ? MW_OK
+		      : mw_mapping_fail(p, e, MW_TOO_LARGE, "mapping this event takes too much memory");
+}
+
+static enum mw_err source_integrations(struct mw_mapper *p, struct mw_error *e)
+{
+	if (p->integrations_known)
+		return MW_OK;
+	mw_buf_clear(&p->scratch);
+	enum mw_err err = write_object(p, p->map->parts[MW_PART_INTEGRATIONS], "integrations", false, e);
+	return err ? err : keep(p, &p->source_integrations, &p->integrations_known, e);
+}
+
+static enum mw_err source_context(struct mw_mapper *p, struct mw_error *e)
+{
+	if (p->context_known)
+		return MW_OK;
+	mw_buf_clear(&p->scratch);
+	enum mw_err err = write_context(p, &p->map->plain, (struct mw_span){NULL, 0}, e);
+	return err ? err : keep(p, &p->source_context, &p->context_known, e);
+}
+
+/* The source's context and the message's own members behind it. */
+static enum mw_err emit_context(struct mw_mapper *p, struct mw_message *m, struct mw_error *e)
+{
+	enum mw_err err = source_context(p, e);
+	if (err)
+		return err;
+	if (m->context.len == 0) {
+		m->context = p->source_context;
+		return MW_OK;
+	}
+	struct mw_buf *b = &p->context;
+	mw_buf_clear(b);
+	mw_buf_clear(&p->scratch);
+	if (mw_buf_append_byte(b, '{') || mw_buf_append_span(b, p->source_context) ||
+	    append_extra(b, m->context) || mw_buf_append_byte(b, '}'))
+		return mw_mapping_fail(p, e, MW_TOO_LARGE, "context: no room for it");
+	err = keep_last(p, e);
+	m->context = mw_buf_span(&p->scratch);
+	return err;
+}
+
+enum mw_err mw_mapper_emit(struct mw_mapper *p, struct mw_message *message, bool has_timestamp,
+			   struct mw_span account, struct mw_error *e)
+{
+	struct mw_message m = *message;
+	struct mw_facts *f = &p->facts;
+	uint32_t index = p->calls++;
+	bool dropped = false;
+	enum mw_err err = who(p, f, &m, &dropped, e);
+	if (dropped) {
+		p->ignored++;
+		return MW_OK;
+	}
+	if (!err && !account.at) {
+		err = mw_facts_account(p, f, e);
+		account = f->account;
+	} else if (!err && (account.len == 0 || account.len > MW_ACCOUNT_MAX)) {
+		err = mw_mapping_fail(p, e, MW_INVALID, "account: must have 1 to 255 bytes");
+	}
+	if (!err && !m.message_id.at)
+		err = which(p, f, &m, account, index, e);
+	if (!err && !has_timestamp) {
+		err = mw_facts_time(p, f, e);
+		m.timestamp = f->time;
+	}
+	if (!err && !m.integrations.at) {
+		err = source_integrations(p, e);
+		if (p->source_integrations.len > 0)
+			m.integrations = p->source_integrations;
+	}
+	if (!err)
+		err = emit_context(p, &m, e);
+	return err ? err : deliver(p, &m, account, e);
+}

@@ -1,0 +1,393 @@
+#include "expr_pool.h"
+#include "operate.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* ---- errors: what first, then the innermost place in front of it */
+
+enum mw_err mw_walk_fail(struct mw_walk *w, enum mw_err err, const char *format, ...)
+{
+	if (!w->e)
+		return err;
+	*w->e = (struct mw_error){.code = err};
+	va_list args;
+	va_start(args, format);
+	vsnprintf(w->e->detail, sizeof w->e->detail, format, args);
+	va_end(args);
+	return err;
+}
+
+static void prefix(struct mw_error *e, struct mw_span text)
+{
+	char what[sizeof e->detail];
+	memcpy(what, e->detail, sizeof what);
+	int room = (int)sizeof e->detail - (int)sizeof ": ";
+	int len = text.len < (size_t)room / 2 ? (int)text.len : room / 2;
+	snprintf(e->detail, sizeof e->detail, "%.*s: %.*s", len, (const char *)text.at, room - len, what);
+}
+
+enum mw_err mw_walk_place(struct mw_walk *w, const struct mw_span *place, enum mw_err err)
+{
+	if (err && w->e && !w->placed && place && place->len > 0) {
+		prefix(w->e, *place);
+		w->placed = true;
+	}
+	return err;
+}
+
+/* For the members of an object that have no place of their own; the object's comes in front. */
+enum mw_err mw_walk_name(struct mw_walk *w, struct mw_span name, enum mw_err err)
+{
+	if (err && w->e && !w->placed)
+		prefix(w->e, name);
+	return err;
+}
+
+static enum mw_err finish(struct mw_walk *w, enum mw_err err)
+{
+	const struct mw_scene *s = w->s;
+	if (!err || w->placed || !w->e)
+		return err;
+	if (s->field)
+		prefix(w->e, (struct mw_span){(const uint8_t *)s->field, strlen(s->field)});
+	return mw_walk_place(w, &s->place, err);
+}
+
+static struct mw_walk start(const struct mw_exprs *x, const struct mw_scene *s, struct mw_error *e)
+{
+	return (struct mw_walk){.x = x, .s = s, .e = e, .base = {s->base[0], s->base[1], s->base[2]}};
+}
+
+/* ---- arrays */
+
+enum mw_err mw_walk_step(struct mw_walk *w)
+{
+	if (++w->steps <= MW_EXPR_STEPS_MAX)
+		return MW_OK;
+	return mw_walk_fail(w, MW_MAPPING, "maps and filters visit more than %u elements", MW_EXPR_STEPS_MAX);
+}
+
+enum mw_err mw_walk_elements(struct mw_walk *w, const struct mw_expr *n, struct mw_elements *all,
+			     bool *present)
+{
+	struct mw_value v;
+	enum mw_err err = mw_walk_eval(w, n->a, &v);
+	*present = !err && v.kind != MW_VALUE_ABSENT;
+	if (!*present || mw_elements_of(w->s->doc, &v, all))
+		return err;
+	return mw_operate_refuse(w, (enum mw_op)n->op, &v);
+}
+
+static enum mw_err filter(struct mw_walk *w, const struct mw_expr *n, struct mw_value *out)
+{
+	struct mw_elements all;
+	bool present;
+	enum mw_err err = mw_walk_elements(w, n, &all, &present);
+	out->kind = MW_VALUE_ABSENT;
+	if (err || !present)
+		return err;
+	uint32_t *picked = mw_arena_take(w->s->arena, all.left * sizeof *picked);
+	if (!picked)
+		return mw_operate_full(w);
+	uint32_t count = 0, outer = w->base[MW_SCOPE_ITEM], node;
+	while (!err && mw_elements_next(&all, &node)) {
+		struct mw_value keep;
+		w->base[MW_SCOPE_ITEM] = node;
+		err = mw_walk_step(w);
+		if (!err)
+			err = mw_walk_eval(w, n->b, &keep);
+		if (!err && mw_value_is_true(&keep))
+			picked[count++] = node;
+	}
+	w->base[MW_SCOPE_ITEM] = outer;
+	*out = (struct mw_value){.kind = MW_VALUE_NODES, .count = count, .nodes = picked};
+	return err;
+}
+
+/* FIRST and LAST of a MAP: the elements are made one by one, and no array of them. */
+static enum mw_err end_of_map(struct mw_walk *w, enum mw_op op, const struct mw_expr *map,
+			      struct mw_value *out)
+{
+	struct mw_elements all;
+	bool present;
+	enum mw_err err = mw_walk_elements(w, map, &all, &present);
+	out->kind = MW_VALUE_ABSENT;
+	if (err || !present)
+		return err;
+	uint32_t outer = w->base[MW_SCOPE_ITEM], node;
+	while (!err && mw_elements_next(&all, &node)) {
+		struct mw_value made;
+		w->base[MW_SCOPE_ITEM] = node;
+		err = mw_walk_step(w);
+		if (!err)
+			err = mw_walk_eval(w, map->b, &made);
+		if (!err && made.kind != MW_VALUE_ABSENT)
+			*out = made;
+		if (op == MW_OP_FIRST && out->kind != MW_VALUE_ABSENT)
+			break;
+	}
+	w->base[MW_SCOPE_ITEM] = outer;
+	return err;
+}
+
+/* ---- the kinds of expressions */
+
+static enum mw_err eval_path(struct mw_walk *w, uint32_t expr, struct mw_value *out)
+{
+	uint32_t node;
+	enum mw_err err = mw_path_find(w, expr, &node);
+	if (err || node == MW_NOWHERE)
+		out->kind = MW_VALUE_ABSENT;
+	else
+		*out = mw_value_of_node(w->s->doc, node);
+	return err;
+}
+
+static bool is_same_header(struct mw_span a, struct mw_span b)
+{
+	if (a.len != b.len)
+		return false;
+	for (size_t i = 0; i < a.len; i++) {
+		uint8_t x = a.at[i], y = b.at[i];
+		if (x != y && ((x | 0x20) != (y | 0x20) || (x | 0x20) < 'a' || (x | 0x20) > 'z'))
+			return false;
+	}
+	return true;
+}
+
+static void eval_header(struct mw_walk *w, const struct mw_expr *n, struct mw_value *out)
+{
+	out->kind = MW_VALUE_ABSENT;
+	for (size_t i = 0; i < w->s->header_count; i++) {
+		const struct mw_header *h = &w->s->headers[i];
+		if (is_same_header(h->name, n->name)) {
+			*out = (struct mw_value){.kind = MW_VALUE_CHARS, .text = h->value};
+			return;
+		}
+	}
+}
+
+static enum mw_err eval_unary(struct mw_walk *w, const struct mw_expr *n, struct mw_value *out)
+{
+	enum mw_op op = (enum mw_op)n->op;
+	if (op == MW_OP_FIRST || op == MW_OP_LAST) {
+		const struct mw_expr *of = &w->x->at[n->a];
+		if (of->kind == MW_EXPR_BINARY && of->op == MW_OP_MAP)
+			return end_of_map(w, op, of, out);
+	}
+	struct mw_value a;
+	enum mw_err err = mw_walk_eval(w, n->a, &a);
+	if (err || a.kind == MW_VALUE_ABSENT) {
+		out->kind = MW_VALUE_ABSENT;
+		return err;
+	}
+	return mw_operate_unary(w, op, &a, out);
+}
+
+static enum mw_err look_up(struct mw_walk *w, const struct mw_expr *n, const struct mw_value *a,
+			   struct mw_value *out)
+{
+	struct mw_span text;
+	if (a->kind < MW_VALUE_FALSE || a->kind > MW_VALUE_ESCAPED)
+		return mw_operate_refuse(w, MW_OP_LOOKUP, a);
+	if (!mw_value_chars(a, w->s->arena, &text))
+		return mw_operate_full(w);
+	const struct mw_expr *table = &w->x->at[n->b];
+	for (uint32_t i = 0; i < table->b; i++) {
+		struct mw_span name = table->members[i].name;
+		if (name.len == text.len && (text.len == 0 || memcmp(name.at, text.at, text.len) == 0))
+			return mw_walk_eval(w, table->members[i].value, out);
+	}
+	out->kind = MW_VALUE_ABSENT;
+	return MW_OK;
+}
+
+/* An object, array or map as a value: written out, since nothing of the event has its shape. */
+static enum mw_err make(struct mw_walk *w, uint32_t expr, struct mw_value *out)
+{
+	struct mw_buf json;
+	bool present;
+	mw_buf_init(&json, w->s->arena->max);
+	enum mw_err err = mw_walk_write(w, expr, &json, &present);
+	out->kind = MW_VALUE_ABSENT;
+	if (!err && present) {
+		struct mw_span text;
+		if (mw_arena_copy(w->s->arena, mw_buf_span(&json), &text))
+			*out = (struct mw_value){.kind = MW_VALUE_JSON, .text = text};
+		else
+			err = mw_operate_full(w);
+	}
+	mw_buf_deinit(&json);
+	return err;
+}
+
+static enum mw_err eval_binary(struct mw_walk *w, uint32_t expr, const struct mw_expr *n,
+			       struct mw_value *out)
+{
+	enum mw_op op = (enum mw_op)n->op;
+	if (op == MW_OP_MAP)
+		return make(w, expr, out);
+	if (op == MW_OP_FILTER)
+		return filter(w, n, out);
+	struct mw_value a, b;
+	enum mw_err err = mw_walk_eval(w, n->a, &a);
+	if (err)
+		return err;
+	if (op == MW_OP_DEFAULT && a.kind == MW_VALUE_ABSENT)
+		return mw_walk_eval(w, n->b, out);
+	if (op == MW_OP_DEFAULT || a.kind == MW_VALUE_ABSENT) {
+		*out = a;
+		return MW_OK;
+	}
+	if (op == MW_OP_LOOKUP)
+		return look_up(w, n, &a, out);
+	err = mw_walk_eval(w, n->b, &b);
+	if (err)
+		return err;
+	if (b.kind == MW_VALUE_ABSENT && op != MW_OP_MONEY) {
+		out->kind = MW_VALUE_ABSENT;
+		return MW_OK;
+	}
+	return mw_operate_binary(w, op, &a, &b, out);
+}
+
+static enum mw_err eval_any(struct mw_walk *w, const struct mw_expr *n, struct mw_value *out)
+{
+	out->kind = MW_VALUE_ABSENT;
+	for (uint32_t i = 0; i < n->b; i++) {
+		enum mw_err err = mw_walk_eval(w, n->items[i], out);
+		if (err || out->kind != MW_VALUE_ABSENT)
+			return err;
+	}
+	return MW_OK;
+}
+
+static enum mw_err eval_apply(struct mw_walk *w, const struct mw_expr *n, struct mw_value *out)
+{
+	const struct mw_scene *s = w->s;
+	struct mw_value a;
+	enum mw_err err = mw_walk_eval(w, n->a, &a);
+	out->kind = MW_VALUE_ABSENT;
+	if (err || a.kind == MW_VALUE_ABSENT)
+		return err;
+	return s->host->apply(s->host->context, n->function, s->doc, &a, s->arena, out, w->e);
+}
+
+enum mw_err mw_walk_eval(struct mw_walk *w, uint32_t expr, struct mw_value *out)
+{
+	const struct mw_expr *n = &w->x->at[expr];
+	enum mw_err err = MW_OK;
+	switch ((enum mw_expr_kind)n->kind) {
+	case MW_EXPR_NONE:
+		out->kind = MW_VALUE_ABSENT;
+		break;
+	case MW_EXPR_SCOPE:
+	case MW_EXPR_MEMBER:
+	case MW_EXPR_ELEMENT:
+		err = eval_path(w, expr, out);
+		break;
+	case MW_EXPR_HEADER:
+		eval_header(w, n, out);
+		break;
+	case MW_EXPR_CONSTANT:
+		*out = n->constant->value;
+		break;
+	case MW_EXPR_UNARY:
+		err = eval_unary(w, n, out);
+		break;
+	case MW_EXPR_BINARY:
+		err = eval_binary(w, expr, n, out);
+		break;
+	case MW_EXPR_LIST:
+		err = n->op == MW_OP_ANY ? eval_any(w, n, out) : make(w, expr, out);
+		break;
+	case MW_EXPR_APPLY:
+		err = eval_apply(w, n, out);
+		break;
+	case MW_EXPR_OBJECT:
+		err = make(w, expr, out);
+		break;
+	}
+	return err ? mw_walk_place(w, n->place, err) : MW_OK;
+}
+
+/* ---- for the mapper */
+
+enum mw_err mw_expr_eval(const struct mw_exprs *x, uint32_t expr, const struct mw_scene *s,
+			 struct mw_value *out, struct mw_error *e)
+{
+	struct mw_walk w = start(x, s, e);
+	return finish(&w, mw_walk_eval(&w, expr, out));
+}
+
+static enum mw_err eval_id(struct mw_walk *w, uint32_t expr, struct mw_value *out)
+{
+	const struct mw_expr *n = &w->x->at[expr];
+	enum mw_err err = MW_OK;
+	if (n->kind == MW_EXPR_LIST && n->op == MW_OP_ANY) {
+		out->kind = MW_VALUE_ABSENT;
+		for (uint32_t i = 0; i < n->b && !err && out->kind == MW_VALUE_ABSENT; i++)
+			err = eval_id(w, n->items[i], out);
+		return mw_walk_place(w, n->place, err);
+	}
+	if (n->kind == MW_EXPR_BINARY && n->op == MW_OP_DEFAULT) {
+		err = eval_id(w, n->a, out);
+		if (!err && out->kind == MW_VALUE_ABSENT)
+			err = eval_id(w, n->b, out);
+		return mw_walk_place(w, n->place, err);
+	}
+	err = mw_walk_eval(w, expr, out);
+	if (err)
+		return err;
+	switch (out->kind) {
+	case MW_VALUE_CHARS:
+		if (out->text.len == 0)
+			out->kind = MW_VALUE_ABSENT;
+		return MW_OK;
+	case MW_VALUE_ABSENT:
+	case MW_VALUE_ESCAPED:
+	case MW_VALUE_INT:
+	case MW_VALUE_DOUBLE:
+	case MW_VALUE_NUMBER:
+		return MW_OK;
+	default:
+		break;
+	}
+	err = mw_walk_fail(w, MW_MAPPING, "must be a string or a number, not %s",
+			   mw_value_kind_name(w->s->doc, out));
+	return mw_walk_place(w, n->place, err);
+}
+
+enum mw_err mw_expr_eval_id(const struct mw_exprs *x, uint32_t expr, const struct mw_scene *s,
+			    struct mw_value *out, struct mw_error *e)
+{
+	struct mw_walk w = start(x, s, e);
+	return finish(&w, eval_id(&w, expr, out));
+}
+
+enum mw_err mw_expr_eval_time(const struct mw_exprs *x, uint32_t expr, const struct mw_scene *s, int64_t *ms,
+			      bool *present, struct mw_error *e)
+{
+	struct mw_walk w = start(x, s, e);
+	struct mw_value v;
+	enum mw_err err = mw_walk_eval(&w, expr, &v);
+	*present = !err && v.kind != MW_VALUE_ABSENT;
+	if (*present)
+		err = mw_walk_place(&w, x->at[expr].place, mw_operate_time(&w, &v, ms, present));
+	return finish(&w, err);
+}
+
+enum mw_err mw_expr_write(const struct mw_exprs *x, uint32_t expr, const struct mw_scene *s,
+			  struct mw_buf *out, bool *present, struct mw_error *e)
+{
+	struct mw_walk w = start(x, s, e);
+	return finish(&w, mw_walk_write(&w, expr, out, present));
+}
+
+enum mw_err mw_expr_write_members(const struct mw_exprs *x, uint32_t object, const struct mw_scene *s,
+				  struct mw_buf *out, struct mw_error *e)
+{
+	struct mw_walk w = start(x, s, e);
+	return finish(&w, mw_walk_write_members(&w, object, out));
+}

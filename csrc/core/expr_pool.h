@@ -1,0 +1,134 @@
+/* expr_pool.h -- how expressions are stored: what expr.c builds and the evaluation walks.
+ *
+ * Private to expr.c, path.c, eval.c and map.c. Nodes refer to each other by number; whatever they
+ * hold beside numbers (names, constants, lists) lies in the pool's arena and stays put.
+ */
+#ifndef MW_EXPR_POOL_H
+#define MW_EXPR_POOL_H
+
+#include "expr.h"
+
+enum mw_expr_kind {
+	MW_EXPR_NONE,
+	MW_EXPR_SCOPE, /* the first three are paths */
+	MW_EXPR_MEMBER,
+	MW_EXPR_ELEMENT,
+	MW_EXPR_HEADER,
+	MW_EXPR_CONSTANT,
+	MW_EXPR_UNARY,
+	MW_EXPR_BINARY,
+	MW_EXPR_LIST,
+	MW_EXPR_APPLY,
+	MW_EXPR_OBJECT,
+};
+
+struct mw_constant {
+	struct mw_value value;
+	struct mw_span json; /* the same, ready to be copied */
+};
+
+struct mw_member {
+	struct mw_span name; /* its characters */
+	struct mw_span key;  /* ,"name": with the comma, which the first one written skips */
+	uint32_t value;
+};
+
+struct mw_expr {
+	uint8_t kind;
+	uint8_t op;    /* enum mw_op of UNARY, BINARY, LIST */
+	uint8_t scope; /* path: where it starts; MW_SCOPES if it starts from another expression */
+	uint8_t depth;
+	uint32_t a;
+	uint32_t b;     /* BINARY: second operand. LIST, OBJECT: how many */
+	uint32_t slot;  /* path: its place in a memo */
+	uint32_t tag;   /* MEMBER: mw_json_tag of its name */
+	uint32_t chain; /* path: the next one in its bucket */
+	const struct mw_span *place;
+	union {
+		struct mw_span name; /* MEMBER, HEADER */
+		int64_t index;       /* ELEMENT */
+		const struct mw_constant *constant;
+		const uint32_t *items;
+		const struct mw_member *members;
+		int function;
+	};
+};
+
+enum { MW_PATH_BUCKETS = 1024 };
+
+struct mw_exprs {
+	struct mw_expr *at; /* number 0 is NONE */
+	uint32_t count;
+	uint32_t cap;
+	uint32_t paths; /* slots given out */
+	uint32_t buckets[MW_PATH_BUCKETS];
+	struct mw_arena arena;
+	struct mw_error error; /* the first one */
+};
+
+static inline bool mw_expr_is_path(const struct mw_expr *n)
+{
+	return n->kind >= MW_EXPR_SCOPE && n->kind <= MW_EXPR_ELEMENT;
+}
+
+/* What one call of mw_expr_eval and its like carries along. */
+struct mw_walk {
+	const struct mw_exprs *x;
+	const struct mw_scene *s;
+	struct mw_error *e;
+	uint32_t base[MW_SCOPES]; /* the scene's, with the item that :map is at */
+	uint32_t steps;           /* elements visited */
+	bool placed;              /* the error in `e` says where already */
+};
+
+/* No such node. (0 is the root: a path can lead to it, a member can't.) */
+#define MW_NOWHERE UINT32_MAX
+
+/* path.c: follow a path; *node is MW_NOWHERE if it leads nowhere. */
+enum mw_err mw_path_find(struct mw_walk *w, uint32_t path, uint32_t *node);
+
+/* eval.c: the value of any expression; absent for 0. */
+enum mw_err mw_walk_eval(struct mw_walk *w, uint32_t expr, struct mw_value *out);
+
+/* expr_write.c: the same as JSON behind what `out` holds; an object's members without its braces. */
+enum mw_err mw_walk_write(struct mw_walk *w, uint32_t expr, struct mw_buf *out, bool *present);
+enum mw_err mw_walk_write_members(struct mw_walk *w, uint32_t expr, struct mw_buf *out);
+
+/* eval.c: an error is made by fail; on its way out the first place is put in front of it, and before that
+ * the names of the members it passes. These return `err`. */
+enum mw_err mw_walk_fail(struct mw_walk *w, enum mw_err err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+enum mw_err mw_walk_place(struct mw_walk *w, const struct mw_span *place, enum mw_err err);
+enum mw_err mw_walk_name(struct mw_walk *w, struct mw_span name, enum mw_err err);
+
+/* The elements of an array, one after the other. */
+struct mw_elements {
+	const struct mw_json *doc;
+	const uint32_t *nodes; /* NULL: children of an array, `next` is the first of them */
+	uint32_t next;
+	uint32_t left;
+};
+
+/* False if `v` is no array that came from the event. */
+bool mw_elements_of(const struct mw_json *doc, const struct mw_value *v, struct mw_elements *all);
+
+/* eval.c: the elements of what a MAP or FILTER is applied to; each visit is a step, and steps are counted. */
+enum mw_err mw_walk_elements(struct mw_walk *w, const struct mw_expr *n, struct mw_elements *all,
+			     bool *present);
+enum mw_err mw_walk_step(struct mw_walk *w);
+
+static inline bool mw_elements_next(struct mw_elements *all, uint32_t *node)
+{
+	if (all->left == 0)
+		return false;
+	all->left--;
+	if (all->nodes) {
+		*node = *all->nodes++;
+		return true;
+	}
+	*node = all->next;
+	all->next = mw_json_after(all->doc, all->next);
+	return true;
+}
+
+#endif

@@ -1,0 +1,231 @@
+#include "expr_pool.h"
+#include "operate.h"
+
+static enum mw_err out_of_room(struct mw_walk *w, enum mw_err err, const struct mw_buf *out)
+{
+	if (err == MW_TOO_LARGE)
+		return mw_walk_fail(w, err, "more than %zu bytes; Segment takes %d", out->max,
+				    MW_MESSAGE_MAX);
+	return mw_walk_fail(w, err, "%s", "");
+}
+
+static enum mw_err write_value(struct mw_walk *w, const struct mw_value *v, struct mw_buf *out)
+{
+	enum mw_err err = mw_value_write(w->s->doc, v, out);
+	if (err == MW_INVALID)
+		return mw_walk_fail(w, MW_MAPPING, "%s",
+				    v->kind == MW_VALUE_DOUBLE ? "the number is infinite or none"
+							       : "the text is not UTF-8");
+	return err ? out_of_room(w, err, out) : MW_OK;
+}
+
+/* A key and what is ready-made behind it. */
+static enum mw_err put(struct mw_walk *w, struct mw_span key, struct mw_span json, struct mw_buf *out)
+{
+	enum mw_err err = mw_buf_reserve(out, key.len + json.len);
+	if (err)
+		return out_of_room(w, err, out);
+	uint8_t *at = out->data + out->len;
+	memcpy(at, key.at, key.len);
+	memcpy(at + key.len, json.at, json.len);
+	out->len += key.len + json.len;
+	return MW_OK;
+}
+
+/* The node's bytes in the event, quotes and all; false for what is written otherwise. */
+static inline bool is_ready(const struct mw_json *doc, uint32_t node, struct mw_span *json)
+{
+	const struct mw_json_node *n = &doc->nodes[node];
+	switch ((enum mw_json_type)n->type) {
+	case MW_JSON_STRING:
+		*json = (struct mw_span){doc->text + n->at - 1, n->len + 2};
+		return true;
+	case MW_JSON_NUMBER:
+	case MW_JSON_TRUE:
+	case MW_JSON_FALSE:
+		*json = (struct mw_span){doc->text + n->at, n->len};
+		return true;
+	default:
+		return false;
+	}
+}
+
+static enum mw_err write_member(struct mw_walk *w, const struct mw_member *m, struct mw_span key,
+				struct mw_buf *out)
+{
+	const struct mw_expr *n = &w->x->at[m->value];
+	struct mw_span json;
+	size_t mark = out->len;
+	bool present = true;
+	enum mw_err err;
+	if (n->kind == MW_EXPR_CONSTANT)
+		return put(w, key, n->constant->json, out);
+	if (mw_expr_is_path(n)) {
+		/* The common case, a field as it stands in the event, is a copy of its bytes. */
+		uint32_t node;
+		err = mw_path_find(w, m->value, &node);
+		if (err)
+			return mw_walk_name(w, m->name, mw_walk_place(w, n->place, err));
+		if (node == MW_NOWHERE || w->s->doc->nodes[node].type == MW_JSON_NULL)
+			return MW_OK;
+		if (is_ready(w->s->doc, node, &json))
+			return put(w, key, json, out);
+	}
+	err = put(w, key, MW_SPAN(""), out);
+	if (!err)
+		err = mw_walk_write(w, m->value, out, &present);
+	if (err || !present)
+		out->len = mark;
+	return mw_walk_name(w, m->name, err);
+}
+
+/* Into `out` from `start` on, so that it knows which member is the first. */
+static enum mw_err write_object_members(struct mw_walk *w, const struct mw_expr *object, struct mw_buf *out)
+{
+	size_t start = out->len;
+	for (uint32_t i = 0; i < object->b; i++) {
+		const struct mw_member *m = &object->members[i];
+		struct mw_span key = m->key;
+		if (out->len == start) {
+			key.at++;
+			key.len--;
+		}
+		enum mw_err err = write_member(w, m, key, out);
+		if (err) {
+			out->len = start;
+			return err;
+		}
+	}
+	return MW_OK;
+}
+
+/* Nested objects that end up empty are left out. */
+static enum mw_err write_object(struct mw_walk *w, const struct mw_expr *n, struct mw_buf *out, bool *present)
+{
+	size_t mark = out->len;
+	enum mw_err err = put(w, MW_SPAN("{"), MW_SPAN(""), out);
+	if (!err)
+		err = write_object_members(w, n, out);
+	*present = !err && out->len > mark + 1;
+	if (*present)
+		err = put(w, MW_SPAN("}"), MW_SPAN(""), out);
+	if (err || !*present)
+		out->len = mark;
+	return err;
+}
+
+/* One element behind the others of an array that began at `start`. */
+static enum mw_err write_element(struct mw_walk *w, uint32_t expr, size_t start, struct mw_buf *out)
+{
+	size_t mark = out->len;
+	bool present = false;
+	enum mw_err err = out->len == start ? MW_OK : put(w, MW_SPAN(","), MW_SPAN(""), out);
+	if (!err)
+		err = mw_walk_write(w, expr, out, &present);
+	if (err || !present)
+		out->len = mark;
+	return err;
+}
+
+static enum mw_err write_map(struct mw_walk *w, const struct mw_expr *n, struct mw_buf *out, bool *present)
+{
+	struct mw_elements all;
+	enum mw_err err = mw_walk_elements(w, n, &all, present);
+	if (err || !*present)
+		return err;
+	size_t mark = out->len;
+	uint32_t outer = w->base[MW_SCOPE_ITEM], node;
+	err = put(w, MW_SPAN("["), MW_SPAN(""), out);
+	while (!err && mw_elements_next(&all, &node)) {
+		w->base[MW_SCOPE_ITEM] = node;
+		err = mw_walk_step(w);
+		if (!err)
+			err = write_element(w, n->b, mark + 1, out);
+	}
+	w->base[MW_SCOPE_ITEM] = outer;
+	if (!err)
+		err = put(w, MW_SPAN("]"), MW_SPAN(""), out);
+	if (err)
+		out->len = mark;
+	return err;
+}
+
+static enum mw_err write_array(struct mw_walk *w, const struct mw_expr *n, struct mw_buf *out)
+{
+	size_t mark = out->len;
+	enum mw_err err = put(w, MW_SPAN("["), MW_SPAN(""), out);
+	for (uint32_t i = 0; i < n->b && !err; i++)
+		err = write_element(w, n->items[i], mark + 1, out);
+	if (!err)
+		err = put(w, MW_SPAN("]"), MW_SPAN(""), out);
+	if (err)
+		out->len = mark;
+	return err;
+}
+
+static enum mw_err write_any(struct mw_walk *w, const struct mw_expr *n, struct mw_buf *out, bool *present)
+{
+	*present = false;
+	for (uint32_t i = 0; i < n->b; i++) {
+		enum mw_err err = mw_walk_write(w, n->items[i], out, present);
+		if (err || *present)
+			return err;
+	}
+	return MW_OK;
+}
+
+static enum mw_err write_default(struct mw_walk *w, const struct mw_expr *n, struct mw_buf *out,
+				 bool *present)
+{
+	enum mw_err err = mw_walk_write(w, n->a, out, present);
+	return err || *present ? err : mw_walk_write(w, n->b, out, present);
+}
+
+static enum mw_err write_other(struct mw_walk *w, uint32_t expr, struct mw_buf *out, bool *present)
+{
+	struct mw_value v;
+	enum mw_err err = mw_walk_eval(w, expr, &v);
+	*present = !err && v.kind != MW_VALUE_ABSENT;
+	return *present ? write_value(w, &v, out) : err;
+}
+
+enum mw_err mw_walk_write(struct mw_walk *w, uint32_t expr, struct mw_buf *out, bool *present)
+{
+	const struct mw_expr *n = &w->x->at[expr];
+	enum mw_err err;
+	*present = true;
+	if (n->kind == MW_EXPR_OBJECT)
+		err = write_object(w, n, out, present);
+	else if (n->kind == MW_EXPR_BINARY && n->op == MW_OP_MAP)
+		err = write_map(w, n, out, present);
+	else if (n->kind == MW_EXPR_BINARY && n->op == MW_OP_DEFAULT)
+		err = write_default(w, n, out, present);
+	else if (n->kind == MW_EXPR_LIST)
+		err = n->op == MW_OP_ANY ? write_any(w, n, out, present) : write_array(w, n, out);
+	else
+		err = write_other(w, expr, out, present);
+	return err ? mw_walk_place(w, n->place, err) : MW_OK;
+}
+
+enum mw_err mw_walk_write_members(struct mw_walk *w, uint32_t expr, struct mw_buf *out)
+{
+	const struct mw_expr *n = &w->x->at[expr];
+	if (n->kind == MW_EXPR_OBJECT)
+		return mw_walk_place(w, n->place, write_object_members(w, n, out));
+	/* Any other expression is written whole, and its braces taken off again. */
+	size_t mark = out->len;
+	bool present;
+	enum mw_err err = mw_walk_write(w, expr, out, &present);
+	if (err || !present)
+		return err;
+	if (out->data[mark] != '{') {
+		out->len = mark;
+		return mw_walk_place(w, n->place, mw_walk_fail(w, MW_MAPPING, "must be an object"));
+	}
+	struct mw_span inside = {out->data + mark + 1, out->len - mark - 2};
+	while (inside.len > 0 && strchr(" \t\r\n", inside.at[inside.len - 1]))
+		inside.len--;
+	memmove(out->data + mark, inside.at, inside.len);
+	out->len = mark + inside.len;
+	return MW_OK;
+}

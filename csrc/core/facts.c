@@ -1,0 +1,150 @@
+#include "json_write.h"
+#include "mapping.h"
+
+#include <stdio.h>
+
+enum mw_err mw_mapping_fail(struct mw_mapper *p, struct mw_error *e, enum mw_err err, const char *what)
+{
+	struct mw_span place = p->scene.place;
+	if (place.len == 0)
+		return mw_error_set(e, err, 0, "%s", what);
+	return mw_error_set(e, err, 0, "%.*s: %s", place.len < 120 ? (int)place.len : 120,
+			    (const char *)place.at, what);
+}
+
+static uint32_t expr_of(const struct mw_facts *f, enum mw_map_part part)
+{
+	return f->own && f->own[part] ? f->own[part] : f->parts[part];
+}
+
+static bool is_known(const struct mw_facts *f, enum mw_map_part part)
+{
+	return f->known & 1u << part;
+}
+
+/* Only what was found out is known: a function that catches an error and goes on meets it again. */
+static enum mw_err learn(struct mw_facts *f, enum mw_map_part part, enum mw_err err)
+{
+	if (!err)
+		f->known |= 1u << part;
+	return err;
+}
+
+static enum mw_err eval_id(struct mw_mapper *p, uint32_t expr, const char *field, struct mw_value *v,
+			   struct mw_error *e)
+{
+	v->kind = MW_VALUE_ABSENT;
+	if (expr == 0)
+		return MW_OK;
+	p->scene.field = field;
+	return mw_expr_eval_id(p->map->x, expr, &p->scene, v, e);
+}
+
+static enum mw_err full(struct mw_mapper *p, const char *field, struct mw_error *e)
+{
+	char what[96];
+	snprintf(what, sizeof what, "%s: mapping this event takes too much memory", field);
+	return mw_mapping_fail(p, e, MW_TOO_LARGE, what);
+}
+
+static enum mw_err not_utf8(struct mw_mapper *p, const char *field, struct mw_error *e)
+{
+	char what[96];
+	snprintf(what, sizeof what, "%s: the text is not UTF-8", field);
+	return mw_mapping_fail(p, e, MW_MAPPING, what);
+}
+
+/* The characters of an id; at == NULL if it is absent. */
+static enum mw_err id_chars(struct mw_mapper *p, uint32_t expr, const char *field, struct mw_span *chars,
+			    struct mw_error *e)
+{
+	struct mw_value v;
+	*chars = (struct mw_span){NULL, 0};
+	enum mw_err err = eval_id(p, expr, field, &v, e);
+	if (err || v.kind == MW_VALUE_ABSENT)
+		return err;
+	if (!mw_value_chars(&v, &p->arena, chars))
+		return full(p, field, e);
+	if (v.kind == MW_VALUE_CHARS && !v.clean && mw_utf8_valid(chars->at, chars->len) != chars->len)
+		return not_utf8(p, field, e);
+	return MW_OK;
+}
+
+enum mw_err mw_facts_text(struct mw_mapper *p, uint32_t expr, const char *field, struct mw_span *inside,
+			  struct mw_error *e)
+{
+	struct mw_value v;
+	*inside = (struct mw_span){NULL, 0};
+	enum mw_err err = eval_id(p, expr, field, &v, e);
+	if (err || v.kind == MW_VALUE_ABSENT)
+		return err;
+	if (v.kind == MW_VALUE_ESCAPED) {
+		*inside = v.text;
+		return MW_OK;
+	}
+	if (!mw_value_chars(&v, &p->arena, inside))
+		return full(p, field, e);
+	if (v.kind != MW_VALUE_CHARS || v.clean)
+		return MW_OK;
+	/* An escape makes six bytes of one at most. */
+	struct mw_buf b = mw_arena_buf(&p->arena, inside->len * 6);
+	err = mw_json_write_chars(&b, inside->at, inside->len);
+	*inside = mw_buf_span(&b);
+	if (err == MW_INVALID)
+		return not_utf8(p, field, e);
+	return err ? full(p, field, e) : MW_OK;
+}
+
+enum mw_err mw_facts_account(struct mw_mapper *p, struct mw_facts *f, struct mw_error *e)
+{
+	struct mw_span account;
+	if (is_known(f, MW_PART_ACCOUNT))
+		return MW_OK;
+	enum mw_err err = id_chars(p, expr_of(f, MW_PART_ACCOUNT), "account", &account, e);
+	if (err)
+		return err;
+	if (!account.at && p->delivery->account.len > 0)
+		account = p->delivery->account;
+	if (!account.at)
+		return mw_mapping_fail(p, e, MW_NO_ACCOUNT, "the event names no account");
+	if (account.len > MW_ACCOUNT_MAX)
+		return mw_mapping_fail(p, e, MW_INVALID, "account: longer than 255 bytes");
+	f->account = account;
+	return learn(f, MW_PART_ACCOUNT, MW_OK);
+}
+
+enum mw_err mw_facts_id(struct mw_mapper *p, struct mw_facts *f, struct mw_error *e)
+{
+	if (is_known(f, MW_PART_ID))
+		return MW_OK;
+	return learn(f, MW_PART_ID, id_chars(p, expr_of(f, MW_PART_ID), "id", &f->id, e));
+}
+
+enum mw_err mw_facts_time(struct mw_mapper *p, struct mw_facts *f, struct mw_error *e)
+{
+	bool present = false;
+	enum mw_err err = MW_OK;
+	uint32_t expr = expr_of(f, MW_PART_TIME);
+	if (is_known(f, MW_PART_TIME))
+		return MW_OK;
+	p->scene.field = "time";
+	if (expr != 0)
+		err = mw_expr_eval_time(p->map->x, expr, &p->scene, &f->time, &present, e);
+	if (!err && !present)
+		f->time = p->delivery->now;
+	return learn(f, MW_PART_TIME, err);
+}
+
+enum mw_err mw_facts_user(struct mw_mapper *p, struct mw_facts *f, struct mw_error *e)
+{
+	if (is_known(f, MW_PART_USER))
+		return MW_OK;
+	return learn(f, MW_PART_USER, mw_facts_text(p, expr_of(f, MW_PART_USER), "user", &f->user, e));
+}
+
+enum mw_err mw_facts_email(struct mw_mapper *p, struct mw_facts *f, struct mw_error *e)
+{
+	if (is_known(f, MW_PART_EMAIL))
+		return MW_OK;
+	return learn(f, MW_PART_EMAIL, mw_facts_text(p, expr_of(f, MW_PART_EMAIL), "email", &f->email, e));
+}

@@ -1,0 +1,295 @@
+#include "expr_pool.h"
+#include "form.h"
+#include "mapping.h"
+
+#include <stdlib.h>
+
+struct mw_mapper *mw_mapper_new(const struct mw_mapper_host *host)
+{
+	struct mw_mapper *p = calloc(1, sizeof *p);
+	if (!p)
+		return NULL;
+	p->host = *host;
+	mw_outbox_init(&p->outbox, MW_QUEUE_DEFAULT);
+	mw_json_init(&p->doc);
+	mw_json_init(&p->context_doc);
+	mw_arena_init(&p->arena, MW_ARENA_MAX);
+	mw_arena_init(&p->body_arena, MW_ARENA_MAX);
+	mw_buf_init(&p->form, MW_EVENT_MAX);
+	mw_buf_init(&p->scratch, MW_SCRATCH_MAX);
+	mw_buf_init(&p->message_id, MW_SCRATCH_MAX);
+	mw_buf_init(&p->context, MW_SCRATCH_MAX);
+	return p;
+}
+
+void mw_mapper_free(struct mw_mapper *p)
+{
+	if (!p)
+		return;
+	mw_outbox_deinit(&p->outbox);
+	mw_json_deinit(&p->doc);
+	mw_json_deinit(&p->context_doc);
+	mw_memo_deinit(&p->memo);
+	mw_arena_deinit(&p->arena);
+	mw_arena_deinit(&p->body_arena);
+	mw_buf_deinit(&p->form);
+	mw_buf_deinit(&p->scratch);
+	mw_buf_deinit(&p->message_id);
+	mw_buf_deinit(&p->context);
+	free(p);
+}
+
+struct mw_outbox *mw_mapper_outbox(struct mw_mapper *p)
+{
+	return &p->outbox;
+}
+
+/* ---- one event */
+
+static void begin_event(struct mw_mapper *p, uint32_t node)
+{
+	mw_arena_clear(&p->arena);
+	p->scene.base[MW_SCOPE_ITEM] = node;
+	p->scene.base[MW_SCOPE_EVENT] = node;
+	p->scene.arena = &p->arena;
+	p->scene.place = (struct mw_span){NULL, 0};
+	p->facts.known = 0;
+	p->facts.parts = p->map->parts;
+	p->facts.own = NULL;
+	p->calls = 0;
+	p->messages = 0;
+	p->ignored = 0;
+	p->context_known = false;
+	p->integrations_known = false;
+}
+
+static enum mw_err find_entry(struct mw_mapper *p, const struct mw_entry **entry, struct mw_error *e)
+{
+	const struct mw_map *map = p->map;
+	struct mw_value v = {.kind = MW_VALUE_ABSENT};
+	struct mw_span name;
+	p->scene.field = "event";
+	enum mw_err err = mw_expr_eval_id(map->x, map->parts[MW_PART_EVENT], &p->scene, &v, e);
+	if (err)
+		return err;
+	if (v.kind == MW_VALUE_ABSENT)
+		return mw_mapping_fail(p, e, MW_NO_EVENT, mw_err_sentence(MW_NO_EVENT));
+	if (!mw_value_chars(&v, &p->arena, &name))
+		return mw_mapping_fail(p, e, MW_TOO_LARGE, "event: its name takes too much memory");
+	*entry = mw_map_entry(map, name);
+	if (*entry)
+		return MW_OK;
+	p->tally->unmatched++;
+	if (map->unmatched != MW_UNMATCHED_DEAD)
+		return MW_OK;
+	return mw_error_set(e, MW_UNMATCHED, 0, "the source has no entry for \"%.*s\"",
+			    name.len < 100 ? (int)name.len : 100, (const char *)name.at);
+}
+
+static enum mw_err run_entry(struct mw_mapper *p, const struct mw_entry *entry, struct mw_error *e)
+{
+	enum mw_err err = MW_OK;
+	switch (entry->kind) {
+	case MW_ENTRY_IGNORE:
+		p->ignored++;
+		break;
+	case MW_ENTRY_CALLS:
+		for (const struct mw_entry_call *c = entry->calls; c && !err; c = c->next)
+			err = mw_compose_call(p, c, e);
+		break;
+	case MW_ENTRY_FUNCTION:
+		p->scene.place = entry->place;
+		err = p->host.entry(p->host.host.context, entry->function, p, &p->doc,
+				    p->scene.base[MW_SCOPE_EVENT], e);
+		break;
+	}
+	return err;
+}
+
+/* The account is for the report only: what is wrong with it is not said again. */
+static struct mw_span account_of(struct mw_mapper *p)
+{
+	if (mw_facts_account(p, &p->facts, NULL) == MW_OK)
+		return p->facts.account;
+	return p->delivery->account;
+}
+
+/* A node as it stands in the body, strings with their quotes; the body itself when it was no JSON. */
+static struct mw_span raw_of(const struct mw_mapper *p, struct mw_span body, uint32_t node)
+{
+	if (node == 0 || p->delivery->format == MW_FORMAT_FORM)
+		return body;
+	struct mw_span raw = mw_json_raw(&p->doc, node);
+	if (p->doc.nodes[node].type == MW_JSON_STRING)
+		raw = (struct mw_span){raw.at - 1, raw.len + 2};
+	return raw;
+}
+
+static void report(struct mw_mapper *p, uint64_t index, struct mw_span raw, struct mw_span account,
+		   const struct mw_error *e)
+{
+	p->tally->failed++;
+	p->host.problem(p->host.host.context, index, raw, account, e);
+}
+
+static void run_event(struct mw_mapper *p, struct mw_span body, uint32_t node, uint64_t index)
+{
+	struct mw_error e;
+	const struct mw_entry *entry = NULL;
+	struct mw_outbox_mark mark = mw_outbox_mark(&p->outbox);
+	e.code = MW_OK;
+	e.offset = 0;
+	e.detail[0] = '\0';
+	begin_event(p, node);
+	p->tally->events++;
+	enum mw_err err = find_entry(p, &entry, &e);
+	if (!err && entry)
+		err = run_entry(p, entry, &e);
+	if (!err) {
+		p->tally->messages += p->messages;
+		p->tally->ignored += p->ignored;
+		return;
+	}
+	mw_outbox_rollback(&p->outbox, mark);
+	e.code = err;
+	report(p, index, raw_of(p, body, node), account_of(p), &e);
+}
+
+/* ---- documents */
+
+/* The number of the event behind this one: lines are counted elsewhere. */
+static void count(const struct mw_mapper *p, uint64_t *index)
+{
+	*index += p->delivery->format != MW_FORMAT_NDJSON;
+}
+
+static void run_elements(struct mw_mapper *p, struct mw_span body, struct mw_elements *all, uint64_t *index)
+{
+	uint32_t node;
+	while (mw_elements_next(all, &node)) {
+		run_event(p, body, node, *index);
+		count(p, index);
+	}
+}
+
+/* What `each` names in a value of the body, or that value itself if it names nothing. */
+static void run_each(struct mw_mapper *p, struct mw_span body, uint32_t node, uint64_t *index)
+{
+	const struct mw_map *map = p->map;
+	struct mw_value v = {.kind = MW_VALUE_ABSENT};
+	struct mw_elements all;
+	struct mw_error e = {.code = MW_OK};
+	if (map->parts[MW_PART_EACH] != 0) {
+		begin_event(p, node);
+		p->scene.arena = &p->body_arena;
+		p->scene.field = "each";
+		e.code = mw_expr_eval(map->x, map->parts[MW_PART_EACH], &p->scene, &v, &e);
+	}
+	if (!e.code && mw_elements_of(&p->doc, &v, &all)) {
+		run_elements(p, body, &all, index);
+		return;
+	}
+	if (!e.code && v.kind != MW_VALUE_ABSENT && v.kind != MW_VALUE_NODE)
+		mw_error_set(&e, MW_MAPPING, 0, "each: must be an array of events, not %s",
+			     mw_value_kind_name(&p->doc, &v));
+	if (!e.code) {
+		run_event(p, body, v.kind == MW_VALUE_NODE ? v.node : node, *index);
+	} else {
+		p->tally->events++;
+		report(p, *index, raw_of(p, body, node), account_of(p), &e);
+	}
+	count(p, index);
+}
+
+/* One JSON text. A top-level array is split; `body` is what is reported of an event that can't be. */
+static void run_document(struct mw_mapper *p, struct mw_span json, struct mw_span body, uint64_t index)
+{
+	struct mw_error e = {.code = MW_OK};
+	enum mw_err err = mw_json_read(&p->doc, json.at, json.len, &e);
+	if (!err) {
+		mw_arena_clear(&p->body_arena);
+		err = mw_memo_start(&p->memo, p->map->x);
+	}
+	if (err) {
+		p->tally->events++;
+		e.code = err;
+		report(p, index, body, p->delivery->account, &e);
+		return;
+	}
+	p->scene.base[MW_SCOPE_BODY] = 0;
+	struct mw_value root = mw_value_of_node(&p->doc, 0);
+	struct mw_elements all;
+	if (p->map->parts[MW_PART_EACH] == 0) {
+		if (mw_elements_of(&p->doc, &root, &all))
+			run_elements(p, body, &all, &index);
+		else
+			run_event(p, body, 0, index);
+		return;
+	}
+	uint32_t node;
+	if (!mw_elements_of(&p->doc, &root, &all)) {
+		run_each(p, body, 0, &index);
+		return;
+	}
+	while (mw_elements_next(&all, &node))
+		run_each(p, body, node, &index);
+}
+
+static bool is_blank(struct mw_span line)
+{
+	for (size_t i = 0; i < line.len; i++) {
+		if (line.at[i] != ' ' && line.at[i] != '\t' && line.at[i] != '\r')
+			return false;
+	}
+	return true;
+}
+
+static void run_lines(struct mw_mapper *p, struct mw_span body)
+{
+	const uint8_t *at = body.at, *end = at + body.len;
+	for (uint64_t number = 1; at < end; number++) {
+		const uint8_t *stop = memchr(at, '\n', (size_t)(end - at));
+		struct mw_span line = {at, (size_t)((stop ? stop : end) - at)};
+		if (!is_blank(line))
+			run_document(p, line, line, number);
+		at = stop ? stop + 1 : end;
+	}
+}
+
+static void run_form(struct mw_mapper *p, struct mw_span body)
+{
+	struct mw_error e = {.code = MW_OK};
+	mw_buf_clear(&p->form);
+	enum mw_err err = mw_form_to_json(body, &p->form, &e);
+	if (!err) {
+		run_document(p, mw_buf_span(&p->form), body, 1);
+		return;
+	}
+	p->tally->events++;
+	e.code = err;
+	report(p, 1, body, p->delivery->account, &e);
+}
+
+void mw_map_run(const struct mw_map *m, struct mw_mapper *p, const struct mw_delivery *d,
+		struct mw_tally *tally)
+{
+	p->map = m;
+	p->delivery = d;
+	p->tally = tally;
+	p->scene = (struct mw_scene){.doc = &p->doc,
+				     .headers = d->headers,
+				     .header_count = d->header_count,
+				     .memo = &p->memo,
+				     .host = &p->host.host};
+	switch (d->format) {
+	case MW_FORMAT_JSON:
+		run_document(p, d->body, d->body, 1);
+		break;
+	case MW_FORMAT_NDJSON:
+		run_lines(p, d->body);
+		break;
+	case MW_FORMAT_FORM:
+		run_form(p, d->body);
+		break;
+	}
+}

@@ -1,0 +1,70 @@
+/* mapping.h -- the state of one thread while it maps: what mapper.c, facts.c and compose.c share.
+ *
+ *     mapper   a body into documents, documents into events, an event to its entry
+ *     facts    what the source says about every event: whose, who, which, when
+ *     compose  a call of an entry, or what a function emits, into one message
+ */
+#ifndef MW_MAPPING_H
+#define MW_MAPPING_H
+
+#include "map_entry.h"
+
+/* Evaluated when first asked for, then kept: for the event, or for a call that says some of them itself. */
+struct mw_facts {
+	const uint32_t *own;    /* the call's parts, NULL if it has none ... */
+	const uint32_t *parts;  /* ... then the source's */
+	unsigned known;         /* a bit for each of enum mw_map_part */
+	struct mw_span account; /* characters */
+	struct mw_span id;      /* characters; at == NULL: none */
+	struct mw_span user;    /* inside of a JSON string; at == NULL: none */
+	struct mw_span email;   /* the same */
+	int64_t time;
+};
+
+struct mw_mapper {
+	struct mw_mapper_host host;
+	struct mw_outbox outbox;
+	struct mw_json doc;
+	struct mw_memo memo;
+	struct mw_arena arena;      /* until the next event */
+	struct mw_arena body_arena; /* until the next document */
+	struct mw_buf form;         /* a form as JSON */
+	struct mw_buf scratch;      /* the pieces of one message ... */
+	struct mw_buf message_id;   /* ... and its id */
+	struct mw_buf context;      /* a context before its duplicates are taken out */
+	struct mw_json context_doc;
+
+	const struct mw_map *map;
+	const struct mw_delivery *delivery;
+	struct mw_tally *tally;
+
+	/* of the event */
+	struct mw_scene scene;
+	struct mw_facts facts;
+	uint32_t calls; /* so far: the index in the next messageId */
+	uint64_t messages;
+	uint64_t ignored;
+	bool context_known; /* of the source, for functions; so are the next three */
+	bool integrations_known;
+	struct mw_span source_context;
+	struct mw_span source_integrations;
+};
+
+/* facts.c. Errors say the place and the part. */
+enum mw_err mw_facts_account(struct mw_mapper *p, struct mw_facts *f, struct mw_error *e);
+enum mw_err mw_facts_id(struct mw_mapper *p, struct mw_facts *f, struct mw_error *e);
+enum mw_err mw_facts_time(struct mw_mapper *p, struct mw_facts *f, struct mw_error *e);
+enum mw_err mw_facts_user(struct mw_mapper *p, struct mw_facts *f, struct mw_error *e);
+enum mw_err mw_facts_email(struct mw_mapper *p, struct mw_facts *f, struct mw_error *e);
+
+/* The text of an id as the inside of a JSON string; at == NULL if it is absent. */
+enum mw_err mw_facts_text(struct mw_mapper *p, uint32_t expr, const char *field, struct mw_span *inside,
+			  struct mw_error *e);
+
+/* compose.c: one message more in the outbox, unless the call's `when` or the policy says no. */
+enum mw_err mw_compose_call(struct mw_mapper *p, const struct mw_entry_call *c, struct mw_error *e);
+
+/* Errors that are no expression's: "acme.lua:14: what". */
+enum mw_err mw_mapping_fail(struct mw_mapper *p, struct mw_error *e, enum mw_err err, const char *what);
+
+#endif

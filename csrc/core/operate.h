@@ -1,0 +1,26 @@
+/* operate.h -- one operation of the mapping on values that are there.
+ *
+ * Private to the evaluation, which handles absence, MAP, FILTER, DEFAULT, ANY and LOOKUP itself.
+ */
+#ifndef MW_OPERATE_H
+#define MW_OPERATE_H
+
+#include "expr_pool.h"
+
+enum mw_err mw_operate_unary(struct mw_walk *w, enum mw_op op, const struct mw_value *a,
+                             struct mw_value *out);
+
+/* CONCAT, IS, MONEY and arithmetic. For MONEY `b` may be absent. */
+enum mw_err mw_operate_binary(struct mw_walk *w, enum mw_op op, const struct mw_value *a,
+                              const struct mw_value *b, struct mw_value *out);
+
+/* A date or Unix time as milliseconds since 1970; *present false for an empty string. */
+enum mw_err mw_operate_time(struct mw_walk *w, const struct mw_value *a, int64_t *ms, bool *present);
+
+/* Fails because `a` is what `op` can't be done to. */
+enum mw_err mw_operate_refuse(struct mw_walk *w, enum mw_op op, const struct mw_value *a);
+
+/* Fails because the arena is full. */
+enum mw_err mw_operate_full(struct mw_walk *w);
+
+#endif
