@@ -237,6 +237,16 @@ for name in pairs(methods) do
 end
 table.sort(method_names)
 
+for _, name in ipairs(method_names) do
+	local method = methods[name]
+	methods[name] = function(self, ...)
+		if not expression.is(self) then
+			place.fail(("%s belongs behind an expression and a colon, as in get \"a\":%s(…)"):format(name, name))
+		end
+		return method(self, ...)
+	end
+end
+
 -- Operators -----------------------------------------------------------------------------------------
 
 local fields = { op = true, args = true, scope = true, path = true, name = true, run = true, script = true, line = true }

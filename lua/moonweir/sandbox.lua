@@ -237,9 +237,10 @@ function sandbox.load(path, text)
 	end
 
 	local state = { loading = true }
-	local chunk, message = load(plain_text(text), "@" .. name, "t", sandbox.environment(state))
-	if not chunk then
-		return nil, message, "mapping"
+	-- In a pcall, because Lua 5.4 may pass what the parser throws through the message handler of the host.
+	local _, chunk, message = pcall(load, plain_text(text), "@" .. name, "t", sandbox.environment(state))
+	if type(chunk) ~= "function" then
+		return nil, tostring(message or chunk), "mapping"
 	end
 	if jit then
 		jit.off(chunk, true) -- compiled loops look at no limit

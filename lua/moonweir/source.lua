@@ -69,8 +69,11 @@ local function language(state)
 		return expression.list("any", ...)
 	end
 
-	--- A JSON array of those that are present, even of one or none.
+	--- A JSON array of those that are present, even of one or none. In a function entry: mark a table as a list.
 	function source.array(items)
+		if not state.loading then
+			return core.array(items)
+		end
 		if type(items) ~= "table" or expression.is(items) then
 			place.fail('source.array: expected a list, as in source.array { get "email", get "phone" }')
 		end

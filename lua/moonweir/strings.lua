@@ -32,6 +32,19 @@ local function check_text(name, position, value)
 	return value
 end
 
+-- What a C function answered or threw. Called as the last thing of its wrapper, so that the error's line is the script's;
+-- what a script's own callback threw has its line already.
+local function relay(name, ok, ...)
+	if ok then
+		return ...
+	end
+	local message = ...
+	if type(message) == "string" and not find(message, "^[^\n]-:%d+: ") then
+		error((gsub(message, "'%?'", "'" .. name .. "'")), 2)
+	end
+	error(message, 0)
+end
+
 -- Patterns ------------------------------------------------------------------------------------------
 
 --- One item of a pattern: the class it matches, and whether any number of times.
@@ -39,7 +52,8 @@ end
 ---@return boolean repeated
 ---@return integer after
 local function item(pattern, at)
-	local c, after = sub(pattern, at, at), nil
+	local c = sub(pattern, at, at)
+	local after = at + 1
 	if c == "%" then
 		local kind = sub(pattern, at + 1, at + 1)
 		if kind == "b" then
@@ -51,7 +65,6 @@ local function item(pattern, at)
 		end
 		after = at + 2
 	elseif c == "[" then
-		after = at + 1
 		if sub(pattern, after, after) == "^" then
 			after = after + 1
 		end
@@ -59,8 +72,6 @@ local function item(pattern, at)
 			after = after + (sub(pattern, after, after) == "%" and 2 or 1)
 		until after > #pattern or sub(pattern, after, after) == "]"
 		after = after + 1
-	else
-		after = at + 1
 	end
 	local class, quantifier = sub(pattern, at, after - 1), sub(pattern, after, after)
 	if quantifier == "*" or quantifier == "+" or quantifier == "-" then
@@ -163,7 +174,7 @@ local function searcher(name, search)
 		else
 			check_pattern(name, subject, pattern)
 		end
-		return search(subject, pattern, init, plain)
+		return relay(name, pcall(search, subject, pattern, init, plain))
 	end
 end
 
@@ -175,7 +186,7 @@ end)
 function strings.gmatch(subject, pattern)
 	subject, pattern = check_text("gmatch", 1, subject), check_text("gmatch", 2, pattern)
 	check_pattern("gmatch", subject, pattern)
-	return gmatch(subject, pattern)
+	return relay("gmatch", pcall(gmatch, subject, pattern))
 end
 
 -- A replacement by function or table, with its answers counted.
@@ -213,7 +224,7 @@ function strings.gsub(subject, pattern, replacement, limit)
 	elseif kind == "function" or kind == "table" or kind == "userdata" then
 		replacement = counted(replacement)
 	end
-	return gsub(subject, pattern, replacement, limit)
+	return relay("gsub", pcall(gsub, subject, pattern, replacement, limit))
 end
 
 -- Others --------------------------------------------------------------------------------------------
@@ -224,7 +235,7 @@ function strings.rep(text, n, separator)
 	if type(n) == "number" and n > 0 and (#text + #separator) * n > strings.LENGTH_MAX then
 		refuse("rep", ("the result would be longer than %d characters"):format(strings.LENGTH_MAX))
 	end
-	return rep(text, n, separator)
+	return relay("rep", pcall(rep, text, n, separator))
 end
 
 function strings.format(template, ...)
@@ -242,7 +253,7 @@ function strings.format(template, ...)
 	if length + 100 * #template > strings.LENGTH_MAX then
 		refuse("format", "the result could be too long")
 	end
-	return format(template, ...)
+	return relay("format", pcall(format, template, ...))
 end
 
 strings.byte, strings.char, strings.lower, strings.upper = byte, char, lower, upper

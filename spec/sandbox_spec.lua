@@ -1,0 +1,228 @@
+local core = require "moonweir.core"
+local sandbox = require "moonweir.sandbox"
+local strings = require "moonweir.strings"
+
+-- Runs `text` as a script; a message of its own making is what it throws.
+local function run(text)
+	local made, message, code = sandbox.load("acme.lua", text)
+	assert.is_true(made == nil)
+	assert.equal("mapping", code)
+	assert.is_string(message)
+	return message
+end
+
+-- What an expression is inside the sandbox, as text.
+local function inside(expression)
+	local message = run(("error('<' .. tostring(%s) .. '>', 0)"):format(expression))
+	return message:match("<(.*)>") or message
+end
+
+describe("the environment of a script", function()
+	it("is exactly this", function()
+		local seen = {}
+		local function walk(prefix, list)
+			for name, value in pairs(list) do
+				if type(value) == "table" then
+					walk(prefix .. name .. ".", value)
+				else
+					seen[#seen + 1] = prefix .. name
+				end
+			end
+		end
+		walk("", sandbox.environment { loading = true })
+		table.sort(seen)
+		assert.same({
+			"assert", "error", "getmetatable", "ipairs", "math.abs", "math.acos", "math.asin", "math.atan", "math.ceil",
+			"math.cos", "math.exp", "math.floor", "math.fmod", "math.huge", "math.log", "math.max", "math.min", "math.modf",
+			"math.pi", "math.random", "math.sin", "math.sqrt", "math.tan", "next", "os.date", "os.difftime", "os.time", "pairs",
+			"pcall", "rawequal", "rawget", "rawset", "require", "select", "setmetatable", "string.byte", "string.char",
+			"string.find", "string.format", "string.gmatch", "string.gsub", "string.len", "string.lower", "string.match",
+			"string.rep", "string.reverse", "string.sub", "string.upper", "table.concat", "table.insert", "table.remove",
+			"table.sort", "table.unpack", "tonumber", "tostring", "type", "unpack",
+		}, seen)
+	end)
+
+	it("has none of what would lead out of it", function()
+		for _, name in ipairs {
+			"_G", "bit", "collectgarbage", "coroutine", "debug", "dofile", "getfenv", "io", "jit", "load", "loadfile",
+			"loadstring", "module", "newproxy", "os.execute", "os.exit", "os.getenv", "os.remove", "os.rename", "os.tmpname",
+			"package", "print", "rawlen", "setfenv", "string.dump", "string.pack", "utf8", "xpcall",
+		} do
+			assert.equal("nil", inside(name), name)
+		end
+	end)
+
+	it("is each script's own", function()
+		run "string.rep = 1; table.insert = 2; math.pi = 3; ipairs = 4; leaked = 5; require('moonweir.source').track = 6"
+		assert.equal("aa", inside "string.rep('a', 2)")
+		assert.equal("aa", inside "('a'):rep(2)")
+		assert.equal("nil", inside "leaked")
+		assert.equal("function", inside "type(require('moonweir.source').track)")
+		assert.is_nil(rawget(_G, "leaked"))
+		assert.equal(3, math.floor(math.pi))
+	end)
+
+	it("gives modules by a list of names", function()
+		assert.equal("true", inside "require 'moonweir.source' == require 'moonweir.source'")
+		assert.matches('acme.lua:1: require: "moonweir.sorce" is not for mapping scripts, did you mean "moonweir.source"', run "require 'moonweir.sorce'")
+		assert.matches("is not for mapping scripts", run "require 'os'")
+		assert.matches("is not for mapping scripts", run "require(nil)")
+	end)
+
+	it("can't reach the string metatable, nor those of the language", function()
+		assert.equal("nil", inside "getmetatable('')")
+		assert.equal("moonweir.get", inside "getmetatable(require('moonweir.source').get)")
+		assert.equal("moonweir.expression", inside "getmetatable(require('moonweir.source').get 'a')")
+		assert.matches("protected metatable", run "setmetatable(require('moonweir.source').get 'a', {})")
+		assert.matches("can't be changed", run "rawset(require('moonweir.source').get 'a', 'op', 'x')")
+		assert.matches("can't be changed", run "require('moonweir.source').get('a').colour = 1")
+		assert.matches("expected a table", run "setmetatable('', {})")
+	end)
+
+	it("makes no finalizers", function()
+		assert.matches("__gc and __mode are not for mapping scripts", run "setmetatable({}, { __gc = function() end })")
+	end)
+end)
+
+describe("a script", function()
+	it("is text", function()
+		assert.matches("^acme.lua: compiled Lua is not taken", run(string.dump(function() end)))
+		assert.matches("^acme.lua: compiled Lua is not taken", run "\27Lua")
+		assert.matches("acme.lua", run "\0\1\2")
+	end)
+
+	it("may start with a byte order mark or a #! line", function()
+		assert.matches("^acme.lua:2: here", run "\239\187\191#!/usr/bin/env moonweir\nerror 'here'")
+	end)
+
+	it("is no longer than a megabyte", function()
+		assert.matches("^acme.lua: longer than", run(("-"):rep(sandbox.SCRIPT_MAX + 1)))
+	end)
+
+	it("is named by its file, without folders", function()
+		local _, message = sandbox.load("examples/acme/source.lua", "error 'x'")
+		assert.equal("source.lua:1: x", message)
+	end)
+
+	it("that is not there is told", function()
+		local made, message, code = sandbox.load "/nowhere/acme.lua"
+		assert.is_nil(made)
+		assert.matches("/nowhere/acme.lua", message)
+		assert.equal("mapping", code)
+	end)
+end)
+
+-- Each of these must end by itself, with a message, and leave the next script unharmed.
+describe("a hostile script", function()
+	local hostile = {
+		["loops without end"] = "while true do end",
+		["loops inside pcall"] = "while true do pcall(function() while true do end end) end",
+		["loops in nested pcalls"] = [[
+local function nest(n) if n == 0 then while true do end end pcall(nest, n - 1) nest(n - 1) end
+nest(20)]],
+		["loops in a metamethod"] = "local t = setmetatable({}, { __index = function() while true do end end }); return t.x",
+		["recurses without end"] = "local function f() return 1 + f() end f()",
+		["recurses through metamethods"] = [[
+local t = setmetatable({}, {}); getmetatable(t).__index = function(_, k) return t[k] end; return t.x]],
+		["tail-calls without end"] = "local function f() return f() end f()",
+		["doubles a string"] = "local s = 'xxxxxxxxxxxxxxxx' while true do s = s .. s end",
+		["fills a table"] = "local t = {} local i = 0 while true do i = i + 1 t[i] = { i } end",
+		["repeats a string"] = "('x'):rep(1e9)",
+		["repeats a string by name"] = "string.rep('x', 1e9)",
+		["repeats a separator"] = "string.rep('', 1e9, 'x')",
+		["backtracks"] = "(('a'):rep(30000)):find(('.-'):rep(6) .. 'b')",
+		["backtracks greedily"] = "(('a'):rep(30000)):match(('a*'):rep(6) .. 'b')",
+		["backtracks in gsub"] = "(('a'):rep(30000)):gsub(('.-'):rep(6) .. 'b', '')",
+		["backtracks in gmatch"] = "for _ in (('a'):rep(30000)):gmatch(('.-'):rep(6) .. 'b') do end",
+		["backtracks over options"] = "(('a'):rep(60)):find(('a?'):rep(60) .. ('a'):rep(60) .. 'b')",
+		["searches for brackets"] = "(('('):rep(100000)):find('%b()')",
+		["searches plainly"] = "(('a'):rep(1e6)):find(('a'):rep(5e5) .. 'b', 1, true)",
+		["grows by gsub"] = "local s = ('x'):rep(1e5) for i = 1, 20 do s = s:gsub('x', 'xxxxxxxxxx') end",
+		["grows by gsub with captures"] = "(('x'):rep(1e6)):gsub('.*', ('%0'):rep(100))",
+		["grows by gsub with a function"] = "local s = ('x'):rep(1e5) s:gsub('x', function() return s end)",
+		["grows by gsub with a table"] = "local s = ('x'):rep(1e5) s:gsub('x', { x = s })",
+		["grows by concat"] = "local s, t = ('x'):rep(1e6), {} for i = 1, 1000 do t[i] = s end table.concat(t)",
+		["formats wide"] = "string.format('%99999999d', 1)",
+		["formats precisely"] = "string.format('%.99999999f', 1)",
+		["formats much"] = "local s = ('x'):rep(1e6) string.format(('%s'):rep(100), table.unpack((function() local t = {} for i = 1, 100 do t[i] = s end return t end)()))",
+		["formats a date long"] = "os.date(('%c'):rep(1e6))",
+		["sorts without order"] = "local t = {} for i = 1, 1e5 do t[i] = i % 7 end while true do table.sort(t, function() return true end) end",
+		["sorts for ever"] = "local t = {} for i = 1, 1000 do t[i] = i end table.sort(t, function() while true do end end)",
+		["claims a long table"] = "table.insert(setmetatable({}, { __len = function() return 2^52 end }), 1, 'x')",
+		["makes a table of holes"] = "local t = {} for i = 0, 52 do t[2^i] = i end table.remove(t, 1); error 'unremarkable'",
+		["unpacks much"] = "local t = {} for i = 1, 1e5 do t[i] = i end; local a = { table.unpack(t) }",
+		["throws nil"] = "error(nil)",
+		["throws a table"] = "error({})",
+		["throws a function"] = "error(function() end)",
+		["throws a userdata"] = "error(require('moonweir.source').null)",
+		["throws what fails to print itself"] = "error(setmetatable({}, { __tostring = function() error 'again' end }))",
+		["throws what prints itself for ever"] = "error(setmetatable({}, { __tostring = function() while true do end end }))",
+		["throws what prints itself as no text"] = "error(setmetatable({}, { __tostring = function() return {} end }))",
+		["nests templates in themselves"] = [[
+local source = require 'moonweir.source'
+local t = {} t.a = t t.b = t
+return source.define { slug = 'a', version = '1', event = source.get 'e', on = { x = source.track 'X' (t) } }]],
+		["nests expressions in themselves"] = [[
+local source = require 'moonweir.source'
+local e = source.get 'a':lower()
+e.args[1] = e
+return source.define { slug = 'a', version = '1', event = source.get 'e', on = { x = source.track 'X' { e = e } } }]],
+		["nests brackets"] = ("return " .. ("("):rep(10000) .. "1" .. (")"):rep(10000)),
+	}
+
+	for what, text in pairs(hostile) do
+		it("that " .. what .. " is stopped, and the next one runs", function()
+			local message = run(text)
+			assert.is_true(#message > 0 and #message < 1000)
+			assert.equal("3", inside "1 + 2")
+			assert.equal("aa", ("a"):rep(2))
+		end)
+	end
+
+	it("that closes over a loop does not stop the host", function()
+		local made = assert(sandbox.load("acme.lua", [[
+local source = require "moonweir.source"
+return source.define { slug = "a", version = "1", event = source.get "e", on = { x = function() while true do end end } }]]))
+		local ok, message = core.guard_call(made.entries[1].run, "event")
+		assert.is_false(ok)
+		assert.is_string(message)
+	end)
+end)
+
+describe("a script's strings", function()
+	it("are those of Lua within their bounds", function()
+		for call, expected in pairs {
+			["('a,b'):find(',')"] = "2", ["('a.b'):find('.', 1, true)"] = "2", ["('  x '):match('^%s*(.-)%s*$')"] = "x",
+			["('aXb'):gsub('%u', '-')"] = "a-b", ["('ab'):gsub('(a)(b)', '%2%1')"] = "ba",
+			["('abc'):gsub('%w', { a = '1', b = false })"] = "1bc",
+			["('abc'):gsub('%w', function(c) return c .. c end, 2)"] = "aabbc",
+			["('x'):rep(3, '-')"] = "x-x-x", ["('x'):rep(-1)"] = "", ["('%5.2f|%-4s|%q'):format(1.5, 'a', 'b')"] = ' 1.50|a   |"b"',
+			["#('abc')"] = "3", ["('abc'):len()"] = "3", ["('abc'):sub(-2)"] = "bc", ["('abc'):byte(2)"] = "98",
+			["table.concat({ 1, 'b' }, '-')"] = "1-b", ["select('#', table.unpack({ 1, nil, 3 }, 1, 3))"] = "3",
+			["(function() local t = {} for w in ('a b c'):gmatch('%a') do t[#t + 1] = w end return table.concat(t) end)()"] = "abc",
+			["(function() local t = { 3, 1, 2 } table.sort(t) return table.concat(t) end)()"] = "123",
+			["('[x]'):match('[]x]+')"] = "x]", ["('f(a(b)c)d'):match('%b()')"] = "(a(b)c)", ["('THE (q)'):find('%f[%a]%a+%f[%A]')"] = "1",
+		} do
+			assert.equal(expected, inside(("(%s)"):format(call)), call)
+		end
+	end)
+
+	it("errors have the script's line", function()
+		assert.matches("^acme.lua:2: rep: ", run "\n('x'):rep(1e9)")
+		assert.matches("^acme.lua:2: find: this pattern could take too long", run("\n(('a'):rep(30000)):find(('.-'):rep(6) .. 'b')"))
+		assert.matches("^acme.lua:1: .*malformed pattern", run "local x = ('x'):find('[')")
+		assert.matches("^acme.lua:1: bad argument #1 to 'find'", run "string.find(nil, 'x')")
+		assert.matches("^acme.lua:1: bad argument #2 to 'format'", run "local x = string.format('%d', 'x')")
+		assert.matches("^acme.lua:2: mine", run "('x'):gsub('x',\nfunction() error 'mine' end)")
+		assert.matches("^acme.lua:1: concat: expected a list, got a nil", run "table.concat(nil)")
+	end)
+
+	it("take the patterns that people write on long texts", function()
+		local text = ("Lorem ipsum dolor, sit amet. "):rep(3000)
+		assert.equal(text:match("^%s*(.-)%s*$"), strings.match(text, "^%s*(.-)%s*$"))
+		assert.equal((text:gsub("%s+", " ")), (strings.gsub(text, "%s+", " ")))
+		assert.equal("example.com", strings.match(text .. "someone@example.com", "@([%w.-]+)$"))
+		local html = ("<p>some <b>text</b></p>\n"):rep(300)
+		assert.equal((html:gsub("<[^>]+>", "")), (strings.gsub(html, "<[^>]+>", "")))
+	end)
+end)
