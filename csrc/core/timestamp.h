@@ -15,7 +15,8 @@ void mw_timestamp_write(char out[MW_TIMESTAMP_LEN], int64_t ms);
 
 /* ISO 8601 as found in the wild: "2026-11-23", "2026-11-23T21:58Z", "2026-11-23 21:58:00.123456+01:00",
  * "20261123T215800Z", comma for the point, offsets with or without colon; more than three
- * decimals are cut. Also RFC 1123/2822 ("Mon, 23 Nov 2026 21:58:00 +0000"), and Unix time in text.
+ * decimals are cut. Also RFC 1123/2822 ("Mon, 23 Nov 2026 21:58:00 +0000"), and Unix time in text. Eight
+ * or fourteen digits alone are a date ("20261123", "20261123215800"); any other count is Unix time.
  * False if it is no date, or a day that does not exist. */
 bool mw_timestamp_parse(struct mw_span text, int64_t *ms);
 
