@@ -5,6 +5,9 @@
 
 local suggest = require "moonweir.suggest"
 
+-- The plain ones: while a script runs, those reached through a text are the sandbox's.
+local gmatch, gsub = string.gmatch, string.gsub
+
 local place = {
 	script = nil, ---@type string? the script being loaded; nil: declarations made by any other Lua code
 	text = nil, ---@type string? its text
@@ -49,16 +52,16 @@ local function read_fields(text)
 		index[name] = index[name] or {}
 		table.insert(index[name], number)
 	end
-	for line in (text .. "\n"):gmatch("(.-)\r?\n") do
+	for line in gmatch(text .. "\n", "([^\n]*)\n") do
 		number = number + 1
-		local code = line:gsub("%-%-.*$", "") .. " "
-		for name in code:gmatch("%f[%w_]([%a_][%w_]*)%s*=[^=]") do
+		local code = gsub(line, "%-%-.*$", "") .. " "
+		for name in gmatch(code, "%f[%w_]([%a_][%w_]*)%s*=[^=]") do
 			note(name)
 		end
-		for _, name in code:gmatch("%[%s*([\"'])(.-)%1%s*%]%s*=[^=]") do
+		for _, name in gmatch(code, "%[%s*([\"'])(.-)%1%s*%]%s*=[^=]") do
 			note(name)
 		end
-		for name in code:gmatch("%[%s*(%d+)%s*%]%s*=[^=]") do
+		for name in gmatch(code, "%[%s*(%d+)%s*%]%s*=[^=]") do
 			note(name)
 		end
 	end

@@ -61,7 +61,7 @@ local function item(pattern, at)
 		elseif kind == "f" then
 			return "", false, at + 2
 		elseif find(kind, "^%d") then
-			return ".", true, at + 2 -- compares a capture of any length
+			return "", false, at + 2 -- compares a capture: one memcmp
 		end
 		after = at + 2
 	elseif c == "[" then
@@ -117,7 +117,7 @@ local function read_pattern(pattern)
 			elseif optional then
 				read.tries = read.tries * 2
 			end
-			if items == 1 and not repeated and not optional and find(class, "^[%w<>@,;:/=#&\"' ]$") then
+			if items == 1 and not repeated and not optional and (find(class, "^[^%%.%[]$") or find(class, "^%%%p$")) then
 				read.first = class
 			end
 		end
@@ -138,12 +138,18 @@ local function steps(subject, pattern)
 		read = read_pattern(pattern)
 		known[pattern], known_count = read, known_count + 1
 	end
-	local starts = read.anchored and 1 or #subject + 1
-	local cost = starts * (#subject + 1) ^ #read.spans * read.tries
+	-- The ends of k spans in a text of n characters, one behind the other, can be chosen in about n^k / k! ways.
+	local free = read.anchored and 0 or 1
+	local ways = read.tries
+	for k = 1, #read.spans + free do
+		ways = ways * (#subject + k) / k
+	end
+	local cost = ways
 	if cost <= strings.STEPS_MAX then
 		return cost
 	end
 	-- Worth a closer look: the spans as they really are, and only starts at which the first item matches.
+	local starts = read.anchored and 1 or #subject + 1
 	if not read.anchored and read.first then
 		starts = select(2, gsub(subject, read.first, "")) + 1
 	end
@@ -152,7 +158,7 @@ local function steps(subject, pattern)
 		local ok, run = pcall(longest_run, subject, class)
 		cost = cost * ((ok and run or #subject) + 1)
 	end
-	return cost
+	return cost < ways and cost or ways
 end
 
 local function check_pattern(name, subject, pattern)
