@@ -30,7 +30,8 @@ struct transfer {
 	} key; /* to blot it out of the answer */
 	struct mw_buf body;
 	struct mw_buf response;
-	size_t head_bytes;              /* of the answer's header lines */
+	size_t head_bytes; /* of the answer's header lines */
+	bool head_complete;
 	bool sent;                      /* a permit was given: bytes may have left */
 	bool refused;                   /* the last permit asked for was not given */
 	bool capped;                    /* the answer was longer than we read */
@@ -98,11 +99,17 @@ static int on_send(void *context, char *to_ip, char *from_ip, int to_port, int f
 
 static size_t on_header(char *at, size_t size, size_t len, void *context)
 {
-	(void)at;
 	struct transfer *t = context;
-	t->head_bytes += size * len;
+	size_t bytes = size * len;
+	/* Each answer on the way (100 Continue) starts over; curl takes a head that breaks off for a whole
+	 * one. */
+	if (bytes >= 5 && memcmp(at, "HTTP/", 5) == 0)
+		t->head_complete = false;
+	else if (bytes > 0 && (at[0] == '\r' || at[0] == '\n'))
+		t->head_complete = true;
+	t->head_bytes += bytes;
 	t->capped = t->head_bytes > MW_RESPONSE_MAX;
-	return t->capped ? 0 : size * len;
+	return t->capped ? 0 : bytes;
 }
 
 static size_t on_body(char *at, size_t size, size_t len, void *context)
@@ -322,7 +329,7 @@ enum mw_err mw_http_post(struct mw_http *h, const struct mw_request *r, const st
 	t->key.text[write_key.len] = '\0';
 	mw_buf_clear(&t->response);
 	t->head_bytes = 0;
-	t->sent = t->refused = t->capped = false;
+	t->head_complete = t->sent = t->refused = t->capped = false;
 	t->curl_error[0] = '\0';
 	snprintf(t->retry_text, sizeof t->retry_text, "X-Retry-Count: %" PRIu32, r->attempt);
 
@@ -389,6 +396,8 @@ static void explain(const struct transfer *t, CURLcode result, const struct mw_a
 	} else if (a->status == MW_STATUS_NETWORK && result == CURLE_COULDNT_CONNECT &&
 		   os_error == ECONNREFUSED) {
 		snprintf(out, ERROR_MAX, "connection refused by %s", host);
+	} else if (a->status == MW_STATUS_NETWORK && result == CURLE_OK) {
+		snprintf(out, ERROR_MAX, "%s: the answer broke off", host);
 	} else if (a->status == MW_STATUS_NETWORK) {
 		snprintf(out, ERROR_MAX, "%s: %s", host,
 			 t->curl_error[0] ? t->curl_error : curl_easy_strerror(result));
@@ -429,7 +438,7 @@ static void finish(struct mw_http *h, struct transfer *t, CURLcode result)
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &code);
 	if (t->refused && !t->sent) {
 		a.status = MW_STATUS_UNSENT;
-	} else if (!t->refused && (result == CURLE_OK || t->capped) && code > 0) {
+	} else if (!t->refused && code >= 200 && ((result == CURLE_OK && t->head_complete) || t->capped)) {
 		a.status = (int)code;
 		a.retry_after_ms = pause_asked(t->easy);
 		blot_key(t);

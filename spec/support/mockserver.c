@@ -160,6 +160,11 @@ static bool read_request(struct connection *c, struct request *r)
 {
 	static const char control[] = "POST /control";
 	const size_t control_len = sizeof control - 1;
+	char first;
+	if (c->head_len == 0 &&
+	    (c->ssl ? SSL_peek(c->ssl, &first, 1) : recv(c->fd, &first, 1, MSG_PEEK)) <= 0)
+		return false;
+	/* Only now, for the script may have changed while the connection was idle. */
 	pthread_mutex_lock(&lock);
 	long cut = script.cut_request;
 	pthread_mutex_unlock(&lock);
