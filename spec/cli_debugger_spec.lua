@@ -53,7 +53,8 @@ describe("moonweir debugger", function()
 	it("takes the six calls at their own routes", function()
 		local d, _, port = child.debugger { "--json", "--max-requests", "6" }
 		for _, call in ipairs { "identify", "track", "page", "screen", "group", "alias" } do
-			local status = child.http(port, "POST", "/v1/" .. call, { Authorization = BASIC }, '{"userId":"u","event":"E","groupId":"g","previousId":"p"}')
+			local body = '{"userId":"u","event":"E","groupId":"g","previousId":"p"}'
+			local status = child.http(port, "POST", "/v1/" .. call, { Authorization = BASIC }, body)
 			assert.equal(200, status)
 		end
 		d:finish()

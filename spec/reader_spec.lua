@@ -63,7 +63,8 @@ describe("core.reader", function()
 		local fifo = child.folder() .. "/fifo"
 		os.execute("mkfifo " .. fifo)
 		-- Holds the pipe open until told to end.
-		os.execute(("sh -c 'exec 3>%s; printf \"one\\ntw\" >&3; while [ -e %s ]; do sleep 0.01; done; printf \"o\\n\" >&3' &"):format(fifo, fifo))
+		local script = 'exec 3>%s; printf "one\\ntw" >&3; while [ -e %s ]; do sleep 0.01; done; printf "o\\n" >&3'
+		os.execute("sh -c '" .. script:format(fifo, fifo) .. "' &")
 		local r = assert(core.reader(fifo))
 		assert.is_nil(r:size())
 		local block, lines = r:next(30)

@@ -155,9 +155,8 @@ end
 --- Send raw bytes to a port of this machine and return all that comes back until the other end closes.
 function child.exchange(port, bytes)
 	local request = child.file("request", bytes)
-	local pipe = io.popen(
-		("bash -c 'exec 3<>/dev/tcp/127.0.0.1/%d && cat %s >&3 2>/dev/null; timeout %d cat <&3 2>/dev/null'"):format(port, request, DEADLINE)
-	)
+	local script = "exec 3<>/dev/tcp/127.0.0.1/%d && cat %s >&3 2>/dev/null; timeout %d cat <&3 2>/dev/null"
+	local pipe = io.popen("bash -c '" .. script:format(port, request, DEADLINE) .. "'")
 	local answer = pipe:read "*a"
 	pipe:close()
 	return answer

@@ -115,20 +115,18 @@ local function script_of_flags(args)
 end
 
 local function script_of_input(argument)
-	local text, message = argument, nil
+	local text = argument
 	if argument == "@-" then
 		text = io.read "*a"
 	elseif argument:sub(1, 1) == "@" then
-		local file
-		file, message = io.open(argument:sub(2), "rb")
+		local file, reason = io.open(argument:sub(2), "rb")
 		if not file then
-			return nil, message
+			return nil, reason
 		end
 		text = file:read "*a" or ""
 		file:close()
 	end
-	local script
-	script, message = core.decode(text)
+	local script, message = core.decode(text)
 	if not script then
 		return nil, "--input: " .. message
 	end

@@ -42,7 +42,8 @@ end
 
 local function parked_advice(lane)
 	if lane.last_status == 401 or lane.last_status == 403 then
-		return "Segment refuses its write key. Copy the key again from the source's settings in Segment; if the workspace is in the EU, use --endpoint eu"
+		return "Segment refuses its write key. Copy the key again from the source's settings in Segment; "
+			.. "if the workspace is in the EU, use --endpoint eu"
 	end
 	return "it has no write key; name one in the --accounts file"
 end
