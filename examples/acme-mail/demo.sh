@@ -1,9 +1,9 @@
 #!/bin/sh
 # The whole way on one machine: a debugger in Segment's place, the example's events through it, and what arrived.
-# Usage: demo.sh [path of moonweir]
+# Usage: demo.sh; MOONWEIR is the command to call, if it is not on the PATH.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-moonweir=${1:-moonweir}
+moonweir=${MOONWEIR:-moonweir}
 work=$(mktemp -d)
 debugger=
 trap 'test -z "$debugger" || kill "$debugger" 2>/dev/null || true; rm -rf "$work"' EXIT

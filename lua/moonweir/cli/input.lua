@@ -95,6 +95,16 @@ function input.say_problem(problem, lines_before)
 	)
 end
 
+--- What the mapping says of one block; `problems` may be nil.
+function input.say_problems(problems, lines_before)
+	for _, problem in ipairs(problems or {}) do
+		input.say_problem(problem, lines_before)
+	end
+	if problems and (problems.more or 0) > 0 then
+		io.stderr:write(("… and %d more events behind event %d\n"):format(problems.more, lines_before + problems[#problems].index))
+	end
+end
+
 --- A sentence about a tally.
 function input.describe(tally)
 	return ("%s events: %s messages, %s ignored, %s unmatched, %s failed"):format(

@@ -3,7 +3,9 @@
 -- An argument is visible to every user of the machine (`ps`) until it is scrubbed, which happens first of all; a file or
 -- the environment never shows it. No message of this module repeats a key.
 
-local process = require("moonweir.core").process
+local core = require "moonweir.core"
+
+local process = core.process
 
 local keys = {}
 
@@ -22,18 +24,6 @@ function keys.scrub(arguments)
 		end
 		expected = not expected and SECRET_OPTIONS[argument] or false
 	end
-end
-
-local function decode_json(text)
-	local found, cjson = pcall(require, "cjson")
-	if not found then
-		return nil, "reading JSON here needs lua-cjson (luarocks install lua-cjson)"
-	end
-	local ok, value = pcall(cjson.decode, text)
-	if not ok then
-		return nil, "not valid JSON"
-	end
-	return value
 end
 
 --- A table constructor run where nothing can be called.
@@ -80,7 +70,7 @@ function keys.accounts(path)
 	end
 	local accounts
 	if text:find "^%s*{" then
-		accounts, message = decode_json(text)
+		accounts, message = core.decode(text)
 	else
 		accounts, message = decode_lua(text, path)
 	end

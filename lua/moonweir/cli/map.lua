@@ -57,9 +57,7 @@ function map.run(args)
 			for name in pairs(total) do
 				total[name] = total[name] + tally[name]
 			end
-			for _, problem in ipairs(problems or {}) do
-				input.say_problem(problem, lines_before)
-			end
+			input.say_problems(problems, lines_before)
 			io.stdout:flush()
 		end
 	end

@@ -61,9 +61,7 @@ function Run:push(block, lines_before)
 		if code ~= "full" then
 			if problems then
 				self.progress:clear()
-				for _, problem in ipairs(problems) do
-					input.say_problem(problem, lines_before)
-				end
+				input.say_problems(problems, lines_before)
 			elseif not queued then
 				terminal.say("error", message)
 				self.broken = true

@@ -3,7 +3,7 @@
 -- One call by flags: --writeKey=K --type=track --userId=u --event=Paid --properties='{"total":3}'. A scripted sequence:
 -- --input '{"writeKey":…,"sequences":[…]}' or --input @file, or @- for standard input.
 --
--- Values given as JSON go out as they came: they are looked at, never converted.
+-- Values given as JSON keep every digit, and an empty array stays one.
 
 local core = require "moonweir.core"
 local mw = require "moonweir"
@@ -74,7 +74,7 @@ local function absent(value)
 	return value == nil or value == core.null
 end
 
---- A call's fields, out of a view or a table. Only Segment's own, so that a runner's extras do no harm.
+--- A call's fields. Only Segment's own, so that a runner's extras do no harm.
 local function fields_of(event)
 	local fields = {}
 	for _, name in ipairs(FIELDS) do
@@ -127,8 +127,8 @@ local function script_of_input(argument)
 		file:close()
 	end
 	local script, message = core.decode(text)
-	if not script then
-		return nil, "--input: " .. message
+	if type(script) ~= "table" then
+		return nil, "--input: " .. (message or "not a JSON object")
 	end
 	return script
 end
@@ -136,7 +136,7 @@ end
 --- A number of the script's config, or what stands for it.
 local function setting(script, name, otherwise)
 	local config = script.config
-	local value = not absent(config) and config[name]
+	local value = type(config) == "table" and config[name]
 	if type(value) == "number" and value >= 0 then
 		return value
 	end
@@ -190,7 +190,7 @@ end
 
 --- Hand one event over; nil and the reason if it is refused.
 local function send_event(client, event, account)
-	local call = event.type
+	local call = type(event) == "table" and event.type
 	if type(call) ~= "string" or not CALLS[call] then
 		return nil, "type must be identify, track, page, screen, group or alias"
 	end
@@ -205,21 +205,23 @@ local function send_event(client, event, account)
 	return true
 end
 
+local function list_of(object, name)
+	local list = type(object) == "table" and object[name]
+	return type(list) == "table" and list or {}
+end
+
 --- Hand all sequences over. Returns the reason of the first refusal, if there was one.
 local function play(client, script, account)
 	local refused
 	local number = 0
-	local sequences = script.sequences
-	for s = 1, absent(sequences) and 0 or #sequences do
-		local sequence = sequences[s]
-		local delay = sequence.delayMs
+	for _, sequence in ipairs(list_of(script, "sequences")) do
+		local delay = type(sequence) == "table" and sequence.delayMs
 		if type(delay) == "number" and delay > 0 then
 			process.wait(math.min(delay / 1000, 86400))
 		end
-		local events = sequence.events
-		for i = 1, absent(events) and 0 or #events do
+		for _, event in ipairs(list_of(sequence, "events")) do
 			number = number + 1
-			local ok, message = send_event(client, events[i], account)
+			local ok, message = send_event(client, event, account)
 			if not ok then
 				message = ("event %d: %s"):format(number, message)
 				terminal.say("error", message)
