@@ -81,6 +81,11 @@ struct mw_lane {
 	char name[];
 };
 
+static inline struct mw_span mw_lane_account(const struct mw_lane *lane)
+{
+	return (struct mw_span){(const uint8_t *)lane->name, lane->name_len};
+}
+
 /* The back-off before attempt number `attempts` + 1: full jitter between half and the whole of
  * base * 2^(attempts-1), capped. `random` is any 64 random bits. */
 int64_t mw_lane_backoff(uint32_t attempts, uint64_t random);

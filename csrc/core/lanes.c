@@ -112,8 +112,7 @@ void mw_lanes_forget_last(struct mw_lanes *l)
 {
 	struct mw_lane *lane = l->all[l->count - 1];
 	/* Nothing was added after it, so no search runs past its slot to another lane. */
-	*slot_of(l, lane->hash, (struct mw_span){(const uint8_t *)lane->name, lane->name_len}) =
-	    (struct mw_lanes_slot){0};
+	*slot_of(l, lane->hash, mw_lane_account(lane)) = (struct mw_lanes_slot){0};
 	l->count--;
 	mw_queue_deinit(&lane->queue);
 	free(lane);

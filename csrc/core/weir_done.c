@@ -8,7 +8,7 @@ static void report(const struct mw_weir *w, const struct mw_lane *lane, const st
 	if (!w->config.report)
 		return;
 	struct mw_report r = {
-	    .account = {(const uint8_t *)lane->name, lane->name_len},
+	    .account = mw_lane_account(lane),
 	    .outcome = outcome,
 	    .status = a->status,
 	    .answer = {a->body.at, a->body.len < MW_RESPONSE_MAX ? a->body.len : MW_RESPONSE_MAX},
