@@ -142,19 +142,15 @@ static int map_header(lua_State *L)
 	return push_expr(L, mw_expr_header(x, mwl_check_span(L, 2)));
 }
 
-/* A whole number is an integer on both VMs, however the script wrote it, as far as a double tells them apart.
- */
+/* 100 and 100.0 are the same constant, as on LuaJIT they are the same number. */
 static uint32_t number(lua_State *L, struct mw_exprs *x, int index)
 {
-#if MWL_HAS_INTEGERS
-	if (lua_isinteger(L, index))
-		return mw_expr_int(x, lua_tointeger(L, index));
-#endif
-	lua_Number n = lua_tonumber(L, index);
-	luaL_argcheck(L, isfinite(n), index, "JSON has no NaN or infinity");
-	if (n == floor(n) && fabs(n) <= 9007199254740992.0)
-		return mw_expr_int(x, (int64_t)n);
-	return mw_expr_double(x, n);
+	int64_t i;
+	if (mwl_exact_integer(L, index, &i))
+		return mw_expr_int(x, i);
+	double d = lua_tonumber(L, index);
+	luaL_argcheck(L, isfinite(d), index, "JSON has no NaN or infinity");
+	return mw_expr_double(x, d);
 }
 
 static int map_constant(lua_State *L)

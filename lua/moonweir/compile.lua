@@ -29,7 +29,7 @@ end
 --- The number that the binding returned, or the end.
 function Compiler:need(number, message, code)
 	if not number then
-		self:fail(("%s: %s"):format(self.where or place.name(self.script), message), code)
+		self:fail(("%s: %s"):format(self.where or place.name(self.script), message), code == "no_memory" and code or "mapping")
 	end
 	return number
 end
@@ -68,16 +68,14 @@ end
 
 function Compiler:operation(e)
 	local map, op, args = self.map, rawget(e, "op"), rawget(e, "args")
-	if op == "path" then
-		return self:path(e)
-	elseif op == "header" then
-		return self:need(map:header(rawget(e, "name")))
-	end
-
 	local outer = self.where
 	self.where = ("%s: %s"):format(place.name(rawget(e, "script") or self.script, rawget(e, "line")), self.field)
 	local made
-	if op == "money" and args[2] == nil then
+	if op == "path" then
+		made = self:path(e)
+	elseif op == "header" then
+		made = self:need(map:header(rawget(e, "name")))
+	elseif op == "money" and args[2] == nil then
 		made = self:need(map:binary("div", self:value(args[1]), self:need(map:constant(100))))
 	elseif unary[op] then
 		made = self:need(map:unary(unary[op], self:value(args[1])))
@@ -231,7 +229,7 @@ local function compile(source, library)
 		library_version = library and library.version or core.version or "0",
 	}
 	if not map then
-		return nil, message, code
+		return nil, message, code == "no_memory" and code or "mapping"
 	end
 	local compiler = setmetatable({ map = map, script = source.script, values = 0, depth = 0 }, Compiler)
 	local ok, failure = core.guard_call(compiler.source, "load", compiler, source)

@@ -26,14 +26,27 @@ sandbox.modules = {
 
 local real_type, real_next, real_ipairs = type, next, ipairs
 
--- Views of the event are userdata that behave like read-only tables; these make the resemblance whole.
+-- Views of the event are userdata that behave like read-only tables, and digits like numbers; these make the
+-- resemblance whole.
+
+local registry = debug.getregistry()
+local metatable_of = debug.getmetatable
 
 local function view_type(...)
 	local kind = real_type(...)
-	if kind == "userdata" and (...) ~= core.null then
-		return "table"
+	if kind ~= "userdata" then
+		return kind
 	end
-	return kind
+	local metatable = metatable_of((...))
+	return metatable ~= nil and metatable == registry["moonweir.view"] and "table"
+		or strings.is_digits((...)) and "number" or kind
+end
+
+local function digits_tonumber(value, ...)
+	if strings.is_digits(value) then
+		return tonumber(tostring(value), ...)
+	end
+	return tonumber(value, ...)
 end
 
 local function view_next(list, key)
@@ -100,7 +113,7 @@ local function check_plain(name, list)
 	if real_type(list) ~= "table" then
 		error(("table.%s: expected a table, got %s"):format(name,
 			real_type(list) == "userdata" and "a part of the event, which is read-only" or real_type(list)), 3)
-	elseif getmetatable(list) ~= nil then
+	elseif getmetatable(list) ~= nil and metatable_of(list) ~= registry["moonweir.array"] then
 		error(("table.%s: the table has a metatable"):format(name), 3)
 	elseif #list > 1e6 then -- or full of holes: with 1, 2, 4, 8, … set, Lua may take any of them for the length
 		error(("table.%s: the list has more than a million elements"):format(name), 3)
@@ -182,7 +195,7 @@ function sandbox.environment(state)
 		table = {
 			concat = strings.concat, insert = table_insert, remove = table_remove, sort = table_sort, unpack = strings.unpack,
 		},
-		tonumber = tonumber,
+		tonumber = digits_tonumber,
 		tostring = tostring,
 		type = view_type,
 		unpack = strings.unpack,

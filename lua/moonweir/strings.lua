@@ -17,6 +17,13 @@ strings.PATTERN_MAX = 1000
 local byte, char, find, format, gmatch, gsub = string.byte, string.char, string.find, string.format, string.gmatch, string.gsub
 local lower, match, rep, reverse, sub, upper = string.lower, string.match, string.rep, string.reverse, string.sub, string.upper
 local unpack = table.unpack or unpack
+local metatable_of, registry = debug.getmetatable, debug.getregistry()
+
+-- An id with more digits than a Lua number holds: a userdata that prints as what it is.
+local function is_digits(value)
+	return type(value) == "userdata" and metatable_of(value) ~= nil and metatable_of(value) == registry["moonweir.digits"]
+end
+strings.is_digits = is_digits
 
 local function refuse(name, why, level)
 	error(name .. ": " .. why, level or 3)
@@ -24,7 +31,7 @@ end
 
 local function check_text(name, position, value)
 	local kind = type(value)
-	if kind == "number" then
+	if kind == "number" or is_digits(value) then
 		return tostring(value)
 	elseif kind ~= "string" then
 		error(("bad argument #%d to '%s' (string expected, got %s)"):format(position, name, kind == "nil" and "no value" or kind), 3)
@@ -288,7 +295,7 @@ function strings.concat(list, separator, first, last)
 	for i = first, last do
 		local value = list[i]
 		local kind = type(value)
-		if kind ~= "string" and kind ~= "number" then
+		if kind ~= "string" and kind ~= "number" and not is_digits(value) then
 			refuse("concat", ("element %d is a %s"):format(i, kind))
 		end
 		value = tostring(value)
