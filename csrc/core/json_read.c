@@ -133,7 +133,7 @@ static inline struct stops find_stop(struct stops s, const uint8_t *end)
 }
 
 /* Forget the stops before p. */
-static struct stops drop_stops(struct stops s, const uint8_t *p, const uint8_t *end)
+static __attribute__((noinline)) struct stops drop_stops(struct stops s, const uint8_t *p, const uint8_t *end)
 {
 	size_t blocks = (size_t)(p - s.block) / 64;
 	if (blocks > 0) {
@@ -179,67 +179,84 @@ static __attribute__((noinline)) struct stops pass_rare(struct stops s, const ui
 	}
 }
 
-/* From the opening quote, which is the next stop, to the closing one. */
-static inline struct stops pass_string(struct stops s, const uint8_t *end, uint32_t *flags, struct fault *f)
+/* From the opening quote, which is the next stop, to behind the closing one, *quote. */
+static inline struct stops pass_string(struct stops s, const uint8_t *end, const uint8_t **quote,
+				       uint32_t *flags, struct fault *f)
 {
 	s = find_stop(s, end);
 	s.mask &= s.mask - 1;
 	s = find_stop(s, end);
-	if (LIKELY(s.mask != 0 && *stop_at(s) == '"'))
-		return s;
-	return pass_rare(s, end, flags, f);
+	*flags = 0;
+	if (LIKELY(s.mask != 0)) {
+		*quote = stop_at(s);
+		if (LIKELY(**quote == '"')) {
+			s.mask &= s.mask - 1;
+			return s;
+		}
+	}
+	s = pass_rare(s, end, flags, f);
+	*quote = s.block ? stop_at(s) : NULL;
+	s.mask &= s.mask - 1;
+	return s;
 }
 
+/* Is there nothing at p? Where the text is `closed`, that is, ends with a bracket, which no token but the
+ * last can pass, the question needs no answer. */
+#define ENDED(p) (!closed && (p) == end)
+
 /* At least one digit. */
-static inline const uint8_t *pass_digits(const uint8_t *p, const uint8_t *end, struct fault *f,
+static inline const uint8_t *pass_digits(const uint8_t *p, const uint8_t *end, bool closed, struct fault *f,
 					 const char *words)
 {
-	if (p == end || !is_digit(*p))
+	if (ENDED(p) || !is_digit(*p))
 		return stop(f, p, words);
 	do
 		p++;
-	while (p < end && is_digit(*p));
+	while (!ENDED(p) && is_digit(*p));
 	return p;
 }
 
-static inline const uint8_t *pass_number(const uint8_t *p, const uint8_t *end, uint32_t *flags,
+static inline const uint8_t *pass_number(const uint8_t *p, const uint8_t *end, bool closed, uint32_t *flags,
 					 struct fault *f)
 {
 	if (*p == '-')
 		p++;
-	if (p < end && *p == '0') {
+	if (!ENDED(p) && *p == '0') {
 		p++;
-		if (p < end && is_digit(*p))
+		if (!ENDED(p) && is_digit(*p))
 			return stop(f, p, "a number may not start with 0");
 	} else {
-		p = pass_digits(p, end, f, "expected a digit after '-'");
+		p = pass_digits(p, end, closed, f, "expected a digit after '-'");
 		if (!p)
 			return NULL;
 	}
 	*flags = MW_JSON_INTEGER;
-	if (p == end || (*p != '.' && (*p | 0x20) != 'e'))
+	if (ENDED(p) || (*p != '.' && (*p | 0x20) != 'e'))
 		return p;
 	*flags = 0;
 	if (*p == '.') {
-		p = pass_digits(p + 1, end, f, "expected a digit after the decimal point");
+		p = pass_digits(p + 1, end, closed, f, "expected a digit after the decimal point");
 		if (!p)
 			return NULL;
 	}
-	if (p < end && (*p | 0x20) == 'e') {
+	if (!ENDED(p) && (*p | 0x20) == 'e') {
 		p++;
-		if (p < end && (*p == '+' || *p == '-'))
+		if (!ENDED(p) && (*p == '+' || *p == '-'))
 			p++;
-		p = pass_digits(p, end, f, "expected a digit in the exponent");
+		p = pass_digits(p, end, closed, f, "expected a digit in the exponent");
 	}
 	return p;
 }
 
-/* Line ends are stops, too; outside strings nobody wants them. */
-static inline const uint8_t *pass_space(const uint8_t *p, const uint8_t *end, struct stops *stops)
+static inline bool is_space(uint8_t c)
 {
-	while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+static __attribute__((noinline)) const uint8_t *pass_space(const uint8_t *p, const uint8_t *end)
+{
+	while (p < end && is_space(*p))
 		p++;
-	*stops = drop_stops(*stops, p, end);
 	return p;
 }
 
@@ -286,10 +303,13 @@ static inline void set(struct mw_json_node *node, uint32_t from, uint32_t to, ui
 
 /* One pass, one loop. While a container is open its node keeps what it needs when it closes:
  * `next` is the container around it, `aux` how far it had come (`seen`) when a child opened. So the
- * tape is the stack. */
-static bool read_tape(struct mw_json *doc, struct fault *f)
+ * tape is the stack.
+ *
+ * Compiled twice: for closed texts, nearly all there are, and for the rest. */
+static inline __attribute__((always_inline)) bool read_tape(struct mw_json *doc, const uint8_t *const end,
+							    const bool closed, struct fault *f)
 {
-	const uint8_t *const start = doc->text, *const end = start + doc->len;
+	const uint8_t *const start = doc->text;
 	const uint8_t *p = start, *q;
 	struct stops stops = {start, scan_block(start, end)};
 	struct mw_json_node *nodes = doc->nodes;
@@ -303,130 +323,130 @@ static bool read_tape(struct mw_json *doc, struct fault *f)
 #define PUT(from, to, type, flags, aux) set(&nodes[n], AT(from), AT(to), n + 1, type, flags, aux)
 #define SKIP_SPACE()                                                                                         \
 	do {                                                                                                 \
-		if (UNLIKELY(p < end && *p <= ' '))                                                          \
-			p = pass_space(p, end, &stops);                                                      \
+		if (UNLIKELY(!ENDED(p) && *p <= ' ')) {                                                      \
+			p = pass_space(p, end);                                                              \
+			/* Line ends are stops, too; outside strings nobody wants them. */                   \
+			stops = drop_stops(stops, p, end);                                                   \
+		}                                                                                            \
+	} while (0)
+#define FAIL(words)                                                                                          \
+	do {                                                                                                 \
+		stop(f, p, words);                                                                           \
+		return false;                                                                                \
+	} while (0)
+#define MAKE_ROOM(count)                                                                                     \
+	do {                                                                                                 \
+		if (UNLIKELY(n + (count) > cap)) {                                                           \
+			if (!make_room(doc, f))                                                              \
+				return false;                                                                \
+			nodes = doc->nodes;                                                                  \
+			cap = doc->cap;                                                                      \
+		}                                                                                            \
 	} while (0)
 
 	SKIP_SPACE();
+element:
+	MAKE_ROOM(1);
 value:
-	if (UNLIKELY(n == cap)) {
-		if (!make_room(doc, f))
+	if (ENDED(p))
+		FAIL("expected a value");
+	if (*p == '"') {
+		stops = pass_string(stops, end, &q, &flags, f);
+		if (UNLIKELY(!q))
 			return false;
-		nodes = doc->nodes;
-		cap = doc->cap;
-	}
-	if (UNLIKELY(p == end)) {
-		stop(f, p, "expected a value");
-		return false;
-	}
-	switch (*p) {
-	case '"':
-		flags = 0;
-		stops = pass_string(stops, end, &flags, f);
-		if (UNLIKELY(!stops.block))
-			return false;
-		q = stop_at(stops);
-		stops.mask &= stops.mask - 1;
 		PUT(p + 1, q, MW_JSON_STRING, flags, 0);
-		n++;
 		p = q + 1;
-		break;
-	case '-':
-	case '0':
-	case '1':
-	case '2':
-	case '3':
-	case '4':
-	case '5':
-	case '6':
-	case '7':
-	case '8':
-	case '9':
-		q = pass_number(p, end, &flags, f);
+	} else if (is_digit(*p) || *p == '-') {
+		q = pass_number(p, end, closed, &flags, f);
 		if (UNLIKELY(!q))
 			return false;
 		PUT(p, q, MW_JSON_NUMBER, flags, 0);
-		n++;
 		p = q;
-		break;
-	case '{':
-	case '[':
-		if (UNLIKELY(depth == MW_JSON_DEPTH_MAX)) {
-			*f = (struct fault){p, "nested too deep", MW_TOO_LARGE};
-			return false;
-		}
-		if (depth > 0)
-			nodes[open].aux = (in_object ? seen - open : seen) & 0xFFFFFF;
-		PUT(p, p, MW_JSON_ARRAY, 0, 0);
-		nodes[n].next = open;
-		open = n++;
-		depth++;
-		seen = 0;
-		in_object = *p == '{';
-		p++;
-		SKIP_SPACE();
-		if (!in_object) {
-			if (p < end && *p == ']')
-				goto close;
-			seen = 1;
-			goto value;
-		}
-		nodes[open].type = MW_JSON_OBJECT;
-		if (p < end && *p == '}')
-			goto close;
-		if (UNLIKELY(p == end || *p != '"')) {
-			stop(f, p, "expected a name in quotes or '}'");
-			return false;
-		}
-		goto key;
-	case 't':
-		if (UNLIKELY(!starts_with(p, end, "true", 4)))
-			goto no_value;
+	} else if (*p == '{' || *p == '[') {
+		goto container;
+	} else if (starts_with(p, end, "true", 4)) {
 		PUT(p, p + 4, MW_JSON_TRUE, 0, 0);
-		n++;
 		p += 4;
-		break;
-	case 'f':
-		if (UNLIKELY(!starts_with(p, end, "false", 5)))
-			goto no_value;
-		PUT(p, p + 5, MW_JSON_FALSE, 0, 0);
-		n++;
-		p += 5;
-		break;
-	case 'n':
-		if (UNLIKELY(!starts_with(p, end, "null", 4)))
-			goto no_value;
+	} else if (starts_with(p, end, "null", 4)) {
 		PUT(p, p + 4, MW_JSON_NULL, 0, 0);
-		n++;
 		p += 4;
-		break;
-	default:
-		goto no_value;
-	}
-
-after:
-	if (UNLIKELY(depth == 0))
-		goto done;
-	SKIP_SPACE();
-	if (LIKELY(p < end && *p == ',')) {
-		p++;
-		SKIP_SPACE();
-		if (!in_object) {
-			seen++;
-			goto value;
-		}
-		if (UNLIKELY(p == end || *p != '"')) {
-			stop(f, p, "expected a name in quotes after ','");
-			return false;
-		}
-		goto key;
-	}
-	if (UNLIKELY(p == end || *p != (in_object ? '}' : ']'))) {
-		stop(f, p,
-		     in_object ? "expected ',' or '}' after a member"
-			       : "expected ',' or ']' after an element");
+	} else if (starts_with(p, end, "false", 5)) {
+		PUT(p, p + 5, MW_JSON_FALSE, 0, 0);
+		p += 5;
+	} else {
+		explain_no_value(doc, p, f);
 		return false;
 	}
+	n++;
+	if (!closed && depth == 0)
+		goto done;
+
+after:
+	SKIP_SPACE();
+	if (in_object) {
+		if (LIKELY(!ENDED(p) && *p == ',')) {
+			p++;
+			SKIP_SPACE();
+			if (UNLIKELY(ENDED(p) || *p != '"'))
+				FAIL("expected a name in quotes after ','");
+			goto key;
+		}
+		if (LIKELY(!ENDED(p) && *p == '}'))
+			goto close;
+		FAIL("expected ',' or '}' after a member");
+	}
+	if (LIKELY(!ENDED(p) && *p == ',')) {
+		p++;
+		SKIP_SPACE();
+		seen++;
+		goto element;
+	}
+	if (LIKELY(!ENDED(p) && *p == ']'))
+		goto close;
+	FAIL("expected ',' or ']' after an element");
+
+key:
+	MAKE_ROOM(2);
+	stops = pass_string(stops, end, &q, &flags, f);
+	if (UNLIKELY(!q))
+		return false;
+	PUT(p + 1, q, MW_JSON_KEY, flags, mw_json_tag(p + 1, (size_t)(q - p - 1)));
+	nodes[n].next = seen;
+	seen = n++;
+	p = q + 1;
+	SKIP_SPACE();
+	if (UNLIKELY(ENDED(p) || *p != ':'))
+		FAIL("expected ':' after a name");
+	p++;
+	SKIP_SPACE();
+	goto value;
+
+container:
+	if (UNLIKELY(depth == MW_JSON_DEPTH_MAX)) {
+		*f = (struct fault){p, "nested too deep", MW_TOO_LARGE};
+		return false;
+	}
+	if (depth > 0)
+		nodes[open].aux = (in_object ? seen - open : seen) & 0xFFFFFF;
+	in_object = *p == '{';
+	PUT(p, p, in_object ? MW_JSON_OBJECT : MW_JSON_ARRAY, 0, 0);
+	nodes[n].next = open;
+	open = n++;
+	depth++;
+	seen = 0;
+	p++;
+	SKIP_SPACE();
+	if (in_object) {
+		if (LIKELY(!ENDED(p) && *p == '"'))
+			goto key;
+		if (LIKELY(!ENDED(p) && *p == '}'))
+			goto close;
+		FAIL("expected a name in quotes or '}'");
+	}
+	if (!ENDED(p) && *p == ']')
+		goto close;
+	seen = 1;
+	goto element;
 
 close : {
 	struct mw_json_node *node = &nodes[open];
@@ -436,54 +456,43 @@ close : {
 	node->next = n;
 	node->aux = (in_object && seen ? seen - open : seen) & 0xFFFFFF;
 	open = around;
-	if (--depth > 0) {
-		in_object = nodes[open].type == MW_JSON_OBJECT;
-		seen = in_object ? open + nodes[open].aux : nodes[open].aux;
-	}
+	if (--depth == 0)
+		goto done;
+	in_object = nodes[open].type == MW_JSON_OBJECT;
+	seen = in_object ? open + nodes[open].aux : nodes[open].aux;
+	if (UNLIKELY(p == end)) /* the one place where a closed text can end too early */
+		FAIL(in_object ? "expected ',' or '}' after a member"
+			       : "expected ',' or ']' after an element");
 	goto after;
 }
 
-key:
-	if (UNLIKELY(n == cap)) {
-		if (!make_room(doc, f))
-			return false;
-		nodes = doc->nodes;
-		cap = doc->cap;
-	}
-	flags = 0;
-	stops = pass_string(stops, end, &flags, f);
-	if (UNLIKELY(!stops.block))
-		return false;
-	q = stop_at(stops);
-	stops.mask &= stops.mask - 1;
-	PUT(p + 1, q, MW_JSON_KEY, flags, mw_json_tag(p + 1, (size_t)(q - p - 1)));
-	nodes[n].next = seen;
-	seen = n++;
-	p = q + 1;
-	SKIP_SPACE();
-	if (UNLIKELY(p == end || *p != ':')) {
-		stop(f, p, "expected ':' after a name");
-		return false;
-	}
-	p++;
-	SKIP_SPACE();
-	goto value;
-
 done:
-	SKIP_SPACE();
-	if (p < end) {
-		stop(f, p, "expected nothing more after the value");
-		return false;
-	}
+	p = pass_space(p, end);
+	if (p < end)
+		FAIL("expected nothing more after the value");
 	doc->count = n;
 	return true;
-
-no_value:
-	explain_no_value(doc, p, f);
-	return false;
 #undef AT
 #undef PUT
 #undef SKIP_SPACE
+#undef FAIL
+#undef MAKE_ROOM
+}
+
+static bool read_any(struct mw_json *doc, struct fault *f)
+{
+	const uint8_t *p = doc->text, *end = p + doc->len, *last = end;
+	while (last > p && is_space(last[-1]))
+		last--;
+	while (p < last && is_space(*p))
+		p++;
+	if (p == last || (*p != '{' && *p != '[') || (last[-1] != '}' && last[-1] != ']'))
+		return read_tape(doc, end, false, f);
+	if (read_tape(doc, last, true, f))
+		return true;
+	if (f->at == last) /* white space behind the end does not matter to the reader of the error */
+		f->at = end;
+	return false;
 }
 
 enum mw_err mw_json_read(struct mw_json *doc, const void *text, size_t len, struct mw_error *e)
@@ -493,7 +502,7 @@ enum mw_err mw_json_read(struct mw_json *doc, const void *text, size_t len, stru
 	doc->len = len;
 	doc->count = 0;
 	struct fault f = {doc->text, "", MW_OK};
-	if (len <= MW_EVENT_MAX && read_tape(doc, &f))
+	if (len <= MW_EVENT_MAX && read_any(doc, &f))
 		return MW_OK;
 	if (len > MW_EVENT_MAX)
 		return mw_error_set(e, MW_TOO_LARGE, 0, "%zu bytes of JSON; %u is the most", len,

@@ -70,8 +70,8 @@ static inline uint32_t mw_json_tag(const void *name, size_t len)
 	const uint8_t *bytes = name;
 	if (len == 0)
 		return 0;
-	return ((uint32_t)(len * 31 + bytes[0]) & 0xFF) | (uint32_t)bytes[len / 2] << 8 |
-	       (uint32_t)bytes[len - 1] << 16;
+	return (bytes[0] + ((uint32_t)bytes[len / 2] << 8) + ((uint32_t)bytes[len - 1] << 16) +
+	        ((uint32_t)len << 4)) & 0xFFFFFF;
 }
 
 /* The value of a member, 0 if there is none (the root is nobody's member) or `object` is no object. */

@@ -240,7 +240,7 @@ TEST(the_locale_does_not_matter)
 			continue;
 		tried++;
 		CHECK(writes(1.0 / 3, "0.3333333333333333") && writes(1e300, "1e+300") && writes(2.5, "2.5"));
-		CHECK(writes(1.2345678901234567e-7, "1.2345678901234567e-7"));
+		CHECK(writes(0x1p-44, "5.684341886080802e-14"));
 		CHECK(mw_json_text_double(MW_SPAN("0.3333333333333333")) == 1.0 / 3);
 		CHECK(mw_json_text_double(MW_SPAN("1.7976931348623157e+308")) == 0x1.fffffffffffffp1023);
 	}
