@@ -7,6 +7,9 @@
 /* Names and constants of a source are its script's text; this is far more than a script may hold. */
 enum { POOL_TEXT_MAX = 64 * 1024 * 1024 };
 
+/* Pools get numbers, since a new one may lie where a freed one lay. */
+static _Atomic uint64_t pools;
+
 struct mw_exprs *mw_exprs_new(void)
 {
 	struct mw_exprs *x = calloc(1, sizeof *x);
@@ -19,6 +22,8 @@ struct mw_exprs *mw_exprs_new(void)
 		return NULL;
 	}
 	x->count = 1; /* NONE */
+	x->fans = 1;
+	x->number = ++pools;
 	mw_arena_init(&x->arena, POOL_TEXT_MAX);
 	return x;
 }
@@ -84,10 +89,8 @@ static uint8_t deeper(const struct mw_exprs *x, uint32_t of, uint8_t than)
 
 static uint32_t bucket_of(const struct mw_expr *n)
 {
-	uint64_t h = n->kind * 31u + n->scope + n->a * 2654435761u;
-	h ^= n->kind == MW_EXPR_ELEMENT ? (uint64_t)n->index : n->tag;
-	h *= 0x9E3779B97F4A7C15u;
-	return (uint32_t)(h >> 54) % MW_PATH_BUCKETS;
+	uint32_t tag = n->kind == MW_EXPR_SCOPE ? n->scope : (uint32_t)n->index;
+	return mw_path_bucket(n->a, n->kind == MW_EXPR_MEMBER ? n->tag : tag);
 }
 
 static bool is_same_path(const struct mw_expr *a, const struct mw_expr *b)
@@ -113,10 +116,12 @@ static uint32_t add_path(struct mw_exprs *x, struct mw_expr *n)
 	n->chain = *bucket;
 	n->slot = x->paths;
 	uint32_t expr = add(x, n);
-	if (expr != 0) {
-		*bucket = expr;
-		x->paths++;
-	}
+	if (expr == 0)
+		return 0;
+	*bucket = expr;
+	x->paths++;
+	if (n->kind == MW_EXPR_MEMBER && x->at[n->a].fan == 0)
+		x->at[n->a].fan = x->fans++;
 	return expr;
 }
 

@@ -107,8 +107,11 @@ struct mw_host {
  * zero it first. */
 struct mw_memo {
 	struct mw_found *found; /* by path */
-	uint32_t cap;
+	struct mw_fan *fans;    /* by path that others go on from */
+	uint32_t found_cap;
+	uint32_t fans_cap;
 	uint64_t serial; /* of the document */
+	uint64_t pool;   /* whose paths */
 };
 
 /* Forget everything and make room for the paths of `x`: before each document. MW_NO_MEMORY. */

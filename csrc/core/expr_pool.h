@@ -41,6 +41,7 @@ struct mw_expr {
 	uint32_t a;
 	uint32_t b;     /* BINARY: second operand. LIST, OBJECT: how many */
 	uint32_t slot;  /* path: its place in a memo */
+	uint32_t fan;   /* path that members go on from: its place in a memo, from 1 */
 	uint32_t tag;   /* MEMBER: mw_json_tag of its name */
 	uint32_t chain; /* path: the next one in its bucket */
 	const struct mw_span *place;
@@ -58,13 +59,21 @@ enum { MW_PATH_BUCKETS = 1024 };
 
 struct mw_exprs {
 	struct mw_expr *at; /* number 0 is NONE */
+	uint64_t number; /* no other pool has it */
 	uint32_t count;
 	uint32_t cap;
 	uint32_t paths; /* slots given out */
+	uint32_t fans;  /* the same of fans, with number 0 */
 	uint32_t buckets[MW_PATH_BUCKETS];
 	struct mw_arena arena;
 	struct mw_error error; /* the first one */
 };
+
+/* The bucket of members of path `of` whose names have that tag. */
+static inline uint32_t mw_path_bucket(uint32_t of, uint32_t tag)
+{
+	return (of * 2654435761u ^ tag * 2246822519u) >> 22;
+}
 
 static inline bool mw_expr_is_path(const struct mw_expr *n)
 {
