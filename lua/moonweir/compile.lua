@@ -26,10 +26,15 @@ function Compiler:fail(message, code)
 	error(message, 0)
 end
 
+--- "acme.lua:14: Order Completed: total", of what is being built.
+function Compiler:here()
+	return ("%s: %s"):format(place.name(self.script, self.line), self.field)
+end
+
 --- The number that the binding returned, or the end.
 function Compiler:need(number, message, code)
 	if not number then
-		self:fail(("%s: %s"):format(self.where or place.name(self.script), message), code == "no_memory" and code or "mapping")
+		self:fail(("%s: %s"):format(self:here(), message), code == "no_memory" and code or "mapping")
 	end
 	return number
 end
@@ -68,8 +73,8 @@ end
 
 function Compiler:operation(e)
 	local map, op, args = self.map, rawget(e, "op"), rawget(e, "args")
-	local outer = self.where
-	self.where = ("%s: %s"):format(place.name(rawget(e, "script") or self.script, rawget(e, "line")), self.field)
+	local outer = self.line
+	self.line = rawget(e, "line") or outer
 	local made
 	if op == "path" then
 		made = self:path(e)
@@ -91,10 +96,10 @@ function Compiler:operation(e)
 	elseif op == "apply" then
 		made = self:need(map:apply(self:value(args[1]), rawget(e, "run")))
 	else
-		self:fail(("%s: there is no operation %q"):format(self.where, tostring(op)))
+		self:fail(("%s: there is no operation %q"):format(self:here(), tostring(op)))
 	end
-	map:place(made, self.where)
-	self.where = outer
+	map:place(made, self:here())
+	self.line = outer
 	return made
 end
 
@@ -103,7 +108,7 @@ end
 function Compiler:value(value)
 	self.values, self.depth = self.values + 1, self.depth + 1
 	if self.values > VALUES_MAX or self.depth > DEPTH_MAX then
-		self:fail(("%s: the description is too large or nested too deep"):format(self.where or place.name(self.script)))
+		self:fail(("%s: the description is too large or nested too deep"):format(self:here()))
 	end
 	local made
 	if expression.is(value) then
@@ -139,11 +144,8 @@ end
 
 --- A value as the field `field` of what stands at `line`.
 function Compiler:part(field, line, value, top)
-	self.field, self.top, self.depth = field, top, 0
-	self.where = ("%s: %s"):format(place.name(self.script, line), field)
-	local made = self:value(value)
-	self.where = nil
-	return made
+	self.field, self.line, self.top, self.depth = field, line, top, 0
+	return self:value(value)
 end
 
 -- A user's expressions become two parts: the id, and the e-mail address that stands in for it.
@@ -181,9 +183,8 @@ function Compiler:call(event, call)
 			program[field] = self:part(("%s: %s"):format(name, field), line, value)
 		end
 	end
-	self.where = program.place
+	self.field, self.line = name, line
 	self:need(self.map:call(event, program))
-	self.where = nil
 end
 
 function Compiler:source(source)
@@ -199,7 +200,12 @@ function Compiler:source(source)
 		end)
 	end
 	self.map:policy(source.missing_user, source.unmatched)
+	self.field, self.line = "on", source.line
+	if type(source.entries) ~= "table" or debug.getmetatable(source.entries) ~= nil then
+		self:fail(self:here() .. ": the script changed what source.define returned")
+	end
 	for _, entry in ipairs(source.entries) do
+		self.field, self.line = entry.event, entry.line
 		if entry.kind == "ignore" then
 			self:need(self.map:ignore(entry.event))
 		elseif entry.kind == "function" then
@@ -231,7 +237,7 @@ local function compile(source, library)
 	if not map then
 		return nil, message, code == "no_memory" and code or "mapping"
 	end
-	local compiler = setmetatable({ map = map, script = source.script, values = 0, depth = 0 }, Compiler)
+	local compiler = setmetatable({ map = map, script = source.script, field = source.slug, values = 0, depth = 0 }, Compiler)
 	local ok, failure = core.guard_call(compiler.source, "load", compiler, source)
 	if not ok then
 		return nil, failure, compiler.code or "mapping"
