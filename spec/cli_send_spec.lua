@@ -32,7 +32,7 @@ describe("moonweir send", function()
 		it("sends a track call", function()
 			local code, line, _, messages, raw = send {
 				"--writeKey=" .. KEY, "--host=URL", "--type=track", "--userId=u 1", "--anonymousId=a", "--event=Order Completed",
-				'--properties={"total":12.50,"id":12345678901234567890,"list":[],"o":{}}',
+				'--properties={"total":12.5,"id":12345678901234567890,"list":[],"o":{}}',
 				'--context={"ip":"1.2.3.4"}', '--integrations={"All":false}',
 			}
 			assert.equal(0, code)
@@ -47,7 +47,7 @@ describe("moonweir send", function()
 			assert.is_nil(m.context.integration)
 			assert.equal("moonweir", m.context.library.name)
 			assert.same({ All = false }, m.integrations)
-			assert.matches('"total":12.50,"id":12345678901234567890,"list":[]', raw, 1, true)
+			assert.matches('"total":12.5,"id":12345678901234567890,"list":[]', raw, 1, true)
 			assert.equal("k3y4", messages[1].key_last4)
 		end)
 
@@ -173,7 +173,7 @@ describe("moonweir send", function()
 			assert.is_string(line.error)
 		end)
 
-		for what, input in pairs { ["no JSON"] = "{", ["a file that is not there"] = "@/nowhere", ["no object"] = "[]" } do
+		for what, input in pairs { ["no JSON"] = "{", ["a file that is not there"] = "@/nowhere", ["no object"] = "[]", ["a number"] = "3" } do
 			it("refuses " .. what, function()
 				local code, line = send { "--input", input }
 				assert.equal(1, code)

@@ -1,6 +1,8 @@
 local core = require "moonweir.core"
 local child = require "spec.support.child"
 
+local process = core.process
+
 local BLOCK = 256 * 1024
 
 describe("core.reader", function()
@@ -67,7 +69,9 @@ describe("core.reader", function()
 		os.execute("sh -c '" .. script:format(fifo, fifo) .. "' &")
 		local r = assert(core.reader(fifo))
 		assert.is_nil(r:size())
+		local started = process.monotonic()
 		local block, lines = r:next(30)
+		assert.is_true(process.monotonic() - started < 29) -- it did not wait for more
 		assert.equal("one\n", block)
 		assert.equal(1, lines)
 		local nothing, _, code = r:next(0.01)

@@ -24,6 +24,9 @@ Input.__index = Input
 ---@return moonweir.cli.Input|nil
 ---@return string? message
 function input.open(args)
+	if args.events == "-" and core.process.is_terminal(0) then
+		terminal.say("note", "reading events from the terminal, one a line; Ctrl-D ends")
+	end
 	local reader, message = core.reader(args.events)
 	if not reader then
 		return nil, message

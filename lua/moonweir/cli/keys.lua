@@ -4,6 +4,7 @@
 -- the environment never shows it. No message of this module repeats a key.
 
 local core = require "moonweir.core"
+local mw = require "moonweir"
 
 local process = core.process
 
@@ -126,6 +127,17 @@ function keys.options(args)
 			"no write key. Give --write-key-file FILE, or set MOONWEIR_WRITE_KEY, or name a key for each account with --accounts FILE"
 	end
 	return options
+end
+
+--- mw.open with options that people wrote: what raises in a program is a message here.
+---@return moonweir.Client|nil
+---@return string? message
+function keys.open(options)
+	local ok, client, message = pcall(mw.open, options)
+	if not ok then
+		return nil, (tostring(client):gsub("^[^\n]-:%d+: ", ""))
+	end
+	return client, message
 end
 
 return keys

@@ -1,7 +1,6 @@
 --- moonweir run -- a file or a stream of events through a source to Segment, and what came of it.
 
 local core = require "moonweir.core"
-local mw = require "moonweir"
 local input = require "moonweir.cli.input"
 local keys = require "moonweir.cli.keys"
 local progress = require "moonweir.cli.progress"
@@ -163,7 +162,7 @@ function run.run(args)
 	end
 	options.source, options.retries, options.timeout = args.source, args.retries, args.timeout
 	local client
-	client, message = mw.open(options)
+	client, message = keys.open(options)
 	if not client then
 		terminal.say("error", message)
 		return 1

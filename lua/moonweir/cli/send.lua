@@ -6,7 +6,6 @@
 -- Values given as JSON keep every digit, and an empty array stays one.
 
 local core = require "moonweir.core"
-local mw = require "moonweir"
 local keys = require "moonweir.cli.keys"
 local terminal = require "moonweir.cli.terminal"
 
@@ -270,7 +269,7 @@ function send.run(args)
 	end
 	local client
 	if options then
-		client, message = mw.open(options)
+		client, message = keys.open(options)
 	end
 	if not client then
 		terminal.say("error", message)
