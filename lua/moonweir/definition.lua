@@ -1,6 +1,7 @@
 --- definition -- what `source.define` checks and returns: the whole source as a description.
 
 local call = require "moonweir.call"
+local core = require "moonweir.core"
 local expression = require "moonweir.expression"
 local place = require "moonweir.place"
 place.is_own()
@@ -128,8 +129,7 @@ function check_value(value, fail, path, depth, line)
 	elseif kind == "function" then
 		fail("a function can't be a value; for one field there is get(…):apply(function)", path, line)
 	elseif kind == "userdata" or kind == "thread" or kind == "cdata" then
-		local null = require("moonweir.core").null
-		if value ~= null then
+		if value ~= core.null then
 			fail("a " .. kind .. " can't be a value", path, line)
 		end
 	elseif kind == "number" and (value ~= value or value == math.huge or value == -math.huge) then

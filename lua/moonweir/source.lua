@@ -49,9 +49,32 @@ local function make_get(state)
 	})
 end
 
+---@alias moonweir.Value moonweir.Expression|string|number|boolean|table|lightuserdata
+
+---@class moonweir.Get
+---@field event fun(path: string|integer): moonweir.Expression from the event, also inside :map and :filter
+---@field body fun(path: string|integer): moonweir.Expression from the whole body, of which `each` made several events
+---@field header fun(name: string): moonweir.Expression a header of the request
+---@overload fun(path: string|integer): moonweir.Expression from the event; inside :map and :filter, from the element
+
+---@class moonweir.Language
+---@field get moonweir.Get
+---@field null lightuserdata a null that is sent; what is merely absent leaves its field out
+---@field ignore table an entry for what is known and not sent
+---@field any fun(...: moonweir.Value): moonweir.Expression the first of these that is present
+---@field array fun(items: moonweir.Value[]): moonweir.Expression a JSON array of those that are present
+---@field user fun(fields: table): moonweir.User { get "external_id", email = get "email" }
+---@field track fun(name: string|moonweir.Expression): moonweir.Call call it with { properties }
+---@field identify fun(traits: table): moonweir.Call
+---@field page fun(name: string|moonweir.Expression|table, second?: string|moonweir.Expression): moonweir.Call "Name", "Category" and "Name", or { properties }
+---@field screen fun(name: string|moonweir.Expression|table, second?: string|moonweir.Expression): moonweir.Call
+---@field group fun(id: string|moonweir.Expression): moonweir.Call call it with { traits }
+---@field alias fun(previous_id: string|moonweir.Expression): moonweir.Call
+---@field define fun(fields: table): moonweir.Definition
+
 --- A language of its own for one script, so that what a script does to its `source` table stays with it.
 ---@param state {loading: boolean} true while the script declares; false once its functions run
----@return table
+---@return moonweir.Language
 local function language(state)
 	local source = call.constructors(state)
 	local constructors = {}
