@@ -1,0 +1,154 @@
+/* client_state.c -- what a client tells of itself: reports of single messages, counters, the state of each
+ * lane. */
+#include "client.h"
+
+static const char *const outcome_words[] = {
+    [MW_OUTCOME_DELIVERED] = "delivered",
+    [MW_OUTCOME_DEAD] = "dead",
+    [MW_OUTCOME_PARKED] = "parked",
+};
+
+struct poll_state {
+	lua_State *L;
+	int list;
+	int count;
+};
+
+static void push_text(lua_State *L, const char *name, struct mw_span text)
+{
+	if (text.len == 0)
+		return;
+	lua_pushlstring(L, (const char *)text.at, text.len);
+	lua_setfield(L, -2, name);
+}
+
+static int poll_build(lua_State *L)
+{
+	const struct mw_report *r = lua_touserdata(L, 2);
+	lua_createtable(L, 0, 6);
+	push_text(L, "account", r->account);
+	push_text(L, "answer", r->answer);
+	push_text(L, "message", r->message);
+	lua_pushinteger(L, (lua_Integer)r->tag);
+	lua_setfield(L, -2, "tag");
+	lua_pushinteger(L, r->status);
+	lua_setfield(L, -2, "status");
+	lua_pushstring(L, outcome_words[r->outcome]);
+	lua_setfield(L, -2, "outcome");
+	lua_rawseti(L, 1, (int)lua_rawlen(L, 1) + 1);
+	return 0;
+}
+
+/* Called from C with the reports unlocked: an error of Lua's must not cross the engine, so it is caught here
+ * and the report is lost with it (out of memory). */
+static void poll_each(void *context, const struct mw_report *r)
+{
+	struct poll_state *p = context;
+	lua_pushcfunction(p->L, poll_build);
+	lua_pushvalue(p->L, p->list);
+	lua_pushlightuserdata(p->L, (void *)(uintptr_t)r);
+	if (lua_pcall(p->L, 2, 0, 0) != LUA_OK)
+		lua_pop(p->L, 1);
+}
+
+/* client:poll([max]) -> list of { account, outcome, status, tag, answer, message } */
+static int client_poll(lua_State *L)
+{
+	struct mwl_client *c = luaL_checkudata(L, 1, MWL_CLIENT);
+	lua_Integer max = luaL_optinteger(L, 2, 1000);
+	luaL_argcheck(L, max >= 0, 2, "how many reports at most");
+	lua_newtable(L);
+	struct poll_state p = {.L = L, .list = lua_gettop(L)};
+	luaL_checkstack(L, 8, NULL);
+	if (c->engine)
+		mw_engine_poll(c->engine, (size_t)max, poll_each, &p);
+	return 1;
+}
+
+static int client_stats(lua_State *L)
+{
+	struct mwl_client *c = luaL_checkudata(L, 1, MWL_CLIENT);
+	struct mw_engine_stats s;
+	if (!c->engine)
+		return mwl_fail_code(L, MW_CLOSED);
+	enum mw_err err = mw_engine_stats(c->engine, &s);
+	if (err != MW_OK)
+		return mwl_fail_code(L, err);
+	lua_createtable(L, 0, 24);
+	push_counter(L, "accepted", s.weir.counts.accepted);
+	push_counter(L, "delivered", s.weir.counts.delivered);
+	push_counter(L, "dead", s.weir.counts.dead);
+	push_counter(L, "queued", s.weir.counts.queued);
+	push_counter(L, "in_flight", s.weir.counts.in_flight);
+	push_counter(L, "queued_bytes", s.weir.queued_bytes);
+	push_counter(L, "requests", s.weir.requests);
+	push_counter(L, "answers", s.weir.answers);
+	push_counter(L, "retries", s.weir.retries);
+	push_counter(L, "splits", s.weir.splits);
+	push_counter(L, "bytes_sent", s.weir.bytes_sent);
+	push_counter(L, "lanes", s.weir.lanes);
+	push_counter(L, "lanes_parked", s.weir.lanes_parked);
+	push_counter(L, "lanes_backing_off", s.weir.lanes_backing_off);
+	push_counter(L, "reports_lost", s.reports_lost);
+	push_counter(L, "events", c->tally.events);
+	push_counter(L, "ignored", c->tally.ignored);
+	push_counter(L, "unmatched", c->tally.unmatched);
+	push_counter(L, "failed", c->tally.failed);
+	lua_pushnumber(L, (lua_Number)s.gate_ms / 1000);
+	lua_setfield(L, -2, "gate_closed_for");
+	return 1;
+}
+
+static const char *const state_words[] = {
+    [MW_LANE_EMPTY] = "empty",   [MW_LANE_WAITING] = "waiting", [MW_LANE_READY] = "ready",
+    [MW_LANE_FLYING] = "flying", [MW_LANE_PARKED] = "parked",   [MW_LANE_PAUSED] = "paused",
+};
+
+/* client:lanes() -> list of { account, state, accepted, delivered, dead, queued, in_flight, ... } */
+static int client_lanes(lua_State *L)
+{
+	struct mwl_client *c = luaL_checkudata(L, 1, MWL_CLIENT);
+	if (!c->engine)
+		return mwl_fail_code(L, MW_CLOSED);
+	size_t room = mw_engine_lanes(c->engine, NULL, 0);
+	/* Lua owns the copy, so an error on the way frees it. */
+	struct mw_engine_lane *lanes = mwl_newuserdata(L, (room ? room : 1) * sizeof *lanes);
+	size_t count = mw_engine_lanes(c->engine, lanes, room);
+	if (count > room)
+		count = room;
+	lua_createtable(L, (int)count, 0);
+	for (size_t i = 0; i < count; i++) {
+		const struct mw_engine_lane *lane = &lanes[i];
+		lua_createtable(L, 0, 14);
+		lua_pushstring(L, lane->account);
+		lua_setfield(L, -2, "account");
+		lua_pushstring(L, state_words[lane->state]);
+		lua_setfield(L, -2, "state");
+		push_counter(L, "accepted", lane->counts.accepted);
+		push_counter(L, "delivered", lane->counts.delivered);
+		push_counter(L, "dead", lane->counts.dead);
+		push_counter(L, "queued", lane->counts.queued);
+		push_counter(L, "in_flight", lane->counts.in_flight);
+		push_counter(L, "queued_bytes", lane->queued_bytes);
+		push_counter(L, "requests", lane->requests);
+		push_counter(L, "bytes_sent", lane->bytes_sent);
+		push_counter(L, "attempts", lane->attempts);
+		lua_pushinteger(L, lane->last_status);
+		lua_setfield(L, -2, "last_status");
+		lua_pushnumber(L, (lua_Number)lane->due_in_ms / 1000);
+		lua_setfield(L, -2, "due_in");
+		if (lane->last_error[0]) {
+			lua_pushstring(L, lane->last_error);
+			lua_setfield(L, -2, "last_error");
+		}
+		lua_rawseti(L, -2, (int)i + 1);
+	}
+	return 1;
+}
+
+void mwl_client_state_methods(lua_State *L)
+{
+	static const luaL_Reg methods[] = {
+	    {"poll", client_poll}, {"stats", client_stats}, {"lanes", client_lanes}, {NULL, NULL}};
+	luaL_setfuncs(L, methods, 0);
+}
