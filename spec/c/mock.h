@@ -116,7 +116,8 @@ __attribute__((unused)) static void mock_stop(struct mock *m)
 }
 
 /* Sends script lines and waits until they hold. Plain HTTP only. */
-__attribute__((unused)) static bool mock_script(const struct mock *m, const char *format, ...)
+__attribute__((unused, format(printf, 2, 3))) static bool mock_script(const struct mock *m,
+								      const char *format, ...)
 {
 	char lines[2048], request[2304], answer[64] = "";
 	va_list args;
