@@ -99,8 +99,6 @@ static bool chance(struct world *w, uint32_t per_mille)
 	return below(w, 1000) < per_mille;
 }
 
-/* --- messages */
-
 static void write_number(uint8_t *at, int digits, size_t n)
 {
 	for (int i = digits - 1; i >= 0; i--, n /= 10)
@@ -142,8 +140,6 @@ static void world_push(struct world *w, struct account *a)
 	}
 }
 
-/* --- what the weir reports */
-
 static void on_report(void *context, const struct mw_report *r)
 {
 	struct world *w = context;
@@ -181,8 +177,6 @@ static void on_report(void *context, const struct mw_report *r)
 		EXPECT(w, w->config.retries_max > 0 && a->failures == w->config.retries_max + 1);
 }
 
-/* --- the server */
-
 static int server_takes(struct world *w, const struct flight *f)
 {
 	struct account *a = f->account;
@@ -207,8 +201,6 @@ static int server_takes(struct world *w, const struct flight *f)
 		a->high = f->first + f->r.count;
 	return 200;
 }
-
-/* --- answers: the world's own books first, then the weir */
 
 /* The jitter adds at most as much again. */
 static int64_t least_pause(const struct account *a, const struct mw_answer *answer)
@@ -296,8 +288,6 @@ static void world_answer(struct world *w, struct flight *f)
 	f->step = FREE;
 }
 
-/* --- the network */
-
 static void set_answer(struct world *w, struct flight *f, int status)
 {
 	f->answer = (struct mw_answer){.status = status, .retry_after_ms = -1};
@@ -368,8 +358,6 @@ static void world_fly(struct world *w, struct flight *f)
 	}
 }
 
-/* --- requests */
-
 static void check_batch(struct world *w, const struct flight *f)
 {
 	const struct mw_request *r = &f->r;
@@ -430,8 +418,6 @@ static void resume(struct world *w, struct account *a)
 	a->parked = a->paused = false;
 	a->resumed = true;
 }
-
-/* --- what must hold after every step */
 
 static void check_books(struct world *w)
 {
