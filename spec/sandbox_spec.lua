@@ -129,6 +129,7 @@ local t = setmetatable({}, {}); getmetatable(t).__index = function(_, k) return 
 		["fills a table"] = "local t = {} local i = 0 while true do i = i + 1 t[i] = { i } end",
 		["repeats a string"] = "('x'):rep(1e9)",
 		["repeats a string by name"] = "string.rep('x', 1e9)",
+		["repeats a string as often as a text says"] = "('x'):rep('1e9')",
 		["repeats a separator"] = "string.rep('', 1e9, 'x')",
 		["backtracks"] = "(('a'):rep(30000)):find(('.-'):rep(6) .. 'b')",
 		["backtracks greedily"] = "(('a'):rep(30000)):match(('a*'):rep(6) .. 'b')",
@@ -196,7 +197,7 @@ describe("a script's strings", function()
 			["('aXb'):gsub('%u', '-')"] = "a-b", ["('ab'):gsub('(a)(b)', '%2%1')"] = "ba",
 			["('abc'):gsub('%w', { a = '1', b = false })"] = "1bc",
 			["('abc'):gsub('%w', function(c) return c .. c end, 2)"] = "aabbc",
-			["('x'):rep(3, '-')"] = "x-x-x", ["('x'):rep(-1)"] = "", ["('%5.2f|%-4s|%q'):format(1.5, 'a', 'b')"] = ' 1.50|a   |"b"',
+			["('x'):rep(3, '-')"] = "x-x-x", ["('x'):rep(-1)"] = "", ["('5%%1000'):format()"] = "5%1000", ["('%5.2f|%-4s|%q'):format(1.5, 'a', 'b')"] = ' 1.50|a   |"b"',
 			["#('abc')"] = "3", ["('abc'):len()"] = "3", ["('abc'):sub(-2)"] = "bc", ["('abc'):byte(2)"] = "98",
 			["table.concat({ 1, 'b' }, '-')"] = "1-b", ["select('#', table.unpack({ 1, nil, 3 }, 1, 3))"] = "3",
 			["(function() local t = {} for w in ('a b c'):gmatch('%a') do t[#t + 1] = w end return table.concat(t) end)()"] = "abc",
@@ -214,6 +215,7 @@ describe("a script's strings", function()
 		assert.matches("^acme.lua:1: bad argument #1 to 'find'", run "string.find(nil, 'x')")
 		assert.matches("^acme.lua:1: bad argument #2 to '[string.]*format'", run "local x = string.format('%d', 'x')")
 		assert.matches("^acme.lua:2: mine", run "('x'):gsub('x',\nfunction() error 'mine' end)")
+		assert.matches("^acme.lua:1: wrong number of arguments to 'insert'", run "table.insert({}, 1, 2, 3)")
 		assert.matches("^acme.lua:1: concat: expected a list, got a nil", run "table.concat(nil)")
 	end)
 

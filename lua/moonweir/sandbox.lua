@@ -25,6 +25,7 @@ sandbox.modules = {
 }
 
 local real_type, real_next, real_ipairs = type, next, ipairs
+local relay = strings.relay
 
 -- Views of the event are userdata that behave like read-only tables, and digits like numbers; these make the
 -- resemblance whole.
@@ -89,7 +90,7 @@ local function guarded_setmetatable(object, metatable)
 	elseif real_type(metatable) == "table" and (rawget(metatable, "__gc") ~= nil or rawget(metatable, "__mode") ~= nil) then
 		error("setmetatable: __gc and __mode are not for mapping scripts", 2)
 	end
-	return setmetatable(object, metatable)
+	return relay("setmetatable", pcall(setmetatable, object, metatable))
 end
 
 local function guarded_getmetatable(object)
@@ -122,12 +123,12 @@ end
 
 local function table_insert(list, ...)
 	check_plain("insert", list)
-	return table.insert(list, ...)
+	return relay("insert", pcall(table.insert, list, ...))
 end
 
 local function table_remove(list, ...)
 	check_plain("remove", list)
-	return table.remove(list, ...)
+	return relay("remove", pcall(table.remove, list, ...))
 end
 
 local function ascending(a, b)
@@ -137,14 +138,14 @@ end
 -- Always with a comparing function: the limits see that one run, where C's own comparisons are out of their sight.
 local function table_sort(list, before)
 	check_plain("sort", list)
-	return table.sort(list, before == nil and ascending or before)
+	return relay("sort", pcall(table.sort, list, before == nil and ascending or before))
 end
 
 local function os_date(form, time)
 	if form ~= nil and (real_type(form) ~= "string" or #form > 200) then
 		error("os.date: expected a format of up to 200 characters", 2)
 	end
-	return os.date(form, time)
+	return relay("date", pcall(os.date, form, time))
 end
 
 local function copy(library, names)

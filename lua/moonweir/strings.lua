@@ -51,6 +51,7 @@ local function relay(name, ok, ...)
 	end
 	error(message, 0)
 end
+strings.relay = relay
 
 -- Patterns ------------------------------------------------------------------------------------------
 
@@ -245,6 +246,7 @@ end
 function strings.rep(text, n, separator)
 	text = check_text("rep", 1, text)
 	separator = separator ~= nil and check_text("rep", 3, separator) or ""
+	n = tonumber(n) or n
 	if type(n) == "number" and n > 0 and (#text + #separator) * n > strings.LENGTH_MAX then
 		refuse("rep", ("the result would be longer than %d characters"):format(strings.LENGTH_MAX))
 	end
@@ -258,7 +260,7 @@ function strings.format(template, ...)
 		local value = select(i, ...)
 		length = length + (type(value) == "string" and 4 * #value or 100) -- %q at most quadruples
 	end
-	for width in gmatch(template, "%%[-+ #0]*(%d*)") do
+	for width in gmatch((gsub(template, "%%%%", "")), "%%[-+ #0]*(%d*)") do
 		if #width > 2 then
 			refuse("format", "a width has two digits at most")
 		end
