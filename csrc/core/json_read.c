@@ -1,20 +1,7 @@
-#include "json_read.h"
-
+#include "json_token.h"
 #include "limits.h"
-#include "scan.h"
-#include "utf8.h"
 
 #include <stdlib.h>
-
-#define LIKELY(x)   __builtin_expect(!!(x), 1)
-#define UNLIKELY(x) __builtin_expect(!!(x), 0)
-
-/* Why and where reading stopped. */
-struct fault {
-	const uint8_t *at;
-	const char *words;
-	enum mw_err code;
-};
 
 void mw_json_init(struct mw_json *doc)
 {
@@ -27,246 +14,13 @@ void mw_json_deinit(struct mw_json *doc)
 	*doc = (struct mw_json){0};
 }
 
-static inline bool is_digit(uint8_t c)
-{
-	return (uint8_t)(c - '0') < 10;
-}
-
-static const void *stop(struct fault *f, const uint8_t *at, const char *words)
-{
-	*f = (struct fault){at, words, MW_JSON};
-	return NULL;
-}
-
-/* The value of four hex digits, -1 if they are not. */
-static int hex4(const uint8_t *p, const uint8_t *end)
-{
-	if (end - p < 4)
-		return -1;
-	int value = 0;
-	for (int i = 0; i < 4; i++) {
-		uint8_t c = p[i], letter = c | 0x20;
-		if (is_digit(c))
-			value = value << 4 | (c - '0');
-		else if (letter >= 'a' && letter <= 'f')
-			value = value << 4 | (letter - 'a' + 10);
-		else
-			return -1;
-	}
-	return value;
-}
-
-static bool is_high_surrogate(int unit)
-{
-	return unit >= 0xD800 && unit <= 0xDBFF;
-}
-
-static bool is_low_surrogate(int unit)
-{
-	return unit >= 0xDC00 && unit <= 0xDFFF;
-}
-
-/* Behind the escape whose backslash is at p. */
-static const uint8_t *pass_escape(const uint8_t *p, const uint8_t *end, struct fault *f)
-{
-	if (end - p < 2)
-		return stop(f, end, "expected the rest of an escape");
-	switch (p[1]) {
-	case '"':
-	case '\\':
-	case '/':
-	case 'b':
-	case 'f':
-	case 'n':
-	case 'r':
-	case 't':
-		return p + 2;
-	case 'u':
-		break;
-	default:
-		return stop(f, p, "expected one of \"\\/bfnrtu after a backslash");
-	}
-	int unit = hex4(p + 2, end);
-	if (unit < 0)
-		return stop(f, p, "expected four hex digits after \\u");
-	if (is_low_surrogate(unit))
-		return stop(f, p, "the second half of a surrogate pair without the first");
-	if (!is_high_surrogate(unit))
-		return p + 6;
-	if (end - p < 12 || p[6] != '\\' || p[7] != 'u' || !is_low_surrogate(hex4(p + 8, end)))
-		return stop(f, p, "the first half of a surrogate pair without the second");
-	return p + 12;
-}
-
-/* Where the text may not be stepped over: quotes, backslashes, controls and non-ASCII, found 64
- * bytes at a time. Between strings the lowest bit of the mask is the next quote, or an error. Taking ends of
- * strings from the mask, not from the bytes, is what makes reading fast: the processor need not
- * know where one string ends to look for the end of the next.
- *
- * Passed and returned by value, so that it stays in registers. */
-struct stops {
-	const uint8_t *block;
-	uint64_t mask; /* 0: none left in this block */
-};
-
-static inline uint64_t scan_block(const uint8_t *block, const uint8_t *end)
-{
-	size_t left = (size_t)(end - block);
-	if (LIKELY(left >= 64))
-		return mw_scan_block(block);
-	uint8_t padded[64];
-	memset(padded, ' ', sizeof padded);
-	memcpy(padded, block, left);
-	return mw_scan_block(padded);
-}
-
-/* At the next stop; block == end if there is none. */
-static inline struct stops find_stop(struct stops s, const uint8_t *end)
-{
-	while (s.mask == 0) {
-		if (end - s.block <= 64)
-			return (struct stops){end, 0};
-		s.block += 64;
-		s.mask = scan_block(s.block, end);
-	}
-	return s;
-}
-
-/* Forget the stops before p. */
-static __attribute__((noinline)) struct stops drop_stops(struct stops s, const uint8_t *p, const uint8_t *end)
-{
-	size_t blocks = (size_t)(p - s.block) / 64;
-	if (blocks > 0) {
-		s.block += blocks * 64;
-		s.mask = s.block < end ? scan_block(s.block, end) : 0;
-	}
-	s.mask &= ~UINT64_C(0) << (p - s.block);
-	return s;
-}
-
-static inline const uint8_t *stop_at(struct stops s)
-{
-	return s.block + __builtin_ctzll(s.mask);
-}
-
-/* A string's first stop is no quote: on to the one that is. block == NULL if there is a fault. */
-static __attribute__((noinline)) struct stops pass_rare(struct stops s, const uint8_t *end, uint32_t *flags,
-							struct fault *f)
-{
-	for (;;) {
-		s = find_stop(s, end);
-		if (s.block == end) {
-			stop(f, end, "expected '\"' at the end of a string");
-			return (struct stops){NULL, 0};
-		}
-		const uint8_t *p = stop_at(s);
-		if (*p == '"')
-			return s;
-		if (*p == '\\') {
-			*flags = MW_JSON_ESCAPED;
-			p = pass_escape(p, end, f);
-		} else if (*p < 0x20) {
-			p = stop(f, p, "a control character in a string; it must be escaped");
-		} else {
-			while (p && p < end && *p >= 0x80) {
-				size_t n = mw_utf8_sequence(p, end);
-				p = n ? p + n : stop(f, p, "bytes in a string that are not UTF-8");
-			}
-		}
-		if (!p)
-			return (struct stops){NULL, 0};
-		s = drop_stops(s, p, end);
-	}
-}
-
-/* From the opening quote, which is the next stop, to behind the closing one, *quote. */
-static inline struct stops pass_string(struct stops s, const uint8_t *end, const uint8_t **quote,
-				       uint32_t *flags, struct fault *f)
-{
-	s = find_stop(s, end);
-	s.mask &= s.mask - 1;
-	s = find_stop(s, end);
-	*flags = 0;
-	if (LIKELY(s.mask != 0)) {
-		*quote = stop_at(s);
-		if (LIKELY(**quote == '"')) {
-			s.mask &= s.mask - 1;
-			return s;
-		}
-	}
-	s = pass_rare(s, end, flags, f);
-	*quote = s.block ? stop_at(s) : NULL;
-	s.mask &= s.mask - 1;
-	return s;
-}
-
-/* Is there nothing at p? Where the text is `closed`, that is, ends with a bracket, which no token but the
- * last can pass, the question needs no answer. */
-#define ENDED(p) (!closed && (p) == end)
-
-/* At least one digit. */
-static inline const uint8_t *pass_digits(const uint8_t *p, const uint8_t *end, bool closed, struct fault *f,
-					 const char *words)
-{
-	if (ENDED(p) || !is_digit(*p))
-		return stop(f, p, words);
-	do
-		p++;
-	while (!ENDED(p) && is_digit(*p));
-	return p;
-}
-
-static inline const uint8_t *pass_number(const uint8_t *p, const uint8_t *end, bool closed, uint32_t *flags,
-					 struct fault *f)
-{
-	if (*p == '-')
-		p++;
-	if (!ENDED(p) && *p == '0') {
-		p++;
-		if (!ENDED(p) && is_digit(*p))
-			return stop(f, p, "a number may not start with 0");
-	} else {
-		p = pass_digits(p, end, closed, f, "expected a digit after '-'");
-		if (!p)
-			return NULL;
-	}
-	*flags = MW_JSON_INTEGER;
-	if (ENDED(p) || (*p != '.' && (*p | 0x20) != 'e'))
-		return p;
-	*flags = 0;
-	if (*p == '.') {
-		p = pass_digits(p + 1, end, closed, f, "expected a digit after the decimal point");
-		if (!p)
-			return NULL;
-	}
-	if (!ENDED(p) && (*p | 0x20) == 'e') {
-		p++;
-		if (!ENDED(p) && (*p == '+' || *p == '-'))
-			p++;
-		p = pass_digits(p, end, closed, f, "expected a digit in the exponent");
-	}
-	return p;
-}
-
-static inline bool is_space(uint8_t c)
-{
-	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
-static __attribute__((noinline)) const uint8_t *pass_space(const uint8_t *p, const uint8_t *end)
-{
-	while (p < end && is_space(*p))
-		p++;
-	return p;
-}
-
 static inline bool starts_with(const uint8_t *p, const uint8_t *end, const char *word, size_t len)
 {
 	return (size_t)(end - p) >= len && memcmp(p, word, len) == 0;
 }
 
 /* No value where one should be: the usual slips get their own words. */
-static void explain_no_value(const struct mw_json *doc, const uint8_t *p, struct fault *f)
+static void explain_no_value(const struct mw_json *doc, const uint8_t *p, struct mw_fault *f)
 {
 	const uint8_t *end = doc->text + doc->len;
 	const char *words = "expected a value";
@@ -278,16 +32,16 @@ static void explain_no_value(const struct mw_json *doc, const uint8_t *p, struct
 	} else if (p < end && (*p == '}' || *p == ']')) {
 		words = "expected a value behind ',' or ':'";
 	}
-	stop(f, p, words);
+	mw_json_fault(f, p, words);
 }
 
 /* Twice the room. A text of MW_EVENT_MAX bytes has less than 2^24 nodes, so nothing overflows. */
-static bool make_room(struct mw_json *doc, struct fault *f)
+static bool make_room(struct mw_json *doc, struct mw_fault *f)
 {
 	uint32_t cap = doc->cap ? doc->cap * 2 : 64;
 	struct mw_json_node *nodes = realloc(doc->nodes, cap * sizeof *nodes);
 	if (!nodes) {
-		*f = (struct fault){doc->text, "no room for the nodes", MW_NO_MEMORY};
+		*f = (struct mw_fault){doc->text, "no room for the nodes", MW_NO_MEMORY};
 		return false;
 	}
 	doc->nodes = nodes;
@@ -307,11 +61,11 @@ static inline void set(struct mw_json_node *node, uint32_t from, uint32_t to, ui
  *
  * Compiled twice: for closed texts, nearly all there are, and for the rest. */
 static inline __attribute__((always_inline)) bool read_tape(struct mw_json *doc, const uint8_t *const end,
-							    const bool closed, struct fault *f)
+							    const bool closed, struct mw_fault *f)
 {
 	const uint8_t *const start = doc->text;
 	const uint8_t *p = start, *q;
-	struct stops stops = {start, scan_block(start, end)};
+	struct mw_stops stops = {start, scan_block(start, end)};
 	struct mw_json_node *nodes = doc->nodes;
 	uint32_t cap = doc->cap, n = 0, flags;
 	uint32_t open = 0;  /* the innermost open container */
@@ -324,14 +78,14 @@ static inline __attribute__((always_inline)) bool read_tape(struct mw_json *doc,
 #define SKIP_SPACE()                                                                                         \
 	do {                                                                                                 \
 		if (UNLIKELY(!ENDED(p) && *p <= ' ')) {                                                      \
-			p = pass_space(p, end);                                                              \
+			p = mw_json_pass_space(p, end);                                                      \
 			/* Line ends are stops, too; outside strings nobody wants them. */                   \
-			stops = drop_stops(stops, p, end);                                                   \
+			stops = mw_json_drop_stops(stops, p, end);                                           \
 		}                                                                                            \
 	} while (0)
 #define FAIL(words)                                                                                          \
 	do {                                                                                                 \
-		stop(f, p, words);                                                                           \
+		mw_json_fault(f, p, words);                                                                  \
 		return false;                                                                                \
 	} while (0)
 #define MAKE_ROOM(count)                                                                                     \
@@ -423,7 +177,7 @@ key:
 
 container:
 	if (UNLIKELY(depth == MW_JSON_DEPTH_MAX)) {
-		*f = (struct fault){p, "nested too deep", MW_TOO_LARGE};
+		*f = (struct mw_fault){p, "nested too deep", MW_TOO_LARGE};
 		return false;
 	}
 	if (depth > 0)
@@ -467,7 +221,7 @@ close : {
 }
 
 done:
-	p = pass_space(p, end);
+	p = mw_json_pass_space(p, end);
 	if (p < end)
 		FAIL("expected nothing more after the value");
 	doc->count = n;
@@ -479,7 +233,7 @@ done:
 #undef MAKE_ROOM
 }
 
-static bool read_any(struct mw_json *doc, struct fault *f)
+static bool read_any(struct mw_json *doc, struct mw_fault *f)
 {
 	const uint8_t *p = doc->text, *end = p + doc->len, *last = end;
 	while (last > p && is_space(last[-1]))
@@ -501,7 +255,7 @@ enum mw_err mw_json_read(struct mw_json *doc, const void *text, size_t len, stru
 	doc->text = text ? text : nothing;
 	doc->len = len;
 	doc->count = 0;
-	struct fault f = {doc->text, "", MW_OK};
+	struct mw_fault f = {doc->text, "", MW_OK};
 	if (len <= MW_EVENT_MAX && read_any(doc, &f))
 		return MW_OK;
 	if (len > MW_EVENT_MAX)

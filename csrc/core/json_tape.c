@@ -47,7 +47,7 @@ static size_t undo_escape(const uint8_t **p, uint8_t out[4])
 	return 1;
 }
 
-static bool escaped_is(struct mw_span escaped, const uint8_t *name, size_t len)
+static __attribute__((noinline)) bool escaped_is(struct mw_span escaped, const uint8_t *name, size_t len)
 {
 	const uint8_t *p = escaped.at, *end = p + escaped.len;
 	while (p < end) {
@@ -70,17 +70,31 @@ uint32_t mw_json_member(const struct mw_json *doc, uint32_t object, const void *
 {
 	if (object >= doc->count || doc->nodes[object].type != MW_JSON_OBJECT || doc->nodes[object].aux == 0)
 		return 0;
-	for (uint32_t key = object + doc->nodes[object].aux; key != 0; key = doc->nodes[key].next) {
-		const struct mw_json_node *node = &doc->nodes[key];
-		if (node->flags & MW_JSON_ESCAPED) { /* its tag is that of other bytes */
-			if (escaped_is(mw_json_raw(doc, key), name, len))
+	const struct mw_json_node *nodes = doc->nodes;
+	const struct mw_json_node *node = &nodes[object + nodes[object].aux];
+	for (;;) {
+		if (__builtin_expect(node->aux == tag, 0) || __builtin_expect(node->flags, 0)) {
+			uint32_t key = (uint32_t)(node - nodes);
+			struct mw_span raw = mw_json_raw(doc, key);
+			/* The tag of an escaped name is that of other bytes. */
+			if (node->flags & MW_JSON_ESCAPED
+				? escaped_is(raw, name, len)
+				: raw.len == len && (len == 0 || memcmp(raw.at, name, len) == 0))
 				return key + 1;
-		} else if (node->aux == tag && node->len == len &&
-			   (len == 0 || memcmp(doc->text + node->at, name, len) == 0)) {
-			return key + 1;
+		}
+		uint32_t link = node->next;
+		if (link == 0)
+			return 0;
+		/* Nearly always the key before is two nodes back, its value between. The processor goes
+		 * on from that guess while it waits for the link; the empty asm keeps the compiler from
+		 * seeing that both ways lead to the same node. */
+		if (__builtin_expect(&nodes[link] == node - 2, 1)) {
+			node -= 2;
+			__asm__ volatile("" : "+r"(node));
+		} else {
+			node = &nodes[link];
 		}
 	}
-	return 0;
 }
 
 uint32_t mw_json_element(const struct mw_json *doc, uint32_t array, int64_t i)

@@ -95,15 +95,18 @@ static void read_and_look(int i)
 					       {"campaign", "id"},
 					       {"ip", 0}};
 	static uint32_t tags[10][2];
+	static size_t lens[10][2];
 	if (tags[0][0] == 0)
 		for (int k = 0; k < 10; k++)
-			for (int j = 0; j < 2; j++)
-				tags[k][j] = paths[k][j] ? mw_json_tag(paths[k][j], strlen(paths[k][j])) : 0;
+			for (int j = 0; j < 2; j++) {
+				lens[k][j] = paths[k][j] ? strlen(paths[k][j]) : 0;
+				tags[k][j] = mw_json_tag(paths[k][j], lens[k][j]);
+			}
 	read_event(i);
 	for (int k = 0; k < 10; k++) {
 		uint32_t node = 0;
 		for (int j = 0; j < 2 && paths[k][j]; j++)
-			node = mw_json_member(&doc, node, paths[k][j], strlen(paths[k][j]), tags[k][j]);
+			node = mw_json_member(&doc, node, paths[k][j], lens[k][j], tags[k][j]);
 		sink += node;
 	}
 }
