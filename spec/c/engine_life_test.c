@@ -146,16 +146,15 @@ static int use_in_child(struct rig *r)
 		       mw_engine_poll(r->engine, 1, NULL, NULL) == 0 &&
 		       mw_engine_close(r->engine, 1000, &r->error) == MW_FORKED && r->error.code == MW_FORKED;
 	mw_engine_free(r->engine);
-	/* A child may open its own. */
+	/* A child may open its own. What it has of its parent's stays where it is, unused. */
 	struct mw_engine_config config = rig_config();
-	struct mw_engine *own;
+	struct rig own = {.mock = r->mock, .box = r->box};
 	bool opened = mw_endpoint_parse(span(r->mock.url), &config.endpoint, NULL) == MW_OK &&
-		      mw_engine_open(&config, &own, NULL) == MW_OK;
+		      mw_engine_open(&config, &own.engine, NULL) == MW_OK;
 	if (opened) {
-		r->engine = own;
-		opened = rig_key(r, "", "child") && rig_push(r, "c", 1) == MW_OK &&
-			 mw_engine_close(own, RIG_PATIENCE_MS, NULL) == MW_OK;
-		mw_engine_free(own);
+		opened = rig_key(&own, "", "child") && rig_push(&own, "c", 1) == MW_OK &&
+			 mw_engine_close(own.engine, RIG_PATIENCE_MS, NULL) == MW_OK;
+		mw_engine_free(own.engine);
 	}
 	return refused && opened ? 0 : 1;
 }
