@@ -181,7 +181,8 @@ local function options_for(args, script)
 	end
 	options.batch_messages = math.max(1, math.min(2500, math.floor(setting(script, "flushAt", FLUSH_AT))))
 	options.linger = setting(script, "flushInterval", FLUSH_INTERVAL_MS) / 1000
-	options.retries = math.floor(setting(script, "maxRetries", MAX_RETRIES))
+	-- The engine takes 0 for "no limit", so one repeat is the least that can be asked for.
+	options.retries = math.max(1, math.floor(setting(script, "maxRetries", MAX_RETRIES)))
 	local timeout = setting(script, "timeout", 0)
 	options.timeout = timeout > 0 and timeout or nil
 	return options
@@ -283,7 +284,7 @@ function send.run(args)
 	end
 	local stats = client:stats()
 	client:close(0)
-	return conclude(refused or undelivered, stats.requests - stats.retries)
+	return conclude(refused or undelivered, stats.delivered > 0 and stats.requests - stats.retries or 0)
 end
 
 return send
