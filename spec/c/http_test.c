@@ -151,6 +151,18 @@ TEST(a_huge_answer_is_cut_and_counts_by_its_status)
 	mock_stop(&m);
 }
 
+TEST(a_flood_of_headers_is_cut_and_counts_by_its_status)
+{
+	struct mock m = mock_start(NULL, NULL);
+	struct world *w = world_open(plain);
+	CHECK(mock_script(&m, "always 400\nflood 50000000"));
+	CHECK(world_status(w, m.url) == 400 && w->body_len == 0);
+	CHECK(mock_script(&m, "reset\nflood 50000"));
+	CHECK(world_status(w, m.url) == 200);
+	world_close(w);
+	mock_stop(&m);
+}
+
 TEST(a_server_may_ask_for_a_pause)
 {
 	static const struct {
@@ -221,6 +233,7 @@ int main(int argc, char **argv)
 	RUN(proxies_and_netrc_of_the_environment_are_ignored);
 	RUN(a_configured_proxy_is_used_whatever_no_proxy_says);
 	RUN(a_huge_answer_is_cut_and_counts_by_its_status);
+	RUN(a_flood_of_headers_is_cut_and_counts_by_its_status);
 	RUN(a_server_may_ask_for_a_pause);
 	RUN(every_status_comes_through);
 	RUN(an_echoed_key_is_blotted_out);

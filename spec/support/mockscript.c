@@ -7,7 +7,7 @@
 void script_reset(struct script *s)
 {
 	memset(s, 0, sizeof *s);
-	s->huge = s->max_body = s->cut_request = s->cut_response = -1;
+	s->huge = s->flood = s->max_body = s->cut_request = s->cut_response = -1;
 }
 
 static void sequence_parse(struct sequence *q, const char *text)
@@ -56,6 +56,8 @@ void script_line(struct script *s, char *line)
 		snprintf(s->marker, SCRIPT_TEXT_MAX, "%s", rest);
 	else if (strcmp(line, "huge") == 0)
 		s->huge = atol(rest);
+	else if (strcmp(line, "flood") == 0)
+		s->flood = atol(rest);
 	else if (strcmp(line, "max-body") == 0)
 		s->max_body = atol(rest);
 	else if (strcmp(line, "cut-request") == 0)

@@ -7,6 +7,7 @@
  *     header Name: value     in every answer ("header" alone: none)
  *     body TEXT              of every answer
  *     huge N                 a body of N bytes in every answer
+ *     flood N                N bytes of header lines and no body in every answer
  *     marker TEXT            400 if the body holds TEXT
  *     max-body N             413 if the body is longer
  *     drop-reused            a request that is not its connection's first is logged and cut
@@ -39,7 +40,7 @@ struct script {
 	} keys[KEYS_MAX];
 	size_t keys_count;
 	char header[SCRIPT_TEXT_MAX], body[SCRIPT_TEXT_MAX], marker[SCRIPT_TEXT_MAX];
-	long huge, max_body, cut_request, cut_response, delay_ms; /* -1: off */
+	long huge, flood, max_body, cut_request, cut_response, delay_ms; /* -1: off */
 	bool drop_reused, stall;
 };
 

@@ -241,6 +241,20 @@ static void record(const struct connection *c, struct request *r, int status)
 	append(log_fd, line, (size_t)n);
 }
 
+/* A head without end, or nearly: `bytes` of header lines. */
+static bool answer_flood(struct connection *c, int status, long bytes)
+{
+	static const char line[] = "X-Flood: on and on and on\r\n", end[] = "Content-Length: 0\r\n\r\n";
+	char first[64];
+	int n = snprintf(first, sizeof first, "HTTP/1.1 %d Mock\r\n", status);
+	if (!transmit(c, first, (size_t)n))
+		return false;
+	for (long sent = 0; sent < bytes; sent += (long)sizeof line - 1)
+		if (!transmit(c, line, sizeof line - 1))
+			return false;
+	return transmit(c, end, sizeof end - 1);
+}
+
 static void wait_for_end(struct connection *c)
 {
 	char byte;
@@ -264,7 +278,7 @@ static bool answer(struct connection *c, struct request *r)
 	}
 	int status = script_status(&script, r->key, r->body, r->body_len, c->requests > 1);
 	record(c, r, status);
-	long delay = script.delay_ms, huge = script.huge, cut = script.cut_response;
+	long delay = script.delay_ms, flood = script.flood, huge = script.huge, cut = script.cut_response;
 	bool dropped = script.drop_reused && c->requests > 1;
 	snprintf(body, sizeof body, "%s", *script.body ? script.body : "{\"success\":true}");
 	bool bare = status / 100 == 1 || status == 204 || status == 304;
@@ -283,6 +297,8 @@ static bool answer(struct connection *c, struct request *r)
 			wait_for_end(c);
 		return false;
 	}
+	if (flood >= 0)
+		return answer_flood(c, status, flood);
 	size_t first = cut >= 0 && cut < head_len ? (size_t)cut : (size_t)head_len;
 	if (!transmit(c, head, first))
 		return false;
