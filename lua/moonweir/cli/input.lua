@@ -6,7 +6,7 @@ local terminal = require "moonweir.cli.terminal"
 local input = {}
 
 function input.define(parser)
-	parser:argument("events", "A file of events; - is standard input."):args("?"):default "-"
+	parser:argument("events", "A file of events; standard input if left out or -."):args "?"
 	parser
 		:option("--format", "What the input is: ndjson (an event a line), json (one event, or an array of them), form.", "ndjson")
 		:choices { "ndjson", "json", "form" }
@@ -24,10 +24,11 @@ Input.__index = Input
 ---@return moonweir.cli.Input|nil
 ---@return string? message
 function input.open(args)
-	if args.events == "-" and core.process.is_terminal(0) then
+	local path = args.events or "-"
+	if path == "-" and core.process.is_terminal(0) then
 		terminal.say("note", "reading events from the terminal, one a line; Ctrl-D ends")
 	end
-	local reader, message = core.reader(args.events)
+	local reader, message = core.reader(path)
 	if not reader then
 		return nil, message
 	end

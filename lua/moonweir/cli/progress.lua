@@ -8,7 +8,7 @@ local Progress = {}
 Progress.__index = Progress
 
 local INTERVAL = 0.1 -- seconds between two drawings: smooth enough, and costs nothing
-local BAR = 24 -- columns
+local BAR = 16 -- columns
 
 local function new(total)
 	return setmetatable({
@@ -46,6 +46,10 @@ function Progress:update(done, stats)
 	end
 	parts[#parts + 1] = terminal.count(stats.events / seconds) .. "/s"
 	local line = table.concat(parts, "  ")
+	while #line >= process.width() and #parts > 1 do -- a narrow terminal: the last things matter least
+		parts[#parts] = nil
+		line = table.concat(parts, "  ")
+	end
 	io.stderr:write("\r", line:sub(1, process.width() - 1), "\27[K")
 	io.stderr:flush()
 	self.visible = true
