@@ -115,8 +115,7 @@ enum mw_err mw_weir_push(struct mw_weir *w, struct mw_span account, struct mw_sp
 	struct mw_lane *lane = mw_lanes_find(&w->lanes, account);
 	bool is_new = !lane;
 	if (is_new) {
-		/* Every lane has its place among the timers before it exists: what comes later cannot fail.
-		 */
+		/* Every lane has its place among the timers before it exists: the rest cannot fail. */
 		if (!mw_timers_reserve(&w->timers, w->lanes.count + 1))
 			return MW_NO_MEMORY;
 		lane = mw_lanes_add(&w->lanes, account);
@@ -227,7 +226,8 @@ void mw_weir_hurry(struct mw_weir *w, bool hurry, int64_t now)
 		return;
 	for (uint32_t i = 0; i < w->lanes.count; i++) {
 		struct mw_lane *lane = w->lanes.all[i];
-		if (lane->state == MW_LANE_WAITING && !lane->backing_off) {
+		/* Settling puts those that back off where they were. */
+		if (lane->state == MW_LANE_WAITING) {
 			unhook(w, lane);
 			mw_weir_settle(w, lane, now);
 		}
