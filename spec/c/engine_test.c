@@ -71,6 +71,9 @@ TEST(a_full_queue_takes_nothing_of_a_box)
 	CHECK(mock_script(&r.mock, "stall") && rig_key(&r, "", "key"));
 	CHECK(rig_push(&r, "a", 500) == MW_OK);
 	CHECK(rig_push(&r, "a", 500) == MW_FULL && rig_counts(&r).accepted == 500);
+	/* On its way is not delivered: the bytes still count. */
+	RIG_UNTIL(rig_counts(&r).in_flight == 500);
+	CHECK(rig_push(&r, "a", 500) == MW_FULL && rig_counts(&r).accepted == 500);
 	CHECK(mw_engine_wait_room(r.engine, 64 * 1024, 5) == MW_TIMEOUT);
 	CHECK(mw_engine_wait_room(r.engine, 64 * 1024 + 1, 5) == MW_TOO_LARGE);
 	CHECK(rig_push(&r, "a", 2000) == MW_TOO_LARGE);
