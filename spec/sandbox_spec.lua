@@ -137,6 +137,7 @@ local t = setmetatable({}, {}); getmetatable(t).__index = function(_, k) return 
 		["backtracks in gmatch"] = "for _ in (('a'):rep(30000)):gmatch(('.-'):rep(6) .. 'b') do end",
 		["backtracks over options"] = "(('a'):rep(60)):find(('a?'):rep(60) .. ('a'):rep(60) .. 'b')",
 		["searches for brackets"] = "(('('):rep(100000)):find('%b()')",
+		["searches for odd brackets"] = "(('+'):rep(100000)):find('%b+-')",
 		["searches plainly"] = "(('a'):rep(1e6)):find(('a'):rep(5e5) .. 'b', 1, true)",
 		["grows by gsub"] = "local s = ('x'):rep(1e5) for i = 1, 20 do s = s:gsub('x', 'xxxxxxxxxx') end",
 		["grows by gsub with captures"] = "(('x'):rep(1e6)):gsub('.*', ('%0'):rep(100))",
@@ -150,7 +151,7 @@ local t = setmetatable({}, {}); getmetatable(t).__index = function(_, k) return 
 		["sorts without order"] = "local t = {} for i = 1, 1e5 do t[i] = i % 7 end while true do table.sort(t, function() return true end) end",
 		["sorts for ever"] = "local t = {} for i = 1, 1000 do t[i] = i end table.sort(t, function() while true do end end)",
 		["claims a long table"] = "table.insert(setmetatable({}, { __len = function() return 2^52 end }), 1, 'x')",
-		["makes a table of holes"] = "local t = {} for i = 0, 52 do t[2^i] = i end table.remove(t, 1); error 'unremarkable'",
+		["makes a table of holes"] = "local t = {} for i = 52, 0, -1 do t[2^i] = i end table.remove(t, 1); error 'unremarkable'",
 		["unpacks much"] = "local t = {} for i = 1, 1e5 do t[i] = i end; local a = { table.unpack(t) }",
 		["throws nil"] = "error(nil)",
 		["throws a table"] = "error({})",
@@ -171,10 +172,41 @@ return source.define { slug = 'a', version = '1', event = source.get 'e', on = {
 		["nests brackets"] = ("return " .. ("("):rep(10000) .. "1" .. (")"):rep(10000)),
 	}
 
+	-- Where it matters that the sandbox, and not chance, put an end to it.
+	local says = {
+		["repeats a string"] = "rep: the result would be longer",
+		["repeats a string by name"] = "rep: the result would be longer",
+		["repeats a string as often as a text says"] = "rep: the result would be longer",
+		["repeats a separator"] = "rep: the result would be longer",
+		["backtracks"] = "find: this pattern could take too long",
+		["backtracks greedily"] = "match: this pattern could take too long",
+		["backtracks in gsub"] = "gsub: this pattern could take too long",
+		["backtracks in gmatch"] = "gmatch: this pattern could take too long",
+		["backtracks over options"] = "find: this pattern could take too long",
+		["searches for brackets"] = "find: this pattern could take too long",
+		["searches for odd brackets"] = "find: this pattern could take too long",
+		["searches plainly"] = "find: the texts are too long",
+		["grows by gsub"] = "gsub: the result could be too long",
+		["grows by gsub with captures"] = "gsub: the result could be too long",
+		["grows by gsub with a function"] = "gsub: the result is too long",
+		["grows by gsub with a table"] = "gsub: the result is too long",
+		["grows by concat"] = "concat: the result would be too long",
+		["formats wide"] = "format: a width has two digits",
+		["formats much"] = "format: the result could be too long",
+		["formats a date long"] = "os.date: expected a format of up to 200",
+		["claims a long table"] = "table.insert: the table has a metatable",
+		["unpacks much"] = "unpack: that is not a list of up to 200",
+		["nests templates in themselves"] = "nested too deep",
+		["nests expressions in themselves"] = "nested too deep",
+	}
+
 	for what, text in pairs(hostile) do
 		it("that " .. what .. " is stopped, and the next one runs", function()
 			local message = run(text)
 			assert.is_true(#message > 0 and #message < 1000)
+			if says[what] then
+				assert.matches(says[what], message)
+			end
 			assert.equal("3", inside "1 + 2")
 			assert.equal("aa", ("a"):rep(2))
 		end)
@@ -222,6 +254,8 @@ describe("a script's strings", function()
 	it("take the patterns that people write on long texts", function()
 		local text = ("Lorem ipsum dolor, sit amet. "):rep(3000)
 		assert.equal(text:match("^%s*(.-)%s*$"), strings.match(text, "^%s*(.-)%s*$"))
+		assert.equal(text, strings.match(text, "^(.*)$"))
+		assert.equal(text:match("dolor.+"), strings.match(text, "dolor.+"))
 		assert.equal((text:gsub("%s+", " ")), (strings.gsub(text, "%s+", " ")))
 		assert.equal("example.com", strings.match(text .. "someone@example.com", "@([%w.-]+)$"))
 		local html = ("<p>some <b>text</b></p>\n"):rep(300)

@@ -130,6 +130,9 @@ local function read_pattern(pattern)
 			end
 		end
 	end
+	if find(pattern, "[*+-]%)*$") and not find(pattern, "%%[*+-]%)*$") and not find(pattern, "%%b..%)*$") then
+		read.spans[#read.spans] = nil -- with nothing behind it, what repeats at the end takes its fill once
+	end
 	read.tries = read.tries * (1 + items / 16)
 	return read
 end
