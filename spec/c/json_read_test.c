@@ -477,6 +477,22 @@ TEST(every_escape_position_and_length_is_seen)
 	}
 }
 
+TEST(strings_begin_and_end_anywhere_in_a_block)
+{
+	for (int first = 0; first < 140; first++) {
+		for (int second = 0; second < 70; second++) {
+			char text[256], x[140];
+			memset(x, 'x', sizeof x);
+			int len =
+			    snprintf(text, sizeof text, "[\"%.*s\",\"%.*s\",\"\"]", first, x, second, x);
+			CHECK(read_bytes(text, (size_t)len, NULL) == MW_OK && doc.count == 4);
+			CHECK(doc.nodes[1].at == 2 && doc.nodes[1].len == (uint32_t)first);
+			CHECK(doc.nodes[2].at == (uint32_t)first + 5 && doc.nodes[2].len == (uint32_t)second);
+			CHECK(doc.nodes[3].len == 0);
+		}
+	}
+}
+
 int main(void)
 {
 	mw_json_init(&doc);
@@ -491,6 +507,7 @@ int main(void)
 	RUN(the_largest_text_of_the_smallest_values_is_read);
 	RUN(a_naive_reader_agrees_on_mutated_texts);
 	RUN(every_escape_position_and_length_is_seen);
+	RUN(strings_begin_and_end_anywhere_in_a_block);
 	mw_json_deinit(&doc);
 	free(block);
 	return CHECK_END();
