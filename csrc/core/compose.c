@@ -35,12 +35,13 @@ static enum mw_err random_id(struct mw_mapper *p)
 static enum mw_err which(struct mw_mapper *p, struct mw_facts *f, struct mw_message *m,
 			 struct mw_span account, uint32_t index, struct mw_error *e)
 {
-	enum mw_err err = mw_facts_id(p, f, e);
+	enum mw_err err = m->upstream_id.at ? MW_OK : mw_facts_id(p, f, e);
 	if (err)
 		return err;
+	struct mw_span id = m->upstream_id.at ? m->upstream_id : f->id;
 	mw_buf_clear(&p->message_id);
-	if (f->id.at)
-		err = mw_message_id(&p->message_id, p->map->slug, account, f->id, index, p->host.host.sha256);
+	if (id.at)
+		err = mw_message_id(&p->message_id, p->map->slug, account, id, index, p->host.host.sha256);
 	else
 		err = random_id(p);
 	m->message_id = mw_buf_span(&p->message_id);

@@ -115,7 +115,7 @@ struct mw_outbox *mw_mapper_outbox(struct mw_mapper *p);
 void mw_map_run(const struct mw_map *m, struct mw_mapper *p, const struct mw_delivery *d, struct mw_tally *tally);
 
 /* From inside `entry`: one more message. Whatever `message` leaves out (ids, message_id, timestamp, context)
- * comes from the source; `context` members are added behind the source's. `account` at == NULL: the event's. */
+ * comes from the source (message_id is made of upstream_id where that is given); `context` members are added behind the source's. `account` at == NULL: the event's. */
 enum mw_err mw_mapper_emit(struct mw_mapper *p, struct mw_message *message, bool has_timestamp,
                            struct mw_span account, struct mw_error *e);
 

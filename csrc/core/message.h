@@ -38,6 +38,7 @@ struct mw_message {
 	struct mw_span stamp;        /* members of context that come last: integration and library */
 	struct mw_span integrations;
 	int64_t timestamp;           /* ms since 1970 */
+	struct mw_span upstream_id;  /* characters; not written: the mapper makes message_id of it if that is absent */
 };
 
 /* Append the message. MW_INVALID (with the field's name), MW_NO_USER, MW_TOO_LARGE (with its size),

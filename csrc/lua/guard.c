@@ -1,0 +1,314 @@
+/* guard.c -- a script's functions under limits: instructions, time, memory.
+ *
+ *     enter     hook, allocator and the string methods of scripts take their places
+ *     call      any number of times, each with a budget of its own; errors come back as text
+ *     leave     everything is as the host had it
+ *
+ * A count hook looks every 1000 instructions. Once a limit is passed it looks at every single one and raises
+ * each time, so that a script's own pcall can't hold the error up. Memory is what the heap grows by; past the
+ * limit an allocation fails, which Lua makes an error.
+ *
+ * What a hook can't see: the inside of a C function (the sandbox offers only short ones) and, on LuaJIT,
+ * compiled code (the sandbox turns the compiler off for scripts).
+ */
+#include "mwl.h"
+
+#include <stdio.h>
+
+#define MWL_STRINGS "moonweir.strings"
+
+enum { STEP = 1000 };
+
+/* A bulk event of 100,000 recipients takes some 6 million. */
+const struct mwl_limits mwl_limits_event = {
+    .instructions = 20000000,
+    .memory = (size_t)64 * 1024 * 1024,
+    .time_ms = 1000,
+};
+
+/* A large source compiles in a million or two. */
+const struct mwl_limits mwl_limits_load = {
+    .instructions = 100000000,
+    .memory = (size_t)256 * 1024 * 1024,
+    .time_ms = 5000,
+};
+
+/* Guards nest; a hook is given the Lua state only, and the innermost guard of this thread is the one whose
+ * script runs. */
+static _Thread_local struct mwl_guard *innermost;
+
+static void *count_memory(void *context, void *block, size_t before, size_t after)
+{
+	struct mwl_guard *g = context;
+	int64_t more = (int64_t)after - (block ? (int64_t)before : 0);
+	if (more > 0 && g->grown + more > (int64_t)g->limits.memory) {
+		g->refused = true;
+		return NULL;
+	}
+	void *moved = g->alloc(g->alloc_context, block, before, after);
+	if (moved || after == 0)
+		g->grown += more;
+	return moved;
+}
+
+static const char *limit_passed(struct mwl_guard *g, char *room, size_t size)
+{
+	if (g->instructions > g->limits.instructions) {
+		snprintf(room, size, "more than %llu instructions; does a loop never end?",
+			 (unsigned long long)g->limits.instructions);
+		return room;
+	}
+	int64_t now = mwl_now_monotonic();
+	if (g->deadline == 0)
+		g->deadline = now + g->limits.time_ms;
+	if (now <= g->deadline)
+		return NULL;
+	snprintf(room, size, "longer than %lld ms", (long long)g->limits.time_ms);
+	return room;
+}
+
+/* LuaJIT collects no garbage when an allocation fails, and with a large heap of the host's neither VM does so
+ * for long: the script's own garbage would count as growth. Half-way to the limit is soon enough. */
+static void collect(struct mwl_guard *g, lua_State *L)
+{
+	if (g->grown <= g->collect_at)
+		return;
+	lua_gc(L, LUA_GCCOLLECT, 0);
+	int64_t limit = (int64_t)g->limits.memory;
+	g->collect_at = g->grown < limit / 2 ? limit / 2 : g->grown + (limit - g->grown) / 2;
+}
+
+static void look(lua_State *L, lua_Debug *where)
+{
+	struct mwl_guard *g = innermost;
+	if (!g) { /* a coroutine that outlived the guard it was made under */
+		lua_sethook(L, NULL, 0, 0);
+		return;
+	}
+	if (!g->over[0]) {
+		char room[80];
+		g->instructions += STEP;
+		collect(g, L);
+		const char *why = limit_passed(g, room, sizeof room);
+		if (!why)
+			return;
+		lua_getinfo(L, "Sl", where);
+		snprintf(g->over, sizeof g->over, "%.40s:%d: %s", where->short_src, where->currentline, why);
+		lua_sethook(L, look, LUA_MASKCOUNT, 1);
+	}
+	lua_pushstring(L, g->over);
+	lua_error(L);
+}
+
+/* ("x"):upper() finds its method in the metatable that all strings share. While a script runs that leads to
+ * the sandbox's functions. The registry keeps { that metatable, "__index", the sandbox's functions, the
+ * host's }; all four are there from the start, so that nothing is allocated here. */
+enum { STRINGS_METATABLE = 1, STRINGS_FIELD, STRINGS_SCRIPT, STRINGS_HOST };
+
+static bool strings_enter(lua_State *L)
+{
+	int top = lua_gettop(L);
+	bool swapped = false;
+	lua_getfield(L, LUA_REGISTRYINDEX, MWL_STRINGS);
+	if (lua_istable(L, top + 1)) {
+		lua_rawgeti(L, top + 1, STRINGS_METATABLE);
+		lua_rawgeti(L, top + 1, STRINGS_SCRIPT);
+		lua_rawgeti(L, top + 1, STRINGS_FIELD);
+		lua_rawget(L, top + 2);
+		swapped = !lua_rawequal(L, top + 3, top + 4); /* else an outer guard did it */
+		if (swapped) {
+			lua_rawseti(L, top + 1, STRINGS_HOST);
+			lua_rawgeti(L, top + 1, STRINGS_FIELD);
+			lua_insert(L, top + 3);
+			lua_rawset(L, top + 2);
+		}
+	}
+	lua_settop(L, top);
+	return swapped;
+}
+
+static void strings_leave(lua_State *L)
+{
+	int top = lua_gettop(L);
+	lua_getfield(L, LUA_REGISTRYINDEX, MWL_STRINGS);
+	lua_rawgeti(L, top + 1, STRINGS_METATABLE);
+	lua_rawgeti(L, top + 1, STRINGS_FIELD);
+	lua_rawgeti(L, top + 1, STRINGS_HOST);
+	lua_rawset(L, top + 2);
+	lua_settop(L, top);
+}
+
+void mwl_guard_enter(lua_State *L, struct mwl_guard *g, const struct mwl_limits *limits)
+{
+	*g = (struct mwl_guard){.outer = innermost, .L = L, .limits = *limits};
+	g->hook = lua_gethook(L);
+	g->hook_mask = lua_gethookmask(L);
+	g->hook_count = lua_gethookcount(L);
+	g->swapped_strings = strings_enter(L);
+	innermost = g;
+	lua_sethook(L, look, LUA_MASKCOUNT, STEP);
+	g->alloc = lua_getallocf(L, &g->alloc_context);
+	lua_setallocf(L, count_memory, g);
+}
+
+void mwl_guard_leave(struct mwl_guard *g)
+{
+	lua_State *L = g->L;
+	lua_setallocf(L, g->alloc, g->alloc_context);
+	lua_sethook(L, g->hook, g->hook_mask, g->hook_count);
+	innermost = g->outer;
+	if (g->swapped_strings)
+		strings_leave(L);
+}
+
+static void refill(struct mwl_guard *g)
+{
+	if (g->over[0]) {
+		g->over[0] = '\0';
+		lua_sethook(g->L, look, LUA_MASKCOUNT, STEP);
+	}
+	g->instructions = 0;
+	g->deadline = 0;
+	g->grown = 0;
+	g->collect_at = (int64_t)(g->limits.memory / 2);
+	g->refused = false;
+}
+
+/* Leaves the results, or one value that `failure` reads. */
+static int run(struct mwl_guard *g, int args, int results)
+{
+	lua_State *L = g->L;
+	if (g->calls == 0)
+		refill(g);
+	int base = lua_gettop(L) - args - 1;
+	g->calls++;
+	int status = lua_pcall(L, args, results, 0);
+	g->calls--;
+	if (g->calls == 0 && g->outer)
+		g->outer->instructions += g->instructions;
+	if (status == LUA_OK && g->over[0]) { /* caught by the script in its last instructions */
+		lua_settop(L, base);
+		lua_pushnil(L);
+		return LUA_ERRRUN;
+	}
+	return status;
+}
+
+/* The text of the error at the top of the stack, which may point there; allocates nothing and calls nobody's
+ * __tostring. */
+static struct mw_span failure(struct mwl_guard *g, int status, char *room, size_t size)
+{
+	lua_State *L = g->L;
+	size_t len;
+	if (g->over[0]) {
+		return (struct mw_span){(const uint8_t *)g->over, strlen(g->over)};
+	} else if (status == LUA_ERRMEM && g->refused) {
+		snprintf(room, size, "more than %zu MB of memory", g->limits.memory / (1024 * 1024));
+	} else if (status == LUA_ERRMEM) {
+		snprintf(room, size, "%s", mw_err_sentence(MW_NO_MEMORY));
+	} else if (lua_type(L, -1) == LUA_TSTRING) {
+		const char *text = lua_tolstring(L, -1, &len);
+		return (struct mw_span){(const uint8_t *)text, len};
+	} else if (lua_type(L, -1) == LUA_TNUMBER) {
+		snprintf(room, size, "%.14g", (double)lua_tonumber(L, -1));
+	} else {
+		const char *name = luaL_typename(L, -1);
+		snprintf(room, size, "raised %s%s where a text was expected", lua_isnil(L, -1) ? "" : "a ",
+			 name);
+	}
+	return (struct mw_span){(const uint8_t *)room, strlen(room)};
+}
+
+enum mw_err mwl_guard_call(struct mwl_guard *g, int args, int results, struct mw_error *e)
+{
+	int status = run(g, args, results);
+	if (status == LUA_OK)
+		return MW_OK;
+	char room[96];
+	struct mw_span text = failure(g, status, room, sizeof room);
+	enum mw_err err = status == LUA_ERRMEM && !g->refused ? MW_NO_MEMORY : MW_MAPPING;
+	mw_error_set(e, err, 0, "%.*s", (int)(text.len < sizeof e->detail ? text.len : sizeof e->detail),
+		     text.at);
+	lua_pop(g->L, 1);
+	return err;
+}
+
+static size_t check_limit(lua_State *L, const char *name, size_t otherwise)
+{
+	lua_getfield(L, 2, name);
+	lua_Number n = luaL_optnumber(L, -1, (lua_Number)otherwise);
+	lua_pop(L, 1);
+	luaL_argcheck(L, n >= 1 && n <= 1e15, 2, "limits are numbers from 1");
+	return (size_t)n;
+}
+
+/* "event", "load", or a table that says differently: { instructions =, memory = in bytes, time_ms = } */
+static struct mwl_limits check_limits(lua_State *L)
+{
+	if (lua_type(L, 2) != LUA_TTABLE) {
+		static const char *const words[] = {"event", "load", NULL};
+		return luaL_checkoption(L, 2, NULL, words) == 0 ? mwl_limits_event : mwl_limits_load;
+	}
+	struct mwl_limits limits = mwl_limits_event;
+	limits.instructions = check_limit(L, "instructions", limits.instructions);
+	limits.memory = check_limit(L, "memory", limits.memory);
+	limits.time_ms = (int64_t)check_limit(L, "time_ms", (size_t)limits.time_ms);
+	return limits;
+}
+
+/* core.guard_call(f, limits, ...) -> true, results ... | false, message */
+static int guard_call(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TFUNCTION);
+	struct mwl_limits limits = check_limits(L);
+	lua_remove(L, 2);
+	luaL_checkstack(L, 8, NULL);
+	struct mwl_guard g;
+	mwl_guard_enter(L, &g, &limits);
+	int status = run(&g, lua_gettop(L) - 1, LUA_MULTRET);
+	mwl_guard_leave(&g);
+	if (status == LUA_OK) {
+		luaL_checkstack(L, 1, NULL);
+		lua_pushboolean(L, 1);
+		lua_insert(L, 1);
+		return lua_gettop(L);
+	}
+	char room[96];
+	struct mw_span text = failure(&g, status, room, sizeof room);
+	lua_pushboolean(L, 0);
+	lua_pushlstring(L, (const char *)text.at, text.len);
+	return 2;
+}
+
+/* core.guard_strings(functions): what ("x"):upper() and the like find while a script runs */
+static int guard_strings(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 1);
+	lua_pushliteral(L, "");
+	if (!lua_getmetatable(L, 2))
+		return luaL_error(L, "strings have no metatable here");
+	lua_createtable(L, 4, 0); /* at 4 */
+	lua_pushvalue(L, 3);
+	lua_rawseti(L, 4, STRINGS_METATABLE);
+	lua_pushliteral(L, "__index");
+	lua_rawseti(L, 4, STRINGS_FIELD);
+	lua_pushvalue(L, 1);
+	lua_rawseti(L, 4, STRINGS_SCRIPT);
+	lua_getfield(L, 3, "__index");
+	if (lua_isnil(L, -1))
+		return luaL_error(L, "strings have no methods here");
+	lua_rawseti(L, 4, STRINGS_HOST);
+	lua_setfield(L, LUA_REGISTRYINDEX, MWL_STRINGS);
+	return 0;
+}
+
+void mwl_open_guard(lua_State *L)
+{
+	static const luaL_Reg functions[] = {
+	    {"guard_call", guard_call},
+	    {"guard_strings", guard_strings},
+	    {NULL, NULL},
+	};
+	luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,435 @@
+/* mapper.c -- one thread's working memory for a map: m:map(body, options), and the same from C for
+ * client:push.
+ *
+ *     messages, tally, problems = core.mapper(map):map('{"type":"opened", ...}', { account = "acct-1" })
+ *
+ * What fails is collected in C while the body is mapped, and becomes Lua values only afterwards.
+ */
+#include "mwl.h"
+
+#include <math.h>
+#include <strings.h>
+
+/* Kept of one body: so many problems by default, so much of each event, so many bytes in all. */
+enum { PROBLEMS_DEFAULT = 1000, RAW_MAX = 64 * 1024, PROBLEM_BYTES_MAX = 16 * 1024 * 1024 };
+
+/* In the userdata's uservalue. */
+enum { OWN_MAP = 1, OWN_KEPT };
+
+struct mwl_mapper {
+	struct mw_mapper *mapper;
+	struct mwl_map *map;
+	struct mwl_script script;
+	struct mw_buf problems; /* struct problem, account, raw; again and again */
+	size_t problems_max;
+	size_t problem_count;
+	size_t problems_lost;
+	bool running;
+};
+
+struct problem {
+	uint64_t index;
+	size_t account_len;
+	size_t raw_len;
+	bool has_account;
+	struct mw_error error;
+};
+
+struct mwl_mapper *mwl_check_mapper(lua_State *L, int index)
+{
+	return luaL_checkudata(L, index, MWL_MAPPER);
+}
+
+struct mw_outbox *mwl_mapper_outbox(struct mwl_mapper *p)
+{
+	return mw_mapper_outbox(p->mapper);
+}
+
+static enum mw_err on_apply(void *context, int function, const struct mw_json *doc,
+			    const struct mw_value *argument, struct mw_arena *arena, struct mw_value *result,
+			    struct mw_error *e)
+{
+	struct mwl_mapper *p = context;
+	return mwl_script_apply(&p->script, function, doc, argument, arena, result, e);
+}
+
+static enum mw_err on_entry(void *context, int function, struct mw_mapper *mapper, const struct mw_json *doc,
+			    uint32_t event, struct mw_error *e)
+{
+	struct mwl_mapper *p = context;
+	return mwl_script_entry(&p->script, function, mapper, doc, event, e);
+}
+
+static void on_problem(void *context, uint64_t index, struct mw_span raw, struct mw_span account,
+		       const struct mw_error *e)
+{
+	struct mwl_mapper *p = context;
+	struct mw_buf *b = &p->problems;
+	size_t mark = b->len;
+	if (raw.len > RAW_MAX)
+		raw.len = RAW_MAX;
+	struct problem problem = {.index = index,
+				  .account_len = account.len,
+				  .raw_len = raw.len,
+				  .has_account = account.at,
+				  .error = *e};
+	if (p->problem_count < p->problems_max && mw_buf_append(b, &problem, sizeof problem) == MW_OK &&
+	    mw_buf_append_span(b, account) == MW_OK && mw_buf_append_span(b, raw) == MW_OK) {
+		p->problem_count++;
+	} else {
+		b->len = mark;
+		p->problems_lost++;
+	}
+}
+
+static void set_integer(lua_State *L, const char *name, uint64_t value)
+{
+	lua_pushinteger(L, (lua_Integer)value);
+	lua_setfield(L, -2, name);
+}
+
+static void set_span(lua_State *L, const char *name, struct mw_span text)
+{
+	lua_pushlstring(L, (const char *)text.at, text.len);
+	lua_setfield(L, -2, name);
+}
+
+static void set_string(lua_State *L, const char *name, const char *text)
+{
+	lua_pushstring(L, text);
+	lua_setfield(L, -2, name);
+}
+
+void mwl_mapper_push_problems(lua_State *L, struct mwl_mapper *p)
+{
+	if (p->problem_count == 0 && p->problems_lost == 0) {
+		lua_pushnil(L);
+		return;
+	}
+	luaL_checkstack(L, 4, NULL);
+	lua_createtable(L, (int)p->problem_count, p->problems_lost > 0);
+	const uint8_t *at = p->problems.data;
+	for (size_t i = 1; i <= p->problem_count; i++) {
+		struct problem problem;
+		memcpy(&problem, at, sizeof problem);
+		const struct mw_error *e = &problem.error;
+		struct mw_span account = {at + sizeof problem, problem.account_len};
+		struct mw_span raw = {account.at + account.len, problem.raw_len};
+		at = raw.at + raw.len;
+		lua_createtable(L, 0, 5);
+		set_integer(L, "index", problem.index);
+		set_string(L, "code", mw_err_word(e->code));
+		set_string(L, "message", e->detail[0] ? e->detail : mw_err_sentence(e->code));
+		if (problem.has_account)
+			set_span(L, "account", account);
+		set_span(L, "raw", raw);
+		lua_rawseti(L, -2, (int)i);
+	}
+	if (p->problems_lost > 0)
+		set_integer(L, "more", p->problems_lost);
+}
+
+/* What the functions need while they may run: in the registry, and taken out again, for they may hold the
+ * mapper. */
+static void keep(lua_State *L, struct mwl_mapper *p, int mapper_index)
+{
+	mwl_getuservalue(L, mapper_index);
+	lua_rawgeti(L, -1, OWN_KEPT);
+	lua_rawseti(L, LUA_REGISTRYINDEX, p->script.kept);
+	lua_pop(L, 1);
+}
+
+static void unkeep(lua_State *L, struct mwl_mapper *p)
+{
+	lua_pushboolean(L, 0);
+	lua_rawseti(L, LUA_REGISTRYINDEX, p->script.kept);
+}
+
+void mwl_mapper_run(lua_State *L, int mapper_index, const struct mw_delivery *d, struct mw_tally *tally)
+{
+	struct mwl_mapper *p = mwl_check_mapper(L, mapper_index);
+	if (p->running)
+		luaL_error(L, "this mapper is at work already: it can't be used from the script it runs");
+	luaL_checkstack(L, LUA_MINSTACK, NULL);
+	mw_outbox_clear(mw_mapper_outbox(p->mapper));
+	mw_buf_clear(&p->problems);
+	p->problem_count = p->problems_lost = 0;
+	if (p->map->functions == 0) {
+		p->running = true;
+		mw_map_run(p->map->map, p->mapper, d, tally);
+		p->running = false;
+		return;
+	}
+	keep(L, p, mapper_index);
+	p->script.L = L;
+	p->running = true;
+	mwl_guard_enter(L, &p->script.guard, &mwl_limits_event);
+	mw_map_run(p->map->map, p->mapper, d, tally);
+	mwl_guard_leave(&p->script.guard);
+	p->running = false;
+	unkeep(L, p);
+}
+
+static struct mw_span check_field(lua_State *L, const char *name, int type)
+{
+	if (lua_type(L, -1) != type)
+		luaL_error(L, "%s must be a %s", name, lua_typename(L, type));
+	return mwl_check_span(L, -1);
+}
+
+/* stack: ... name value; `value` is a string, or a list of them of which the first counts (ngx gives repeated
+ * headers so) */
+static struct mw_header check_header(lua_State *L, int headers)
+{
+	if (lua_type(L, -1) == LUA_TTABLE) {
+		lua_rawgeti(L, -1, 1);
+		lua_replace(L, -2);
+	}
+	if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
+		luaL_error(L, "headers must be strings by name");
+	(void)headers;
+	return (struct mw_header){mwl_check_span(L, -2), mwl_check_span(L, -1)};
+}
+
+static bool span_is_nocase(struct mw_span s, const char *word)
+{
+	return s.len == strlen(word) && strncasecmp((const char *)s.at, word, s.len) == 0;
+}
+
+/* "application/json; charset=utf-8": what stands before the semicolon. What is no form and no lines is read
+ * as JSON, for tools send JSON under all sorts of names. */
+static enum mw_format format_of(struct mw_span type)
+{
+	static const char *const lines[] = {"application/x-ndjson", "application/ndjson", "application/jsonl",
+					    "application/x-jsonlines"};
+	const uint8_t *end = memchr(type.at, ';', type.len);
+	if (end)
+		type.len = (size_t)(end - type.at);
+	while (type.len > 0 && type.at[type.len - 1] == ' ')
+		type.len--;
+	if (span_is_nocase(type, "application/x-www-form-urlencoded"))
+		return MW_FORMAT_FORM;
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+		if (span_is_nocase(type, lines[i]))
+			return MW_FORMAT_NDJSON;
+	}
+	return MW_FORMAT_JSON;
+}
+
+static void read_headers(lua_State *L, struct mw_delivery *d, struct mw_header *room)
+{
+	luaL_checktype(L, -1, LUA_TTABLE);
+	d->headers = room;
+	lua_pushnil(L);
+	while (lua_next(L, -2)) {
+		if (d->header_count == MWL_HEADERS_MAX)
+			luaL_error(L, "more than %d headers", MWL_HEADERS_MAX);
+		struct mw_header header = check_header(L, -3);
+		if (span_is_nocase(header.name, "content-type"))
+			d->format = format_of(header.value);
+		room[d->header_count++] = header;
+		lua_pop(L, 1);
+	}
+}
+
+static enum mw_format check_format(struct mw_span word, lua_State *L)
+{
+	static const char *const words[] = {"json", "ndjson", "form"};
+	for (int i = 0; i < 3; i++) {
+		if (mw_span_is(word, words[i]))
+			return (enum mw_format)i;
+	}
+	luaL_error(L, "format must be \"json\", \"ndjson\" or \"form\"");
+	return MW_FORMAT_JSON;
+}
+
+static bool push_option(lua_State *L, int index, const char *name)
+{
+	lua_getfield(L, index, name);
+	return !lua_isnil(L, -1);
+}
+
+static int64_t check_integer(lua_State *L, const char *name)
+{
+	int64_t i = 0;
+	if (lua_type(L, -1) != LUA_TNUMBER || !mwl_exact_integer(L, -1, &i))
+		luaL_error(L, "%s must be an integer", name);
+	return i;
+}
+
+static void check_names(lua_State *L, int index)
+{
+	static const char *const known[] = {"format", "headers", "account", "tag", "now", "wait", NULL};
+	lua_pushnil(L);
+	while (lua_next(L, index)) {
+		lua_pop(L, 1);
+		size_t len;
+		const char *name = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
+		int i = 0;
+		while (name && known[i] && strcmp(name, known[i]) != 0)
+			i++;
+		if (!name)
+			luaL_error(L, "options are named, as in { account = \"a1\" }");
+		if (known[i])
+			continue;
+		char hint[64];
+		mwl_suggest(hint, sizeof hint, name, len, known);
+		luaL_error(L, "no option \"%s\"%s", name, hint);
+	}
+}
+
+void mwl_delivery_options(lua_State *L, int index, struct mw_delivery *d,
+			  struct mw_header room[MWL_HEADERS_MAX])
+{
+	if (lua_isnoneornil(L, index))
+		return;
+	luaL_checktype(L, index, LUA_TTABLE);
+	luaL_checkstack(L, 8, NULL);
+	index = lua_absindex(L, index);
+	int top = lua_gettop(L);
+	check_names(L, index);
+	if (push_option(L, index, "headers"))
+		read_headers(L, d, room);
+	if (push_option(L, index, "format"))
+		d->format = check_format(check_field(L, "format", LUA_TSTRING), L);
+	if (push_option(L, index, "account")) {
+		d->account = check_field(L, "account", LUA_TSTRING);
+		if (d->account.len == 0 || d->account.len > MW_ACCOUNT_MAX)
+			luaL_error(L, "an account is named by 1 to %d bytes", MW_ACCOUNT_MAX);
+	}
+	if (push_option(L, index, "tag"))
+		d->tag = check_integer(L, "tag");
+	lua_settop(L, top);
+}
+
+static void push_messages(lua_State *L, const struct mw_outbox *box)
+{
+	lua_createtable(L, (int)box->count, 0);
+	struct mw_parcel parcel;
+	size_t position = 0;
+	for (int i = 1; mw_outbox_next(box, &position, &parcel); i++) {
+		lua_createtable(L, 0, 3);
+		set_span(L, "account", parcel.account);
+		set_span(L, "message", parcel.message);
+		if (parcel.tag != 0) {
+			lua_pushinteger(L, (lua_Integer)parcel.tag);
+			lua_setfield(L, -2, "tag");
+		}
+		lua_rawseti(L, -2, i);
+	}
+}
+
+static void push_tally(lua_State *L, const struct mw_tally *t)
+{
+	lua_createtable(L, 0, 5);
+	set_integer(L, "events", t->events);
+	set_integer(L, "messages", t->messages);
+	set_integer(L, "ignored", t->ignored);
+	set_integer(L, "unmatched", t->unmatched);
+	set_integer(L, "failed", t->failed);
+}
+
+/* mapper:map(body, { format =, headers =, account =, tag =, now = in ms since 1970 })
+ *     -> { { account =, message =, tag = }, ... }, { events =, ... }, problems or nil */
+static int mapper_map(lua_State *L)
+{
+	struct mwl_mapper *p = mwl_check_mapper(L, 1);
+	struct mw_header headers[MWL_HEADERS_MAX];
+	struct mw_delivery d = {.body = mwl_check_span(L, 2), .now = mwl_now_wall()};
+	struct mw_tally tally = {0};
+	lua_settop(L, 3);
+	mwl_delivery_options(L, 3, &d, headers);
+	if (!lua_isnil(L, 3)) {
+		if (push_option(L, 3, "now"))
+			d.now = check_integer(L, "now");
+		lua_settop(L, 3);
+	}
+	mwl_mapper_run(L, 1, &d, &tally);
+	push_messages(L, mwl_mapper_outbox(p));
+	mw_outbox_clear(mwl_mapper_outbox(p));
+	push_tally(L, &tally);
+	mwl_mapper_push_problems(L, p);
+	return 3;
+}
+
+static int mapper_gc(lua_State *L)
+{
+	struct mwl_mapper *p = mwl_check_mapper(L, 1);
+	mw_mapper_free(p->mapper);
+	p->mapper = NULL;
+	mw_buf_deinit(&p->problems);
+	mw_buf_deinit(&p->script.fields);
+	mw_buf_deinit(&p->script.text);
+	mw_json_deinit(&p->script.answer);
+	luaL_unref(L, LUA_REGISTRYINDEX, p->script.kept);
+	p->script.kept = LUA_NOREF;
+	return 0;
+}
+
+static size_t check_problems_max(lua_State *L)
+{
+	if (lua_isnoneornil(L, 2))
+		return PROBLEMS_DEFAULT;
+	luaL_checktype(L, 2, LUA_TTABLE);
+	lua_getfield(L, 2, "problems_max");
+	lua_Number n = luaL_optnumber(L, -1, PROBLEMS_DEFAULT);
+	luaL_argcheck(L, n >= 0 && n <= 1e6 && !(n > floor(n)), 2, "problems_max: from 0 to a million");
+	lua_settop(L, 2);
+	return (size_t)n;
+}
+
+/* core.mapper(map [, { problems_max = }]) */
+static int new_mapper(lua_State *L)
+{
+	struct mwl_map *map = mwl_check_map(L, 1);
+	size_t problems_max = check_problems_max(L);
+	lua_settop(L, 1);
+	struct mwl_mapper *p = mwl_newuserdata(L, sizeof *p); /* at 2 */
+	memset(p, 0, sizeof *p);
+	p->map = map;
+	p->problems_max = problems_max;
+	p->script.kept = LUA_NOREF;
+	p->script.views = mwl_views_of(L);
+	mw_buf_init(&p->problems, PROBLEM_BYTES_MAX);
+	mw_buf_init(&p->script.fields, MW_EVENT_MAX);
+	mw_buf_init(&p->script.text, MW_EVENT_MAX);
+	mw_json_init(&p->script.answer);
+	luaL_getmetatable(L, MWL_MAPPER);
+	lua_setmetatable(L, 2);
+
+	lua_createtable(L, 2, 0); /* at 3 */
+	lua_pushvalue(L, 1);
+	lua_rawseti(L, 3, OWN_MAP);
+	mwl_getuservalue(L, 1); /* the functions, at 4 */
+	mwl_script_push(L, &p->script, 2, 4);
+	lua_rawseti(L, 3, OWN_KEPT);
+	lua_settop(L, 3);
+	mwl_setuservalue(L, 2);
+	lua_pushboolean(L, 0);
+	p->script.kept = luaL_ref(L, LUA_REGISTRYINDEX);
+
+	struct mw_mapper_host host = {
+	    .host = {.context = p, .sha256 = mwl_sha256, .random = mwl_random, .apply = on_apply},
+	    .entry = on_entry,
+	    .problem = on_problem,
+	};
+	p->mapper = mw_mapper_new(&host);
+	if (!p->mapper)
+		return mwl_fail_code(L, MW_NO_MEMORY);
+	map->sealed = true;
+	return 1;
+}
+
+void mwl_open_mapper(lua_State *L)
+{
+	luaL_newmetatable(L, MWL_MAPPER);
+	lua_pushcfunction(L, mapper_gc);
+	lua_setfield(L, -2, "__gc");
+	lua_newtable(L);
+	lua_pushcfunction(L, mapper_map);
+	lua_setfield(L, -2, "map");
+	lua_setfield(L, -2, "__index");
+	lua_pop(L, 1);
+	lua_pushcfunction(L, new_mapper);
+	lua_setfield(L, -2, "mapper");
+}

@@ -1,0 +1,240 @@
+/* script.c -- the script's functions, called by the mapper: entries, and :apply on one field.
+ *
+ * The mapper is C that a longjmp must not cross. So whatever may raise, be it the script or Lua out of
+ * memory, happens below a lua_pcall: the mapper calls entry or apply, which call `enter_entry` or
+ * `enter_apply` under the guard, and only these make Lua values.
+ */
+#include "../core/utf8.h"
+#include "mwl.h"
+
+#include <math.h>
+
+/* Places in the kept table. */
+enum { KEPT_FUNCTIONS = 1, KEPT_ENTRY, KEPT_APPLY, KEPT_EMIT };
+
+/* Pushes the C function at `under` and the script's function number `function`. */
+static void push_function(struct mwl_script *s, int under, int function)
+{
+	lua_State *L = s->L;
+	lua_rawgeti(L, LUA_REGISTRYINDEX, s->kept);
+	int kept = lua_gettop(L);
+	lua_rawgeti(L, kept, under);
+	lua_rawgeti(L, kept, KEPT_FUNCTIONS);
+	lua_rawgeti(L, -1, function);
+	lua_replace(L, -2);
+	lua_rawgeti(L, kept, KEPT_EMIT);
+	lua_remove(L, kept);
+}
+
+struct entry_call {
+	struct mwl_script *s;
+	uint32_t event;
+};
+
+/* stack: function, emit, struct entry_call */
+static int enter_entry(lua_State *L)
+{
+	const struct entry_call *call = lua_touserdata(L, 3);
+	lua_settop(L, 2);
+	mwl_view_push(L, call->s->views, call->event);
+	lua_insert(L, 2);
+	lua_call(L, 2, 0);
+	return 0;
+}
+
+static enum mw_err too_deep(struct mw_error *e)
+{
+	return mw_error_set(e, MW_MAPPING, 0, "functions that call the mapping nest too deep");
+}
+
+enum mw_err mwl_script_entry(struct mwl_script *s, int function, struct mw_mapper *mapper,
+			     const struct mw_json *doc, uint32_t event, struct mw_error *e)
+{
+	struct entry_call call = {.s = s, .event = event};
+	if (!mwl_views_begin(s->views, doc))
+		return too_deep(e);
+	s->mapper = mapper;
+	s->emitting = false;
+	s->emitted.code = MW_OK;
+	push_function(s, KEPT_ENTRY, function);
+	lua_pushlightuserdata(s->L, &call);
+	enum mw_err err = mwl_guard_call(&s->guard, 3, 0, e);
+	s->mapper = NULL;
+	mwl_views_end(s->views);
+	/* The script may have caught what emit raised and gone on; then it is no longer the reason. */
+	if (err == MW_MAPPING && s->emitted.code != MW_OK && strstr(e->detail, s->emitted.detail))
+		e->code = err = s->emitted.code;
+	return err;
+}
+
+struct apply_call {
+	struct mwl_script *s;
+	const struct mw_json *doc;
+	const struct mw_value *argument;
+	struct mw_arena *arena;
+	struct mw_value *result;
+};
+
+static int no_memory(lua_State *L)
+{
+	return luaL_error(L, "%s", mw_err_sentence(MW_NO_MEMORY));
+}
+
+static void push_integer(lua_State *L, int64_t i)
+{
+	struct mw_buf text;
+	uint8_t room[24];
+	text = (struct mw_buf){.data = room, .cap = sizeof room, .max = sizeof room};
+	mw_value_write(NULL, &(struct mw_value){.kind = MW_VALUE_INT, .i = i}, &text);
+	mwl_number_push(L, mw_buf_span(&text));
+}
+
+static void push_argument(lua_State *L, const struct apply_call *call)
+{
+	struct mwl_script *s = call->s;
+	const struct mw_value *v = call->argument;
+	struct mw_span text;
+	switch (v->kind) {
+	case MW_VALUE_ABSENT:
+		lua_pushnil(L);
+		break;
+	case MW_VALUE_FALSE:
+	case MW_VALUE_TRUE:
+		lua_pushboolean(L, v->kind == MW_VALUE_TRUE);
+		break;
+	case MW_VALUE_INT:
+		push_integer(L, v->i);
+		break;
+	case MW_VALUE_DOUBLE:
+		lua_pushnumber(L, v->d);
+		break;
+	case MW_VALUE_NUMBER:
+		mwl_number_push(L, v->text);
+		break;
+	case MW_VALUE_CHARS:
+	case MW_VALUE_ESCAPED:
+		if (!mw_value_chars(v, call->arena, &text))
+			no_memory(L);
+		lua_pushlstring(L, (const char *)text.at, text.len);
+		break;
+	case MW_VALUE_NODE:
+		mwl_view_push(L, s->views, v->node);
+		break;
+	case MW_VALUE_NODES:
+		lua_createtable(L, (int)v->count, 0);
+		for (uint32_t i = 0; i < v->count; i++) {
+			mwl_view_push(L, s->views, v->nodes[i]);
+			lua_rawseti(L, -2, (int)i + 1);
+		}
+		break;
+	case MW_VALUE_JSON:
+		if (mw_json_read(&s->answer, v->text.at, v->text.len, NULL) != MW_OK)
+			no_memory(L);
+		mwl_decode_push(L, &s->answer, 0, &s->text);
+		break;
+	}
+}
+
+static struct mw_span copy(lua_State *L, const struct apply_call *call, struct mw_span text)
+{
+	struct mw_span kept;
+	if (!mw_arena_copy(call->arena, text, &kept))
+		no_memory(L);
+	return kept;
+}
+
+static struct mw_value number_result(lua_State *L)
+{
+	int64_t i;
+	if (mwl_exact_integer(L, -1, &i))
+		return (struct mw_value){.kind = MW_VALUE_INT, .i = i};
+	double d = lua_tonumber(L, -1);
+	if (!isfinite(d))
+		luaL_error(L, "the function returned %s; JSON has no word for it",
+			   isnan(d) ? "NaN" : "infinity");
+	return (struct mw_value){.kind = MW_VALUE_DOUBLE, .d = d};
+}
+
+static struct mw_value string_result(lua_State *L, const struct apply_call *call)
+{
+	size_t len;
+	const char *text = lua_tolstring(L, -1, &len);
+	if (mw_utf8_valid(text, len) != len)
+		luaL_error(L, "the function returned text that is not UTF-8");
+	return (struct mw_value){.kind = MW_VALUE_CHARS,
+				 .text = copy(L, call, (struct mw_span){(const uint8_t *)text, len})};
+}
+
+/* A table, a part of the event or digits: as finished JSON. */
+static struct mw_value json_result(lua_State *L, const struct apply_call *call)
+{
+	struct mw_buf *text = &call->s->text;
+	struct mw_error e = {0};
+	const struct mw_json *doc;
+	struct mw_value v = {.kind = MW_VALUE_JSON};
+	if (mwl_view_get(L, -1, &doc, &v.node) && doc == call->doc) {
+		v.kind = MW_VALUE_NODE;
+		return v;
+	}
+	if (mwl_digits_get(L, -1).at)
+		v.kind = MW_VALUE_NUMBER;
+	mw_buf_clear(text);
+	if (mwl_table_write(L, -1, text, &e) != MW_OK)
+		luaL_error(L, "the function returned %s", e.detail);
+	v.text = copy(L, call, mw_buf_span(text));
+	return v;
+}
+
+static struct mw_value take_result(lua_State *L, const struct apply_call *call)
+{
+	switch (lua_type(L, -1)) {
+	case LUA_TNIL:
+		return (struct mw_value){.kind = MW_VALUE_ABSENT};
+	case LUA_TBOOLEAN:
+		return (struct mw_value){.kind = lua_toboolean(L, -1) ? MW_VALUE_TRUE : MW_VALUE_FALSE};
+	case LUA_TNUMBER:
+		return number_result(L);
+	case LUA_TSTRING:
+		return string_result(L, call);
+	default:
+		return json_result(L, call);
+	}
+}
+
+/* stack: function, emit, struct apply_call */
+static int enter_apply(lua_State *L)
+{
+	const struct apply_call *call = lua_touserdata(L, 3);
+	lua_settop(L, 1);
+	push_argument(L, call);
+	lua_call(L, 1, 1);
+	*call->result = take_result(L, call);
+	return 0;
+}
+
+enum mw_err mwl_script_apply(struct mwl_script *s, int function, const struct mw_json *doc,
+			     const struct mw_value *argument, struct mw_arena *arena, struct mw_value *result,
+			     struct mw_error *e)
+{
+	struct apply_call call = {.s = s, .doc = doc, .argument = argument, .arena = arena, .result = result};
+	if (!mwl_views_begin(s->views, doc))
+		return too_deep(e);
+	push_function(s, KEPT_APPLY, function);
+	lua_pushlightuserdata(s->L, &call);
+	enum mw_err err = mwl_guard_call(&s->guard, 3, 0, e);
+	mwl_views_end(s->views);
+	return err;
+}
+
+void mwl_script_push(lua_State *L, struct mwl_script *s, int owner, int functions)
+{
+	lua_createtable(L, 4, 0);
+	lua_pushvalue(L, functions);
+	lua_rawseti(L, -2, KEPT_FUNCTIONS);
+	lua_pushcfunction(L, enter_entry);
+	lua_rawseti(L, -2, KEPT_ENTRY);
+	lua_pushcfunction(L, enter_apply);
+	lua_rawseti(L, -2, KEPT_APPLY);
+	mwl_emit_push(L, s, owner);
+	lua_rawseti(L, -2, KEPT_EMIT);
+}

@@ -1,0 +1,518 @@
+/* table.c -- Lua tables to JSON.
+ *
+ *     { email = "ann@example.com", tags = { "new", "vip" }, age = 41 }
+ *     {"email":"ann@example.com","tags":["new","vip"],"age":41}
+ *
+ * Tables are read raw, so no metamethod runs in here. A table is an array if its keys are 1..n and nothing
+ * else, and an object if all of them are strings; any other is refused, and an empty one is {} ([] if
+ * core.array made it). What JSON has no word for is refused with its path. Parts of the event (views, digits)
+ * are copied as they came.
+ *
+ * Numbers: a whole number from -2^53 to 2^53 is written without a point, whether the VM calls it an integer
+ * or not, so that 3 / 1 is 3 on both VMs. Integers of Lua 5.4 keep all their digits. Other doubles are
+ * written as short as they can be.
+ */
+#include "../core/json_write.h"
+#include "../core/limits.h"
+#include "../core/scan.h"
+#include "mwl.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* A table of cjson's sentinels, where cjson has them: see core.sentinels. */
+#define MWL_SENTINELS "moonweir.sentinels"
+
+#define MWL_ENCODER "moonweir.encoder"
+
+/* An encoder that once held more than this gives its memory back. */
+enum { ENCODER_KEEP = 256 * 1024 };
+
+/* What our own reader takes, less the levels that a message puts around a value. */
+enum { DEPTH_MAX = MW_JSON_DEPTH_MAX - 4 };
+
+struct writer {
+	lua_State *L;
+	struct mw_buf *out;
+	int depth;
+	bool stamped; /* leave out integration and library of the outermost object */
+	const char *why;
+	char path[160]; /* filled from its end, on the way out of an error; the beginning counts */
+	size_t path_len;
+};
+
+static enum mw_err refuse(struct writer *w, const char *why)
+{
+	w->why = why;
+	return MW_INVALID;
+}
+
+/* Puts one step in front of the path. What does not fit any more is cut off behind. */
+static void path_prepend(struct writer *w, const char *step, size_t len)
+{
+	size_t room = sizeof w->path - 1;
+	if (len > room)
+		len = room;
+	bool joined = w->path_len > 0 && w->path[0] != '[' && len < room;
+	size_t before = len + joined;
+	if (w->path_len > room - before)
+		w->path_len = room - before;
+	memmove(w->path + before, w->path, w->path_len);
+	memcpy(w->path, step, len);
+	if (joined)
+		w->path[len] = '.';
+	w->path_len += before;
+	w->path[w->path_len] = '\0';
+}
+
+static void path_prepend_index(struct writer *w, size_t i)
+{
+	char step[32];
+	path_prepend(w, step, (size_t)snprintf(step, sizeof step, "[%zu]", i));
+}
+
+static enum mw_err write_value(struct writer *w, int index);
+
+/* What the metatable on top of the stack says; pops it. */
+enum kind { PLAIN, ARRAY, EMPTY_ARRAY, DESCRIPTION };
+
+static enum kind pop_kind(lua_State *L)
+{
+	enum kind kind = PLAIN;
+	int metatable = lua_gettop(L);
+	luaL_getmetatable(L, MWL_ARRAY);
+	if (lua_rawequal(L, -1, metatable)) {
+		kind = ARRAY;
+		goto done;
+	}
+	lua_getfield(L, LUA_REGISTRYINDEX, MWL_SENTINELS);
+	if (lua_istable(L, -1)) {
+		lua_getfield(L, -1, "array_mt");
+		lua_getfield(L, -2, "empty_array_mt");
+		if (lua_rawequal(L, -2, metatable))
+			kind = ARRAY;
+		else if (lua_rawequal(L, -1, metatable))
+			kind = EMPTY_ARRAY;
+	}
+	lua_pushliteral(L, "__metatable");
+	lua_rawget(L, metatable);
+	if (lua_type(L, -1) == LUA_TSTRING && strncmp(lua_tostring(L, -1), "moonweir.", 9) == 0)
+		kind = DESCRIPTION;
+done:
+	lua_settop(L, metatable - 1);
+	return kind;
+}
+
+/* The name of a member with what stands before and behind it: ,"name": */
+static enum mw_err write_key(struct writer *w, char before, const char *name, size_t len)
+{
+	struct mw_buf *out = w->out;
+	enum mw_err err = mw_buf_reserve(out, len + 4);
+	if (err)
+		return err;
+	const uint8_t *bytes = (const uint8_t *)name;
+	uint8_t *at = out->data + out->len;
+	*at++ = (uint8_t)before;
+	if (mw_scan_plain(bytes, bytes + len) == bytes + len) {
+		*at++ = '"';
+		memcpy(at, name, len);
+		at += len;
+		*at++ = '"';
+		*at++ = ':';
+		out->len = (size_t)(at - out->data);
+		return MW_OK;
+	}
+	out->len++;
+	err = mw_json_write_string(out, name, len);
+	if (err == MW_INVALID)
+		return refuse(w, "a name that is not UTF-8");
+	return err ? err : mw_buf_append_byte(out, ':');
+}
+
+static enum mw_err refuse_key(struct writer *w, int key)
+{
+	switch (lua_type(w->L, key)) {
+	case LUA_TNUMBER:
+		return refuse(w, "a table with both list and named members");
+	case LUA_TBOOLEAN:
+		return refuse(w, "a table with a boolean as key; names are strings");
+	default:
+		return refuse(w, "a table with a key that is neither a name nor a place in a list");
+	}
+}
+
+static bool is_stamp(const char *name, size_t len)
+{
+	return (len == 11 && memcmp(name, "integration", 11) == 0) ||
+	       (len == 7 && memcmp(name, "library", 7) == 0);
+}
+
+/* stack: ... key value, the first pair of the table at `index`; pops both */
+static enum mw_err write_object(struct writer *w, int index, int key)
+{
+	lua_State *L = w->L;
+	bool stamped = w->stamped && w->depth == 1;
+	char before = '{';
+	do {
+		if (lua_type(L, key) != LUA_TSTRING)
+			return refuse_key(w, key);
+		size_t len;
+		const char *name = lua_tolstring(L, key, &len);
+		if (!stamped || !is_stamp(name, len)) {
+			enum mw_err err = write_key(w, before, name, len);
+			if (!err)
+				err = write_value(w, key + 1);
+			if (err) {
+				path_prepend(w, name, len);
+				return err;
+			}
+			before = ',';
+		}
+		lua_settop(L, key);
+	} while (lua_next(L, index));
+	return before == '{' ? mw_buf_append_literal(w->out, "{}") : mw_buf_append_byte(w->out, '}');
+}
+
+/* True if the keys are 1..n and nothing else, in whatever order lua_next finds them; else what is wrong. */
+static enum mw_err check_list(struct writer *w, int index, size_t *n)
+{
+	lua_State *L = w->L;
+	double last = 0;
+	bool named = false, strange = false;
+	*n = 0;
+	lua_pushnil(L);
+	while (lua_next(L, index)) {
+		lua_pop(L, 1);
+		if (lua_type(L, -1) == LUA_TNUMBER) {
+			double i = lua_tonumber(L, -1);
+			strange = strange || i < 1 || i < floor(i) || i > floor(i);
+			last = i > last ? i : last;
+			++*n;
+		} else if (lua_type(L, -1) == LUA_TSTRING) {
+			named = true;
+		} else {
+			return refuse_key(w, lua_gettop(L));
+		}
+	}
+	if (named && *n > 0)
+		return refuse(w, "a table with both list and named members");
+	if (named)
+		return refuse(w, "a list with named members");
+	if (strange)
+		return refuse(w, "a list with a member that is not at 1, 2, 3 ...");
+	/* n different whole numbers, none above n: they are 1..n. */
+	if (last > (double)*n)
+		return refuse(w, "a list with gaps");
+	return MW_OK;
+}
+
+static enum mw_err write_list_by_index(struct writer *w, int index)
+{
+	size_t n;
+	enum mw_err err = check_list(w, index, &n);
+	int top = lua_gettop(w->L);
+	for (size_t i = 1; i <= n && !err; i++) {
+		err = mw_buf_append_byte(w->out, i == 1 ? '[' : ',');
+		lua_rawgeti(w->L, index, (int)i);
+		if (!err && (err = write_value(w, top + 1)))
+			path_prepend_index(w, i);
+		lua_settop(w->L, top);
+	}
+	return err ? err : mw_buf_append_byte(w->out, ']');
+}
+
+/* stack: ... key value, the first pair. Nearly every list is met in order, and then read only once. */
+static enum mw_err write_list(struct writer *w, int index, int key)
+{
+	lua_State *L = w->L;
+	size_t mark = w->out->len, i = 1;
+	do {
+		if (lua_type(L, key) != LUA_TNUMBER || lua_tonumber(L, key) < (double)i ||
+		    lua_tonumber(L, key) > (double)i) {
+			w->out->len = mark;
+			lua_settop(L, key - 1);
+			return write_list_by_index(w, index);
+		}
+		enum mw_err err = mw_buf_append_byte(w->out, i == 1 ? '[' : ',');
+		if (!err && (err = write_value(w, key + 1)))
+			path_prepend_index(w, i);
+		if (err)
+			return err;
+		lua_settop(L, key);
+		i++;
+	} while (lua_next(L, index));
+	return mw_buf_append_byte(w->out, ']');
+}
+
+static enum mw_err write_table(struct writer *w, int index)
+{
+	lua_State *L = w->L;
+	if (w->depth >= DEPTH_MAX)
+		return refuse(w, "nested too deep; does a table hold itself?");
+	if (!lua_checkstack(L, 8))
+		return MW_NO_MEMORY;
+	enum kind kind = lua_getmetatable(L, index) ? pop_kind(L) : PLAIN;
+	if (kind == DESCRIPTION)
+		return refuse(w, "a description, not a value; in a function take values from the event");
+	w->depth++;
+	int key = lua_gettop(L) + 1;
+	enum mw_err err;
+	lua_pushnil(L);
+	if (!lua_next(L, index))
+		err =
+		    kind == PLAIN ? mw_buf_append_literal(w->out, "{}") : mw_buf_append_literal(w->out, "[]");
+	else if (kind == ARRAY || lua_type(L, key) == LUA_TNUMBER)
+		err = write_list(w, index, key);
+	else
+		err = write_object(w, index, key);
+	w->depth--;
+	return err;
+}
+
+static enum mw_err write_number(struct writer *w, int index)
+{
+	int64_t i;
+	if (mwl_exact_integer(w->L, index, &i))
+		return mw_json_write_int64(w->out, i);
+	double d = lua_tonumber(w->L, index);
+	if (isnan(d))
+		return refuse(w, "not a number (NaN); JSON has no word for it");
+	if (isinf(d))
+		return refuse(w, "infinity; JSON has no word for it");
+	return mw_json_write_double(w->out, d);
+}
+
+/* The members of a part of the event but for the stamp's. */
+static enum mw_err write_view_unstamped(struct writer *w, const struct mw_json *doc, uint32_t node)
+{
+	char before = '{';
+	enum mw_err err = MW_OK;
+	for (uint32_t key = node + 1; key < mw_json_after(doc, node) && !err;
+	     key = mw_json_after(doc, key + 1)) {
+		struct mw_span name = mw_json_raw(doc, key);
+		if (is_stamp((const char *)name.at, name.len))
+			continue;
+		err = mw_buf_append_byte(w->out, before);
+		if (!err)
+			err = mw_value_write_node(doc, key, w->out);
+		if (!err)
+			err = mw_buf_append_byte(w->out, ':');
+		if (!err)
+			err = mw_value_write_node(doc, key + 1, w->out);
+		before = ',';
+	}
+	if (err)
+		return err;
+	return before == '{' ? mw_buf_append_literal(w->out, "{}") : mw_buf_append_byte(w->out, '}');
+}
+
+static enum mw_err write_userdata(struct writer *w, int index)
+{
+	const struct mw_json *doc;
+	uint32_t node;
+	if (!lua_checkstack(w->L, 8))
+		return MW_NO_MEMORY;
+	if (mwl_view_get(w->L, index, &doc, &node)) {
+		if (w->stamped && w->depth == 0 && doc->nodes[node].type == MW_JSON_OBJECT)
+			return write_view_unstamped(w, doc, node);
+		return mw_value_write_node(doc, node, w->out);
+	}
+	struct mw_span digits = mwl_digits_get(w->L, index);
+	return digits.at ? mw_buf_append_span(w->out, digits) : refuse(w, "a userdata");
+}
+
+static enum mw_err write_pointer(struct writer *w, int index)
+{
+	lua_State *L = w->L;
+	if (mwl_is_null(L, index))
+		return mw_buf_append_literal(w->out, "null");
+	if (!lua_checkstack(L, 4))
+		return MW_NO_MEMORY;
+	bool is_empty_array = false;
+	lua_getfield(L, LUA_REGISTRYINDEX, MWL_SENTINELS);
+	if (lua_istable(L, -1)) {
+		lua_getfield(L, -1, "empty_array");
+		is_empty_array = lua_rawequal(L, -1, index);
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+	return is_empty_array ? mw_buf_append_literal(w->out, "[]") : refuse(w, "a userdata");
+}
+
+static enum mw_err write_value(struct writer *w, int index)
+{
+	lua_State *L = w->L;
+	switch (lua_type(L, index)) {
+	case LUA_TSTRING: {
+		size_t len;
+		const char *text = lua_tolstring(L, index, &len);
+		enum mw_err err = mw_json_write_string(w->out, text, len);
+		return err == MW_INVALID ? refuse(w, "text that is not UTF-8") : err;
+	}
+	case LUA_TNUMBER:
+		return write_number(w, index);
+	case LUA_TBOOLEAN:
+		return lua_toboolean(L, index) ? mw_buf_append_literal(w->out, "true")
+					       : mw_buf_append_literal(w->out, "false");
+	case LUA_TTABLE:
+		return write_table(w, index);
+	case LUA_TLIGHTUSERDATA:
+		return write_pointer(w, index);
+	case LUA_TUSERDATA:
+		return write_userdata(w, index);
+	case LUA_TNIL:
+		return mw_buf_append_literal(w->out, "null");
+	case LUA_TFUNCTION:
+		return refuse(w, "a function");
+	case LUA_TTHREAD:
+		return refuse(w, "a coroutine");
+	default:
+		return refuse(w, "a value of C's");
+	}
+}
+
+static enum mw_err tell(struct writer *w, enum mw_err err, const char *root, struct mw_error *e)
+{
+	if (root)
+		path_prepend(w, root, strlen(root));
+	const char *why = err == MW_INVALID ? w->why : mw_err_sentence(err);
+	return mw_error_set(e, err, 0, "%s%s%s", w->path, w->path[0] ? ": " : "", why);
+}
+
+static enum mw_err write_root(struct writer *w, int index, const char *root, struct mw_error *e)
+{
+	size_t mark = w->out->len;
+	int top = lua_gettop(w->L);
+	enum mw_err err = write_value(w, lua_absindex(w->L, index));
+	lua_settop(w->L, top);
+	if (err == MW_OK)
+		return MW_OK;
+	w->out->len = mark;
+	return tell(w, err, root, e);
+}
+
+/* The path is only made when something goes wrong, and clearing its room is not free. */
+static void init(struct writer *w, lua_State *L, struct mw_buf *out)
+{
+	w->L = L;
+	w->out = out;
+	w->depth = 0;
+	w->stamped = false;
+	w->why = NULL;
+	w->path[0] = '\0';
+	w->path_len = 0;
+}
+
+enum mw_err mwl_table_write_as(lua_State *L, int index, const char *root, struct mw_buf *out,
+			       struct mw_error *e)
+{
+	struct writer w;
+	init(&w, L, out);
+	return write_root(&w, index, root, e);
+}
+
+enum mw_err mwl_table_write(lua_State *L, int index, struct mw_buf *out, struct mw_error *e)
+{
+	return mwl_table_write_as(L, index, NULL, out, e);
+}
+
+enum mw_err mwl_table_members(lua_State *L, int index, const char *root, bool stamped, struct mw_buf *out,
+			      struct mw_error *e)
+{
+	struct writer w;
+	init(&w, L, out);
+	w.stamped = stamped;
+	size_t mark = out->len;
+	enum mw_err err = write_root(&w, index, root, e);
+	if (err)
+		return err;
+	if (out->data[mark] != '{') {
+		out->len = mark;
+		refuse(&w, "must be a table of named members");
+		return tell(&w, MW_INVALID, root, e);
+	}
+	out->len -= 2;
+	memmove(out->data + mark, out->data + mark + 1, out->len - mark);
+	return MW_OK;
+}
+
+static int encoder_gc(lua_State *L)
+{
+	mw_buf_deinit(luaL_checkudata(L, 1, MWL_ENCODER));
+	return 0;
+}
+
+/* core.encode(value) -> JSON text | nil, message, code */
+static int encode(lua_State *L)
+{
+	struct mw_buf *out = lua_touserdata(L, lua_upvalueindex(1));
+	struct mw_error e = {0};
+	luaL_checkany(L, 1);
+	mw_buf_clear(out);
+	if (mwl_table_write(L, 1, out, &e) != MW_OK)
+		return mwl_fail(L, &e);
+	lua_pushlstring(L, (const char *)out->data, out->len);
+	if (out->cap > ENCODER_KEEP) {
+		mw_buf_deinit(out);
+		mw_buf_init(out, MW_EVENT_MAX);
+	}
+	return 1;
+}
+
+/* core.array([table]) -> the same table, which is [] even when it is empty */
+static int array(lua_State *L)
+{
+	if (lua_isnoneornil(L, 1)) {
+		lua_settop(L, 0);
+		lua_newtable(L);
+	}
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 1);
+	luaL_getmetatable(L, MWL_ARRAY);
+	if (lua_getmetatable(L, 1)) {
+		luaL_argcheck(L, lua_rawequal(L, 2, 3), 1, "the table has a metatable of its own");
+		lua_pop(L, 1);
+	}
+	lua_setmetatable(L, 1);
+	return 1;
+}
+
+/* core.sentinels(cjson or nil): remember how this cjson writes its empty arrays. Builds differ in which they
+ * have. */
+static int sentinels(lua_State *L)
+{
+	static const char *const names[] = {"empty_array", "array_mt", "empty_array_mt"};
+	if (lua_isnoneornil(L, 1))
+		return 0;
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_newtable(L);
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		lua_pushstring(L, names[i]);
+		lua_rawget(L, 1);
+		lua_setfield(L, -2, names[i]);
+	}
+	lua_setfield(L, LUA_REGISTRYINDEX, MWL_SENTINELS);
+	return 0;
+}
+
+void mwl_open_table(lua_State *L)
+{
+	luaL_newmetatable(L, MWL_ARRAY);
+	lua_pushliteral(L, "an array");
+	lua_setfield(L, -2, "__metatable");
+	lua_pop(L, 1);
+	static const luaL_Reg functions[] = {
+	    {"array", array},
+	    {"sentinels", sentinels},
+	    {NULL, NULL},
+	};
+	luaL_setfuncs(L, functions, 0);
+	luaL_newmetatable(L, MWL_ENCODER);
+	lua_pushcfunction(L, encoder_gc);
+	lua_setfield(L, -2, "__gc");
+	mw_buf_init(mwl_newuserdata_plain(L, sizeof(struct mw_buf)), MW_EVENT_MAX);
+	lua_insert(L, -2);
+	lua_setmetatable(L, -2);
+	lua_pushcclosure(L, encode, 1);
+	lua_setfield(L, -2, "encode");
+}
