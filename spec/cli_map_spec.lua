@@ -89,6 +89,28 @@ describe("moonweir map", function()
 		assert.equal("track", line.message.type)
 	end)
 
+	it("maps every event of the example", function()
+		local code, out, err = child.run {
+			"map", "examples/acme-mail/acme-mail.lua", "examples/acme-mail/events.ndjson", "--wrap",
+		}
+		assert.equal("", err)
+		assert.equal(0, code)
+		local accounts, calls, ids, count = {}, {}, {}, 0
+		for line in out:gmatch "[^\n]+" do
+			local wrapped = cjson.decode(line)
+			accounts[wrapped.account] = true
+			calls[wrapped.message.type] = true
+			assert.is_nil(ids[wrapped.message.messageId])
+			ids[wrapped.message.messageId] = true
+			count = count + 1
+		end
+		assert.equal(314, count)
+		assert.is_true(accounts["müller-söhne"] and accounts["12345678901234567890"])
+		for _, call in ipairs { "track", "identify", "page", "screen", "group", "alias" } do
+			assert.is_true(calls[call])
+		end
+	end)
+
 	it("says what is wrong with a script", function()
 		local code, out, err = child.run { "map", child.file("bad.lua", "return {\n  x = = 1\n}") }
 		assert.equal(1, code)

@@ -175,7 +175,8 @@ describe("moonweir send", function()
 			assert.is_string(line.error)
 		end)
 
-		for what, input in pairs { ["no JSON"] = "{", ["a file that is not there"] = "@/nowhere", ["no object"] = "[]", ["a number"] = "3" } do
+		local wrong = { ["no JSON"] = "{", ["a file that is not there"] = "@/nowhere", ["no object"] = "[]", ["a number"] = "3" }
+		for what, input in pairs(wrong) do
 			it("refuses " .. what, function()
 				local code, line = send { "--input", input }
 				assert.equal(1, code)

@@ -93,7 +93,7 @@ return source.define {
 			products = get "order.lines":map {
 				product_id = get "sku",
 				name = get "name",
-				price = get "price" / 100,
+				price = get "price":money(get.event "order.currency"),
 				quantity = get "qty",
 			},
 		},

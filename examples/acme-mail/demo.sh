@@ -51,5 +51,5 @@ say "What arrived (the last 12 of $(wc -l <"$work/lines" | tr -d ' ') messages):
 tail -n 12 "$work/lines"
 
 say "Calls by kind:"
-awk '{ print $3 }' "$work/lines" | sort | uniq -c | sort -rn
+sed 's/^.*…[^ ]* \([a-z]*\).*$/\1/' "$work/lines" | sort | uniq -c | sort -rn
 cat "$work/said"

@@ -68,26 +68,38 @@ function Listener:write(line)
 	self.lines[#self.lines + 1] = line
 end
 
+--- `"key_last4":"k3y4","account":"acme"`, made once for a batch.
+function Listener:key_members(key)
+	if key ~= self.key then
+		self.key, self.members = key, '"key_last4":' .. core.encode(tail(key))
+		if self.names[key] then
+			self.members = self.members .. ',"account":' .. core.encode(self.names[key])
+		end
+	end
+	return self.members
+end
+
 function Listener:write_json(m)
-	local fault = m.fault and (',"fault":"%s"'):format(m.fault) or ""
-	local account = self.names[m.key] and ',"account":' .. core.encode(self.names[m.key]) or ""
+	local raw = m.raw
 	-- A line break inside a message can only be white space between its tokens.
-	local raw = m.raw:find "[\r\n]" and m.raw:gsub("[\r\n]", " ") or m.raw
+	if raw:find("\n", 1, true) or raw:find("\r", 1, true) then
+		raw = raw:gsub("[\r\n]", " ")
+	end
 	-- A single call may carry its own write key.
 	if raw:find(m.key, 1, true) then
 		raw = raw:gsub(m.key:gsub("%p", "%%%0"), "…" .. tail(m.key):gsub("%%", "%%%%"))
 	end
 	self:write(
-		('{"received_at":"%sZ","key_last4":%s%s,"request":%d,"path":"%s"%s,"message":%s}\n'):format(
+		('{"received_at":"%sZ",%s,"request":%d,"path":"%s"%s,"message":'):format(
 			self.now_iso,
-			core.encode(tail(m.key)),
-			account,
+			self:key_members(m.key),
 			m.request,
 			m.path,
-			fault,
-			raw
+			m.fault and (',"fault":"%s"'):format(m.fault) or ""
 		)
 	)
+	self:write(raw)
+	self:write "}\n"
 end
 
 function Listener:write_text(m)

@@ -154,16 +154,17 @@ function run.run(args)
 		terminal.say("error", message)
 		return 2
 	end
-	local reader
-	reader, message = input.open(args)
-	if not reader then
-		terminal.say("error", message)
-		return 1
-	end
 	options.source, options.retries, options.timeout = args.source, args.retries, args.timeout
 	local client
 	client, message = keys.open(options)
 	if not client then
+		terminal.say("error", message)
+		return 1
+	end
+	local reader
+	reader, message = input.open(args)
+	if not reader then
+		client:close(0)
 		terminal.say("error", message)
 		return 1
 	end
