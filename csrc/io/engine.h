@@ -19,13 +19,14 @@
 struct mw_engine;
 
 struct mw_engine_config {
-	struct mw_weir_config weir; /* its report and context are the engine's own: leave them NULL */
+	struct mw_weir_config weir;  /* its report and context are the engine's own: leave them NULL */
 	struct mw_endpoint endpoint; /* where accounts without one of their own send */
-	const char *proxy;     /* URL; NULL or "": none, whatever the environment says */
-	const char *ca_file;   /* PEM; NULL: the system's */
-	int64_t timeout_ms;    /* one request, whole; 0: 30,000 */
-	const char *user_agent; /* NULL: "moonweir/<version>" */
-	bool report_delivered; /* keep a report of every delivered message, not only of dead and parked ones */
+	const char *proxy;           /* URL; NULL or "": none, whatever the environment says */
+	const char *ca_file;         /* PEM; NULL: the system's */
+	int64_t timeout_ms;          /* one request, whole; 0: 30,000 */
+	const char *user_agent;      /* NULL: "moonweir/<version>" */
+	bool
+	    report_delivered; /* keep a report of every delivered message, not only of dead and parked ones */
 };
 
 /* MW_NO_MEMORY, MW_IO, MW_BAD_ENDPOINT. Strings are copied. */
@@ -35,18 +36,19 @@ enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engi
  * resumes at once. `account` "" is the key for every account that has none of its own. MW_BAD_KEY never
  * repeats the key. */
 enum mw_err mw_engine_set_key(struct mw_engine *g, struct mw_span account, struct mw_span write_key,
-                              const struct mw_endpoint *endpoint, struct mw_error *e);
+			      const struct mw_endpoint *endpoint, struct mw_error *e);
 
-/* Take all of the box or nothing. MW_FULL, MW_CLOSED, MW_FORKED, MW_NO_MEMORY; MW_TOO_LARGE (a message or account
- * over its limit, or a box that never fits queue_max), MW_INVALID (an empty message). Copies; never
+/* Take all of the box or nothing. MW_FULL, MW_CLOSED, MW_FORKED, MW_NO_MEMORY; MW_TOO_LARGE (a message or
+ * account over its limit, or a box that never fits queue_max), MW_INVALID (an empty message). Copies; never
  * blocks on network or disk. */
 enum mw_err mw_engine_push(struct mw_engine *g, const struct mw_outbox *box);
 
-/* Wait until a box of `bytes` (box->bytes.len) would fit. MW_TIMEOUT, MW_CLOSED, MW_FORKED, MW_TOO_LARGE (never). */
+/* Wait until a box of `bytes` (box->bytes.len) would fit. MW_TIMEOUT, MW_CLOSED, MW_FORKED, MW_TOO_LARGE
+ * (never). */
 enum mw_err mw_engine_wait_room(struct mw_engine *g, size_t bytes, int64_t timeout_ms);
 
-/* Hurry partial batches and wait until no message is left, or none but those of parked and paused lanes (MW_PARKED).
- * MW_TIMEOUT, MW_FORKED. */
+/* Hurry partial batches and wait until no message is left, or none but those of parked and paused lanes
+ * (MW_PARKED). MW_TIMEOUT, MW_FORKED. */
 enum mw_err mw_engine_flush(struct mw_engine *g, int64_t timeout_ms);
 
 /* Counters that add up at any instant: accepted = delivered + dead + queued + in_flight. */
@@ -67,23 +69,26 @@ struct mw_engine_lane {
 	enum mw_lane_state state;
 	uint32_t attempts;
 	int last_status;
-	int64_t due_in_ms;      /* waiting and parked: until the next try; else 0 */
-	char last_error[160];   /* of the last failed request, for people; never holds a secret */
+	int64_t due_in_ms;    /* waiting and parked: until the next try; else 0 */
+	char last_error[160]; /* of the last failed request, for people; never holds a secret */
 };
 
 /* The busiest or all lanes: fills up to `max`, returns how many there are. */
 size_t mw_engine_lanes(struct mw_engine *g, struct mw_engine_lane *out, size_t max);
 
-/* Move finished reports into `each`, oldest first, at most `max`. Returns how many. `each` must not longjmp. */
-size_t mw_engine_poll(struct mw_engine *g, size_t max,
-                      void (*each)(void *context, const struct mw_report *r), void *context);
+/* Move finished reports into `each`, oldest first, at most `max`. Returns how many. `each` must not longjmp.
+ */
+size_t mw_engine_poll(struct mw_engine *g, size_t max, void (*each)(void *context, const struct mw_report *r),
+		      void *context);
 
-/* Flush for at most `deadline_ms`, then stop and join the thread; a request under way is cut. MW_TIMEOUT or MW_PARKED
- * (see flush) if messages were left: how many is in `e`. Safe to call twice. Counters and reports stay until free. */
+/* Flush for at most `deadline_ms`, then stop and join the thread; a request under way is cut. MW_TIMEOUT or
+ * MW_PARKED (see flush) if messages were left: how many is in `e`. Safe to call twice. Counters and reports
+ * stay until free. */
 enum mw_err mw_engine_close(struct mw_engine *g, int64_t deadline_ms, struct mw_error *e);
 
-/* Close with deadline 0 if still open, and free. In a child process it does nothing: its copy costs no memory until
- * touched, and may have been copied in the middle of a change. The write keys in it are zeros (keyring.h). */
+/* Close with deadline 0 if still open, and free. In a child process it does nothing: its copy costs no memory
+ * until touched, and may have been copied in the middle of a change. The write keys in it are zeros
+ * (keyring.h). */
 void mw_engine_free(struct mw_engine *g);
 
 #endif

@@ -1,7 +1,8 @@
-/* engine_state.h -- what the engine's two sides share: its thread (engine_thread.c) and its callers (engine.c).
+/* engine_state.h -- what the engine's two sides share: its thread (engine_thread.c) and its callers
+ * (engine.c).
  *
- * Two locks, taken in this order. Core guards the weir and is held for whole steps of the thread; gate guards what
- * push needs and is held for no longer than a memcpy. So a push never waits for a batch to be put
+ * Two locks, taken in this order. Core guards the weir and is held for whole steps of the thread; gate guards
+ * what push needs and is held for no longer than a memcpy. So a push never waits for a batch to be put
  * together.
  *
  *     push: gate      thread: core, within it gate to swap the inbox      stats, flush, set_key: core, gate
@@ -19,7 +20,7 @@
 #include <time.h>
 
 /* Once a first message is there, the thread lets the inbox fill this long, or this far. */
-#define MW_COLLECT_MS 5
+#define MW_COLLECT_MS    5
 #define MW_COLLECT_BYTES (128u * 1024)
 
 /* Waits longer than this are as good as for ever, and safe to add to any clock. */
@@ -71,7 +72,8 @@ static inline int64_t mw_engine_now(clockid_t clock)
 /* The thread's side, for mw_http_config and mw_weir_config, and what pthread_create runs. */
 void *mw_engine_run(void *engine);
 int64_t mw_engine_on_permit(void *engine);
-void mw_engine_on_done(void *engine, const struct mw_request *r, const struct mw_answer *a, const char *error);
+void mw_engine_on_done(void *engine, const struct mw_request *r, const struct mw_answer *a,
+		       const char *error);
 void mw_engine_on_report(void *engine, const struct mw_report *r);
 
 #endif

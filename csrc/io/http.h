@@ -36,11 +36,11 @@ struct mw_http_config {
 	const char *ca_file;    /* NULL: the system's */
 	const char *user_agent; /* NULL: "moonweir/<version>" */
 	int64_t timeout_ms;     /* 0: MW_HTTP_TIMEOUT_MS */
-	/* Asked right before bytes leave: 0 to go, else ms to wait; above MW_HTTP_PERMIT_WAIT_MS the request ends
-	 * as MW_STATUS_UNSENT. */
+	/* Asked right before bytes leave: 0 to go, else ms to wait; above MW_HTTP_PERMIT_WAIT_MS the request
+	 * ends as MW_STATUS_UNSENT. */
 	int64_t (*permit)(void *context);
-	/* One request came to its end. `error` is for people: empty after a 2xx, and never holds a secret. Must not
-	 * free the mw_http. */
+	/* One request came to its end. `error` is for people: empty after a 2xx, and never holds a secret.
+	 * Must not free the mw_http. */
 	void (*done)(void *context, const struct mw_request *r, const struct mw_answer *a, const char *error);
 	void *context;
 };
@@ -54,7 +54,7 @@ void mw_http_free(struct mw_http *h);
 /* Start a request; `messages` (joined with commas) are copied. The key is one that the keyring took.
  * MW_NO_MEMORY, MW_TOO_LARGE, MW_IO: nothing was started. */
 enum mw_err mw_http_post(struct mw_http *h, const struct mw_request *r, const struct mw_endpoint *endpoint,
-                         struct mw_span write_key, struct mw_span messages, int64_t now_wall);
+			 struct mw_span write_key, struct mw_span messages, int64_t now_wall);
 
 /* Do what can be done without waiting; calls permit and done. */
 void mw_http_work(struct mw_http *h);

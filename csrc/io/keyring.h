@@ -14,9 +14,10 @@ struct mw_keyring;
 struct mw_keyring *mw_keyring_new(void);
 void mw_keyring_free(struct mw_keyring *k);
 
-/* MW_BAD_KEY says what is wrong (empty, too long, a character that does not belong) and never quotes the key. */
+/* MW_BAD_KEY says what is wrong (empty, too long, a character that does not belong) and never quotes the key.
+ */
 enum mw_err mw_keyring_set(struct mw_keyring *k, struct mw_span account, struct mw_span write_key,
-                           const struct mw_endpoint *endpoint, struct mw_error *e);
+			   const struct mw_endpoint *endpoint, struct mw_error *e);
 
 /* Copy out the key and endpoint of an account, or of "" if it has none. `endpoint` is left alone if the entry
  * has none. False if there is no key. The caller wipes `key` (sodium_memzero). */
@@ -25,6 +26,6 @@ struct mw_key {
 	char text[MW_WRITE_KEY_MAX];
 };
 bool mw_keyring_get(struct mw_keyring *k, struct mw_span account, struct mw_key *key,
-                    struct mw_endpoint *endpoint);
+		    struct mw_endpoint *endpoint);
 
 #endif

@@ -1,3 +1,4 @@
+#include "../../csrc/core/version.h"
 #include "http_world.h"
 
 static const struct mw_http_config plain;
@@ -13,7 +14,7 @@ TEST(a_request_has_these_headers_and_no_others)
 			   "{\"messageId\":\"1\"}]}";
 	snprintf(expected, sizeof expected,
 		 "POST /v1/batch HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Basic S2V5XzEtejo=\r\n"
-		 "User-Agent: moonweir/0.1.0\r\nAccept: */*\r\nContent-Type: application/json\r\n"
+		 "User-Agent: moonweir/" MW_VERSION "\r\nAccept: */*\r\nContent-Type: application/json\r\n"
 		 "Content-Length: %zu\r\n",
 		 m.port, strlen(body));
 	if (strcmp(heads, expected) != 0)
