@@ -64,7 +64,8 @@ describe("the environment of a script", function()
 
 	it("gives modules by a list of names", function()
 		assert.equal("true", inside "require 'moonweir.source' == require 'moonweir.source'")
-		assert.matches('acme.lua:1: require: "moonweir.sorce" is not for mapping scripts, did you mean "moonweir.source"', run "require 'moonweir.sorce'")
+		assert.matches('acme.lua:1: require: "moonweir.sorce" is not for mapping scripts, did you mean "moonweir.source"',
+			run "require 'moonweir.sorce'")
 		assert.matches("is not for mapping scripts", run "require 'os'")
 		assert.matches("is not for mapping scripts", run "require(nil)")
 	end)
@@ -146,9 +147,15 @@ local t = setmetatable({}, {}); getmetatable(t).__index = function(_, k) return 
 		["grows by concat"] = "local s, t = ('x'):rep(1e6), {} for i = 1, 1000 do t[i] = s end table.concat(t)",
 		["formats wide"] = "string.format('%99999999d', 1)",
 		["formats precisely"] = "string.format('%.99999999f', 1)",
-		["formats much"] = "local s = ('x'):rep(1e6) string.format(('%s'):rep(100), table.unpack((function() local t = {} for i = 1, 100 do t[i] = s end return t end)()))",
+		["formats much"] = [[
+local s, t = ('x'):rep(1e6), {}
+for i = 1, 100 do t[i] = s end
+string.format(('%s'):rep(100), table.unpack(t))]],
 		["formats a date long"] = "os.date(('%c'):rep(1e6))",
-		["sorts without order"] = "local t = {} for i = 1, 1e5 do t[i] = i % 7 end while true do table.sort(t, function() return true end) end",
+		["sorts without order"] = [[
+local t = {}
+for i = 1, 1e5 do t[i] = i % 7 end
+while true do table.sort(t, function() return true end) end]],
 		["sorts for ever"] = "local t = {} for i = 1, 1000 do t[i] = i end table.sort(t, function() while true do end end)",
 		["claims a long table"] = "table.insert(setmetatable({}, { __len = function() return 2^52 end }), 1, 'x')",
 		["makes a table of holes"] = "local t = {} for i = 52, 0, -1 do t[2^i] = i end table.remove(t, 1); error 'unremarkable'",
@@ -229,7 +236,8 @@ describe("a script's strings", function()
 			["('aXb'):gsub('%u', '-')"] = "a-b", ["('ab'):gsub('(a)(b)', '%2%1')"] = "ba",
 			["('abc'):gsub('%w', { a = '1', b = false })"] = "1bc",
 			["('abc'):gsub('%w', function(c) return c .. c end, 2)"] = "aabbc",
-			["('x'):rep(3, '-')"] = "x-x-x", ["('x'):rep(-1)"] = "", ["('5%%1000'):format()"] = "5%1000", ["('%5.2f|%-4s|%q'):format(1.5, 'a', 'b')"] = ' 1.50|a   |"b"',
+			["('x'):rep(3, '-')"] = "x-x-x", ["('x'):rep(-1)"] = "", ["('5%%1000'):format()"] = "5%1000",
+			["('%5.2f|%-4s|%q'):format(1.5, 'a', 'b')"] = ' 1.50|a   |"b"',
 			["#('abc')"] = "3", ["('abc'):len()"] = "3", ["('abc'):sub(-2)"] = "bc", ["('abc'):byte(2)"] = "98",
 			["table.concat({ 1, 'b' }, '-')"] = "1-b", ["select('#', table.unpack({ 1, nil, 3 }, 1, 3))"] = "3",
 			["(function() local t = {} for w in ('a b c'):gmatch('%a') do t[#t + 1] = w end return table.concat(t) end)()"] = "abc",

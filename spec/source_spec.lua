@@ -336,14 +336,19 @@ describe("a mistake in a script", function()
 			['slug = "a", version = "1",\nacount = get "a",\non = {}'] =
 				'^acme.lua:4: source.define: unknown field "acount", did you mean "account"?',
 			['slug = "a", version = "1", on = {}, 5'] = "^acme.lua.*source.define: value number 1",
-			['slug = "a", version = "1",\nid = "x",\non = {}'] = '^acme.lua:4: id: expected an expression like get "event_id", got a string',
+			['slug = "a", version = "1",\nid = "x",\non = {}'] =
+				'^acme.lua:4: id: expected an expression like get "event_id", got a string',
 			['slug = "a", version = "1",\neach = true,\non = {}'] = "^acme.lua:4: each: expected an expression",
 			['slug = "a", version = "1",\nuser = {},\non = {}'] = "^acme.lua:4: user: expected source.user",
-			['slug = "a", version = "1",\nuser = source.user { email = get "e" },\non = {}'] = "^acme.lua:4: source.user: there is no expression for the user id",
-			['slug = "a", version = "1",\nuser = source.user { get "a", mail = get "e" },\non = {}'] = '^acme.lua:4: source.user: unknown field "mail"',
+			['slug = "a", version = "1",\nuser = source.user { email = get "e" },\non = {}'] =
+				"^acme.lua:4: source.user: there is no expression for the user id",
+			['slug = "a", version = "1",\nuser = source.user { get "a", mail = get "e" },\non = {}'] =
+				'^acme.lua:4: source.user: unknown field "mail"',
 			['slug = "a", version = "1",\ncontext = { 1 },\non = {}'] = "^acme.lua:4: context: expected named fields",
-			['slug = "a", version = "1",\ncontext = {\na = {\nb = function() end } },\non = {}'] = "^acme.lua:6: context.a.b: a function",
-			['slug = "a", version = "1",\nmissing_user = "dead",\non = {}'] = '^acme.lua:4: missing_user: expected "dead_letter" or "drop" or "anonymous", got "dead"',
+			['slug = "a", version = "1",\ncontext = {\na = {\nb = function() end } },\non = {}'] =
+				"^acme.lua:6: context.a.b: a function",
+			['slug = "a", version = "1",\nmissing_user = "dead",\non = {}'] =
+				'^acme.lua:4: missing_user: expected "dead_letter" or "drop" or "anonymous", got "dead"',
 			['slug = "a", version = "1",\nunmatched = true,\non = {}'] = "^acme.lua:4: unmatched: expected",
 			['slug = "a", version = "1",\non = 5'] = "^acme.lua:4: on: expected a table",
 			['slug = "a", version = "1", event = get "e",\non = { source.ignore, ["1"] = source.ignore }'] = '"1" is there twice',

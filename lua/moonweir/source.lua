@@ -66,8 +66,8 @@ end
 ---@field user fun(fields: table): moonweir.User { get "external_id", email = get "email" }
 ---@field track fun(name: string|moonweir.Expression): moonweir.Call call it with { properties }
 ---@field identify fun(traits: table): moonweir.Call
----@field page fun(name: string|moonweir.Expression|table, second?: string|moonweir.Expression): moonweir.Call "Name", "Category" and "Name", or { properties }
----@field screen fun(name: string|moonweir.Expression|table, second?: string|moonweir.Expression): moonweir.Call
+---@field page fun(name: any, second?: any): moonweir.Call "Name", ("Category", "Name"), or { properties }
+---@field screen fun(name: any, second?: any): moonweir.Call like page
 ---@field group fun(id: string|moonweir.Expression): moonweir.Call call it with { traits }
 ---@field alias fun(previous_id: string|moonweir.Expression): moonweir.Call
 ---@field define fun(fields: table): moonweir.Definition
