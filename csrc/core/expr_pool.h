@@ -59,7 +59,7 @@ enum { MW_PATH_BUCKETS = 1024 };
 
 struct mw_exprs {
 	struct mw_expr *at; /* number 0 is NONE */
-	uint64_t number; /* no other pool has it */
+	uint64_t number;    /* no other pool has it */
 	uint32_t count;
 	uint32_t cap;
 	uint32_t paths; /* slots given out */
@@ -85,16 +85,36 @@ struct mw_walk {
 	const struct mw_exprs *x;
 	const struct mw_scene *s;
 	struct mw_error *e;
-	uint32_t base[MW_SCOPES]; /* the scene's, with the item that :map is at */
-	uint32_t steps;           /* elements visited */
-	bool placed;              /* the error in `e` says where already */
+	uint32_t
+	    base[MW_SCOPES + 1]; /* the scene's, with the item that :map is at; the last is for no scope */
+	uint32_t steps;          /* elements visited */
+	bool placed;             /* the error in `e` says where already */
 };
 
 /* No such node. (0 is the root: a path can lead to it, a member can't.) */
 #define MW_NOWHERE UINT32_MAX
 
-/* path.c: follow a path; *node is MW_NOWHERE if it leads nowhere. */
-enum mw_err mw_path_find(struct mw_walk *w, uint32_t path, uint32_t *node);
+struct mw_found {
+	uint64_t serial; /* of the document it was found in */
+	uint32_t base;   /* the node that the path started from */
+	uint32_t node;
+};
+
+/* path.c: follow a path that was not followed yet. */
+enum mw_err mw_path_follow(struct mw_walk *w, uint32_t path, uint32_t *node);
+
+/* Where a path leads; *node is MW_NOWHERE if nowhere. The serial tells documents apart, the base the events
+ * and items of one. */
+static inline enum mw_err mw_path_find(struct mw_walk *w, uint32_t path, uint32_t *node)
+{
+	const struct mw_expr *n = &w->x->at[path];
+	const struct mw_memo *memo = w->s->memo;
+	const struct mw_found *found = &memo->found[n->slot];
+	if (found->serial != memo->serial || found->base != w->base[n->scope])
+		return mw_path_follow(w, path, node);
+	*node = found->node;
+	return MW_OK;
+}
 
 /* eval.c: the value of any expression; absent for 0. */
 enum mw_err mw_walk_eval(struct mw_walk *w, uint32_t expr, struct mw_value *out);

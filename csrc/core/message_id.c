@@ -5,15 +5,22 @@ enum { DIGEST = 32, SLUG_ROOM = MW_MESSAGE_ID_MAX - 1 - 2 * DIGEST };
 
 static const char hex_digits[] = "0123456789abcdef";
 
+/* A-Z a-z 0-9 - . _ by their two halves. */
+static const uint8_t plain[16][16] = {
+    [2] = {[13] = 1, [14] = 1},
+    [3] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+    [4] = {0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+    [5] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, [15] = 1},
+    [6] = {0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+    [7] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+};
+
 static bool is_plain(struct mw_span s)
 {
-	for (size_t i = 0; i < s.len; i++) {
-		uint8_t c = s.at[i], letter = c | 0x20;
-		if (!((letter >= 'a' && letter <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-		      c == '_'))
-			return false;
-	}
-	return s.len > 0;
+	unsigned all = s.len > 0;
+	for (size_t i = 0; i < s.len; i++)
+		all &= plain[s.at[i] >> 4][s.at[i] & 15];
+	return all;
 }
 
 static size_t decimal(char digits[10], uint32_t n)

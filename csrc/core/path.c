@@ -8,22 +8,20 @@
  * an object like the last one costs one comparison a member, whatever the number of paths.
  */
 
-struct mw_found {
-	uint64_t serial; /* of the document it was found in */
-	uint32_t base;   /* the node that the path started from */
-	uint32_t node;
-};
+enum { SHAPE = 32 };
 
-enum { SHAPE = 32, NO_TAG = -1 };
+/* What was met at one place of an object. */
+struct place {
+	uint32_t mark; /* type, flags and tag of the key; 0: nothing was */
+	uint32_t slot; /* of the path to it, from 1; 0: no path has a name of that tag */
+	const uint8_t *name;
+	size_t len;
+};
 
 struct mw_fan {
 	uint64_t serial;
 	uint32_t object; /* whose members are noted */
-	bool by_search;  /* some of its names have escapes: its members are looked up one by one */
-	struct {
-		uint32_t tag;   /* of the name that was here */
-		uint32_t child; /* the path to it; 0: no path has a name of that tag */
-	} shape[SHAPE];
+	struct place shape[SHAPE];
 };
 
 static bool reserve(struct mw_memo *memo, const struct mw_exprs *x)
@@ -55,10 +53,8 @@ enum mw_err mw_memo_start(struct mw_memo *memo, const struct mw_exprs *x)
 	memo->pool = 0;
 	if (!reserve(memo, x))
 		return MW_NO_MEMORY;
-	for (uint32_t i = 0; i < memo->fans_cap; i++) {
-		for (int k = 0; k < SHAPE; k++)
-			memo->fans[i].shape[k].tag = (uint32_t)NO_TAG;
-	}
+	for (uint32_t i = 0; i < memo->fans_cap; i++)
+		memset(memo->fans[i].shape, 0, sizeof memo->fans[i].shape);
 	memo->pool = x->number;
 	return MW_OK;
 }
@@ -82,58 +78,87 @@ static inline bool is_same_name(const uint8_t *a, const uint8_t *b, size_t len)
 	return true;
 }
 
-/* The path to the member of that key, 0 if there is none; *has_tag: a path has a name of the same tag. */
-static uint32_t child_of(const struct mw_exprs *x, uint32_t of, const struct mw_json_node *key,
-			 const uint8_t *name, bool *has_tag)
+/* The path to the member of that name, 0 if there is none; *has_tag: a path has a name of the same tag. */
+static uint32_t child_of(const struct mw_exprs *x, uint32_t of, uint32_t tag, struct mw_span name,
+			 bool *has_tag)
 {
 	*has_tag = false;
-	for (uint32_t i = x->buckets[mw_path_bucket(of, key->aux)]; i != 0; i = x->at[i].chain) {
+	for (uint32_t i = x->buckets[mw_path_bucket(of, tag)]; i != 0; i = x->at[i].chain) {
 		const struct mw_expr *n = &x->at[i];
-		if (n->kind != MW_EXPR_MEMBER || n->a != of || n->tag != key->aux)
+		if (n->kind != MW_EXPR_MEMBER || n->a != of || n->tag != tag)
 			continue;
 		*has_tag = true;
-		if (n->name.len == key->len && is_same_name(n->name.at, name, key->len))
+		if (n->name.len == name.len && is_same_name(n->name.at, name.at, name.len))
 			return i;
 	}
 	return 0;
 }
 
-/* Note where the members of `object` are that paths go to from path `of`. */
-static void note_members(struct mw_walk *w, uint32_t of, uint32_t object)
+/* Type, flags and tag in one number, which is never 0 for a key. */
+static inline uint32_t mark_of(const struct mw_json_node *key)
 {
-	const struct mw_exprs *x = w->x;
-	const struct mw_json *doc = w->s->doc;
-	struct mw_memo *memo = w->s->memo;
-	struct mw_fan *fan = &memo->fans[x->at[of].fan];
-	uint32_t base = w->base[x->at[of].scope];
-	fan->serial = memo->serial;
+	return key->type | (uint32_t)key->flags << 4 | key->aux << 8;
+}
+
+/* Another key than last time at this place. */
+static enum mw_err meet(struct mw_walk *w, uint32_t of, uint32_t key, struct place *at)
+{
+	const struct mw_json_node *node = &w->s->doc->nodes[key];
+	struct mw_span name = mw_json_raw(w->s->doc, key);
+	uint32_t tag = node->aux;
+	bool has_tag, is_escaped = node->flags & MW_JSON_ESCAPED;
+	if (is_escaped) {
+		struct mw_buf b = mw_arena_buf(w->s->arena, name.len);
+		if (mw_json_unescape(w->s->doc, key, &b))
+			return mw_walk_fail(w, MW_TOO_LARGE, "a member's name takes too much memory");
+		name = mw_buf_span(&b);
+		tag = mw_json_tag(name.at, name.len);
+	}
+	uint32_t child = child_of(w->x, of, tag, name, &has_tag);
+	const struct mw_expr *n = &w->x->at[child];
+	*at = (struct place){.mark = mark_of(node)};
+	if (child != 0) {
+		at->slot = n->slot + 1;
+		at->name = n->name.at;
+		at->len = n->name.len;
+	}
+	/* What is not told by tag and characters alone is looked at anew each time. */
+	if (is_escaped || (child == 0 && has_tag))
+		at->mark = 0;
+	return MW_OK;
+}
+
+/* Note where the members of `object` are that paths go to from path `of`. */
+static enum mw_err note_members(struct mw_walk *w, uint32_t of, uint32_t object)
+{
+	const struct mw_json_node *nodes = w->s->doc->nodes;
+	const uint8_t *text = w->s->doc->text;
+	struct mw_found *found = w->s->memo->found;
+	struct mw_fan *fan = &w->s->memo->fans[w->x->at[of].fan];
+	struct mw_found here = {w->s->memo->serial, w->base[w->x->at[of].scope], 0};
+	fan->serial = here.serial;
 	fan->object = object;
-	fan->by_search = false;
-	if (doc->nodes[object].type != MW_JSON_OBJECT)
-		return;
-	uint32_t end = doc->nodes[object].next, place = 0;
-	for (uint32_t at = object + 1; at < end; at = mw_json_after(doc, at + 1), place++) {
-		const struct mw_json_node *key = &doc->nodes[at];
-		const uint8_t *name = doc->text + key->at;
-		uint32_t child = fan->shape[place % SHAPE].child;
-		if (key->flags & MW_JSON_ESCAPED) {
-			fan->by_search = true;
-			return;
-		}
-		if (fan->shape[place % SHAPE].tag != key->aux ||
-		    (child != 0 && (x->at[child].name.len != key->len ||
-				    !is_same_name(x->at[child].name.at, name, key->len)))) {
-			bool has_tag;
-			child = child_of(x, of, key, name, &has_tag);
-			if (child != 0 || !has_tag) {
-				fan->shape[place % SHAPE].tag = key->aux;
-				fan->shape[place % SHAPE].child = child;
+	if (nodes[object].type != MW_JSON_OBJECT)
+		return MW_OK;
+	uint32_t end = nodes[object].next, place = 0;
+	for (uint32_t i = object + 1; i < end; i = nodes[i + 1].next) {
+		const struct mw_json_node *key = &nodes[i];
+		struct place *at = &fan->shape[place++ % SHAPE];
+		if (at->mark != mark_of(key) ||
+		    (at->slot && (at->len != key->len || !is_same_name(at->name, text + key->at, at->len)))) {
+			enum mw_err err = meet(w, of, i, at);
+			if (err) {
+				fan->serial = 0;
+				return err;
 			}
 		}
+		if (at->slot == 0)
+			continue;
 		/* Of two members with one name the later one stays. */
-		if (child != 0)
-			memo->found[x->at[child].slot] = (struct mw_found){memo->serial, base, at + 1};
+		here.node = i + 1;
+		found[at->slot - 1] = here;
 	}
+	return MW_OK;
 }
 
 static uint32_t step(const struct mw_json *doc, const struct mw_expr *n, uint32_t from)
@@ -168,41 +193,34 @@ static enum mw_err find_in_made(struct mw_walk *w, const struct mw_expr *n, uint
 	return MW_OK;
 }
 
-enum mw_err mw_path_find(struct mw_walk *w, uint32_t path, uint32_t *node)
+enum mw_err mw_path_follow(struct mw_walk *w, uint32_t path, uint32_t *node)
 {
 	const struct mw_expr *n = &w->x->at[path];
 	if (n->scope == MW_SCOPES)
 		return find_in_made(w, n, node);
-	uint32_t base = w->base[n->scope];
+	uint32_t base = w->base[n->scope], from = base;
 	if (n->kind == MW_EXPR_SCOPE) {
 		*node = base;
 		return MW_OK;
 	}
-	/* The serial tells documents apart, the base the events and items of one. */
+	enum mw_err err = MW_OK;
+	if (w->x->at[n->a].kind != MW_EXPR_SCOPE)
+		err = mw_path_find(w, n->a, &from);
 	struct mw_memo *memo = w->s->memo;
 	struct mw_found *found = &memo->found[n->slot];
-	if (found->serial == memo->serial && found->base == base) {
-		*node = found->node;
-		return MW_OK;
-	}
-	uint32_t from;
-	enum mw_err err = mw_path_find(w, n->a, &from);
-	if (err)
-		return err;
+	struct mw_fan *fan = &memo->fans[w->x->at[n->a].fan];
 	*node = MW_NOWHERE;
-	if (from != MW_NOWHERE && n->kind == MW_EXPR_ELEMENT) {
+	if (!err && from != MW_NOWHERE && n->kind == MW_EXPR_ELEMENT) {
 		*node = step(w->s->doc, n, from);
-	} else if (from != MW_NOWHERE) {
-		struct mw_fan *fan = &memo->fans[w->x->at[n->a].fan];
+	} else if (!err && from != MW_NOWHERE) {
 		if (fan->serial != memo->serial || fan->object != from)
-			note_members(w, n->a, from);
-		if (fan->by_search)
-			*node = step(w->s->doc, n, from);
-		else if (found->serial == memo->serial && found->base == base)
+			err = note_members(w, n->a, from);
+		if (found->serial == memo->serial && found->base == base)
 			*node = found->node;
 	}
-	*found = (struct mw_found){memo->serial, base, *node};
-	return MW_OK;
+	if (!err)
+		*found = (struct mw_found){memo->serial, base, *node};
+	return err;
 }
 
 bool mw_elements_of(const struct mw_json *doc, const struct mw_value *v, struct mw_elements *all)

@@ -105,6 +105,13 @@ TEST(of_two_members_with_one_name_the_last_counts)
 	CHECK(gives(b, "{\"a\":1,\"\\u0061\":2,\"b\":0}", "0"));
 }
 
+TEST(an_escaped_name_does_not_hide_a_later_member)
+{
+	uint32_t o = object(x, "a", get(x, "a"), "b", get(x, "b"), "c", get(x, "c"), NULL);
+	CHECK(gives(o, "{\"b\":1,\"\\u0061\":0,\"b\":2,\"c\":3}", "{\"a\":0,\"b\":2,\"c\":3}"));
+	CHECK(gives(o, "{\"a\":1,\"\\u0061\":0,\"b\":2,\"\\u0063\\u0063\":3}", "{\"a\":0,\"b\":2}"));
+}
+
 TEST(equal_paths_are_one_expression)
 {
 	CHECK(get(x, "p.q.r") == get(x, "p.q.r"));
@@ -507,6 +514,7 @@ int main(void)
 	mw_arena_init(&arena, 1 << 20);
 	RUN_FRESH(paths_lead_into_objects_and_arrays);
 	RUN_FRESH(of_two_members_with_one_name_the_last_counts);
+	RUN_FRESH(an_escaped_name_does_not_hide_a_later_member);
 	RUN_FRESH(equal_paths_are_one_expression);
 	RUN_FRESH(paths_agree_with_a_plain_search_over_random_events);
 	RUN_FRESH(text_operations);
