@@ -143,12 +143,15 @@ acceptance: all $(TOOLS) $(BUILD)/test/json_corpus_test ## tests that read the r
 	@if [ ! -d $(SHARED) ]; then echo "skipped: no reference material at $(SHARED)"; else \
 	  MW_JSON_CORPUS=$(SHARED)/fixtures/json-test-suite $(BUILD)/test/json_corpus_test; fi
 
+TSAN_TESTS := keyring_test http_test http_fault_test engine_test engine_life_test
+
 .PHONY: asan tsan valgrind
 asan: check-packages ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) SANITIZE=address,undefined spec-sanitized
 tsan: check-packages ## the threaded tests under ThreadSanitizer
-	@$(MAKE) SANITIZE=thread BUILD=build/thread all $(foreach t,engine_test http_test keyring_test,build/thread/test/$(t)) build/thread/test/mockserver
-	@for t in keyring http engine; do echo "== tsan $$t"; MW_TSAN=1 build/thread/test/$${t}_test || exit 1; done
+	@$(MAKE) SANITIZE=thread BUILD=build/thread $(TSAN_TESTS:%=build/thread/test/%) build/thread/test/mockserver
+	@for t in $(TSAN_TESTS); do echo "== tsan $$t"; \
+	  MW_TSAN=1 MW_MOCKSERVER=$(abspath build/thread/test/mockserver) build/thread/test/$$t || exit 1; done
 
 .PHONY: spec-sanitized
 PRELOAD = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)

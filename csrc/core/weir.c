@@ -20,6 +20,7 @@ struct mw_weir_config mw_weir_defaults(void)
 	    .linger_ms = MW_LINGER_MS,
 	    .in_flight_max = MW_IN_FLIGHT_MAX,
 	    .queue_max = MW_QUEUE_DEFAULT,
+	    .retries_max = MW_RETRY_FOREVER,
 	};
 }
 

@@ -41,6 +41,9 @@ struct mw_report {
 	struct mw_span answer; /* what the server said, at most MW_RESPONSE_MAX bytes */
 };
 
+/* As retries_max: a message is kept until Segment decides about it. */
+#define MW_RETRY_FOREVER UINT32_MAX
+
 struct mw_weir_config {
 	double rate;        /* requests a second over all lanes; 0: unlimited */
 	size_t batch_bytes; /* at most this much of messages and commas a request */
@@ -48,7 +51,7 @@ struct mw_weir_config {
 	int64_t linger_ms; /* a partial batch waits this long for company */
 	uint32_t in_flight_max;
 	size_t queue_max;     /* bytes of queued messages over all lanes */
-	uint32_t retries_max; /* attempts beyond the first before a message is dead; 0: for ever.
+	uint32_t retries_max; /* attempts beyond the first before a message is dead.
 			       * A 429 that says when to come back does not use one up, and a parked lane's
 			       * probes don't */
 	uint64_t seed;        /* jitter and the hash of account names: secret, random in earnest */

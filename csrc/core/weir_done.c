@@ -92,7 +92,7 @@ static void retry(struct mw_weir *w, struct mw_lane *lane, uint32_t count, const
 	/* A parked lane keeps its messages whatever its probes meet. */
 	if (!lane->parked && !(a->status == 429 && a->retry_after_ms >= 0))
 		lane->failures++;
-	if (w->config.retries_max > 0 && lane->failures > w->config.retries_max) {
+	if (lane->failures > w->config.retries_max) {
 		bury(w, lane, count, a);
 	} else {
 		lane->again = count;

@@ -258,13 +258,10 @@ static enum mw_err what_is_left(const struct mw_engine *g)
 /* `change` +1 or -1 callers who want partial batches to go at once. */
 static void hurry(struct mw_engine *g, int change)
 {
-	pthread_mutex_lock(&g->core);
 	pthread_mutex_lock(&g->gate);
 	g->flushers += (unsigned)change;
-	mw_weir_hurry(g->weir, g->flushers > 0, now_ms());
 	wake(g);
 	pthread_mutex_unlock(&g->gate);
-	pthread_mutex_unlock(&g->core);
 }
 
 enum mw_err mw_engine_flush(struct mw_engine *g, int64_t timeout_ms)

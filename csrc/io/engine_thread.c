@@ -54,6 +54,7 @@ static int64_t take_inbox(struct mw_engine *g, bool *stop)
 	int64_t now = now_ms();
 	pthread_mutex_lock(&g->gate);
 	*stop = g->stop;
+	bool flush = g->flushers > 0;
 	if (g->taken_left == 0 && g->inbox.count > 0) {
 		int64_t age = now - g->inbox_since;
 		if (age >= MW_COLLECT_MS || g->inbox.bytes.len >= MW_COLLECT_BYTES || g->flushers > 0) {
@@ -87,6 +88,8 @@ static int64_t take_inbox(struct mw_engine *g, bool *stop)
 			break;
 		}
 	}
+	/* A queue half full of partial batches would be full before they had company enough. */
+	mw_weir_hurry(g->weir, flush || g->weir_bytes > g->queue_max / 2, now);
 	pthread_mutex_unlock(&g->core);
 	return wait;
 }

@@ -31,7 +31,7 @@ local LIBRARY = { name = "moonweir", version = core.version }
 ---@field linger? number        seconds a partial batch waits for company; default 0.2
 ---@field batch_messages? integer  at most this many messages a request; default and most 2500
 ---@field queue_bytes? integer  undelivered bytes in memory before push answers "full"; default 256 MiB
----@field retries? integer      attempts beyond the first before a message is dead; default 0: for ever
+---@field retries? integer      attempts beyond the first before a message is dead; default: no limit
 ---@field timeout? number       seconds for one request; default 30
 ---@field proxy? string         URL of an HTTP proxy; the environment's is never used
 ---@field ca_file? string       PEM file of the authorities to trust, in place of the system's
@@ -60,7 +60,7 @@ local OPTIONS = {
 	linger = { positive, "seconds" },
 	batch_messages = { function(v) return whole(v) and v >= 1 and v <= 2500 end, "1 to 2500" },
 	queue_bytes = { function(v) return whole(v) and v >= 64000 end, "bytes, at least 64000" },
-	retries = { whole, "a whole number, 0 for no limit" },
+	retries = { function(v) return whole(v) and v <= 1e6 end, "a whole number up to a million" },
 	timeout = { function(v) return positive(v) and v > 0 end, "seconds" },
 	proxy = { text, "a URL" },
 	ca_file = { text, "a path" },

@@ -89,6 +89,23 @@ TEST(a_full_queue_takes_nothing_of_a_box)
 	rig_close(&r);
 }
 
+TEST(a_queue_half_full_of_partial_batches_does_not_wait_for_company)
+{
+	struct rig r;
+	struct mw_engine_config config = rig_config();
+	config.weir.queue_max = 64 * 1024;
+	config.weir.linger_ms = 3600 * 1000;
+	rig_open(&r, config);
+	CHECK(rig_key(&r, "", "key"));
+	for (int i = 0; i < 6; i++) {
+		char account[16];
+		snprintf(account, sizeof account, "a%d", i);
+		CHECK(rig_push(&r, account, 100) == MW_OK);
+	}
+	CHECK(mw_engine_wait_room(r.engine, 32 * 1024, RIG_PATIENCE_MS) == MW_OK);
+	rig_close(&r);
+}
+
 TEST(a_box_with_a_bad_message_is_refused_whole)
 {
 	struct rig r;
@@ -301,6 +318,7 @@ int main(int argc, char **argv)
 	mock_main(argc, argv);
 	RUN(every_message_arrives_once_and_in_order);
 	RUN(a_full_queue_takes_nothing_of_a_box);
+	RUN(a_queue_half_full_of_partial_batches_does_not_wait_for_company);
 	RUN(a_box_with_a_bad_message_is_refused_whole);
 	RUN(without_a_key_messages_wait_for_one);
 	RUN(a_refused_key_parks_its_account_and_no_other);

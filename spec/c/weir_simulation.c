@@ -34,7 +34,7 @@ static void begin(struct world *w, uint64_t seed)
 	w->config.linger_ms = (int64_t[]){0, 200, 5000}[below(w, 3)];
 	w->config.in_flight_max = (uint32_t[]){1, 3, FLIGHTS_MAX}[below(w, 3)];
 	w->config.queue_max = (size_t[]){5000, 50000, 1 << 30}[below(w, 3)];
-	w->config.retries_max = chance(w, 300) ? 1 + (uint32_t)below(w, 4) : 0;
+	w->config.retries_max = chance(w, 300) ? (uint32_t)below(w, 5) : MW_RETRY_FOREVER;
 	w->config.seed = check_random(&w->random);
 	w->config.report = on_report;
 	w->config.context = w;

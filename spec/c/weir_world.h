@@ -174,7 +174,7 @@ static void on_report(void *context, const struct mw_report *r)
 	else if (r->status == 413)
 		EXPECT(w, (fate & HUGE) && f->r.count == 1);
 	else if (r->status != 404 && r->status != 302 && r->status != 501)
-		EXPECT(w, w->config.retries_max > 0 && a->failures == w->config.retries_max + 1);
+		EXPECT(w, a->failures == w->config.retries_max + 1);
 }
 
 static int server_takes(struct world *w, const struct flight *f)
@@ -247,7 +247,7 @@ static bool dies_by_retries(struct world *w, struct account *a, const struct fli
 	}
 	if (!(answer->status == 429 && answer->retry_after_ms >= 0))
 		a->failures++;
-	return w->config.retries_max > 0 && a->failures > w->config.retries_max;
+	return a->failures > w->config.retries_max;
 }
 
 static void world_answer(struct world *w, struct flight *f)

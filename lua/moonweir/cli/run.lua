@@ -25,7 +25,7 @@ local TICK = 0.2 -- seconds between two looks at signals, progress and troubles
 function run.define(parser, number)
 	parser:argument("source", "The mapping script.")
 	input.define(parser)
-	parser:option("--retries", "Attempts beyond the first before a message is given up; 0: no limit.")
+	parser:option("--retries", "Attempts beyond the first before a message is given up (no limit).")
 		:argname("<n>")
 		:convert(number)
 	parser:option("--timeout", "Seconds that one request may take (30)."):argname("<s>"):convert(number)

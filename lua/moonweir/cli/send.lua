@@ -181,8 +181,7 @@ local function options_for(args, script)
 	end
 	options.batch_messages = math.max(1, math.min(2500, math.floor(setting(script, "flushAt", FLUSH_AT))))
 	options.linger = setting(script, "flushInterval", FLUSH_INTERVAL_MS) / 1000
-	-- The engine takes 0 for "no limit", so one repeat is the least that can be asked for.
-	options.retries = math.max(1, math.floor(setting(script, "maxRetries", MAX_RETRIES)))
+	options.retries = math.max(0, math.floor(setting(script, "maxRetries", MAX_RETRIES)))
 	local timeout = setting(script, "timeout", 0)
 	options.timeout = timeout > 0 and timeout or nil
 	return options
