@@ -265,6 +265,7 @@ enum mw_err mw_compose_call(struct mw_mapper *p, const struct mw_entry_call *c, 
 	if (!err)
 		err = write_pieces(p, c, &m, e);
 	m.timestamp = f->time;
+	m.time = f->time_text;
 	return err ? err : deliver(p, &m, f->account, e);
 }
 
@@ -339,6 +340,7 @@ enum mw_err mw_mapper_emit(struct mw_mapper *p, struct mw_message *message, bool
 	if (!err && !has_timestamp) {
 		err = mw_facts_time(p, f, e);
 		m.timestamp = f->time;
+		m.time = f->time_text;
 	}
 	if (!err && !m.integrations.at) {
 		err = source_integrations(p, e);

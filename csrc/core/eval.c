@@ -337,7 +337,7 @@ static enum mw_err eval_id(struct mw_walk *w, uint32_t expr, struct mw_value *ou
 			err = eval_id(w, n->b, out);
 		return mw_walk_place(w, n->place, err);
 	}
-	err = mw_walk_eval(w, expr, out);
+	err = mw_expr_is_path(n) ? eval_path(w, expr, out) : mw_walk_eval(w, expr, out);
 	if (err)
 		return err;
 	switch (out->kind) {
@@ -366,15 +366,18 @@ enum mw_err mw_expr_eval_id(const struct mw_exprs *x, uint32_t expr, const struc
 	return finish(&w, eval_id(&w, expr, out));
 }
 
-enum mw_err mw_expr_eval_time(const struct mw_exprs *x, uint32_t expr, const struct mw_scene *s, int64_t *ms,
-			      bool *present, struct mw_error *e)
+enum mw_err mw_expr_eval_time(const struct mw_exprs *x, uint32_t expr, const struct mw_scene *s,
+			      struct mw_expr_time *time, struct mw_error *e)
 {
 	struct mw_walk w = start(x, s, e);
 	struct mw_value v;
 	enum mw_err err = mw_walk_eval(&w, expr, &v);
-	*present = !err && v.kind != MW_VALUE_ABSENT;
-	if (*present)
-		err = mw_walk_place(&w, x->at[expr].place, mw_operate_time(&w, &v, ms, present));
+	*time = (struct mw_expr_time){.present = !err && v.kind != MW_VALUE_ABSENT};
+	if (time->present && v.kind == MW_VALUE_CHARS && mw_operate_is_written(v.text))
+		time->written = v.text;
+	else if (time->present)
+		err =
+		    mw_walk_place(&w, x->at[expr].place, mw_operate_time(&w, &v, &time->ms, &time->present));
 	return finish(&w, err);
 }
 

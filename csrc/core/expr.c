@@ -171,12 +171,24 @@ uint32_t mw_expr_header(struct mw_exprs *x, struct mw_span name)
 
 /* ---- constants */
 
+/* A copy with MW_WIDE readable bytes from any of its own on. */
+static bool copy_wide(struct mw_exprs *x, struct mw_span s, struct mw_span *copy)
+{
+	uint8_t *at = mw_arena_take(&x->arena, s.len + MW_WIDE);
+	if (!at)
+		return false;
+	memcpy(at, s.at, s.len);
+	memset(at + s.len, 0, MW_WIDE);
+	*copy = (struct mw_span){at, s.len};
+	return true;
+}
+
 /* `json` has the constant's text and is given up. */
 static uint32_t add_constant(struct mw_exprs *x, struct mw_value value, struct mw_buf *json, enum mw_err err)
 {
 	struct mw_constant *c = mw_arena_take(&x->arena, sizeof *c);
 	uint32_t expr = 0;
-	if (!err && c && mw_arena_copy(&x->arena, mw_buf_span(json), &c->json)) {
+	if (!err && c && copy_wide(x, mw_buf_span(json), &c->json)) {
 		c->value = value;
 		if (value.kind == MW_VALUE_CHARS || value.kind == MW_VALUE_ESCAPED)
 			c->value.text = (struct mw_span){c->json.at + 1, c->json.len - 2};
@@ -319,7 +331,7 @@ static bool member_init(struct mw_exprs *x, struct mw_member *m, struct mw_span 
 	if (err == MW_INVALID)
 		refuse(x, err, "a field's name is not UTF-8");
 	else if (err || !mw_arena_copy(&x->arena, name, &m->name) ||
-		 !mw_arena_copy(&x->arena, mw_buf_span(&key), &m->key))
+		 !copy_wide(x, mw_buf_span(&key), &m->key))
 		no_memory(x);
 	m->value = value;
 	mw_buf_deinit(&key);

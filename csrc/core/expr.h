@@ -139,9 +139,15 @@ enum mw_err mw_expr_eval(const struct mw_exprs *x, uint32_t expr, const struct m
 enum mw_err mw_expr_eval_id(const struct mw_exprs *x, uint32_t expr, const struct mw_scene *s,
                             struct mw_value *out, struct mw_error *e);
 
-/* Milliseconds since 1970 of a date or a Unix time. */
-enum mw_err mw_expr_eval_time(const struct mw_exprs *x, uint32_t expr, const struct mw_scene *s, int64_t *ms,
-                              bool *present, struct mw_error *e);
+/* A date or a Unix time. */
+struct mw_expr_time {
+	bool present;
+	int64_t ms;             /* since 1970, unless ... */
+	struct mw_span written; /* ... it was in our own form already; else at == NULL */
+};
+
+enum mw_err mw_expr_eval_time(const struct mw_exprs *x, uint32_t expr, const struct mw_scene *s,
+                              struct mw_expr_time *time, struct mw_error *e);
 
 /* Evaluate and append as JSON; *present false, and nothing appended, if it is absent. */
 enum mw_err mw_expr_write(const struct mw_exprs *x, uint32_t expr, const struct mw_scene *s,

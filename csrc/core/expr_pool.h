@@ -22,6 +22,11 @@ enum mw_expr_kind {
 	MW_EXPR_OBJECT,
 };
 
+/* Most keys and values are shorter than this. Copying that many bytes whatever the length is one load and one
+ * store or two, where a copy of the exact length is a call and a branch that nobody predicts. Keys and
+ * constants are therefore stored with as many bytes behind them. */
+enum { MW_WIDE = 32 };
+
 struct mw_constant {
 	struct mw_value value;
 	struct mw_span json; /* the same, ready to be copied */

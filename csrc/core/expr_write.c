@@ -19,16 +19,32 @@ static enum mw_err write_value(struct mw_walk *w, const struct mw_value *v, stru
 	return err ? out_of_room(w, err, out) : MW_OK;
 }
 
-/* A key and what is ready-made behind it. */
-static enum mw_err put(struct mw_walk *w, struct mw_span key, struct mw_span json, struct mw_buf *out)
+static enum mw_err put(struct mw_walk *w, struct mw_span text, struct mw_buf *out)
 {
-	enum mw_err err = mw_buf_reserve(out, key.len + json.len);
+	enum mw_err err = mw_buf_append_span(out, text);
+	return err ? out_of_room(w, err, out) : MW_OK;
+}
+
+/* `to` has room for MW_WIDE bytes; `from` as many to be read, if `is_wide`. */
+static inline uint8_t *copy(uint8_t *to, struct mw_span from, bool is_wide)
+{
+	if (is_wide && from.len <= MW_WIDE)
+		memcpy(to, from.at, MW_WIDE);
+	else
+		memcpy(to, from.at, from.len);
+	return to + from.len;
+}
+
+/* A key and what is ready-made behind it. */
+static inline enum mw_err put_pair(struct mw_walk *w, struct mw_span key, struct mw_span json, bool is_wide,
+				   struct mw_buf *out)
+{
+	enum mw_err err = mw_buf_reserve(out, key.len + json.len + 2 * MW_WIDE);
 	if (err)
 		return out_of_room(w, err, out);
-	uint8_t *at = out->data + out->len;
-	memcpy(at, key.at, key.len);
-	memcpy(at + key.len, json.at, json.len);
-	out->len += key.len + json.len;
+	uint8_t *at = copy(out->data + out->len, key, true);
+	at = copy(at, json, is_wide);
+	out->len = (size_t)(at - out->data);
 	return MW_OK;
 }
 
@@ -50,33 +66,39 @@ static inline bool is_ready(const struct mw_json *doc, uint32_t node, struct mw_
 	}
 }
 
-static enum mw_err write_member(struct mw_walk *w, const struct mw_member *m, struct mw_span key,
-				struct mw_buf *out)
+static enum mw_err write_made(struct mw_walk *w, const struct mw_member *m, struct mw_span key,
+			      struct mw_buf *out)
 {
-	const struct mw_expr *n = &w->x->at[m->value];
-	struct mw_span json;
 	size_t mark = out->len;
-	bool present = true;
-	enum mw_err err;
-	if (n->kind == MW_EXPR_CONSTANT)
-		return put(w, key, n->constant->json, out);
-	if (mw_expr_is_path(n)) {
-		/* The common case, a field as it stands in the event, is a copy of its bytes. */
-		uint32_t node;
-		err = mw_path_find(w, m->value, &node);
-		if (err)
-			return mw_walk_name(w, m->name, mw_walk_place(w, n->place, err));
-		if (node == MW_NOWHERE || w->s->doc->nodes[node].type == MW_JSON_NULL)
-			return MW_OK;
-		if (is_ready(w->s->doc, node, &json))
-			return put(w, key, json, out);
-	}
-	err = put(w, key, MW_SPAN(""), out);
+	bool present = false;
+	enum mw_err err = put(w, key, out);
 	if (!err)
 		err = mw_walk_write(w, m->value, out, &present);
 	if (err || !present)
 		out->len = mark;
 	return mw_walk_name(w, m->name, err);
+}
+
+static inline enum mw_err write_member(struct mw_walk *w, const struct mw_member *m, struct mw_span key,
+				       struct mw_buf *out)
+{
+	const struct mw_expr *n = &w->x->at[m->value];
+	const struct mw_json *doc = w->s->doc;
+	struct mw_span json;
+	uint32_t node;
+	if (n->kind == MW_EXPR_CONSTANT)
+		return put_pair(w, key, n->constant->json, true, out);
+	if (!mw_expr_is_path(n))
+		return write_made(w, m, key, out);
+	/* The common case, a field as it stands in the event, is a copy of its bytes. */
+	enum mw_err err = mw_path_find(w, m->value, &node);
+	if (err)
+		return mw_walk_name(w, m->name, mw_walk_place(w, n->place, err));
+	if (node == MW_NOWHERE || doc->nodes[node].type == MW_JSON_NULL)
+		return MW_OK;
+	if (!is_ready(doc, node, &json))
+		return write_made(w, m, key, out);
+	return put_pair(w, key, json, doc->nodes[node].at + MW_WIDE <= doc->len, out);
 }
 
 /* Into `out` from `start` on, so that it knows which member is the first. */
@@ -103,12 +125,12 @@ static enum mw_err write_object_members(struct mw_walk *w, const struct mw_expr 
 static enum mw_err write_object(struct mw_walk *w, const struct mw_expr *n, struct mw_buf *out, bool *present)
 {
 	size_t mark = out->len;
-	enum mw_err err = put(w, MW_SPAN("{"), MW_SPAN(""), out);
+	enum mw_err err = put(w, MW_SPAN("{"), out);
 	if (!err)
 		err = write_object_members(w, n, out);
 	*present = !err && out->len > mark + 1;
 	if (*present)
-		err = put(w, MW_SPAN("}"), MW_SPAN(""), out);
+		err = put(w, MW_SPAN("}"), out);
 	if (err || !*present)
 		out->len = mark;
 	return err;
@@ -119,7 +141,7 @@ static enum mw_err write_element(struct mw_walk *w, uint32_t expr, size_t start,
 {
 	size_t mark = out->len;
 	bool present = false;
-	enum mw_err err = out->len == start ? MW_OK : put(w, MW_SPAN(","), MW_SPAN(""), out);
+	enum mw_err err = out->len == start ? MW_OK : put(w, MW_SPAN(","), out);
 	if (!err)
 		err = mw_walk_write(w, expr, out, &present);
 	if (err || !present)
@@ -135,7 +157,7 @@ static enum mw_err write_map(struct mw_walk *w, const struct mw_expr *n, struct 
 		return err;
 	size_t mark = out->len;
 	uint32_t outer = w->base[MW_SCOPE_ITEM], node;
-	err = put(w, MW_SPAN("["), MW_SPAN(""), out);
+	err = put(w, MW_SPAN("["), out);
 	while (!err && mw_elements_next(&all, &node)) {
 		w->base[MW_SCOPE_ITEM] = node;
 		err = mw_walk_step(w);
@@ -144,7 +166,7 @@ static enum mw_err write_map(struct mw_walk *w, const struct mw_expr *n, struct 
 	}
 	w->base[MW_SCOPE_ITEM] = outer;
 	if (!err)
-		err = put(w, MW_SPAN("]"), MW_SPAN(""), out);
+		err = put(w, MW_SPAN("]"), out);
 	if (err)
 		out->len = mark;
 	return err;
@@ -153,11 +175,11 @@ static enum mw_err write_map(struct mw_walk *w, const struct mw_expr *n, struct 
 static enum mw_err write_array(struct mw_walk *w, const struct mw_expr *n, struct mw_buf *out)
 {
 	size_t mark = out->len;
-	enum mw_err err = put(w, MW_SPAN("["), MW_SPAN(""), out);
+	enum mw_err err = put(w, MW_SPAN("["), out);
 	for (uint32_t i = 0; i < n->b && !err; i++)
 		err = write_element(w, n->items[i], mark + 1, out);
 	if (!err)
-		err = put(w, MW_SPAN("]"), MW_SPAN(""), out);
+		err = put(w, MW_SPAN("]"), out);
 	if (err)
 		out->len = mark;
 	return err;

@@ -122,16 +122,16 @@ enum mw_err mw_facts_id(struct mw_mapper *p, struct mw_facts *f, struct mw_error
 
 enum mw_err mw_facts_time(struct mw_mapper *p, struct mw_facts *f, struct mw_error *e)
 {
-	bool present = false;
+	struct mw_expr_time time = {.present = false};
 	enum mw_err err = MW_OK;
 	uint32_t expr = expr_of(f, MW_PART_TIME);
 	if (is_known(f, MW_PART_TIME))
 		return MW_OK;
 	p->scene.field = "time";
 	if (expr != 0)
-		err = mw_expr_eval_time(p->map->x, expr, &p->scene, &f->time, &present, e);
-	if (!err && !present)
-		f->time = p->delivery->now;
+		err = mw_expr_eval_time(p->map->x, expr, &p->scene, &time, e);
+	f->time = time.present ? time.ms : p->delivery->now;
+	f->time_text = time.written;
 	return learn(f, MW_PART_TIME, err);
 }
 

@@ -19,6 +19,7 @@ struct mw_facts {
 	struct mw_span user;    /* inside of a JSON string; at == NULL: none */
 	struct mw_span email;   /* the same */
 	int64_t time;
+	struct mw_span time_text; /* at != NULL: instead */
 };
 
 struct mw_mapper {

@@ -94,6 +94,9 @@ static enum mw_err check_required(const struct mw_message *m, struct mw_error *e
 		return mw_error_set(e, MW_NO_USER, 0, "%s: no userId", words[m->call]);
 	if (!m->message_id.at)
 		return missing(e, m->call, "messageId");
+	if (m->time.at && m->time.len != MW_TIMESTAMP_LEN)
+		return mw_error_set(e, MW_INVALID, 0, "%s: timestamp is not in Segment's form",
+				    words[m->call]);
 	if (m->message_id.len > MW_MESSAGE_ID_MAX && count_chars(m->message_id) > MW_MESSAGE_ID_MAX)
 		return mw_error_set(e, MW_INVALID, 0, "%s: messageId has %zu characters; Segment takes %d",
 				    words[m->call], count_chars(m->message_id), MW_MESSAGE_ID_MAX);
@@ -168,7 +171,10 @@ static uint8_t *put_message(uint8_t *at, const struct mw_message *m)
 	at = put_text(at, MW_SPAN(",\"anonymousId\":\""), m->anonymous_id);
 	at = put_text(at, MW_SPAN(",\"messageId\":\""), m->message_id);
 	at = PUT(at, ",\"timestamp\":\"");
-	mw_timestamp_write((char *)at, m->timestamp);
+	if (m->time.at)
+		memcpy(at, m->time.at, MW_TIMESTAMP_LEN);
+	else
+		mw_timestamp_write((char *)at, m->timestamp);
 	at = PUT(at + MW_TIMESTAMP_LEN, "\"");
 	if (shape->name.len > 0)
 		at = put_text(at, shape->name, m->name);

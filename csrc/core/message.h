@@ -37,7 +37,8 @@ struct mw_message {
 	struct mw_span context;
 	struct mw_span stamp;        /* members of context that come last: integration and library */
 	struct mw_span integrations;
-	int64_t timestamp;           /* ms since 1970 */
+	int64_t timestamp;           /* ms since 1970 ... */
+	struct mw_span time;         /* ... unless it is here, just as mw_timestamp_write would write it */
 	struct mw_span upstream_id;  /* characters; not written: the mapper makes message_id of it if that is absent */
 };
 

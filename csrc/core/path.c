@@ -94,10 +94,13 @@ static uint32_t child_of(const struct mw_exprs *x, uint32_t of, uint32_t tag, st
 	return 0;
 }
 
-/* Type, flags and tag in one number, which is never 0 for a key. */
+/* Type, flags and tag as they lie in memory, to be compared only; never 0 for a key. */
 static inline uint32_t mark_of(const struct mw_json_node *key)
 {
-	return key->type | (uint32_t)key->flags << 4 | key->aux << 8;
+	uint32_t mark;
+	_Static_assert(sizeof *key == 16, "the bit fields are the last four bytes");
+	memcpy(&mark, (const uint8_t *)key + 12, sizeof mark);
+	return mark;
 }
 
 /* Another key than last time at this place. */
