@@ -113,7 +113,7 @@ int luaopen_moonweir_core(lua_State *L)
 	lua_setfield(L, -2, "errors");
 	mwl_open_digits(L);
 	mwl_open_decode(L);
-	mwl_open_table(L);
+	mwl_open_encode(L);
 	mwl_open_view(L);
 	mwl_open_guard(L);
 	mwl_open_map(L);

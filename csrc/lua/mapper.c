@@ -179,7 +179,7 @@ static struct mw_span check_field(lua_State *L, const char *name, int type)
 
 /* stack: ... name value; `value` is a string, or a list of them of which the first counts (ngx gives repeated
  * headers so) */
-static struct mw_header check_header(lua_State *L, int headers)
+static struct mw_header check_header(lua_State *L)
 {
 	if (lua_type(L, -1) == LUA_TTABLE) {
 		lua_rawgeti(L, -1, 1);
@@ -187,7 +187,6 @@ static struct mw_header check_header(lua_State *L, int headers)
 	}
 	if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
 		luaL_error(L, "headers must be strings by name");
-	(void)headers;
 	return (struct mw_header){mwl_check_span(L, -2), mwl_check_span(L, -1)};
 }
 
@@ -224,7 +223,7 @@ static void read_headers(lua_State *L, struct mw_delivery *d, struct mw_header *
 	while (lua_next(L, -2)) {
 		if (d->header_count == MWL_HEADERS_MAX)
 			luaL_error(L, "more than %d headers", MWL_HEADERS_MAX);
-		struct mw_header header = check_header(L, -3);
+		struct mw_header header = check_header(L);
 		if (span_is_nocase(header.name, "content-type"))
 			d->format = format_of(header.value);
 		room[d->header_count++] = header;
@@ -329,27 +328,46 @@ static void push_tally(lua_State *L, const struct mw_tally *t)
 	set_integer(L, "failed", t->failed);
 }
 
-/* mapper:map(body, { format =, headers =, account =, tag =, now = in ms since 1970 })
- *     -> { { account =, message =, tag = }, ... }, { events =, ... }, problems or nil */
-static int mapper_map(lua_State *L)
+/* Maps the body at 2 under the options at 3. */
+static struct mw_tally map_body(lua_State *L)
 {
-	struct mwl_mapper *p = mwl_check_mapper(L, 1);
 	struct mw_header headers[MWL_HEADERS_MAX];
 	struct mw_delivery d = {.body = mwl_check_span(L, 2), .now = mwl_now_wall()};
 	struct mw_tally tally = {0};
 	lua_settop(L, 3);
-	mwl_delivery_options(L, 3, &d, headers);
 	if (!lua_isnil(L, 3)) {
+		mwl_delivery_options(L, 3, &d, headers);
 		if (push_option(L, 3, "now"))
 			d.now = check_integer(L, "now");
 		lua_settop(L, 3);
 	}
 	mwl_mapper_run(L, 1, &d, &tally);
+	return tally;
+}
+
+/* mapper:map(body, { format =, headers =, account =, tag =, now = in ms since 1970 })
+ *     -> { { account =, message =, tag = }, ... }, { events =, ... }, problems or nil */
+static int mapper_map(lua_State *L)
+{
+	struct mwl_mapper *p = mwl_check_mapper(L, 1);
+	struct mw_tally tally = map_body(L);
 	push_messages(L, mwl_mapper_outbox(p));
 	mw_outbox_clear(mwl_mapper_outbox(p));
 	push_tally(L, &tally);
 	mwl_mapper_push_problems(L, p);
 	return 3;
+}
+
+/* mapper:tally(body, options): the same without the messages, for whoever only wants to know whether all is
+ * well */
+static int mapper_tally(lua_State *L)
+{
+	struct mwl_mapper *p = mwl_check_mapper(L, 1);
+	struct mw_tally tally = map_body(L);
+	mw_outbox_clear(mwl_mapper_outbox(p));
+	push_tally(L, &tally);
+	mwl_mapper_push_problems(L, p);
+	return 2;
 }
 
 static int mapper_gc(lua_State *L)
@@ -428,6 +446,8 @@ void mwl_open_mapper(lua_State *L)
 	lua_newtable(L);
 	lua_pushcfunction(L, mapper_map);
 	lua_setfield(L, -2, "map");
+	lua_pushcfunction(L, mapper_tally);
+	lua_setfield(L, -2, "tally");
 	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
 	lua_pushcfunction(L, new_mapper);

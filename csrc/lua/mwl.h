@@ -9,7 +9,8 @@
  *     view    a lazy, read-only look at the event, for function entries
  *     digits  a number that no Lua number holds, with every digit
  *     decode  JSON to Lua values (no userdata)
- *     table   Lua tables to JSON (no userdata)
+ *     table   Lua tables to JSON, from C (no userdata)
+ *     encode  the same from Lua (no userdata)
  *     message Lua tables to messages (no userdata)
  *     guard   instruction, memory and time limits around a script's functions (no userdata)
  *     client  an engine, with the calls that feed it
@@ -30,6 +31,8 @@
 #define MWL_VIEW "moonweir.view"
 #define MWL_DIGITS "moonweir.digits"
 #define MWL_ARRAY "moonweir.array"
+/* In the registry: a table of cjson's empty_array, array_mt and empty_array_mt, as far as it has them (encode.c). */
+#define MWL_SENTINELS "moonweir.sentinels"
 #define MWL_CLIENT "moonweir.client"
 
 /* Pushes nil, message, code; returns 3. The message is the error's detail, else the code's sentence. */
@@ -189,7 +192,7 @@ void mwl_open_mapper(lua_State *L);
 void mwl_open_view(lua_State *L);
 void mwl_open_digits(lua_State *L);
 void mwl_open_decode(lua_State *L);
-void mwl_open_table(lua_State *L);
+void mwl_open_encode(lua_State *L);
 void mwl_open_guard(lua_State *L);
 void mwl_open_client(lua_State *L);
 void mwl_open_process(lua_State *L);

@@ -20,14 +20,6 @@
 #include <math.h>
 #include <stdio.h>
 
-/* A table of cjson's sentinels, where cjson has them: see core.sentinels. */
-#define MWL_SENTINELS "moonweir.sentinels"
-
-#define MWL_ENCODER "moonweir.encoder"
-
-/* An encoder that once held more than this gives its memory back. */
-enum { ENCODER_KEEP = 256 * 1024 };
-
 /* What our own reader takes, less the levels that a message puts around a value. */
 enum { DEPTH_MAX = MW_JSON_DEPTH_MAX - 4 };
 
@@ -103,27 +95,61 @@ done:
 	return kind;
 }
 
+/* Names and values are short, where mw_scan_plain goes byte by byte: words that overlap see every byte, too.
+ * May be wrongly no, never wrongly yes. */
+static bool is_plain(const uint8_t *p, size_t len)
+{
+	if (len >= 64)
+		return mw_scan_plain(p, p + len) == p + len;
+	if (len >= 8) {
+		for (size_t i = 0; i < len - 8; i += 8) {
+			if (mw_scan_may_stop(mw_scan_load(p + i)))
+				return false;
+		}
+		return !mw_scan_may_stop(mw_scan_load(p + len - 8));
+	}
+	if (len >= 4) {
+		uint32_t first, last;
+		memcpy(&first, p, 4);
+		memcpy(&last, p + len - 4, 4);
+		return !mw_scan_may_stop((uint64_t)first << 32 | last);
+	}
+	for (size_t i = 0; i < len; i++) {
+		if (!mw_scan_is_plain(p[i]))
+			return false;
+	}
+	return true;
+}
+
+/* before "text" after, in one go if nothing in the text needs an escape or a second look; false, with nothing
+ * written, if something does or there is no room. `after` may be 0 for none. */
+static bool write_plain(struct mw_buf *out, char before, const char *text, size_t len, char after)
+{
+	const uint8_t *bytes = (const uint8_t *)text;
+	if (!is_plain(bytes, len) || mw_buf_reserve(out, len + 4) != MW_OK)
+		return false;
+	uint8_t *at = out->data + out->len;
+	if (before)
+		*at++ = (uint8_t)before;
+	*at++ = '"';
+	memcpy(at, text, len);
+	at += len;
+	*at++ = '"';
+	if (after)
+		*at++ = (uint8_t)after;
+	out->len = (size_t)(at - out->data);
+	return true;
+}
+
 /* The name of a member with what stands before and behind it: ,"name": */
 static enum mw_err write_key(struct writer *w, char before, const char *name, size_t len)
 {
 	struct mw_buf *out = w->out;
-	enum mw_err err = mw_buf_reserve(out, len + 4);
-	if (err)
-		return err;
-	const uint8_t *bytes = (const uint8_t *)name;
-	uint8_t *at = out->data + out->len;
-	*at++ = (uint8_t)before;
-	if (mw_scan_plain(bytes, bytes + len) == bytes + len) {
-		*at++ = '"';
-		memcpy(at, name, len);
-		at += len;
-		*at++ = '"';
-		*at++ = ':';
-		out->len = (size_t)(at - out->data);
+	if (write_plain(out, before, name, len, ':'))
 		return MW_OK;
-	}
-	out->len++;
-	err = mw_json_write_string(out, name, len);
+	enum mw_err err = mw_buf_append_byte(out, before);
+	if (!err)
+		err = mw_json_write_string(out, name, len);
 	if (err == MW_INVALID)
 		return refuse(w, "a name that is not UTF-8");
 	return err ? err : mw_buf_append_byte(out, ':');
@@ -346,6 +372,8 @@ static enum mw_err write_value(struct writer *w, int index)
 	case LUA_TSTRING: {
 		size_t len;
 		const char *text = lua_tolstring(L, index, &len);
+		if (write_plain(w->out, 0, text, len, 0))
+			return MW_OK;
 		enum mw_err err = mw_json_write_string(w->out, text, len);
 		return err == MW_INVALID ? refuse(w, "text that is not UTF-8") : err;
 	}
@@ -434,85 +462,4 @@ enum mw_err mwl_table_members(lua_State *L, int index, const char *root, bool st
 	out->len -= 2;
 	memmove(out->data + mark, out->data + mark + 1, out->len - mark);
 	return MW_OK;
-}
-
-static int encoder_gc(lua_State *L)
-{
-	mw_buf_deinit(luaL_checkudata(L, 1, MWL_ENCODER));
-	return 0;
-}
-
-/* core.encode(value) -> JSON text | nil, message, code */
-static int encode(lua_State *L)
-{
-	struct mw_buf *out = lua_touserdata(L, lua_upvalueindex(1));
-	struct mw_error e = {0};
-	luaL_checkany(L, 1);
-	mw_buf_clear(out);
-	if (mwl_table_write(L, 1, out, &e) != MW_OK)
-		return mwl_fail(L, &e);
-	lua_pushlstring(L, (const char *)out->data, out->len);
-	if (out->cap > ENCODER_KEEP) {
-		mw_buf_deinit(out);
-		mw_buf_init(out, MW_EVENT_MAX);
-	}
-	return 1;
-}
-
-/* core.array([table]) -> the same table, which is [] even when it is empty */
-static int array(lua_State *L)
-{
-	if (lua_isnoneornil(L, 1)) {
-		lua_settop(L, 0);
-		lua_newtable(L);
-	}
-	luaL_checktype(L, 1, LUA_TTABLE);
-	lua_settop(L, 1);
-	luaL_getmetatable(L, MWL_ARRAY);
-	if (lua_getmetatable(L, 1)) {
-		luaL_argcheck(L, lua_rawequal(L, 2, 3), 1, "the table has a metatable of its own");
-		lua_pop(L, 1);
-	}
-	lua_setmetatable(L, 1);
-	return 1;
-}
-
-/* core.sentinels(cjson or nil): remember how this cjson writes its empty arrays. Builds differ in which they
- * have. */
-static int sentinels(lua_State *L)
-{
-	static const char *const names[] = {"empty_array", "array_mt", "empty_array_mt"};
-	if (lua_isnoneornil(L, 1))
-		return 0;
-	luaL_checktype(L, 1, LUA_TTABLE);
-	lua_newtable(L);
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		lua_pushstring(L, names[i]);
-		lua_rawget(L, 1);
-		lua_setfield(L, -2, names[i]);
-	}
-	lua_setfield(L, LUA_REGISTRYINDEX, MWL_SENTINELS);
-	return 0;
-}
-
-void mwl_open_table(lua_State *L)
-{
-	luaL_newmetatable(L, MWL_ARRAY);
-	lua_pushliteral(L, "an array");
-	lua_setfield(L, -2, "__metatable");
-	lua_pop(L, 1);
-	static const luaL_Reg functions[] = {
-	    {"array", array},
-	    {"sentinels", sentinels},
-	    {NULL, NULL},
-	};
-	luaL_setfuncs(L, functions, 0);
-	luaL_newmetatable(L, MWL_ENCODER);
-	lua_pushcfunction(L, encoder_gc);
-	lua_setfield(L, -2, "__gc");
-	mw_buf_init(mwl_newuserdata_plain(L, sizeof(struct mw_buf)), MW_EVENT_MAX);
-	lua_insert(L, -2);
-	lua_setmetatable(L, -2);
-	lua_pushcclosure(L, encode, 1);
-	lua_setfield(L, -2, "encode");
 }

@@ -33,7 +33,11 @@ struct mwl_views {
 	} last;
 };
 
+/* Its address begins every view. */
+static const char is_view;
+
 struct view {
+	const void *mark;
 	struct mwl_views *views;
 	uint64_t ticket;
 	uint32_t node;
@@ -65,7 +69,7 @@ void mwl_views_end(struct mwl_views *v)
 static void push_view(lua_State *L, struct mwl_views *views, uint64_t ticket, uint32_t node)
 {
 	struct view *v = mwl_newuserdata_plain(L, sizeof *v);
-	*v = (struct view){.views = views, .ticket = ticket, .node = node};
+	*v = (struct view){.mark = &is_view, .views = views, .ticket = ticket, .node = node};
 	lua_rawgeti(L, LUA_REGISTRYINDEX, views->metatable);
 	lua_setmetatable(L, -2);
 }
@@ -139,7 +143,7 @@ bool mwl_view_get(lua_State *L, int index, const struct mw_json **doc, uint32_t 
 static const struct view *check_view(lua_State *L, const struct mw_json **doc)
 {
 	const struct view *v = lua_touserdata(L, 1);
-	if (!v || lua_rawlen(L, 1) != sizeof *v || v->views != lua_touserdata(L, lua_upvalueindex(1)))
+	if (!v || lua_rawlen(L, 1) != sizeof *v || v->mark != &is_view)
 		luaL_argerror(L, 1, "a part of the event expected");
 	*doc = check_live(L, v);
 	return v;
@@ -291,11 +295,11 @@ static int view_next(lua_State *L)
 	return doc->nodes[v->node].type == MW_JSON_ARRAY ? next_element(L, v, doc) : next_member(L, v, doc);
 }
 
-/* On Lua 5.4; LuaJIT's pairs does not ask. upvalue 2: view_next */
+/* On Lua 5.4; LuaJIT's pairs does not ask. */
 static int view_pairs(lua_State *L)
 {
 	lua_settop(L, 1);
-	lua_pushvalue(L, lua_upvalueindex(2));
+	lua_pushcfunction(L, view_next);
 	lua_insert(L, 1);
 	lua_pushnil(L);
 	return 3;
@@ -331,26 +335,23 @@ static struct mwl_views *push_views(lua_State *L)
 void mwl_open_view(lua_State *L)
 {
 	static const luaL_Reg metamethods[] = {
-	    {"__index", view_index}, {"__newindex", view_newindex},
-	    {"__len", view_len},     {"__tostring", view_tostring},
-	    {"__eq", view_eq},       {NULL, NULL},
+	    {"__index", view_index},
+	    {"__newindex", view_newindex},
+	    {"__len", view_len},
+	    {"__pairs", view_pairs},
+	    {"__tostring", view_tostring},
+	    {"__eq", view_eq},
+	    {NULL, NULL},
 	};
 	int module = lua_gettop(L);
 	struct mwl_views *views = push_views(L);
-	lua_pushvalue(L, -1);
-	lua_pushcclosure(L, view_next, 1);
-	lua_pushvalue(L, -1);
-	lua_setfield(L, module, "view_next"); /* module, views, view_next */
+	lua_pushcfunction(L, view_next);
+	lua_setfield(L, module, "view_next");
 
 	luaL_newmetatable(L, MWL_VIEW);
 	lua_pushvalue(L, -1);
 	views->metatable = luaL_ref(L, LUA_REGISTRYINDEX);
-	lua_pushvalue(L, module + 1);
-	luaL_setfuncs(L, metamethods, 1);
-	lua_pushvalue(L, module + 1);
-	lua_pushvalue(L, module + 2);
-	lua_pushcclosure(L, view_pairs, 2);
-	lua_setfield(L, -2, "__pairs");
+	luaL_setfuncs(L, metamethods, 0);
 	lua_pushliteral(L, "a part of the event");
 	lua_setfield(L, -2, "__metatable");
 	lua_settop(L, module);

@@ -1,0 +1,121 @@
+--- What one event costs from Lua: CPU time in ns, the median of five. `lua lua_bench.lua [seconds for each figure]`
+package.path = "spec/?.lua;" .. package.path
+local core = require "moonweir.core"
+local compile = require "moonweir.compile"
+local mw = require "moonweir"
+local sandbox = require "moonweir.sandbox"
+local workload = require "support.workload"
+
+local SECONDS = tonumber(arg[1]) or 0.2
+
+local function measure(name, run, per_run)
+	per_run = per_run or 1
+	local n, took = 1, 0
+	repeat
+		n = n * 2
+		local start = os.clock()
+		run(n)
+		took = os.clock() - start
+	until took > SECONDS / 4
+	local times = {}
+	for i = 1, 5 do
+		collectgarbage()
+		local start = os.clock()
+		run(n)
+		times[i] = (os.clock() - start) / n / per_run * 1e9
+	end
+	table.sort(times)
+	print(("%-58s %7.0f ns   (%.0f .. %.0f)"):format(name, times[3], times[1], times[5]))
+end
+
+local event = '{"event_id":"evt_00000001","type":"message.opened","account_id":"acct-01","occurred_at":1700000001,"contact":'
+	.. '{"id":9007199254740,"external_id":"user-1","email":"person1@example.com","first":"Ann","last":"Mueller"},"message":'
+	.. '{"id":"msg_0000001","subject":"Your statement for March is ready to be looked at"},"campaign":{"id":"c1","name":'
+	.. '"Newsletter for the spring"},"client":{"ip":"192.0.2.1","agent":"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"},'
+	.. '"count":1,"score":0.7}'
+
+local function_source = [[
+local source = require "moonweir.source"
+local get = source.get
+return source.define {
+	slug = "acme-mail", version = "1.2.3",
+	account = get "account_id", event = get "type", id = get "event_id", time = get "occurred_at",
+	on = { ["message.opened"] = function(event, emit)
+		local message, campaign = event.message, event.campaign
+		emit(source.track "Email Opened" {
+			email_id = message.id, email_subject = message.subject, campaign_id = campaign.id,
+			campaign_name = campaign.name, opens = event.count, score = event.score,
+		}, { user = event.contact.external_id })
+	end },
+}
+]]
+
+local apply_source = function_source:gsub("\n\ton = .*", [[
+
+	user = get "contact.external_id",
+	on = { ["message.opened"] = source.track "Email Opened" {
+		email_id = get "message.id", email_subject = get "message.subject":apply(function(s) return s end),
+		campaign_id = get "campaign.id", campaign_name = get "campaign.name", opens = get "count", score = get "score",
+	} },
+}]])
+
+local LINES = 200
+local lines = (event .. "\n"):rep(LINES)
+
+for _, case in ipairs {
+	{ "declared, no Lua value made", workload.source },
+	{ "one :apply", apply_source },
+	{ "function on the view, a track of six properties", function_source },
+} do
+	local m = core.mapper(assert(compile(assert(sandbox.load("bench.lua", case[2])))))
+	local tally, problems = m:tally(event)
+	assert(tally.messages == 1, problems and problems[1].message)
+	measure(case[1] .. ", one by one", function(n)
+		for _ = 1, n do
+			m:tally(event)
+		end
+	end)
+	local options = { format = "ndjson" }
+	measure(case[1] .. ", in lines", function(n)
+		for _ = 1, n do
+			m:tally(lines, options)
+		end
+	end, LINES)
+end
+
+local function track()
+	return {
+		userId = "user-1", event = "Email Opened", messageId = "acme-mail:acct-01:evt_00000001:0",
+		timestamp = "2023-11-14T22:13:21.000Z",
+		properties = {
+			email_id = "msg_0000001", email_subject = "Your statement for March is ready to be looked at",
+			campaign_id = "c1", campaign_name = "Newsletter for the spring", opens = 1, score = 0.7,
+		},
+		context = { integration = { name = "acme-mail", version = "1.2.3" } },
+	}
+end
+
+local ready = track()
+measure("core.encode of a track of 4 tables, 16 pairs", function(n)
+	for _ = 1, n do
+		core.encode(ready)
+	end
+end)
+measure("building that table", function(n)
+	for _ = 1, n do
+		track()
+	end
+end)
+
+-- Rate 0.001: nothing is sent. The clock counts all threads, so what the engine's does with the message is in it.
+local client
+measure("client:track of that table, ready made", function(n)
+	if client then
+		client:close(0)
+	end
+	client = assert(mw.open { write_key = "bench", endpoint = "http://127.0.0.1:9", rate = 0.001, queue_bytes = 4e9 })
+	for _ = 1, n do
+		client:track("acct-01", ready)
+	end
+end)
+client:close(0)
