@@ -1,0 +1,22 @@
+rockspec_format = "3.0"
+package = "moonweir-server"
+version = "scm-1"
+source = { url = "git+file://." }
+description = {
+	summary = "The HTTP server of Moonweir's debugger",
+	license = "MIT",
+}
+supported_platforms = { "linux" }
+dependencies = { "lua >= 5.1", "moonweir" }
+external_dependencies = { MICROHTTPD = { library = "microhttpd" } }
+build = {
+	type = "builtin",
+	modules = {
+		["moonweir.server"] = {
+			libraries = { "microhttpd" },
+			defines = { "_GNU_SOURCE" },
+			libdirs = { "$(MICROHTTPD_LIBDIR)" },
+			sources = { "csrc/core/buf.c", "csrc/core/err.c", "csrc/io/server.c", "csrc/lua/server.c" },
+		},
+	},
+}

@@ -1,0 +1,60 @@
+--- The rockspecs name every file of the tree that they should, and none that is not there.
+
+local function load_rockspec(name)
+	local env = {}
+	local chunk = assert(loadfile("rockspec/" .. name))
+	if setfenv then
+		setfenv(chunk, env)
+	else
+		local text = assert(io.open("rockspec/" .. name)):read "*a"
+		chunk = assert(load(text, name, "t", env))
+	end
+	chunk()
+	return env
+end
+
+local function files(command)
+	local set = {}
+	local pipe = io.popen(command)
+	for path in pipe:lines() do
+		set[path] = true
+	end
+	pipe:close()
+	return set
+end
+
+local function set_of(list)
+	local set = {}
+	for _, path in pairs(list) do
+		set[path] = true
+	end
+	return set
+end
+
+describe("the rockspecs", function()
+	local library = load_rockspec "moonweir-scm-1.rockspec"
+	local server = load_rockspec "moonweir-server-scm-1.rockspec"
+
+	it("build the library from every C file but the server's", function()
+		local tree = files "find csrc -name '*.c' ! -name server.c"
+		assert.same(tree, set_of(library.build.modules["moonweir.core"].sources))
+	end)
+
+	it("build the server from files that are there", function()
+		local tree = files "find csrc -name '*.c'"
+		for _, path in ipairs(server.build.modules["moonweir.server"].sources) do
+			assert.is_true(tree[path], path)
+		end
+	end)
+
+	it("install every Lua file that is ever loaded, under its module's name", function()
+		local tree, modules = files "find lua -name '*.lua' ! -name types.lua", {}
+		for name, path in pairs(library.build.modules) do
+			if type(path) == "string" then
+				modules[path] = true
+				assert.equal("lua/" .. name:gsub("%.", "/"), (path:gsub("%.lua$", ""):gsub("/init$", "")))
+			end
+		end
+		assert.same(tree, modules)
+	end)
+end)
