@@ -18,7 +18,7 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wmissi
 OPT  ?= $(if $(SANITIZE),-O1,-O3)
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(OPT) -g $(WARN) -fPIC -fvisibility=hidden -fno-strict-aliasing -MMD -MP \
         $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer) $(CFLAGS)
-LIBS := -lcurl -lsodium -lcrypto -lpthread -lm
+LIBS := -lcurl -lsodium -lpthread -lm
 
 object   = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(1))
 CORE    := $(call object,$(wildcard csrc/core/*.c))
@@ -108,7 +108,7 @@ $(BUILD)/test/%_memory_test: LIBS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=real
 $(BUILD)/test/%: spec/c/%.c $(CORE) $(IO)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE) $(IO) $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE) $(IO) $(LIBS) -lcrypto
 $(BUILD)/test/mockserver: spec/support/mockserver.c spec/support/mockscript.c
 	@mkdir -p $(@D)
 	@echo "  LD $@"
@@ -116,7 +116,7 @@ $(BUILD)/test/mockserver: spec/support/mockserver.c spec/support/mockscript.c
 $(BUILD)/test/%: spec/bench/%.c $(CORE) $(IO)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE) $(IO) $(LIBS) -lssl
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE) $(IO) $(LIBS) -lcrypto
 
 .PHONY: test spec spec-c spec-lua
 test: test-packages ## install what is needed, build and run every test on both Luas

@@ -14,7 +14,6 @@ dependencies = { "lua >= 5.1", "argparse" }
 external_dependencies = {
 	CURL = { library = "curl" },
 	SODIUM = { library = "sodium" },
-	CRYPTO = { library = "crypto" },
 }
 test = { type = "command", command = "make spec" }
 build = {
@@ -45,7 +44,7 @@ build = {
 		["moonweir.strings"] = "lua/moonweir/strings.lua",
 		["moonweir.suggest"] = "lua/moonweir/suggest.lua",
 		["moonweir.core"] = {
-			libraries = { "curl", "sodium", "crypto", "pthread", "m" },
+			libraries = { "curl", "sodium", "pthread", "m" },
 			defines = { "_GNU_SOURCE" },
 			libdirs = { "$(CURL_LIBDIR)" },
 			sources = {
