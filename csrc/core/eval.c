@@ -363,6 +363,16 @@ enum mw_err mw_expr_eval_id(const struct mw_exprs *x, uint32_t expr, const struc
 			    struct mw_value *out, struct mw_error *e)
 {
 	struct mw_walk w = start(x, s, e);
+	uint32_t node;
+	/* Nearly always: a path to a string. */
+	if (mw_expr_is_path(&x->at[expr]) && mw_path_find(&w, expr, &node) == MW_OK && node != MW_NOWHERE) {
+		const struct mw_json_node *n = &s->doc->nodes[node];
+		if (n->type == MW_JSON_STRING && !(n->flags & MW_JSON_ESCAPED) && n->len > 0) {
+			*out = (struct mw_value){
+			    .kind = MW_VALUE_CHARS, .clean = true, .text = {s->doc->text + n->at, n->len}};
+			return MW_OK;
+		}
+	}
 	return finish(&w, eval_id(&w, expr, out));
 }
 

@@ -27,16 +27,16 @@ enum mw_scope {
 
 enum mw_op {
 	/* unary */
-	MW_OP_LOWER,   /* ASCII letters only; other characters stay */
+	MW_OP_LOWER, /* ASCII letters only; other characters stay */
 	MW_OP_UPPER,
-	MW_OP_TRIM,    /* ASCII white space at both ends; what is empty then is absent */
-	MW_OP_FIRST,   /* of an array */
+	MW_OP_TRIM,  /* ASCII white space at both ends; what is empty then is absent */
+	MW_OP_FIRST, /* of an array */
 	MW_OP_LAST,
 	MW_OP_TIME,    /* ISO 8601 or Unix time to "2026-11-23T21:58:00.123Z"; "" is absent */
 	MW_OP_STRING,  /* number or boolean to its text */
 	MW_OP_NUMBER,  /* numeric text to a number; "" is absent */
 	MW_OP_BOOLEAN, /* "true" "yes" "on" "1" and their opposites in any case; "" is false; a number
-	                * is true unless it is 0 */
+			* is true unless it is 0 */
 	MW_OP_SHA256,  /* of the characters, as 64 lower-case hex digits */
 	/* binary */
 	MW_OP_CONCAT,
@@ -47,13 +47,13 @@ enum mw_op {
 	MW_OP_DEFAULT, /* a, or b if a is absent */
 	MW_OP_IS,      /* same text or, if either is a number, same number: a boolean */
 	MW_OP_MONEY,   /* a in minor units of currency b: 1999, "USD" is 19.99; "JPY" 1999; "KWD" 1.999.
-	                * An absent b counts as two decimals */
+			* An absent b counts as two decimals */
 	MW_OP_MAP,     /* array a, each element as b; elements for which b is absent are left out */
 	MW_OP_FILTER,  /* array a, the elements for which b is true. Comes before MAP, never behind it */
 	MW_OP_LOOKUP,  /* the member of object b (made of constants) named by a's text */
 	/* lists */
-	MW_OP_ANY,     /* the first present one */
-	MW_OP_ARRAY,   /* JSON array of those present */
+	MW_OP_ANY,   /* the first present one */
+	MW_OP_ARRAY, /* JSON array of those present */
 };
 
 struct mw_exprs;
@@ -71,7 +71,7 @@ uint32_t mw_expr_null(struct mw_exprs *x);                            /* a JSON 
 uint32_t mw_expr_bool(struct mw_exprs *x, bool value);
 uint32_t mw_expr_int(struct mw_exprs *x, int64_t value);
 uint32_t mw_expr_double(struct mw_exprs *x, double value);
-uint32_t mw_expr_string(struct mw_exprs *x, struct mw_span utf8);     /* 0 too if it is not UTF-8 */
+uint32_t mw_expr_string(struct mw_exprs *x, struct mw_span utf8); /* 0 too if it is not UTF-8 */
 uint32_t mw_expr_unary(struct mw_exprs *x, enum mw_op op, uint32_t a);
 uint32_t mw_expr_binary(struct mw_exprs *x, enum mw_op op, uint32_t a, uint32_t b);
 uint32_t mw_expr_list(struct mw_exprs *x, enum mw_op op, const uint32_t *items, size_t n);
@@ -99,8 +99,8 @@ struct mw_host {
 	void (*random)(void *context, uint8_t bytes[16]);
 	/* The script's function `function` on one value; the answer's text lives in the arena. */
 	enum mw_err (*apply)(void *context, int function, const struct mw_json *doc,
-	                     const struct mw_value *argument, struct mw_arena *arena,
-	                     struct mw_value *result, struct mw_error *e);
+			     const struct mw_value *argument, struct mw_arena *arena, struct mw_value *result,
+			     struct mw_error *e);
 };
 
 /* Where paths led in the document at hand, so that each is followed once. Working memory of one thread;
@@ -132,12 +132,12 @@ struct mw_scene {
 };
 
 enum mw_err mw_expr_eval(const struct mw_exprs *x, uint32_t expr, const struct mw_scene *s,
-                         struct mw_value *out, struct mw_error *e);
+			 struct mw_value *out, struct mw_error *e);
 
 /* The same for what must be the text of an id or a name: a non-empty string, or a number. Empty strings
  * count as absent, for ANY and DEFAULT too; booleans, arrays and objects are MW_MAPPING. */
 enum mw_err mw_expr_eval_id(const struct mw_exprs *x, uint32_t expr, const struct mw_scene *s,
-                            struct mw_value *out, struct mw_error *e);
+			    struct mw_value *out, struct mw_error *e);
 
 /* A date or a Unix time. */
 struct mw_expr_time {
@@ -147,15 +147,15 @@ struct mw_expr_time {
 };
 
 enum mw_err mw_expr_eval_time(const struct mw_exprs *x, uint32_t expr, const struct mw_scene *s,
-                              struct mw_expr_time *time, struct mw_error *e);
+			      struct mw_expr_time *time, struct mw_error *e);
 
 /* Evaluate and append as JSON; *present false, and nothing appended, if it is absent. */
 enum mw_err mw_expr_write(const struct mw_exprs *x, uint32_t expr, const struct mw_scene *s,
-                          struct mw_buf *out, bool *present, struct mw_error *e);
+			  struct mw_buf *out, bool *present, struct mw_error *e);
 
 /* The same for the members of an object without its braces: "a":1,"b":2. What is absent has none; what is
  * no object is MW_MAPPING. */
 enum mw_err mw_expr_write_members(const struct mw_exprs *x, uint32_t object, const struct mw_scene *s,
-                                  struct mw_buf *out, struct mw_error *e);
+				  struct mw_buf *out, struct mw_error *e);
 
 #endif

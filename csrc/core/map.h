@@ -42,18 +42,18 @@ struct mw_map_call {
 	uint32_t category;
 	uint32_t group_id;
 	uint32_t previous_id;
-	uint32_t payload; /* properties or traits: an object */
+	uint32_t payload;         /* properties or traits: an object */
 	uint32_t parts[MW_PARTS]; /* what this call says differently from its source */
-	uint32_t when;    /* sent only if this is true; 0: always */
-	struct mw_span place; /* "acme.lua:14" */
+	uint32_t when;            /* sent only if this is true; 0: always */
+	struct mw_span place;     /* "acme.lua:14" */
 };
 
 struct mw_map;
 
-/* `slug` and `version` become context.integration, `library_name` and `library_version` context.library. NULL if
- * memory is short or one of them is not UTF-8. */
+/* `slug` and `version` become context.integration, `library_name` and `library_version` context.library. NULL
+ * if memory is short or one of them is not UTF-8. */
 struct mw_map *mw_map_new(struct mw_span slug, struct mw_span version, struct mw_span library_name,
-                          struct mw_span library_version);
+			  struct mw_span library_version);
 void mw_map_free(struct mw_map *m);
 struct mw_exprs *mw_map_exprs(struct mw_map *m);
 void mw_map_set(struct mw_map *m, enum mw_map_part part, uint32_t expr);
@@ -97,10 +97,10 @@ struct mw_mapper_host {
 	struct mw_host host; /* its context is also that of the two below */
 	/* A function entry: call mw_mapper_emit any number of times. An error undoes them all. */
 	enum mw_err (*entry)(void *context, int function, struct mw_mapper *mapper, const struct mw_json *doc,
-	                     uint32_t event, struct mw_error *e);
+			     uint32_t event, struct mw_error *e);
 	/* Event number `index` of the body (from 1; NDJSON: its line) failed. `raw` is its text. */
 	void (*problem)(void *context, uint64_t index, struct mw_span raw, struct mw_span account,
-	                const struct mw_error *e);
+			const struct mw_error *e);
 };
 
 struct mw_mapper *mw_mapper_new(const struct mw_mapper_host *host);
@@ -112,11 +112,13 @@ struct mw_outbox *mw_mapper_outbox(struct mw_mapper *p);
 /* Map a body. MW_OK even if events in it failed: the tally and `problem` say so. A body that
  * can't be read at all (malformed, too large) counts as one failed event; NDJSON fails line by line. Adds to
  * what `tally` holds. Never re-entered for the same mapper. */
-void mw_map_run(const struct mw_map *m, struct mw_mapper *p, const struct mw_delivery *d, struct mw_tally *tally);
+void mw_map_run(const struct mw_map *m, struct mw_mapper *p, const struct mw_delivery *d,
+		struct mw_tally *tally);
 
 /* From inside `entry`: one more message. Whatever `message` leaves out (ids, message_id, timestamp, context)
- * comes from the source (message_id is made of upstream_id where that is given); `context` members are added behind the source's. `account` at == NULL: the event's. */
+ * comes from the source (message_id is made of upstream_id where that is given); `context` members are added
+ * behind the source's. `account` at == NULL: the event's. */
 enum mw_err mw_mapper_emit(struct mw_mapper *p, struct mw_message *message, bool has_timestamp,
-                           struct mw_span account, struct mw_error *e);
+			   struct mw_span account, struct mw_error *e);
 
 #endif

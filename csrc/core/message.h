@@ -26,20 +26,21 @@ bool mw_call_parse(struct mw_span word, enum mw_call *call);
  * is absent. */
 struct mw_message {
 	enum mw_call call;
-	struct mw_span user_id;      /* or anonymous_id; one of them is required */
+	struct mw_span user_id; /* or anonymous_id; one of them is required */
 	struct mw_span anonymous_id;
-	struct mw_span message_id;   /* required, 1 to MW_MESSAGE_ID_MAX characters */
-	struct mw_span name;         /* track: the event, required. page, screen: optional */
-	struct mw_span category;     /* page, screen */
-	struct mw_span group_id;     /* group: required */
-	struct mw_span previous_id;  /* alias: required */
-	struct mw_span payload;      /* properties or traits; {} if absent; alias has none */
+	struct mw_span message_id;  /* required, 1 to MW_MESSAGE_ID_MAX characters */
+	struct mw_span name;        /* track: the event, required. page, screen: optional */
+	struct mw_span category;    /* page, screen */
+	struct mw_span group_id;    /* group: required */
+	struct mw_span previous_id; /* alias: required */
+	struct mw_span payload;     /* properties or traits; {} if absent; alias has none */
 	struct mw_span context;
-	struct mw_span stamp;        /* members of context that come last: integration and library */
+	struct mw_span stamp; /* members of context that come last: integration and library */
 	struct mw_span integrations;
-	int64_t timestamp;           /* ms since 1970 ... */
-	struct mw_span time;         /* ... unless it is here, just as mw_timestamp_write would write it */
-	struct mw_span upstream_id;  /* characters; not written: the mapper makes message_id of it if that is absent */
+	int64_t timestamp;   /* ms since 1970 ... */
+	struct mw_span time; /* ... unless it is here, just as mw_timestamp_write would write it */
+	struct mw_span
+	    upstream_id; /* characters; not written: the mapper makes message_id of it if that is absent */
 };
 
 /* Append the message. MW_INVALID (with the field's name), MW_NO_USER, MW_TOO_LARGE (with its size),
@@ -54,7 +55,7 @@ enum mw_err mw_message_write(struct mw_buf *out, const struct mw_message *m, str
 typedef void mw_sha256(const void *bytes, size_t len, uint8_t digest[32]);
 
 enum mw_err mw_message_id(struct mw_buf *out, struct mw_span slug, struct mw_span account,
-                          struct mw_span upstream_id, uint32_t index, mw_sha256 *sha256);
+			  struct mw_span upstream_id, uint32_t index, mw_sha256 *sha256);
 
 /* The same shape as a random UUID (version 4), from 16 random bytes. Writes 36 bytes. */
 enum mw_err mw_message_random_id(struct mw_buf *out, const uint8_t random[16]);

@@ -10,12 +10,17 @@
 
 enum { SHAPE = 32 };
 
-/* What was met at one place of an object. */
+/* What was met at one place of an object. The name's first and last eight bytes are compared as numbers,
+ * without a branch on its length; shorter ones through a mask. */
 struct place {
 	uint32_t mark; /* type, flags and tag of the key; 0: nothing was */
 	uint32_t slot; /* of the path to it, from 1; 0: no path has a name of that tag */
+	uint32_t len;
+	uint32_t last; /* where the last eight begin */
+	uint64_t mask;
+	uint64_t first_bytes;
+	uint64_t last_bytes;
 	const uint8_t *name;
-	size_t len;
 };
 
 struct mw_fan {
@@ -66,16 +71,19 @@ void mw_memo_deinit(struct mw_memo *memo)
 	*memo = (struct mw_memo){0};
 }
 
-/* Tag and length agree already; up to 3 bytes, that is all there is to compare. */
-static inline bool is_same_name(const uint8_t *a, const uint8_t *b, size_t len)
+static inline uint64_t eight(const uint8_t *at)
 {
-	if (len > 16)
-		return memcmp(a, b, len) == 0;
-	if (len >= 8)
-		return memcmp(a, b, 8) == 0 && memcmp(a + len - 8, b + len - 8, 8) == 0;
-	if (len >= 4)
-		return memcmp(a, b, 4) == 0 && memcmp(a + len - 4, b + len - 4, 4) == 0;
-	return true;
+	uint64_t bytes;
+	memcpy(&bytes, at, sizeof bytes);
+	return bytes;
+}
+
+static inline bool is_same_name(const struct place *at, const uint8_t *name, size_t readable)
+{
+	if (readable < 8 || at->len > 16)
+		return memcmp(at->name, name, at->len) == 0;
+	uint64_t differ = (eight(name) ^ at->first_bytes) | (eight(name + at->last) ^ at->last_bytes);
+	return (differ & at->mask) == 0;
 }
 
 /* The path to the member of that name, 0 if there is none; *has_tag: a path has a name of the same tag. */
@@ -88,7 +96,7 @@ static uint32_t child_of(const struct mw_exprs *x, uint32_t of, uint32_t tag, st
 		if (n->kind != MW_EXPR_MEMBER || n->a != of || n->tag != tag)
 			continue;
 		*has_tag = true;
-		if (n->name.len == name.len && is_same_name(n->name.at, name.at, name.len))
+		if (n->name.len == name.len && (name.len == 0 || memcmp(n->name.at, name.at, name.len) == 0))
 			return i;
 	}
 	return 0;
@@ -103,8 +111,18 @@ static inline uint32_t mark_of(const struct mw_json_node *key)
 	return mark;
 }
 
-/* Another key than last time at this place. */
-static enum mw_err meet(struct mw_walk *w, uint32_t of, uint32_t key, struct place *at)
+/* Whether the key is what was at its place last time. */
+static inline bool is_met(const struct place *at, const struct mw_json_node *key, const uint8_t *text,
+			  size_t text_len)
+{
+	if (at->mark != mark_of(key))
+		return false;
+	return at->slot == 0 || (at->len == key->len && is_same_name(at, text + key->at, text_len - key->at));
+}
+
+/* Another key than last time at this place. Out of line, or the walk would run short of registers. */
+__attribute__((noinline)) static enum mw_err meet(struct mw_walk *w, uint32_t of, uint32_t key,
+						  struct place *at)
 {
 	const struct mw_json_node *node = &w->s->doc->nodes[key];
 	struct mw_span name = mw_json_raw(w->s->doc, key);
@@ -121,9 +139,18 @@ static enum mw_err meet(struct mw_walk *w, uint32_t of, uint32_t key, struct pla
 	const struct mw_expr *n = &w->x->at[child];
 	*at = (struct place){.mark = mark_of(node)};
 	if (child != 0) {
+		uint8_t first[8] = {0}, last[8] = {0}, mask[8] = {0};
+		size_t len = n->name.len < 8 ? n->name.len : 8;
+		memcpy(first, n->name.at, len);
+		memcpy(last, n->name.at + n->name.len - len, len);
+		memset(mask, 0xFF, len);
 		at->slot = n->slot + 1;
 		at->name = n->name.at;
-		at->len = n->name.len;
+		at->len = (uint32_t)n->name.len;
+		at->last = (uint32_t)(n->name.len - len);
+		at->first_bytes = eight(first);
+		at->last_bytes = eight(last);
+		at->mask = eight(mask);
 	}
 	/* What is not told by tag and characters alone is looked at anew each time. */
 	if (is_escaped || (child == 0 && has_tag))
@@ -136,20 +163,20 @@ static enum mw_err note_members(struct mw_walk *w, uint32_t of, uint32_t object)
 {
 	const struct mw_json_node *nodes = w->s->doc->nodes;
 	const uint8_t *text = w->s->doc->text;
+	size_t text_len = w->s->doc->len;
 	struct mw_found *found = w->s->memo->found;
 	struct mw_fan *fan = &w->s->memo->fans[w->x->at[of].fan];
-	struct mw_found here = {w->s->memo->serial, w->base[w->x->at[of].scope], 0};
-	fan->serial = here.serial;
+	uint64_t serial = w->s->memo->serial;
+	uint32_t base = w->base[w->x->at[of].scope], place = 0;
+	fan->serial = serial;
 	fan->object = object;
 	if (nodes[object].type != MW_JSON_OBJECT)
 		return MW_OK;
-	uint32_t end = nodes[object].next, place = 0;
-	for (uint32_t i = object + 1; i < end; i = nodes[i + 1].next) {
-		const struct mw_json_node *key = &nodes[i];
+	const struct mw_json_node *end = nodes + nodes[object].next;
+	for (const struct mw_json_node *key = nodes + object + 1; key < end; key = nodes + key[1].next) {
 		struct place *at = &fan->shape[place++ % SHAPE];
-		if (at->mark != mark_of(key) ||
-		    (at->slot && (at->len != key->len || !is_same_name(at->name, text + key->at, at->len)))) {
-			enum mw_err err = meet(w, of, i, at);
+		if (!is_met(at, key, text, text_len)) {
+			enum mw_err err = meet(w, of, (uint32_t)(key - nodes), at);
 			if (err) {
 				fan->serial = 0;
 				return err;
@@ -158,8 +185,10 @@ static enum mw_err note_members(struct mw_walk *w, uint32_t of, uint32_t object)
 		if (at->slot == 0)
 			continue;
 		/* Of two members with one name the later one stays. */
-		here.node = i + 1;
-		found[at->slot - 1] = here;
+		struct mw_found *here = &found[at->slot - 1];
+		here->serial = serial;
+		here->base = base;
+		here->node = (uint32_t)(key - nodes) + 1;
 	}
 	return MW_OK;
 }

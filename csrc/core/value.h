@@ -11,7 +11,7 @@
 #include "json_read.h"
 
 enum mw_value_kind {
-	MW_VALUE_ABSENT,  /* no such path, or JSON null: leaves its field out */
+	MW_VALUE_ABSENT, /* no such path, or JSON null: leaves its field out */
 	MW_VALUE_FALSE,
 	MW_VALUE_TRUE,
 	MW_VALUE_INT,     /* i */
@@ -59,7 +59,8 @@ bool mw_value_chars(const struct mw_value *v, struct mw_arena *a, struct mw_span
 /* A number, or a string that is nothing but a number. Integers that fit stay integers. */
 bool mw_value_number(const struct mw_value *v, struct mw_arena *a, struct mw_value *number);
 
-/* As JSON text behind what `out` holds. MW_INVALID for NaN, infinity and invalid UTF-8. Absent writes null. */
+/* As JSON text behind what `out` holds. MW_INVALID for NaN, infinity and invalid UTF-8. Absent writes null.
+ */
 enum mw_err mw_value_write(const struct mw_json *doc, const struct mw_value *v, struct mw_buf *out);
 
 #endif
