@@ -410,7 +410,15 @@ TEST(map_filter_first_and_last)
 	CHECK(gives(mw_expr_member(x, mw_expr_unary(x, MW_OP_LAST, some), MW_SPAN("sku")), event, "\"c\""));
 	CHECK(gives(mw_expr_member(x, mw_expr_element(x, some, -1), MW_SPAN("sku")), event, "\"c\""));
 	CHECK(gives(mw_expr_element(x, some, 2), event, "absent"));
-	/* The item is the event again behind the map. */
+	/* The item is the event again behind each of them. */
+	uint32_t after = get(x, "cur");
+	CHECK(
+	    gives(object(x, "f",
+			 mw_expr_unary(x, MW_OP_FIRST, mw_expr_binary(x, MW_OP_FILTER, lines, get(x, "ok"))),
+			 "cur", after, NULL),
+		  "{\"cur\":1,\"lines\":[{\"ok\":1,\"cur\":2}]}", "{\"f\":{\"ok\":1,\"cur\":2},\"cur\":1}"));
+	CHECK(gives(object(x, "f", mw_expr_unary(x, MW_OP_FIRST, skus), "cur", after, NULL),
+		    "{\"cur\":1,\"lines\":[{\"sku\":3,\"cur\":2}]}", "{\"f\":3,\"cur\":1}"));
 	CHECK(gives(object(x, "l", skus, "cur", get(x, "cur"), NULL), event,
 		    "{\"l\":[\"a\",\"b\",\"c\"],\"cur\":\"usd\"}"));
 }
