@@ -40,7 +40,7 @@ local function equal(a, b)
 end
 
 --- Runs the workload against `url`; gives the summary and what was expected, by messageId.
-local function run(url, count, seed, more)
+local function run(url, count, seed)
 	local expected, total = {}, 0
 	local events = child.folder() .. "/events.ndjson"
 	workload.write(events, count, ACCOUNTS, seed, function(event)
@@ -49,13 +49,9 @@ local function run(url, count, seed, more)
 			total = total + 1
 		end
 	end)
-	local arguments = {
+	local code, out, err = child.run {
 		"run", child.file("acme.lua", workload.source), events, "--endpoint", url, "--accounts", accounts_file(), "--json",
 	}
-	for _, argument in ipairs(more or {}) do
-		arguments[#arguments + 1] = argument
-	end
-	local code, out, err = child.run(arguments)
 	assert.equal(0, code, err)
 	return cjson.decode(out), expected, total
 end
@@ -73,10 +69,10 @@ local function busiest_second(stamps)
 	return most
 end
 
-local function mock(arguments)
+local function mock()
 	local log, messages = child.folder() .. "/mock.log", child.folder() .. "/mock.messages"
 	os.remove(log)
-	local pipe = io.popen(("exec %s --log '%s' --messages '%s' %s"):format(os.getenv "MW_MOCKSERVER", log, messages, arguments or ""))
+	local pipe = io.popen(("exec %s --log '%s' --messages '%s'"):format(os.getenv "MW_MOCKSERVER", log, messages))
 	local port = tonumber(pipe:read "*l":match "%d+")
 	return {
 		url = "http://127.0.0.1:" .. port,

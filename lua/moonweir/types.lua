@@ -23,6 +23,27 @@
 ---@class moonweir.Client
 local Client = {}
 
+---@class moonweir.Report
+---@field account string
+---@field outcome "delivered"|"dead"|"parked"
+---@field status integer   HTTP; 0: no answer, -2: no write key
+---@field tag integer      as given with the event
+---@field answer? string   what Segment said
+---@field message? string  the message's JSON, if it is dead
+
+---@class moonweir.Lane
+---@field account string
+---@field state "empty"|"waiting"|"ready"|"flying"|"parked"|"paused"
+---@field accepted integer
+---@field delivered integer
+---@field dead integer
+---@field queued integer
+---@field in_flight integer
+---@field attempts integer  of the oldest message's batch, so far
+---@field last_status integer
+---@field last_error? string
+---@field due_in number     seconds until the next try, of a waiting or parked lane
+
 ---@class moonweir.PushOptions
 ---@field account? string  whose event it is, if the source does not say
 ---@field headers? table<string, string>  read by get.header; Content-Type decides the format
@@ -31,8 +52,8 @@ local Client = {}
 ---@field wait? number     seconds to wait for room while the queue is full; default 0
 
 --- Map one body (an event, an array of events, lines of events, a form) and queue what comes of it.
---- Costs no I/O and never yields unless `wait` is given, so it is safe in log_by_lua. All of the body's messages are queued or, when the
---- queue is full, none. An event that fails costs its neighbours nothing.
+--- Costs no I/O and never yields unless `wait` is given, so it is safe in log_by_lua. All of the body's messages are
+--- queued or, when the queue is full, none. An event that fails costs its neighbours nothing.
 ---@param event string|table raw bytes, or an already decoded event
 ---@param opts? moonweir.PushOptions
 ---@return integer|nil queued  how many messages; nil if nothing was queued and something failed
@@ -45,7 +66,8 @@ function Client:push(event, opts) end
 
 --- One track call. The other five work alike: identify, page, screen, group, alias.
 ---@param account string|nil nil: the account given to open
----@param fields table Segment's own field names: userId, anonymousId, event, properties, context, integrations, messageId, timestamp
+---@param fields table Segment's own field names: userId, anonymousId, event, properties, context, integrations,
+---  messageId, timestamp
 ---@param opts? {tag: integer?, wait: number?}
 ---@return true|nil, string?, moonweir.Code?
 function Client:track(account, fields, opts) end
@@ -59,9 +81,9 @@ function Client:sync() end
 ---@return true|nil, string?, "timeout"|"parked"|nil
 function Client:flush(seconds) end
 
---- What came of messages since the last call: dead and parked ones, delivered ones too if opened with report = "all".
+--- What came of messages since the last call: dead and parked ones; delivered ones too with report = "all".
 ---@param max? integer default 1000
----@return {account: string, outcome: "delivered"|"dead"|"parked", status: integer, tag: integer, answer: string?, message: string?}[]
+---@return moonweir.Report[]
 function Client:poll(max) end
 
 --- Counters; accepted = delivered + dead + queued + in_flight at any instant.
@@ -69,10 +91,11 @@ function Client:poll(max) end
 function Client:stats() end
 
 --- Every account's state.
----@return {account: string, state: "empty"|"waiting"|"ready"|"flying"|"parked"|"paused", queued: integer, last_error: string?, due_in: number}[]
+---@return moonweir.Lane[]
 function Client:lanes() end
 
---- Save an account's write key, or replace it; a parked account resumes at once. "" is every account without a key of its own.
+--- Save an account's write key, or replace it; a parked account resumes at once. "" is every account without a key
+--- of its own.
 ---@param account string
 ---@param settings {write_key: string, endpoint: string?}
 ---@return true|nil, string?, "bad_key"|nil

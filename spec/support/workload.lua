@@ -55,7 +55,9 @@ local SUBJECTS = {
 	"Your March statement is ready", "Spring sale: up to 40 percent off", "Grüße aus Köln", "Re: \"quoted\" \\ slash",
 	"Tab\there, line\nthere", "日本語の件名 📬", "A plain subject that is a little longer than the others are",
 }
-local TYPES = { "message.opened", "message.opened", "message.opened", "message.clicked", "order.paid", "message.sent", "bulk.finished" }
+local TYPES = {
+	"message.opened", "message.opened", "message.opened", "message.clicked", "order.paid", "message.sent", "bulk.finished",
+}
 
 --- Event number i as a table; integers stay integers in both Luas as long as they are below 2^53.
 function workload.event(i, random, accounts)
