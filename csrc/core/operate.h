@@ -21,10 +21,10 @@ enum mw_err mw_operate_time(struct mw_walk *w, const struct mw_value *a, int64_t
  * no to the last days of a month. */
 bool mw_operate_is_written(struct mw_span text);
 
-/* Fails because `a` is what `op` can't be done to. */
+/* complain.c: fails because `a` is what `op` can't be done to. */
 enum mw_err mw_operate_refuse(struct mw_walk *w, enum mw_op op, const struct mw_value *a);
 
-/* Fails because the arena is full. */
+/* The same: fails because the arena is full. */
 enum mw_err mw_operate_full(struct mw_walk *w);
 
 #endif
