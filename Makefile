@@ -3,6 +3,7 @@
 # Objects of csrc/core and csrc/io know nothing of Lua and are built once; csrc/lua is built for each Lua.
 # V=1 shows the commands. SANITIZE=address,undefined (or thread) builds everything with sanitizers, into a folder of its own.
 
+MAKEFLAGS += --no-print-directory
 V        ?=
 Q        := $(if $(V),,@)
 PREFIX   ?= /usr/local
