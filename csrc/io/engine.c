@@ -1,5 +1,6 @@
 #include "engine_state.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <signal.h>
 #include <sodium.h>
@@ -9,15 +10,24 @@
 
 /* How many forks lie between this process and the first that opened an engine. Cheaper to ask than getpid. */
 static atomic_uint generation;
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static pthread_once_t process_once = PTHREAD_ONCE_INIT;
 
 static void count_fork(void)
 {
 	atomic_fetch_add(&generation, 1);
 }
 
-static void watch_forks(void)
+/* A thread may outlive the lua_close that unloads modules, and handlers of fork do: this code stays. */
+static void pin_code(void)
 {
+	Dl_info here;
+	if (dladdr(&generation, &here))
+		dlopen(here.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+static void prepare_process(void)
+{
+	pin_code();
 	pthread_atfork(NULL, NULL, count_fork);
 }
 
@@ -113,7 +123,7 @@ static struct mw_weir_config weir_config(struct mw_engine *g, const struct mw_en
 
 enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engine **out, struct mw_error *e)
 {
-	pthread_once(&fork_once, watch_forks);
+	pthread_once(&process_once, prepare_process);
 	if (sodium_init() < 0)
 		return mw_error_set(e, MW_IO, 0, "libsodium found no source of randomness");
 	if (!config->endpoint.batch_url[0])
