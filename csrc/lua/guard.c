@@ -154,8 +154,12 @@ void mwl_guard_enter(lua_State *L, struct mwl_guard *g, const struct mwl_limits 
 void mwl_guard_leave(struct mwl_guard *g)
 {
 	lua_State *L = g->L;
+	char room[80];
 	lua_setallocf(L, g->alloc, g->alloc_context);
-	lua_sethook(L, g->hook, g->hook_mask, g->hook_count);
+	/* The outer guard's hook starts to count anew, and between two inner calls it may never get to look.
+	 */
+	bool is_over = g->outer && limit_passed(g->outer, room, sizeof room);
+	lua_sethook(L, g->hook, g->hook_mask, is_over ? 1 : g->hook_count);
 	innermost = g->outer;
 	if (g->swapped_strings)
 		strings_leave(L);
