@@ -198,6 +198,13 @@ static int run(struct mwl_guard *g, int args, int results)
 	return status;
 }
 
+/* Lua's string buffers ask the allocator themselves and raise an ordinary error with this text. */
+static bool is_no_memory(lua_State *L, int status)
+{
+	return status == LUA_ERRMEM ||
+	       (lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "not enough memory") == 0);
+}
+
 /* The text of the error at the top of the stack, which may point there; allocates nothing and calls nobody's
  * __tostring. */
 static struct mw_span failure(struct mwl_guard *g, int status, char *room, size_t size)
@@ -206,7 +213,7 @@ static struct mw_span failure(struct mwl_guard *g, int status, char *room, size_
 	size_t len;
 	if (g->over[0]) {
 		return (struct mw_span){(const uint8_t *)g->over, strlen(g->over)};
-	} else if (status == LUA_ERRMEM && g->refused) {
+	} else if (g->refused && is_no_memory(L, status)) {
 		snprintf(room, size, "more than %zu MB of memory", g->limits.memory / (1024 * 1024));
 	} else if (status == LUA_ERRMEM) {
 		snprintf(room, size, "%s", mw_err_sentence(MW_NO_MEMORY));
