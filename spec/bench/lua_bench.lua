@@ -10,17 +10,15 @@ local SECONDS = tonumber(arg[1]) or 0.2
 
 local function measure(name, run, per_run)
 	per_run = per_run or 1
-	local n, took = 1, 0
+	local n, start = 1, nil
 	repeat
-		n = n * 2
-		local start = os.clock()
+		n, start = n * 2, os.clock()
 		run(n)
-		took = os.clock() - start
-	until took > SECONDS / 4
+	until os.clock() - start > SECONDS / 4
 	local times = {}
 	for i = 1, 5 do
 		collectgarbage()
-		local start = os.clock()
+		start = os.clock()
 		run(n)
 		times[i] = (os.clock() - start) / n / per_run * 1e9
 	end
