@@ -81,7 +81,7 @@ describe("guard_call", function()
 	it("ends what takes too much memory, in small pieces or in one", function()
 		local limits = { memory = 4 * 1024 * 1024 }
 		local ok, message = guarded(limits, function()
-			local t = {}
+			local t = {} -- luacheck: ignore
 			for i = 1, 1e7 do
 				t[i] = { i }
 			end

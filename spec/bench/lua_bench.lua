@@ -10,7 +10,7 @@ local SECONDS = tonumber(arg[1]) or 0.2
 
 local function measure(name, run, per_run)
 	per_run = per_run or 1
-	local n, start = 1, nil
+	local n, start = 1
 	repeat
 		n, start = n * 2, os.clock()
 		run(n)
