@@ -7,7 +7,7 @@
 /* Milliseconds that a wait may last; anything longer is a misplaced unit. */
 static const double WAIT_MAX_S = 365.0 * 24 * 3600;
 
-enum { UV_MAPPER = 1 };
+enum { UV_MAPPER = 1, UV_TELL };
 
 static struct mwl_client *check_client(lua_State *L)
 {
@@ -94,10 +94,68 @@ static void push_first_problem(lua_State *L)
 	}
 }
 
+/* client, mapper -> queued | nil, message, code, problems, tally; called by client_push for the push under
+ * way. */
+static int tell(lua_State *L)
+{
+	const struct mw_tally *tally = &check_client(L)->last;
+	if (tally->failed > 0 && tally->messages == 0)
+		lua_pushnil(L);
+	else
+		lua_pushinteger(L, (lua_Integer)tally->messages); /* at 3 */
+	mwl_mapper_push_problems(L, mwl_check_mapper(L, 2));
+	if (lua_isnil(L, 4)) {
+		lua_pushnil(L);
+		lua_pushnil(L);
+	} else {
+		push_first_problem(L);
+	}
+	/* queued, problems, message, code -> queued, message, code, problems, tally */
+	lua_pushvalue(L, 4);
+	lua_remove(L, 4);
+	push_tally(L, tally);
+	return 5;
+}
+
+/* The table at 2 as JSON. Reading it may collect garbage, and a finalizer that calls this very client writes
+ * over what is there: then once more. */
+static enum mw_err write_body(lua_State *L, struct mwl_client *c, struct mw_error *e)
+{
+	enum mw_err err;
+	unsigned turn;
+	do {
+		turn = ++c->turn;
+		mw_buf_clear(&c->body);
+		err = mwl_table_write(L, 2, &c->body, e);
+	} while (turn != c->turn);
+	return err;
+}
+
+/* Maps and queues; nothing here can raise. */
+static enum mw_err push_event(lua_State *L, struct mwl_client *c, const struct mw_delivery *d,
+			      int64_t wait_ms)
+{
+	c->last = (struct mw_tally){0};
+	mwl_mapper_run(L, 5, d, &c->last);
+	struct mw_outbox *box = mwl_mapper_outbox(mwl_check_mapper(L, 5));
+	enum mw_err err = box->count > 0 ? push_box(c, box, wait_ms) : MW_OK;
+	mw_outbox_clear(box);
+	if (err != MW_OK)
+		return err;
+	c->tally.events += c->last.events;
+	c->tally.messages += c->last.messages;
+	c->tally.ignored += c->last.ignored;
+	c->tally.unmatched += c->last.unmatched;
+	c->tally.failed += c->last.failed;
+	return MW_OK;
+}
+
 /* client:push(event [, opts]) -> queued | nil, message, code, problems, tally */
 static int client_push(lua_State *L)
 {
 	struct mwl_client *c = check_open(L);
+	if (c->busy)
+		return luaL_error(L, "push: called while another push of this client is under way");
 	luaL_argcheck(L, lua_type(L, 2) == LUA_TSTRING || lua_type(L, 2) == LUA_TTABLE, 2,
 		      "the event as a string or a table");
 	lua_settop(L, 3);
@@ -106,12 +164,12 @@ static int client_push(lua_State *L)
 	if (lua_isnil(L, 5))
 		return luaL_error(L, "this client was opened without a source; open{ source = ... } or use "
 				     "client:track and the other calls");
-	struct mwl_mapper *mapper = mwl_check_mapper(L, 5);
+	luaL_checkstack(L, LUA_MINSTACK, NULL);
 
 	struct mw_header headers[MWL_HEADERS_MAX];
 	struct mw_delivery d = {.now = mwl_now_wall(), .account = default_account(c)};
 	int64_t wait_ms = 0;
-	if (!lua_isnoneornil(L, 3)) {
+	if (!lua_isnil(L, 3)) {
 		mwl_delivery_options(L, 3, &d, headers);
 		lua_getfield(L, 3, "wait"); /* at 6 */
 		wait_ms = check_wait(L, 6, 0);
@@ -119,9 +177,7 @@ static int client_push(lua_State *L)
 	}
 	if (lua_type(L, 2) == LUA_TTABLE) {
 		struct mw_error e = {0};
-		mw_buf_clear(&c->body);
-		enum mw_err err = mwl_table_write(L, 2, &c->body, &e);
-		if (err != MW_OK)
+		if (write_body(L, c, &e) != MW_OK)
 			return mwl_fail(L, &e);
 		d.body = mw_buf_span(&c->body);
 		d.format = MW_FORMAT_JSON;
@@ -129,40 +185,24 @@ static int client_push(lua_State *L)
 		d.body = mwl_check_span(L, 2);
 	}
 
-	struct mw_tally tally = {0};
-	mwl_mapper_run(L, 5, &d, &tally);
-	struct mw_outbox *box = mwl_mapper_outbox(mapper);
-	if (box->count > 0) {
-		enum mw_err err = push_box(c, box, wait_ms);
-		mw_outbox_clear(box);
+	/* From here to the end the script's functions and finalizers may run, and call this client. */
+	c->busy = true;
+	enum mw_err err = push_event(L, c, &d, wait_ms);
+	bool usual =
+	    err == MW_OK && c->last.failed == 0 && c->last.events == 1 && d.format != MW_FORMAT_NDJSON;
+	if (err != MW_OK || usual) {
+		c->busy = false;
 		if (err != MW_OK)
 			return mwl_fail_code(L, err);
-	}
-	c->tally.events += tally.events;
-	c->tally.messages += tally.messages;
-	c->tally.ignored += tally.ignored;
-	c->tally.unmatched += tally.unmatched;
-	c->tally.failed += tally.failed;
-
-	if (tally.failed > 0 && tally.messages == 0)
-		lua_pushnil(L);
-	else
-		lua_pushinteger(L, (lua_Integer)tally.messages);
-	if (tally.failed == 0 && tally.events == 1 && d.format != MW_FORMAT_NDJSON)
+		lua_pushinteger(L, (lua_Integer)c->last.messages);
 		return 1; /* the usual case makes no table */
-	int queued = lua_gettop(L);
-	mwl_mapper_push_problems(L, mapper);
-	if (lua_isnil(L, -1)) {
-		lua_pushnil(L);
-		lua_pushnil(L);
-	} else {
-		push_first_problem(L);
 	}
-	/* queued, problems, message, code -> queued, message, code, problems, tally */
-	lua_pushvalue(L, queued + 1);
-	lua_remove(L, queued + 1);
-	push_tally(L, &tally);
-	return 5;
+	lua_rawgeti(L, 4, UV_TELL);
+	lua_pushvalue(L, 1);
+	lua_pushvalue(L, 5);
+	int status = lua_pcall(L, 2, 5, 0);
+	c->busy = false;
+	return status == LUA_OK ? 5 : lua_error(L);
 }
 
 /* client:track(account, fields [, opts]) and the other five; the call is the closure's upvalue. */
@@ -185,10 +225,16 @@ static int client_call(lua_State *L)
 		return mwl_fail_code(L, MW_NO_ACCOUNT);
 
 	struct mw_error e = {0};
-	struct mw_message m = {0};
+	struct mw_message m;
 	bool has_timestamp = false;
-	mw_buf_clear(&c->fields);
-	enum mw_err err = mwl_table_message(L, 3, call, c->stamp.len > 0, &c->fields, &m, &has_timestamp, &e);
+	enum mw_err err;
+	unsigned turn;
+	do { /* once more if a finalizer of garbage that this collects made a call of its own */
+		turn = ++c->turn;
+		m = (struct mw_message){0};
+		mw_buf_clear(&c->fields);
+		err = mwl_table_message(L, 3, call, c->stamp.len > 0, &c->fields, &m, &has_timestamp, &e);
+	} while (turn != c->turn);
 	if (err != MW_OK)
 		return mwl_fail(L, &e);
 	m.call = call;
@@ -328,6 +374,8 @@ static int client_new(lua_State *L)
 	lua_newtable(L);
 	lua_getfield(L, 1, "mapper");
 	lua_rawseti(L, -2, UV_MAPPER);
+	lua_pushcfunction(L, tell); /* now: making a function may run finalizers */
+	lua_rawseti(L, -2, UV_TELL);
 	mwl_setuservalue(L, 2);
 	mw_outbox_init(&c->box, 2 * MW_MESSAGE_MAX);
 	mw_buf_init(&c->fields, MW_EVENT_MAX);

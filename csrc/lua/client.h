@@ -17,6 +17,9 @@ struct mwl_client {
 	size_t account_len;
 	bool has_account;
 	bool closed;
+	bool busy;             /* a push is under way, whose buffers must stay as they are */
+	unsigned turn;         /* counts what writes to `fields` and `body` */
+	struct mw_tally last;  /* of the push under way */
 	struct mw_tally tally; /* over all pushes */
 };
 

@@ -1,0 +1,93 @@
+--- The client called from where nobody expects it: by the function that a push of its own is running, and by finalizers.
+
+local mw = require "moonweir"
+local source = require "moonweir.source"
+local get = source.get
+
+-- Nothing listens there; what is pushed stays in the queue.
+local NOWHERE = "http://127.0.0.1:1"
+
+local function open(on)
+	return assert(mw.open {
+		endpoint = NOWHERE, write_key = "key", account = "a1",
+		source = source.define {
+			slug = "acme", version = "1.0.0", event = get "type", user = source.user { get "user" }, on = on,
+		},
+	})
+end
+
+--- Something that calls `f` when it is collected, on either Lua.
+local function litter(f)
+	local newproxy = rawget(_G, "newproxy")
+	if newproxy then
+		getmetatable(newproxy(true)).__gc = f
+	else
+		setmetatable({}, { __gc = f })
+	end
+end
+
+describe("a push from a function that a push is running", function()
+	it("is refused, and leaves the event under way as it was", function()
+		local client, inner, text
+		client = open {
+			outer = function(event)
+				inner = { pcall(client.push, client, { type = "outer", pad = ("z"):rep(200000) }) }
+				collectgarbage()
+				text = event.text
+			end,
+		}
+		local long = ("t"):rep(3000)
+		assert.equal(0, client:push { type = "outer", user = "u1", text = long })
+		assert.equal(long, text)
+		assert.is_false(inner[1])
+		assert.matches("another push of this client is under way", inner[2])
+		assert.equal(0, client:push { type = "outer", text = "again" })
+		client:close(0)
+	end)
+
+	it("is only of pushes: the six calls work there", function()
+		local client
+		client = open {
+			outer = function()
+				assert(client:track("a1", { userId = "u1", event = "Inner" }))
+			end,
+		}
+		assert.equal(0, client:push { type = "outer" })
+		assert.equal(1, client:stats().accepted)
+		client:close(0)
+	end)
+end)
+
+describe("finalizers that call the client", function()
+	it("disturb no call under way", function()
+		local client = open { a = source.track "A" { text = get "text" } }
+		local many = {}
+		for i = 1, 300 do
+			many[i] = ('{"type":"unknown","n":%d}'):format(i)
+		end
+		local bad = ('{"type":"something else"}\n'):rep(900)
+		local finalized, round = 0, 0
+		local function finalize()
+			finalized = finalized + 1
+			assert(client:track("a1", { userId = "f", event = "F", properties = { x = ("q"):rep(finalized * 37 % 9000) } }))
+			pcall(client.push, client, bad, { format = "ndjson" })
+			pcall(client.push, client, { type = "a", user = "f", text = ("r"):rep(finalized * 91 % 20000) })
+		end
+		local pause, multiplier = collectgarbage("setpause", 10), collectgarbage("setstepmul", 1000)
+		while finalized < 200 and round < 2000 do
+			round = round + 1
+			litter(finalize)
+			assert(client:track("a1", { userId = round, event = "E", properties = { n = round + 0.5, list = mw.array { round } } }))
+			litter(finalize)
+			local queued, _, code, problems = client:push(table.concat(many, "\n"), { format = "ndjson" })
+			assert.is_nil(queued)
+			assert.equal("unmatched", code)
+			assert.equal(300, #problems)
+			assert.equal(many[300], problems[300].raw)
+		end
+		collectgarbage("setpause", pause)
+		collectgarbage("setstepmul", multiplier)
+		assert.is_true(finalized >= 200) -- else nothing was proved
+		client:close(0)
+	end)
+end)
