@@ -160,7 +160,7 @@ spec-sanitized: all $(TOOLS)
 	@MW_HISTORIES=500 MW_DOUBLES=100000 $(MAKE) SANITIZE=$(SANITIZE) spec-c
 	@for vm in $(VMS); do echo "== asan specs on $$vm"; \
 	  MOONWEIR_LUA=$$vm LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/'$$vm'/?.so;;' \
-	  MW_SANITIZED=1 LD_PRELOAD=$(PRELOAD) ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=spec/support/lsan.supp \
+	  MW_SANITIZED=1 MW_EVENTS=5000 LD_PRELOAD=$(PRELOAD) ASAN_OPTIONS=detect_leaks=1 \
 	  $$vm /usr/bin/busted --output=plainTerminal $(BUSTED) spec || exit 1; done
 
 valgrind: check-packages ## the C tests under valgrind's memory check
