@@ -66,15 +66,18 @@ describe("finalizers that call the client", function()
 			many[i] = ('{"type":"unknown","n":%d}'):format(i)
 		end
 		local bad = ('{"type":"something else"}\n'):rep(900)
-		local finalized, round = 0, 0
+		local finalized, round, over = 0, 0, false
 		local function finalize()
+			if over then
+				return
+			end
 			finalized = finalized + 1
 			assert(client:track("a1", { userId = "f", event = "F", properties = { x = ("q"):rep(finalized * 37 % 9000) } }))
 			pcall(client.push, client, bad, { format = "ndjson" })
 			pcall(client.push, client, { type = "a", user = "f", text = ("r"):rep(finalized * 91 % 20000) })
 		end
 		local pause, multiplier = collectgarbage("setpause", 10), collectgarbage("setstepmul", 1000)
-		while finalized < 200 and round < 2000 do
+		while finalized < 50 and round < 5000 do
 			round = round + 1
 			litter(finalize)
 			assert(client:track("a1", { userId = round, event = "E", properties = { n = round + 0.5, list = mw.array { round } } }))
@@ -85,9 +88,10 @@ describe("finalizers that call the client", function()
 			assert.equal(300, #problems)
 			assert.equal(many[300], problems[300].raw)
 		end
+		over = true
 		collectgarbage("setpause", pause)
 		collectgarbage("setstepmul", multiplier)
-		assert.is_true(finalized >= 200) -- else nothing was proved
+		assert.is_true(finalized >= 50) -- else nothing was proved
 		client:close(0)
 	end)
 end)

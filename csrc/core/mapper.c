@@ -201,6 +201,13 @@ static void run_each(struct mw_mapper *p, struct mw_span body, uint32_t node, ui
 	count(p, index);
 }
 
+/* "expected a value" -> "byte 15: expected a value": people count from one. */
+static void say_where(struct mw_error *e)
+{
+	struct mw_error found = *e;
+	mw_error_set(e, found.code, found.offset, "byte %zu: %.200s", found.offset + 1, found.detail);
+}
+
 /* One JSON text. A top-level array is split; `body` is what is reported of an event that can't be. */
 static void run_document(struct mw_mapper *p, struct mw_span json, struct mw_span body, uint64_t index)
 {
@@ -213,6 +220,8 @@ static void run_document(struct mw_mapper *p, struct mw_span json, struct mw_spa
 	if (err) {
 		p->tally->events++;
 		e.code = err;
+		if (e.detail[0] && (err == MW_JSON || e.offset > 0) && json.at == body.at)
+			say_where(&e);
 		report(p, index, body, p->delivery->account, &e);
 		return;
 	}

@@ -31,7 +31,7 @@ static void prepare_process(void)
 	pthread_atfork(NULL, NULL, count_fork);
 }
 
-static bool is_forked(const struct mw_engine *g)
+bool mw_engine_is_forked(const struct mw_engine *g)
 {
 	return g->generation != atomic_load_explicit(&generation, memory_order_relaxed);
 }
@@ -61,15 +61,16 @@ static void wake(struct mw_engine *g)
 		mw_http_wake(g->http);
 }
 
-static bool start_thread(struct mw_engine *g)
+/* 0, or why not. */
+static int start_thread(struct mw_engine *g)
 {
 	/* Signals are the host's: its threads get them, ours does not, nor the resolver threads it starts. */
 	sigset_t all, before;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	bool started = pthread_create(&g->thread, NULL, mw_engine_run, g) == 0;
+	int err = pthread_create(&g->thread, NULL, mw_engine_run, g);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return started;
+	return err;
 }
 
 static bool init_locks(struct mw_engine *g)
@@ -158,8 +159,9 @@ enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engi
 		err = mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the engine");
 	if (err == MW_OK)
 		err = mw_http_new(&http, &g->http, e);
-	if (err == MW_OK && !start_thread(g))
-		err = mw_error_set(e, MW_IO, 0, "no thread: %s", strerror(errno));
+	int no_thread = err == MW_OK ? start_thread(g) : 0;
+	if (no_thread)
+		err = mw_error_set(e, MW_IO, 0, "no thread: %s", strerror(no_thread));
 	if (err != MW_OK) {
 		release(g);
 		return err;
@@ -176,7 +178,7 @@ static struct mw_span account_of(const struct mw_lane *lane)
 enum mw_err mw_engine_set_key(struct mw_engine *g, struct mw_span account, struct mw_span write_key,
 			      const struct mw_endpoint *endpoint, struct mw_error *e)
 {
-	if (is_forked(g))
+	if (mw_engine_is_forked(g))
 		return mw_error_set(e, MW_FORKED, 0, "%s", mw_err_sentence(MW_FORKED));
 	enum mw_err err = mw_keyring_set(g->keyring, account, write_key, endpoint, e);
 	if (err != MW_OK)
@@ -212,7 +214,7 @@ static enum mw_err check_box(const struct mw_outbox *box, size_t queue_max)
 
 enum mw_err mw_engine_push(struct mw_engine *g, const struct mw_outbox *box)
 {
-	if (is_forked(g))
+	if (mw_engine_is_forked(g))
 		return MW_FORKED;
 	enum mw_err err = check_box(box, g->queue_max);
 	if (err != MW_OK || box->count == 0)
@@ -238,7 +240,7 @@ enum mw_err mw_engine_push(struct mw_engine *g, const struct mw_outbox *box)
 
 enum mw_err mw_engine_wait_room(struct mw_engine *g, size_t bytes, int64_t timeout_ms)
 {
-	if (is_forked(g))
+	if (mw_engine_is_forked(g))
 		return MW_FORKED;
 	if (bytes > g->queue_max)
 		return MW_TOO_LARGE;
@@ -276,7 +278,7 @@ static void hurry(struct mw_engine *g, int change)
 
 enum mw_err mw_engine_flush(struct mw_engine *g, int64_t timeout_ms)
 {
-	if (is_forked(g))
+	if (mw_engine_is_forked(g))
 		return MW_FORKED;
 	int64_t deadline = deadline_after(timeout_ms);
 	enum mw_err left = MW_TIMEOUT;
@@ -297,7 +299,7 @@ enum mw_err mw_engine_flush(struct mw_engine *g, int64_t timeout_ms)
 
 enum mw_err mw_engine_stats(struct mw_engine *g, struct mw_engine_stats *out)
 {
-	if (is_forked(g))
+	if (mw_engine_is_forked(g))
 		return MW_FORKED;
 	pthread_mutex_lock(&g->core);
 	pthread_mutex_lock(&g->gate);
@@ -339,7 +341,7 @@ static uint64_t load_of(const struct mw_counts *c)
 
 size_t mw_engine_lanes(struct mw_engine *g, struct mw_engine_lane *out, size_t max)
 {
-	if (is_forked(g))
+	if (mw_engine_is_forked(g))
 		return 0;
 	size_t lanes = 0, position = 0, idlest = 0;
 	pthread_mutex_lock(&g->core);
@@ -364,7 +366,7 @@ size_t mw_engine_lanes(struct mw_engine *g, struct mw_engine_lane *out, size_t m
 size_t mw_engine_poll(struct mw_engine *g, size_t max, void (*each)(void *context, const struct mw_report *r),
 		      void *context)
 {
-	return is_forked(g) ? 0 : mw_reports_take(g->reports, max, each, context);
+	return mw_engine_is_forked(g) ? 0 : mw_reports_take(g->reports, max, each, context);
 }
 
 /* What the thread left behind, for the caller of close. */
@@ -385,7 +387,7 @@ static enum mw_err closing_result(struct mw_engine *g, struct mw_error *e)
 
 enum mw_err mw_engine_close(struct mw_engine *g, int64_t deadline_ms, struct mw_error *e)
 {
-	if (is_forked(g))
+	if (mw_engine_is_forked(g))
 		return mw_error_set(e, MW_FORKED, 0, "%s", mw_err_sentence(MW_FORKED));
 	pthread_mutex_lock(&g->gate);
 	bool second = g->closing;
@@ -418,7 +420,7 @@ void mw_engine_free(struct mw_engine *g)
 {
 	/* In a child the thread does not exist, and may have been in the middle of anything when it vanished.
 	 */
-	if (!g || is_forked(g))
+	if (!g || mw_engine_is_forked(g))
 		return;
 	mw_engine_close(g, 0, NULL);
 	release(g);

@@ -32,6 +32,9 @@ struct mw_engine_config {
 /* MW_NO_MEMORY, MW_IO, MW_BAD_ENDPOINT. Strings are copied. */
 enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engine **out, struct mw_error *e);
 
+/* Is this a child of the process that opened it? */
+bool mw_engine_is_forked(const struct mw_engine *g);
+
 /* Save an account's write key (and endpoint, NULL: the engine's): new, or in place of the old. A parked lane
  * resumes at once. `account` "" is the key for every account that has none of its own. MW_BAD_KEY never
  * repeats the key. */

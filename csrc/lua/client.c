@@ -265,7 +265,8 @@ static int client_call(lua_State *L)
 /* Accepted is all there is to wait for while messages are kept in memory. */
 static int client_sync(lua_State *L)
 {
-	check_open(L);
+	if (mw_engine_is_forked(check_open(L)->engine))
+		return mwl_fail_code(L, MW_FORKED);
 	lua_pushboolean(L, 1);
 	return 1;
 }
@@ -276,20 +277,6 @@ static int client_flush(lua_State *L)
 	return answer(L, mw_engine_flush(c->engine, check_wait(L, 2, 30)), NULL);
 }
 
-static struct mw_endpoint *opt_endpoint(lua_State *L, int table, struct mw_endpoint *room)
-{
-	lua_getfield(L, table, "endpoint");
-	if (lua_isnil(L, -1)) {
-		lua_pop(L, 1);
-		return NULL;
-	}
-	struct mw_error e = {0};
-	if (mw_endpoint_parse(mwl_check_span(L, -1), room, &e) != MW_OK)
-		luaL_error(L, "%s", e.detail);
-	lua_pop(L, 1);
-	return room;
-}
-
 /* client:set_account(name, { write_key =, endpoint = }): name "" is every account without a key of its own */
 static int client_set_account(lua_State *L)
 {
@@ -297,11 +284,17 @@ static int client_set_account(lua_State *L)
 	struct mw_span account = mwl_check_span(L, 2);
 	luaL_argcheck(L, account.len <= MW_ACCOUNT_MAX, 2, "an account is named by at most 255 bytes");
 	luaL_checktype(L, 3, LUA_TTABLE);
-	struct mw_endpoint room;
-	struct mw_endpoint *endpoint = opt_endpoint(L, 3, &room);
+	lua_settop(L, 3);
 	lua_getfield(L, 3, "write_key");
+	lua_getfield(L, 3, "endpoint");
+	luaL_argcheck(L, lua_type(L, 4) == LUA_TSTRING, 3, "write_key must be a string");
+	bool own = !lua_isnil(L, 5);
+	luaL_argcheck(L, !own || lua_type(L, 5) == LUA_TSTRING, 3, "endpoint must be a string");
 	struct mw_error e = {0};
-	enum mw_err err = mw_engine_set_key(c->engine, account, mwl_check_span(L, -1), endpoint, &e);
+	struct mw_endpoint endpoint;
+	enum mw_err err = own ? mw_endpoint_parse(mwl_check_span(L, 5), &endpoint, &e) : MW_OK;
+	if (err == MW_OK)
+		err = mw_engine_set_key(c->engine, account, mwl_check_span(L, 4), own ? &endpoint : NULL, &e);
 	return answer(L, err, &e);
 }
 
@@ -410,11 +403,9 @@ static int client_new(lua_State *L)
 	luaL_checkstack(L, 8, NULL);
 	config.proxy = opt_string(L, "proxy");
 	config.ca_file = opt_string(L, "ca_file");
-	const char *endpoint = opt_string(L, "endpoint");
-
+	lua_getfield(L, 1, "endpoint");
 	struct mw_error e = {0};
-	struct mw_span text = {(const uint8_t *)(endpoint ? endpoint : "us"),
-			       strlen(endpoint ? endpoint : "us")};
+	struct mw_span text = lua_isnil(L, -1) ? MW_SPAN("us") : mwl_check_span(L, -1);
 	enum mw_err err = mw_endpoint_parse(text, &config.endpoint, &e);
 	if (err == MW_OK)
 		err = mw_engine_open(&config, &c->engine, &e);

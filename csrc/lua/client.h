@@ -20,6 +20,7 @@ struct mwl_client {
 	bool busy;             /* a push is under way, whose buffers must stay as they are */
 	unsigned turn;         /* counts what writes to `fields` and `body` */
 	struct mw_tally last;  /* of the push under way */
+	uint64_t reports_lost; /* in poll, for want of memory */
 	struct mw_tally tally; /* over all pushes */
 };
 

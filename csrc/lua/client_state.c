@@ -8,10 +8,11 @@ static const char *const outcome_words[] = {
     [MW_OUTCOME_PARKED] = "parked",
 };
 
+/* The report that `poll_build` is to make a table of. */
 struct poll_state {
 	lua_State *L;
-	int list;
-	int count;
+	const struct mw_report *report;
+	size_t lost;
 };
 
 static void push_text(lua_State *L, const char *name, struct mw_span text)
@@ -22,9 +23,10 @@ static void push_text(lua_State *L, const char *name, struct mw_span text)
 	lua_setfield(L, -2, name);
 }
 
+/* stack: list, struct poll_state */
 static int poll_build(lua_State *L)
 {
-	const struct mw_report *r = lua_touserdata(L, 2);
+	const struct mw_report *r = ((const struct poll_state *)lua_touserdata(L, 2))->report;
 	lua_createtable(L, 0, 6);
 	push_text(L, "account", r->account);
 	push_text(L, "answer", r->answer);
@@ -39,16 +41,21 @@ static int poll_build(lua_State *L)
 	return 0;
 }
 
-/* Called from C with the reports unlocked: an error of Lua's must not cross the engine, so it is caught here
- * and the report is lost with it (out of memory). */
+enum { POLL_LIST = 3, POLL_STATE, POLL_BUILD };
+
+/* An error of Lua's (out of memory) must not cross the engine, so it is caught here and the report is lost
+ * with it. Copies what is on the stack: that allocates nothing. */
 static void poll_each(void *context, const struct mw_report *r)
 {
 	struct poll_state *p = context;
-	lua_pushcfunction(p->L, poll_build);
-	lua_pushvalue(p->L, p->list);
-	lua_pushlightuserdata(p->L, (void *)(uintptr_t)r);
-	if (lua_pcall(p->L, 2, 0, 0) != LUA_OK)
+	p->report = r;
+	lua_pushvalue(p->L, POLL_BUILD);
+	lua_pushvalue(p->L, POLL_LIST);
+	lua_pushvalue(p->L, POLL_STATE);
+	if (lua_pcall(p->L, 2, 0, 0) != LUA_OK) {
 		lua_pop(p->L, 1);
+		p->lost++;
+	}
 }
 
 /* client:poll([max]) -> list of { account, outcome, status, tag, answer, message } */
@@ -57,11 +64,18 @@ static int client_poll(lua_State *L)
 	struct mwl_client *c = luaL_checkudata(L, 1, MWL_CLIENT);
 	lua_Integer max = luaL_optinteger(L, 2, 1000);
 	luaL_argcheck(L, max >= 0, 2, "how many reports at most");
-	lua_newtable(L);
-	struct poll_state p = {.L = L, .list = lua_gettop(L)};
+	if (c->engine && mw_engine_is_forked(c->engine))
+		return mwl_fail_code(L, MW_FORKED);
+	lua_settop(L, 2);
 	luaL_checkstack(L, 8, NULL);
+	lua_newtable(L);
+	struct poll_state *p = mwl_newuserdata(L, sizeof *p);
+	*p = (struct poll_state){.L = L};
+	lua_pushcfunction(L, poll_build);
 	if (c->engine)
-		mw_engine_poll(c->engine, (size_t)max, poll_each, &p);
+		mw_engine_poll(c->engine, (size_t)max, poll_each, p);
+	c->reports_lost += p->lost;
+	lua_settop(L, POLL_LIST);
 	return 1;
 }
 
@@ -89,7 +103,7 @@ static int client_stats(lua_State *L)
 	push_counter(L, "lanes", s.weir.lanes);
 	push_counter(L, "lanes_parked", s.weir.lanes_parked);
 	push_counter(L, "lanes_backing_off", s.weir.lanes_backing_off);
-	push_counter(L, "reports_lost", s.reports_lost);
+	push_counter(L, "reports_lost", s.reports_lost + c->reports_lost);
 	push_counter(L, "events", c->tally.events);
 	push_counter(L, "ignored", c->tally.ignored);
 	push_counter(L, "unmatched", c->tally.unmatched);
@@ -110,6 +124,8 @@ static int client_lanes(lua_State *L)
 	struct mwl_client *c = luaL_checkudata(L, 1, MWL_CLIENT);
 	if (!c->engine)
 		return mwl_fail_code(L, MW_CLOSED);
+	if (mw_engine_is_forked(c->engine))
+		return mwl_fail_code(L, MW_FORKED);
 	size_t room = mw_engine_lanes(c->engine, NULL, 0);
 	/* Lua owns the copy, so an error on the way frees it. */
 	struct mw_engine_lane *lanes = mwl_newuserdata(L, (room ? room : 1) * sizeof *lanes);

@@ -42,6 +42,11 @@ local function positive(value)
 	return type(value) == "number" and value >= 0 and value < math.huge
 end
 
+--- Longer waits are a misplaced unit, and far from what a clock can't add.
+local function seconds(value)
+	return positive(value) and value <= 86400
+end
+
 local function whole(value)
 	return positive(value) and value == math.floor(value)
 end
@@ -57,11 +62,11 @@ local OPTIONS = {
 	account = { text, "a non-empty string" },
 	endpoint = { text, '"us", "eu" or a URL' },
 	rate = { positive, "requests a second, 0 for unlimited" },
-	linger = { positive, "seconds" },
+	linger = { seconds, "seconds, at most a day" },
 	batch_messages = { function(v) return whole(v) and v >= 1 and v <= 2500 end, "1 to 2500" },
-	queue_bytes = { function(v) return whole(v) and v >= 64000 end, "bytes, at least 64000" },
+	queue_bytes = { function(v) return whole(v) and v >= 64000 and v <= 2 ^ 48 end, "bytes, at least 64000" },
 	retries = { function(v) return whole(v) and v <= 1e6 end, "a whole number up to a million" },
-	timeout = { function(v) return positive(v) and v > 0 end, "seconds" },
+	timeout = { function(v) return seconds(v) and v > 0 end, "seconds, at most a day" },
 	proxy = { text, "a URL" },
 	ca_file = { text, "a path" },
 	report = { function(v) return v == "dead" or v == "all" end, '"dead" or "all"' },
@@ -109,8 +114,10 @@ local function stamp(integration)
 	return '"integration":' .. core.encode { name = integration.name, version = integration.version } .. "," .. library
 end
 
-local function set_accounts(client, accounts)
-	for name, entry in pairs(accounts) do
+--- Keys by account, each as a table. Checked before a thread is started for them.
+local function read_accounts(accounts)
+	local read = {}
+	for name, entry in pairs(accounts or {}) do
 		if type(name) ~= "string" then
 			error("moonweir.open: accounts is a table of keys by account name", 3)
 		end
@@ -120,6 +127,13 @@ local function set_accounts(client, accounts)
 		if type(entry) ~= "table" or type(entry.write_key) ~= "string" then
 			error(("moonweir.open: account %q needs a write_key"):format(name), 3)
 		end
+		read[name] = entry
+	end
+	return read
+end
+
+local function set_accounts(client, accounts)
+	for name, entry in pairs(accounts) do
 		local ok, message, code = client:set_account(name, entry)
 		if not ok then
 			return nil, ("account %q: %s"):format(name, message), code
@@ -135,6 +149,7 @@ end
 ---@return "mapping"|"bad_key"|"bad_endpoint"|"io"|"no_memory"|nil code
 function mw.open(options)
 	check_options(options)
+	local accounts = read_accounts(options.accounts)
 	core.sentinels(package.loaded["cjson"] or package.loaded["cjson.safe"])
 	local settings = {}
 	for name, value in pairs(options) do
@@ -159,8 +174,8 @@ function mw.open(options)
 	if options.write_key then
 		ok, message, code = client:set_account("", { write_key = options.write_key })
 	end
-	if ok and options.accounts then
-		ok, message, code = set_accounts(client, options.accounts)
+	if ok then
+		ok, message, code = set_accounts(client, accounts)
 	end
 	if not ok then
 		client:close(0)

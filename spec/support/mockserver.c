@@ -273,8 +273,10 @@ static bool answer(struct connection *c, struct request *r)
 		for (char *line = strtok_r(r->body, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
 			script_line(&script, line);
 		pthread_mutex_unlock(&lock);
-		static const char done[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-		return transmit(c, done, sizeof done - 1);
+		static const char done[] =
+		    "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+		transmit(c, done, sizeof done - 1);
+		return false; /* who sends a script seldom has more to say */
 	}
 	int status = script_status(&script, r->key, r->body, r->body_len, c->requests > 1);
 	record(c, r, status);
