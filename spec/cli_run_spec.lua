@@ -185,7 +185,7 @@ describe("moonweir run", function()
 	for name, bad in pairs { CR = "canary\rx", colon = "canary:x", space = "canary x", long = "canary" .. ("x"):rep(200) } do
 		it("refuses a key with " .. name .. " without repeating it", function()
 			local code, out, err = child.run { "run", path, "/dev/null", "--write-key", bad }
-			assert.equal(1, code)
+			assert.equal(2, code)
 			assert.matches("write key", err, 1, true)
 			assert.not_matches("canary", out .. err)
 		end)

@@ -25,6 +25,22 @@ static void on_signal(int number)
 	caught = 1;
 }
 
+/* process.prepare(): what a command does first of all.
+ *
+ * A standard stream that the caller closed stays closed to us, but its number must not go to the next socket:
+ * what is printed would be sent to Segment. /dev/null opened the wrong way round holds the place, and fails
+ * as before. And an interrupt ends the process, where the interpreter would print a traceback. */
+static int process_prepare(lua_State *L)
+{
+	(void)L;
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+			(void)!open("/dev/null",
+				    fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); /* the lowest: fd */
+	signal(SIGINT, SIG_DFL);
+	return 0;
+}
+
 /* process.is_terminal(fd) */
 static int process_is_terminal(lua_State *L)
 {
@@ -181,6 +197,7 @@ static int process_read_private(lua_State *L)
 void mwl_open_process(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
+	    {"prepare", process_prepare},
 	    {"is_terminal", process_is_terminal},
 	    {"width", process_width},
 	    {"catch_signals", process_catch_signals},

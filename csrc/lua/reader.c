@@ -55,10 +55,13 @@ static int reader_new(lua_State *L)
 	luaL_getmetatable(L, MWL_READER);
 	lua_setmetatable(L, -2);
 	struct stat st;
-	r->fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-	if (r->fd < 0 || fstat(r->fd, &st) < 0 || S_ISDIR(st.st_mode)) {
+	bool is_stdin = strcmp(path, "-") == 0;
+	r->fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	bool known = r->fd >= 0 && fstat(r->fd, &st) == 0;
+	if (!known || S_ISDIR(st.st_mode)) {
 		lua_pushnil(L);
-		lua_pushfstring(L, "%s: %s", path, r->fd < 0 ? strerror(errno) : "not a file");
+		lua_pushfstring(L, "%s: %s", is_stdin ? "standard input" : path,
+				known ? "a directory, not a file" : strerror(errno));
 		lua_pushstring(L, mw_err_word(MW_IO));
 		return 3;
 	}

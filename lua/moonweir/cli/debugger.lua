@@ -24,15 +24,15 @@ characters are shown, before them the account's name if --accounts names the key
 local BODY_MAX = 4 * 1024 * 1024
 
 function command.define(parser, number)
-	parser:option("--port", "Port to listen on, on 127.0.0.1; 0: any free one.", "4400"):argname("<n>"):convert(number)
+	parser:option("--port", "Port to listen on, on 127.0.0.1; 0: any free one.", "4400"):argname("<n>"):convert(number("--port", true))
 	parser:flag("--json", "Print each message as a line of JSON, with the raw message in it.")
 	parser:option("--log", "Write the lines to a file as well."):argname "<file>"
-	parser:option("--max-requests", "Stop after so many requests."):argname("<n>"):convert(number)
-	parser:option("--max-messages", "Stop after so many messages."):argname("<n>"):convert(number)
+	parser:option("--max-requests", "Stop after so many requests."):argname("<n>"):convert(number("--max-requests", true))
+	parser:option("--max-messages", "Stop after so many messages."):argname("<n>"):convert(number("--max-messages", true))
 	parser
 		:option("--exit-after-idle", "Stop when nothing came for so many seconds, once something came.")
 		:argname("<s>")
-		:convert(number)
+		:convert(number "--exit-after-idle")
 end
 
 --- The last four characters, unless that would be all of it.
@@ -167,10 +167,10 @@ function Listener:serve(exchange)
 	self.lines = {}
 	if text ~= "" then
 		io.stdout:write(text)
-		io.stdout:flush()
-		if self.log then
-			self.log:write(text)
-			self.log:flush()
+		terminal.flush()
+		if self.log and not (self.log:write(text) and self.log:flush()) and not self.log_failed then
+			self.log_failed = true
+			terminal.say("error", "the file of --log can't be written; its disk may be full")
 		end
 	end
 	exchange:answer(status, headers, body)
@@ -182,15 +182,13 @@ function Listener:is_done(args, idle_since)
 		or (args.max_messages and d.messages >= args.max_messages)
 		or (args.exit_after_idle and d.requests > 0 and process.monotonic() - idle_since >= args.exit_after_idle)
 		or process.interrupted()
+		or not terminal.is_heard()
 end
 
 local function listen(args)
 	local found, server = pcall(require, "moonweir.server")
 	if not found then
 		return nil, "this installation has no HTTP server (the rock moonweir-server brings it)"
-	end
-	if args.port > 65535 or args.port % 1 ~= 0 then
-		return nil, "--port is a whole number up to 65535"
 	end
 	local s, message = server.open { host = "127.0.0.1", port = math.floor(args.port), body_max = BODY_MAX }
 	return s, message and message .. "; is another debugger running? --port 0 takes any free port"
@@ -209,6 +207,10 @@ function command.run(args)
 			terminal.say("error", message)
 			return 1
 		end
+	end
+	if args.port > 65535 then
+		terminal.say("error", "--port takes a whole number up to 65535")
+		return 2
 	end
 	local server
 	server, message = listen(args)
@@ -231,10 +233,12 @@ function command.run(args)
 		end,
 	}
 	io.stdout:setvbuf("full", 1024 * 1024)
-	-- On stderr with --json, where stdout belongs to the messages.
-	local out = args.json and io.stderr or io.stdout
-	out:write(("listening on http://127.0.0.1:%d\n"):format(server:port()))
-	out:flush()
+	local hello = ("listening on http://127.0.0.1:%d"):format(server:port())
+	if args.json then
+		io.stderr:write(hello, "\n") -- stdout belongs to the messages
+	else
+		terminal.print(hello)
+	end
 	local idle_since = process.monotonic()
 	while not self:is_done(args, idle_since) do
 		local exchange = server:next(0.1)
@@ -256,7 +260,7 @@ function command.run(args)
 			terminal.count(d.faults)
 		)
 	)
-	return 0
+	return self.log_failed and 1 or 0
 end
 
 return command

@@ -42,17 +42,29 @@ function input.open(args)
 	}, Input)
 end
 
---- Everything there is as one block, where a body can't be cut.
+local WHOLE_MAX = 16 * 1024 * 1024
+
+--- Everything there is as one block, where a body can't be cut. One that is too large is refused whole: what follows
+-- its first 16 MiB is no body of its own.
 local function read_whole(self, seconds)
-	local block, lines, code = self.reader:next(seconds)
+	local block, message, code = self.reader:next(seconds)
 	self.parts = self.parts or {}
 	if block then
+		self.parts_len = (self.parts_len or 0) + #block
 		self.parts[#self.parts + 1] = block
-		return nil, lines, "timeout"
-	elseif code ~= "eof" or #self.parts == 0 then
-		return nil, lines, code
 	end
-	block, self.parts = table.concat(self.parts), {}
+	if code == "too_large" or self.refused or (self.parts_len or 0) > WHOLE_MAX then
+		self.parts, self.parts_len, self.refused = {}, 0, true
+	end
+	if block or code == "too_large" then
+		return nil, nil, "timeout"
+	elseif code == "eof" and self.refused then
+		self.refused = false
+		return nil, "the body is longer than 16 MiB", "too_large"
+	elseif code ~= "eof" or #self.parts == 0 then
+		return nil, message, code
+	end
+	block, self.parts, self.parts_len = table.concat(self.parts), {}, 0
 	return block, 0
 end
 

@@ -5,6 +5,7 @@
 
 local core = require "moonweir.core"
 local mw = require "moonweir"
+local terminal = require "moonweir.cli.terminal"
 
 local process = core.process
 
@@ -24,11 +25,18 @@ function keys.scrub(arguments)
 			process.scrub(value)
 		end
 		expected = not expected and SECRET_OPTIONS[argument] or false
+		local login = argument:match "://([^/%s]+)@" -- a proxy's user and password
+		if login then
+			process.scrub(login)
+		end
 	end
 end
 
---- A table constructor run where nothing can be called.
-local function decode_lua(text, path)
+--- What a failing line of the file says may hold a key: it is not repeated.
+local LUA_FORM = "not the Lua that it should be: return { name = \"its write key\" }"
+
+--- A table constructor, run under limits where there is nothing to call but a string's methods.
+local function decode_lua(text)
 	if text:byte(1) == 27 then
 		return nil, "bytecode is not read"
 	end
@@ -42,19 +50,29 @@ local function decode_lua(text, path)
 		chunk = load(text, "=accounts", "t", {})
 	end
 	if not chunk then
-		return nil, "not valid Lua; it should read: return { name = \"its write key\" }"
+		return nil, LUA_FORM
 	end
-	local ok, value = pcall(chunk)
-	return ok and value or nil, ok and "does not return a table" or path .. " failed"
+	if jit then
+		jit.off(chunk, true) -- compiled loops look at no limit
+	end
+	local ok, value = core.guard_call(chunk, "load")
+	return ok and value or nil, LUA_FORM
 end
+
+local MEMBERS = { write_key = true, endpoint = true }
 
 local function checked(accounts)
 	for name, entry in pairs(accounts) do
 		local key = type(entry) == "table" and entry.write_key or entry
-		if type(name) ~= "string" or type(key) ~= "string" then
+		if type(name) ~= "string" or name == "" or type(key) ~= "string" then
 			return nil, ("account %s: expected name = \"its write key\" or name = { write_key = …, endpoint = … }"):format(
-				tostring(name)
+				terminal.safe(type(name) == "string" and ("%q"):format(name) or tostring(name), 80)
 			)
+		end
+		for member in pairs(type(entry) == "table" and entry or {}) do
+			if not MEMBERS[member] then
+				return nil, ("account %q has a member that is neither write_key nor endpoint"):format(name)
+			end
 		end
 	end
 	return accounts
@@ -73,7 +91,7 @@ function keys.accounts(path)
 	if text:find "^%s*{" then
 		accounts, message = core.decode(text)
 	else
-		accounts, message = decode_lua(text, path)
+		accounts, message = decode_lua(text)
 	end
 	if type(accounts) ~= "table" then
 		return nil, path .. ": " .. (message or "not an object of keys by account name")
@@ -94,10 +112,28 @@ function keys.write_key(args)
 		if not text then
 			return nil, message
 		end
-		return (text:gsub("^%s+", ""):gsub("%s+$", ""))
+		text = text:gsub("^\239\187\191", ""):gsub("^%s+", ""):gsub("%s+$", "")
+		if text == "" then
+			return nil, args.write_key_file .. ": empty; it should hold the write key"
+		end
+		return text
 	end
 	local key = os.getenv "MOONWEIR_WRITE_KEY"
 	return key ~= "" and key or nil
+end
+
+local PROXY_SCHEMES = { http = true, https = true, socks4 = true, socks4a = true, socks5 = true, socks5h = true }
+
+--- libcurl would say what is wrong with a proxy at each request, and repeat its password.
+local function proxy_problem(proxy)
+	local scheme, rest = proxy:match "^(%a[%w+.-]*)://(.+)$"
+	local host = (rest or proxy):match "([^@]*)$":gsub("/$", "")
+	local port = host:match ":(%d+)$" or "0"
+	local name = host:gsub(":%d+$", "")
+	local plain = name:find "^[%w._-]+$" or name:find "^%[[%x:.]+%]$"
+	if (rest and not PROXY_SCHEMES[scheme:lower()]) or not plain or tonumber(port) > 65535 then
+		return "--proxy should read http://host:port, or http://user:password@host:port"
+	end
 end
 
 --- What mw.open takes, from the global options.
@@ -111,7 +147,10 @@ function keys.options(args)
 		proxy = args.proxy,
 		ca_file = args.ca_file,
 	}
-	local message
+	local message = args.proxy and proxy_problem(args.proxy)
+	if message then
+		return nil, message
+	end
 	if args.accounts then
 		options.accounts, message = keys.accounts(args.accounts)
 		if not options.accounts then
@@ -132,12 +171,21 @@ end
 --- mw.open with options that people wrote: what raises in a program is a message here.
 ---@return moonweir.Client|nil
 ---@return string? message
+---@return string? code as mw.open's; "usage" if an option is wrong
 function keys.open(options)
-	local ok, client, message = pcall(mw.open, options)
+	local ok, client, message, code = pcall(mw.open, options)
 	if not ok then
-		return nil, (tostring(client):gsub("^[^\n]-:%d+: ", ""))
+		message = tostring(client):gsub("^[^\n]-:%d+: ", ""):gsub("^moonweir%.open: ([%w_]+) must be", function(name)
+			return "--" .. name:gsub("_", "-") .. " must be"
+		end)
+		return nil, message, "usage"
 	end
-	return client, message
+	return client, message, code
+end
+
+--- Is it the command line that is wrong?
+function keys.is_usage(code)
+	return code == "usage" or code == "bad_key" or code == "bad_endpoint"
 end
 
 return keys

@@ -1,6 +1,10 @@
 --- main -- the command line: what is there to be called, and how to say no.
 
+local process = require("moonweir.core").process
+process.prepare()
+
 local keys = require "moonweir.cli.keys"
+local terminal = require "moonweir.cli.terminal"
 
 -- In the order of --help. Each module gives name, summary, define(parser) and run(args) -> exit code.
 local COMMANDS = { "map", "run", "send", "debugger" }
@@ -9,16 +13,25 @@ local GLOBAL_OPTIONS = [[
 Global options, before or behind the command (moonweir --help explains them):
   --endpoint, --write-key-file, --write-key, --accounts, --account, --rate, --proxy, --ca-file]]
 
-local function number(text)
-	local n = tonumber(text)
-	return n and n >= 0 and n < math.huge and n or nil, "a number from 0 up, not '" .. text .. "'"
+--- What turns an option's text into a number, or says how the option is to be written.
+local function number(option, whole)
+	return function(text)
+		local n = text:find "^[%d.]+$" and tonumber(text)
+		if n and not (whole and n % 1 ~= 0) then
+			return n
+		end
+		return nil, ("%s takes a %s, not '%s'"):format(option, whole and "whole number" or "number from 0 up", terminal.safe(text, 80))
+	end
 end
 
 local function define_globals(parser)
 	parser:option("--endpoint", "Where to send: us, eu, or the base URL of a Tracking API (us)."):argname "<where>"
-	parser:option("--write-key-file", "A file that holds the write key; only its owner may read it."):argname "<file>"
 	parser
-		:option("--write-key", "The write key. Visible to others for a moment; prefer the file or MOONWEIR_WRITE_KEY.")
+		:option("--write-key-file", "A file that holds the write key; only its owner may read it. Segment shows the key "
+			.. "under Connections, Sources, your source, Settings, API Keys.")
+		:argname "<file>"
+	parser
+		:option("--write-key", "The key itself. Visible to others for a moment; prefer the file or MOONWEIR_WRITE_KEY.")
 		:argname "<key>"
 	parser
 		:option("--accounts", 'A file of keys by account: JSON {"name":"key"} or Lua; only its owner may read it.')
@@ -26,8 +39,8 @@ local function define_globals(parser)
 	parser:option("--account", "Whose events are those that name no account."):argname "<name>"
 	parser:option("--rate", "At most so many requests a second, all accounts together; 0: unlimited.")
 		:argname("<n>")
-		:convert(number)
-	parser:option("--proxy", "URL of an HTTP proxy. Proxies of the environment are not used."):argname "<url>"
+		:convert(number "--rate")
+	parser:option("--proxy", "URL of a proxy, http://host:port. Proxies of the environment are not used."):argname "<url>"
 	parser:option("--ca-file", "Authorities to trust instead of the system's (PEM)."):argname "<file>"
 end
 
@@ -59,8 +72,9 @@ end
 
 local function build()
 	local argparse = require "argparse"
-	local root = argparse("moonweir", "Feed Segment from any tool.", [[
-Example, without touching Segment:
+	local root = argparse("moonweir", "Feed Segment from any tool: a mapping script says how the tool's events become Segment calls.", [[
+Example, without touching Segment (README.md shows how acme-mail.lua is written):
+  moonweir map acme-mail.lua events.ndjson
   moonweir debugger &
   moonweir run acme-mail.lua events.ndjson --endpoint http://127.0.0.1:4400 --write-key-file key
 
@@ -83,8 +97,12 @@ Exit codes: 0 everything came through, 1 something did not, 2 the command line i
 		parser:epilog(command.example .. "\n\n" .. GLOBAL_OPTIONS)
 		commands[name] = command
 	end
-	root.error = function(parser, message)
+	local function fail(parser, message)
 		refuse(root, parser, message)
+	end
+	root.error = fail
+	for _, parser in ipairs(root._commands) do
+		parser.error = fail
 	end
 	return root, commands
 end
@@ -96,5 +114,6 @@ return function(arguments)
 	keys.scrub(arguments)
 	local root, commands = build()
 	local args = root:parse(arguments)
-	return commands[args.command].run(args)
+	local code = commands[args.command].run(args)
+	return terminal.flush() and code or math.max(code, 1)
 end

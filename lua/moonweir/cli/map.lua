@@ -9,7 +9,7 @@ local map = {
 	summary = "Show what a source makes of events, without sending anything.",
 	example = [[
 Example:
-  $ echo '{"type":"opened","user":"u1"}' | moonweir map acme-mail.lua
+  $ moonweir map acme-mail.lua events.ndjson
   {"type":"track","userId":"u1","messageId":"…","event":"Email Opened",…}
 
 Messages go to standard output, one a line; problems to standard error, as
@@ -58,16 +58,15 @@ function map.run(args)
 				total[name] = total[name] + tally[name]
 			end
 			input.say_problems(problems, lines_before)
-			io.stdout:flush()
+			if not terminal.flush() then
+				return 1
+			end
 		end
 	end
 	total.events = total.events + reader.failed_lines
 	total.failed = total.failed + reader.failed_lines
 	if reader.error then
 		terminal.say("error", reader.error)
-	end
-	if not io.stdout:flush() then
-		return 1
 	end
 	if core.process.is_terminal(2) then
 		terminal.say("note", input.describe(total))

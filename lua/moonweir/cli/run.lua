@@ -27,12 +27,12 @@ function run.define(parser, number)
 	input.define(parser)
 	parser:option("--retries", "Attempts beyond the first before a message is given up (no limit).")
 		:argname("<n>")
-		:convert(number)
-	parser:option("--timeout", "Seconds that one request may take (30)."):argname("<s>"):convert(number)
+		:convert(number("--retries", true))
+	parser:option("--timeout", "Seconds that one request may take (30)."):argname("<s>"):convert(number "--timeout")
 	parser
 		:option("--patience", "Seconds without a delivery, all events read, after which to give up; 0: never.", "60")
 		:argname("<s>")
-		:convert(number)
+		:convert(number "--patience")
 	parser:flag("--json", "Print the summary as JSON.")
 end
 
@@ -145,7 +145,7 @@ local function print_summary(summary, as_json)
 			parts[i] = ("%-18s %12s"):format(name:gsub("_", " "), shown)
 		end
 	end
-	print(as_json and "{" .. table.concat(parts, ",") .. "}" or table.concat(parts, "\n"))
+	terminal.print(as_json and "{" .. table.concat(parts, ",") .. "}" or table.concat(parts, "\n"))
 end
 
 function run.run(args)
@@ -155,11 +155,11 @@ function run.run(args)
 		return 2
 	end
 	options.source, options.retries, options.timeout = args.source, args.retries, args.timeout
-	local client
-	client, message = keys.open(options)
+	local client, code
+	client, message, code = keys.open(options)
 	if not client then
 		terminal.say("error", message)
-		return 1
+		return keys.is_usage(code) and 2 or 1
 	end
 	local reader
 	reader, message = input.open(args)

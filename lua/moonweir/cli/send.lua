@@ -113,6 +113,26 @@ local function script_of_flags(args)
 	return { sequences = { { events = { event } } }, config = {} }
 end
 
+local function is_list(value)
+	return type(value) == "table" and (next(value) == nil or value[1] ~= nil)
+end
+
+--- What is wrong with a script as such; nil if its calls can be tried. A mistake must not pass for nothing to do.
+local function shape_problem(script)
+	if not absent(script.writeKey) and type(script.writeKey) ~= "string" then
+		return "writeKey must be a string"
+	elseif not absent(script.apiHost) and type(script.apiHost) ~= "string" then
+		return "apiHost must be a string"
+	elseif not is_list(script.sequences) then
+		return "sequences must be an array of {delayMs, events}"
+	end
+	for i, sequence in ipairs(script.sequences) do
+		if type(sequence) ~= "table" or not is_list(sequence.events) then
+			return ("sequence %d: events must be an array of calls"):format(i)
+		end
+	end
+end
+
 local function script_of_input(argument)
 	local text = argument
 	if argument == "@-" then
@@ -122,12 +142,19 @@ local function script_of_input(argument)
 		if not file then
 			return nil, reason
 		end
-		text = file:read "*a" or ""
+		text, reason = file:read "*a"
 		file:close()
+		if not text then
+			return nil, argument:sub(2) .. ": " .. tostring(reason)
+		end
 	end
 	local script, message = core.decode(text)
 	if type(script) ~= "table" then
 		return nil, "--input: " .. (message or "not a JSON object")
+	end
+	message = shape_problem(script)
+	if message then
+		return nil, "--input: " .. message
 	end
 	return script
 end
@@ -233,13 +260,20 @@ end
 
 --- Wait until everything is delivered or given up. Returns why not all of it was delivered.
 local function deliver(client)
-	local ok, message, code
+	local ok, message, code, trouble
 	repeat
-		ok, message, code = client:flush(1)
+		ok, message, code = client:flush(0.2)
+		for _, lane in ipairs(not ok and client:lanes() or {}) do
+			trouble = lane.last_error or trouble -- a report has the last answer only
+		end
 	until ok or code ~= "timeout" or process.interrupted()
 	for _, report in ipairs(client:poll(65536)) do
 		if report.outcome ~= "delivered" then
-			return ("%s, status %d: %s"):format(report.outcome, report.status, terminal.safe(report.answer or "no answer", 300))
+			return ("%s, %s: %s"):format(
+				report.outcome,
+				report.status > 0 and "status " .. report.status or "no answer",
+				terminal.safe(terminal.mask(report.answer or trouble or "is the host right and the network up?"), 300)
+			)
 		end
 	end
 	local stats = client:stats()
@@ -252,7 +286,7 @@ end
 --- The runners read this line, and only this one.
 local function conclude(problem, batches)
 	local reason = problem and ',"error":' .. core.encode(problem) or ""
-	print(('{"success":%s,"sentBatches":%d%s}'):format(problem and "false" or "true", batches, reason))
+	terminal.print(('{"success":%s,"sentBatches":%d%s}'):format(problem and "false" or "true", batches, reason))
 	return problem and 1 or 0
 end
 

@@ -58,6 +58,11 @@ function terminal.safe(text, max)
 	return text
 end
 
+--- URLs without user and password, whoever wrote them.
+function terminal.mask(text)
+	return (text:gsub("://[^/%s]+@", "://…@"))
+end
+
 --- A line on stderr. Every message of the command that is no result goes through here.
 ---@param kind "error"|"warning"|"note"
 ---@param message string
@@ -65,6 +70,30 @@ function terminal.say(kind, message)
 	local colour = kind == "error" and "red" or kind == "warning" and "yellow" or "cyan"
 	local prefix = kind == "note" and "" or terminal.paint(2, colour, kind .. ": ")
 	io.stderr:write("moonweir: ", prefix, message, "\n")
+end
+
+local lost = false
+
+function terminal.is_heard()
+	return not lost
+end
+
+--- Bring what was printed to where it goes. Results that nobody got are a failure: it is told once.
+---@return boolean ok
+function terminal.flush()
+	local ok, reason = io.stdout:flush()
+	if not ok and not lost then
+		lost = true
+		terminal.say("error", "standard output: " .. tostring(reason))
+	end
+	return not lost
+end
+
+--- A line on stdout. Lua's own print would not say that it was lost.
+---@return boolean ok
+function terminal.print(line)
+	io.stdout:write(line, "\n")
+	return terminal.flush()
 end
 
 return terminal

@@ -50,7 +50,7 @@ end
 
 local function reason(lane)
 	local text = lane.last_error or (lane.last_status > 0 and "status " .. lane.last_status) or "no answer"
-	return terminal.safe(text, 300)
+	return terminal.safe(terminal.mask(text), 300)
 end
 
 function Watch:look_at_lanes()

@@ -1,0 +1,205 @@
+local child = require "spec.support.child"
+local core = require "moonweir.core"
+
+local KEY = "canary0123456789abcdefghijklk3y4"
+local UNREACHABLE = "http://127.0.0.1:1"
+
+local SOURCE = [[
+local source = require "moonweir.source"
+local get = source.get
+return source.define {
+	slug = "tiny", version = "1", event = get "type", user = get "user",
+	on = { opened = source.track "Email Opened" {} },
+}
+]]
+
+local EVENT = '{"type":"opened","user":"u1"}\n'
+
+describe("the command in hostile hands", function()
+	local source, events, key
+	setup(function()
+		source = child.file("tiny.lua", SOURCE)
+		events = child.file("events", EVENT)
+		key = child.file("key", KEY .. "\n")
+	end)
+	teardown(child.clean)
+
+	--- The command run by a shell, with redirections; its exit code and what it said on stderr.
+	local function shell(arguments, redirections)
+		local err = child.folder() .. "/shell.err"
+		local line = ("%s lua/moonweir/cli/moonweir.lua %s 2>%s %s; echo $? >%s.rc"):format(
+			child.lua, arguments, err, redirections, err
+		)
+		os.execute("timeout 30 sh -c '" .. line .. "'")
+		return tonumber(child.read(err .. ".rc")), child.read(err)
+	end
+
+	describe("fails when its output is lost:", function()
+		for name, where in pairs { ["a full disk"] = ">/dev/full", ["a closed stream"] = ">&-" } do
+			it("map to " .. name, function()
+				local code, err = shell(("map %s %s"):format(source, events), where)
+				assert.equal(1, code)
+				assert.matches("standard output: ", err, 1, true)
+			end)
+
+			it("run to " .. name, function()
+				local code, err = shell(("run %s /dev/null --write-key-file %s"):format(source, key), where)
+				assert.equal(1, code)
+				assert.matches("standard output: ", err, 1, true)
+			end)
+
+			it("send to " .. name, function()
+				local script = child.file("script", '{"writeKey":"' .. KEY .. '","sequences":[]}')
+				local code, err = shell(("send --input @%s"):format(script), where)
+				assert.equal(1, code)
+				assert.matches("standard output: ", err, 1, true)
+			end)
+		end
+
+		it("a debugger that nobody hears ends", function()
+			local code, err = shell("debugger --port 0", ">/dev/full")
+			assert.equal(1, code)
+			assert.matches("standard output: ", err, 1, true)
+		end)
+	end)
+
+	it("gives the place of a closed standard input to no socket", function()
+		local code, err = shell(("run %s --write-key-file %s --endpoint %s"):format(source, key, UNREACHABLE), "<&- >/dev/null")
+		assert.equal(1, code)
+		assert.matches("reading failed", err, 1, true)
+	end)
+
+	it("ends on an interrupt without a traceback", function()
+		local fifo = child.folder() .. "/fifo"
+		os.execute("mkfifo " .. fifo)
+		os.execute(("sh -c 'exec 3>%s; while [ -e %s ]; do sleep 0.01; done' &"):format(fifo, fifo))
+		local r = child.start { "map", source, fifo }
+		r:wait("the input to be opened", function()
+			local pipe = io.popen(("readlink /proc/%s/fd/* 2>/dev/null"):format(r.pid))
+			local open = pipe:read "*a"
+			pipe:close()
+			return open:find(fifo, 1, true)
+		end)
+		r:signal "INT"
+		local code, out, err = r:finish()
+		os.remove(fifo)
+		assert.equal(130, code)
+		assert.equal("", out .. err)
+	end)
+
+	describe("says that the command line is wrong, and which option:", function()
+		for option, value in pairs {
+			["--endpoint"] = "", ["--retries"] = "1.5", ["--timeout"] = "0", ["--account"] = "", ["--rate"] = "many",
+			["--proxy"] = "gopher://u:canary@h",
+		} do
+			it(option .. " " .. value, function()
+				local code, _, err = child.run { "run", source, events, "--write-key-file", key, option, value }
+				assert.equal(2, code)
+				assert.matches(option, err, 1, true)
+				assert.not_matches("canary", err)
+			end)
+		end
+
+		it("--port", function()
+			for _, value in ipairs { "70000", "1.5", "0x10" } do
+				local code, _, err = child.run { "debugger", "--port", value }
+				assert.equal(2, code)
+				assert.matches("--port takes a whole number", err, 1, true)
+			end
+		end)
+
+		it("help for nothing known", function()
+			local code, _, err = child.run { "help", "nope" }
+			assert.equal(2, code)
+			assert.matches("^moonweir: unknown command 'nope'", err)
+		end)
+	end)
+
+	it("shows a proxy's password neither in the process list nor in what it says", function()
+		local r = child.start {
+			"run", source, events, "--write-key-file", key, "--endpoint", UNREACHABLE, "--proxy", "http://u:canary@127.0.0.1:1",
+			"--patience", "1.5",
+		}
+		r:wait_for "is the endpoint right"
+		assert.not_matches("canary", child.read("/proc/" .. r.pid .. "/cmdline"))
+		local _, out, err = r:finish()
+		assert.not_matches("canary", out .. err)
+	end)
+
+	it("takes proxies of every usual shape", function()
+		for _, proxy in ipairs { "127.0.0.1:1", "http://127.0.0.1:1/", "http://u:p@127.0.0.1:1", "socks5h://[::1]:1", "http://localhost" } do
+			local _, out, err = child.run { "run", source, "/dev/null", "--write-key-file", key, "--proxy", proxy, "--json" }
+			assert.equal("", err)
+			assert.matches('"events":0', out, 1, true)
+		end
+	end)
+
+	describe("refuses an accounts file", function()
+		local FILES = {
+			["that never ends"] = "while true do end",
+			["that grows"] = 'local s = "canary" while true do s = s .. s end',
+			["that is broken Lua"] = "return { a = canary.b }",
+			["with a member it does not know"] = '{"a":{"write_key":"canary01","endpont":"eu"}}',
+			["with an account without a name"] = '{"":"canary01"}',
+			["with a bad key"] = '{"a":"canary:01"}',
+		}
+		for name, text in pairs(FILES) do
+			it(name, function()
+				local code, _, err = child.run { "run", source, events, "--accounts", child.file("accounts", text) }
+				assert.equal(2, code)
+				assert.matches("account", err, 1, true)
+				assert.not_matches("canary", err)
+			end)
+		end
+	end)
+
+	it("names the key file that is empty, and reads one with a byte-order mark", function()
+		local code, _, err = child.run { "run", source, events, "--write-key-file", child.file("none", " \n") }
+		assert.equal(2, code)
+		assert.matches("none: empty", err, 1, true)
+		code = child.run { "run", source, "/dev/null", "--write-key-file", child.file("bom", "\239\187\191" .. KEY) }
+		assert.equal(0, code)
+	end)
+
+	describe("a body that is larger than 16 MiB is refused whole", function()
+		for name, text in pairs {
+			["in one line"] = '{"type":"' .. ("x"):rep(17 * 1024 * 1024) .. '"}\n' .. EVENT,
+			["in many lines"] = "[" .. (EVENT:gsub("\n", ",\n")):rep(600000) .. "{}]",
+		} do
+			it(name, function()
+				local code, out, err = child.run { "map", source, child.file("big", text), "--format", "json" }
+				assert.equal(1, code)
+				assert.equal("", out)
+				assert.equal("event 1: too_large: the body is longer than 16 MiB\n", err)
+			end)
+		end
+	end)
+
+	describe("send takes no mistake for nothing to do:", function()
+		for name, script in pairs {
+			["sequences no array"] = '{"writeKey":"canary01","sequences":5}',
+			["no sequences"] = '{"writeKey":"canary01"}',
+			["events no array"] = '{"writeKey":"canary01","sequences":[{"events":"x"}]}',
+			["a key that is none"] = '{"writeKey":{"canary":1},"sequences":[]}',
+			["a host that is none"] = '{"writeKey":"canary01","apiHost":5,"sequences":[]}',
+			["an array"] = "[1]",
+			["a folder"] = false,
+		} do
+			it(name, function()
+				local code, out, err = child.run { "send", "--input", script or "@/tmp" }
+				assert.equal(1, code)
+				assert.is_false(core.decode(out).success)
+				assert.not_matches("traceback", err)
+				assert.not_matches("canary", out .. err)
+			end)
+		end
+	end)
+
+	it("send says why nothing came through", function()
+		local code, out = child.run {
+			"send", "--writeKey", KEY, "--type=track", "--userId=u", "--event=E", "--host", UNREACHABLE,
+		}
+		assert.equal(1, code)
+		assert.matches("refused", core.decode(out).error, 1, true)
+	end)
+end)
