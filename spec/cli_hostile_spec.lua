@@ -127,7 +127,9 @@ describe("the command in hostile hands", function()
 	end)
 
 	it("takes proxies of every usual shape", function()
-		for _, proxy in ipairs { "127.0.0.1:1", "http://127.0.0.1:1/", "http://u:p@127.0.0.1:1", "socks5h://[::1]:1", "http://localhost" } do
+		for _, proxy in ipairs {
+			"127.0.0.1:1", "http://127.0.0.1:1/", "http://u:p@127.0.0.1:1", "socks5h://[::1]:1", "http://localhost",
+		} do
 			local _, out, err = child.run { "run", source, "/dev/null", "--write-key-file", key, "--proxy", proxy, "--json" }
 			assert.equal("", err)
 			assert.matches('"events":0', out, 1, true)

@@ -24,7 +24,10 @@ characters are shown, before them the account's name if --accounts names the key
 local BODY_MAX = 4 * 1024 * 1024
 
 function command.define(parser, number)
-	parser:option("--port", "Port to listen on, on 127.0.0.1; 0: any free one.", "4400"):argname("<n>"):convert(number("--port", true))
+	parser
+		:option("--port", "Port to listen on, on 127.0.0.1; 0: any free one.", "4400")
+		:argname("<n>")
+		:convert(number("--port", true))
 	parser:flag("--json", "Print each message as a line of JSON, with the raw message in it.")
 	parser:option("--log", "Write the lines to a file as well."):argname "<file>"
 	parser:option("--max-requests", "Stop after so many requests."):argname("<n>"):convert(number("--max-requests", true))

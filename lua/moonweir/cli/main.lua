@@ -72,7 +72,7 @@ end
 
 local function build()
 	local argparse = require "argparse"
-	local root = argparse("moonweir", "Feed Segment from any tool: a mapping script says how the tool's events become Segment calls.", [[
+	local root = argparse("moonweir", "Feed Segment from any tool: a script says how its events become Segment calls.", [[
 Example, without touching Segment (README.md shows how acme-mail.lua is written):
   moonweir map acme-mail.lua events.ndjson
   moonweir debugger &
