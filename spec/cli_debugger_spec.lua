@@ -151,4 +151,15 @@ describe("moonweir debugger", function()
 		assert.equal(0, code)
 		assert.matches("0 messages in 0 requests", err)
 	end)
+
+	it("masks the key of a body that differs from the header's", function()
+		local d, _, port = child.debugger { "--json" }
+		local body = '{"writeKey":"canary-in-body-0001","userId":"u","event":"E","messageId":"m"}'
+		local status = child.http(port, "POST", "/v1/track", { Authorization = "Basic aGVhZGVya2V5MTI6" }, body)
+		assert.equal(200, status)
+		d:signal "INT"
+		local _, out = d:finish()
+		assert.matches("u", out, 1, true)
+		assert.not_matches("canary", out)
+	end)
 end)

@@ -40,6 +40,7 @@ local SUCCESS = '{"success":true}\n'
 ---@field fault string?    the code of what makes Segment drop it
 ---@field reason string?   the same as a sentence
 ---@field key string       the write key: not to be shown
+---@field body_key string? the one in the body, if there is one: not to be shown either
 ---@field request integer  number of the request it came with
 ---@field path string
 
@@ -117,7 +118,7 @@ end
 
 function Debugger:take(path, key, messages)
 	for _, m in ipairs(messages) do
-		m.path, m.key, m.request = path, key, self.requests
+		m.path, m.key, m.request, m.body_key = path, key, self.requests, self.body_key
 		if not m.fault and m.id and self:is_repeated(m.id) then
 			m.fault, m.reason = "duplicate_message_id", "this messageId was sent before"
 		end
@@ -140,6 +141,7 @@ function Debugger:ingest(request, route)
 		return refusal(400, code == "too_large" and "payload_too_large" or "invalid_request", message)
 	end
 	local key = basic_key(request.header "Authorization") or messages.key
+	self.body_key = messages.key
 	if not key or key == "" then
 		return refusal(401, "no_write_key", "no write key: send it as the user name of Basic authentication")
 	end

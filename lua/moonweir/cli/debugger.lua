@@ -43,6 +43,13 @@ local function tail(key)
 	return #key > 4 and key:sub(-4) or ""
 end
 
+local function masked(raw, key)
+	if key == "" or not raw:find(key, 1, true) then
+		return raw
+	end
+	return (raw:gsub(key:gsub("%p", "%%%0"), "…" .. tail(key):gsub("%%", "%%%%")))
+end
+
 local function names_by_key(path)
 	local names = {}
 	if not path then
@@ -88,9 +95,10 @@ function Listener:write_json(m)
 	if raw:find("\n", 1, true) or raw:find("\r", 1, true) then
 		raw = raw:gsub("[\r\n]", " ")
 	end
-	-- A single call may carry its own write key.
-	if raw:find(m.key, 1, true) then
-		raw = raw:gsub(m.key:gsub("%p", "%%%0"), "…" .. tail(m.key):gsub("%%", "%%%%"))
+	-- A single call may carry its own write key, even another than that of its header.
+	raw = masked(raw, m.key)
+	if m.body_key and m.body_key ~= m.key then
+		raw = masked(raw, m.body_key)
 	end
 	self:write(
 		('{"received_at":"%sZ",%s,"request":%d,"path":"%s"%s,"message":'):format(
