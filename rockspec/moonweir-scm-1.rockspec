@@ -50,6 +50,7 @@ build = {
 			sources = {
 				"csrc/core/arena.c",
 				"csrc/core/buf.c",
+				"csrc/core/complain.c",
 				"csrc/core/compose.c",
 				"csrc/core/err.c",
 				"csrc/core/eval.c",
