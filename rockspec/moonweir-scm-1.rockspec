@@ -38,6 +38,7 @@ build = {
 		["moonweir.expression"] = "lua/moonweir/expression.lua",
 		["moonweir"] = "lua/moonweir/init.lua",
 		["moonweir.place"] = "lua/moonweir/place.lua",
+		["moonweir.proxy"] = "lua/moonweir/proxy.lua",
 		["moonweir.reload"] = "lua/moonweir/reload.lua",
 		["moonweir.sandbox"] = "lua/moonweir/sandbox.lua",
 		["moonweir.source"] = "lua/moonweir/source.lua",

@@ -95,3 +95,14 @@ describe("finalizers that call the client", function()
 		client:close(0)
 	end)
 end)
+
+describe("a proxy that libcurl would not take", function()
+	for _, url in ipairs { "gopher://u:canary@h", "http://u:canary@", "http://u:canary@h:99999", "not a url", 7 } do
+		it(("is refused without being quoted: %s"):format(url), function()
+			local ok, message = pcall(mw.open, { endpoint = NOWHERE, write_key = "key", proxy = url })
+			assert.is_false(ok)
+			assert.matches("proxy must be http://host:port", message, 1, true)
+			assert.not_matches("canary", message)
+		end)
+	end
+end)

@@ -9,6 +9,7 @@
 -- time returns nil, message, code; the codes are listed in the README.
 
 local core = require "moonweir.core"
+local proxy = require "moonweir.proxy"
 local sandbox = require "moonweir.sandbox"
 local compile = require "moonweir.compile"
 local suggest = require "moonweir.suggest"
@@ -67,7 +68,7 @@ local OPTIONS = {
 	queue_bytes = { function(v) return whole(v) and v >= 64000 and v <= 2 ^ 48 end, "bytes, at least 64000" },
 	retries = { function(v) return whole(v) and v <= 1e6 end, "a whole number up to a million" },
 	timeout = { function(v) return seconds(v) and v > 0 end, "seconds, at most a day" },
-	proxy = { text, "a URL" },
+	proxy = { proxy.is_valid, proxy.shape },
 	ca_file = { text, "a path" },
 	report = { function(v) return v == "dead" or v == "all" end, '"dead" or "all"' },
 	integration = {

@@ -5,6 +5,7 @@
 
 local core = require "moonweir.core"
 local mw = require "moonweir"
+local proxy = require "moonweir.proxy"
 local terminal = require "moonweir.cli.terminal"
 
 local process = core.process
@@ -122,20 +123,6 @@ function keys.write_key(args)
 	return key ~= "" and key or nil
 end
 
-local PROXY_SCHEMES = { http = true, https = true, socks4 = true, socks4a = true, socks5 = true, socks5h = true }
-
---- libcurl would say what is wrong with a proxy at each request, and repeat its password.
-local function proxy_problem(proxy)
-	local scheme, rest = proxy:match "^(%a[%w+.-]*)://(.+)$"
-	local host = (rest or proxy):match "([^@]*)$":gsub("/$", "")
-	local port = host:match ":(%d+)$" or "0"
-	local name = host:gsub(":%d+$", "")
-	local plain = name:find "^[%w._-]+$" or name:find "^%[[%x:.]+%]$"
-	if (rest and not PROXY_SCHEMES[scheme:lower()]) or not plain or tonumber(port) > 65535 then
-		return "--proxy should read http://host:port, or http://user:password@host:port"
-	end
-end
-
 --- What mw.open takes, from the global options.
 ---@return table|nil options
 ---@return string? message
@@ -147,10 +134,10 @@ function keys.options(args)
 		proxy = args.proxy,
 		ca_file = args.ca_file,
 	}
-	local message = args.proxy and proxy_problem(args.proxy)
-	if message then
-		return nil, message
+	if args.proxy and not proxy.is_valid(args.proxy) then
+		return nil, "--proxy should read " .. proxy.shape
 	end
+	local message
 	if args.accounts then
 		options.accounts, message = keys.accounts(args.accounts)
 		if not options.accounts then
