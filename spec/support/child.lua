@@ -10,7 +10,7 @@ local child = {}
 local Child = {}
 Child.__index = Child
 
-local DEADLINE = 30 -- seconds; generous, as machines under test are busy
+local DEADLINE = 120 -- seconds; generous, as machines under test are busy
 local PAUSE = 0.01 -- between two looks at a file
 
 child.lua = rawget(_G, "jit") and "luajit" or "lua5.4"
