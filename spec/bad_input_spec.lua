@@ -333,15 +333,19 @@ describe("a mapping script", function()
 		["raises nothing"] = "nil",
 		loops = "acme.lua:%d+: more than %d+ instructions",
 		["loops in pcall"] = "acme.lua:%d+: more than %d+ instructions",
-		recurses = "%w", -- the stack overflows or memory runs out, whichever comes first
-		eats = "memory",
+		recurses = "overflow|memory", -- whichever comes first
+		eats = "memory|longer than",
 		["eats at once"] = "memory",
 		["emits two, then fails"] = "too late",
 	} do
 		it("fails on one event only, and says where: one that " .. what, function()
 			local problem = problem_of(('{"type":"%s","user":"u1","account":"a1","n":7}'):format(what))
 			assert.equal("mapping", problem.code)
-			assert.matches(pattern, problem.message)
+			local told = false
+			for either in pattern:gmatch "[^|]+" do
+				told = told or problem.message:find(either) ~= nil
+			end
+			assert.is_true(told, problem.message)
 		end)
 	end
 
