@@ -311,7 +311,7 @@ describe("a mapping script", function()
 		["that raises"] = { "error 'not today'", "bad.lua:1: not today" },
 		["that loops"] = { "local x\nwhile true do x = 1 end", "bad.lua:2: more than %d+ instructions" },
 		["that recurses"] = { "local function f() return 1 + f() end f()", "overflow" },
-		["that eats memory"] = { "local t = {} for i = 1, 1e9 do t[i] = { i } end", "memory" },
+		["that eats memory"] = { "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(10000) .. i end", "memory" },
 		["that returns nothing"] = { "", "bad.lua" },
 		["that is bytecode"] = { string.dump(function() end), "bad.lua" },
 		["that asks for more than it gets"] = { "os.execute 'true'", "bad.lua:1:" },
