@@ -69,6 +69,7 @@ build = {
 				"csrc/core/lanes.c",
 				"csrc/core/map.c",
 				"csrc/core/mapper.c",
+				"csrc/core/memo.c",
 				"csrc/core/message.c",
 				"csrc/core/message_id.c",
 				"csrc/core/money.c",

@@ -52,9 +52,10 @@ static enum mw_err which(struct mw_mapper *p, struct mw_facts *f, struct mw_mess
 static enum mw_err deliver(struct mw_mapper *p, struct mw_message *m, struct mw_span account,
 			   struct mw_error *e)
 {
-	struct mw_error why = {0};
+	struct mw_error why;
 	struct mw_outbox_mark mark = mw_outbox_mark(&p->outbox);
 	m->stamp = p->map->stamp;
+	mw_error_clear(&why);
 	enum mw_err err = mw_outbox_begin(&p->outbox, account, p->delivery->tag);
 	if (!err) {
 		err = mw_message_write(&p->outbox.bytes, m, &why);
@@ -238,13 +239,34 @@ static enum mw_err is_wanted(struct mw_mapper *p, uint32_t when, bool *wanted, s
 	return err;
 }
 
-enum mw_err mw_compose_call(struct mw_mapper *p, const struct mw_entry_call *c, struct mw_error *e)
+/* Each field by itself: the compiler clears a whole structure of this size by a loop in microcode. */
+static void clear(struct mw_message *m, enum mw_call call)
 {
-	struct mw_facts own = {.own = c->as_given.parts, .parts = p->map->parts};
-	struct mw_facts *f = c->has_parts ? &own : &p->facts;
-	struct mw_message m = {.call = c->as_given.call};
+	static const struct mw_span none = {NULL, 0};
+	m->call = call;
+	m->user_id = none;
+	m->anonymous_id = none;
+	m->message_id = none;
+	m->name = none;
+	m->category = none;
+	m->group_id = none;
+	m->previous_id = none;
+	m->payload = none;
+	m->context = none;
+	m->stamp = none;
+	m->integrations = none;
+	m->timestamp = 0;
+	m->time = none;
+	m->upstream_id = none;
+}
+
+static enum mw_err compose(struct mw_mapper *p, const struct mw_entry_call *c, struct mw_facts *f,
+			   struct mw_error *e)
+{
+	struct mw_message m;
 	uint32_t index = p->calls++;
 	bool wanted, dropped = false;
+	clear(&m, c->as_given.call);
 	p->scene.place = c->as_given.place;
 	enum mw_err err = is_wanted(p, c->as_given.when, &wanted, e);
 	if (!err && wanted)
@@ -267,6 +289,14 @@ enum mw_err mw_compose_call(struct mw_mapper *p, const struct mw_entry_call *c, 
 	m.timestamp = f->time;
 	m.time = f->time_text;
 	return err ? err : deliver(p, &m, f->account, e);
+}
+
+enum mw_err mw_compose_call(struct mw_mapper *p, const struct mw_entry_call *c, struct mw_error *e)
+{
+	if (!c->has_parts)
+		return compose(p, c, &p->facts, e);
+	struct mw_facts own = {.own = c->as_given.parts, .parts = p->map->parts};
+	return compose(p, c, &own, e);
 }
 
 /* ---- what a function emits */

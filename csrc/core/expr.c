@@ -319,6 +319,15 @@ uint32_t mw_expr_apply(struct mw_exprs *x, uint32_t a, int function)
 
 /* ---- objects */
 
+static void set_value(const struct mw_exprs *x, struct mw_member *m, uint32_t value)
+{
+	const struct mw_expr *n = &x->at[value];
+	m->value = value;
+	m->slot = n->slot;
+	m->scope = n->scope;
+	m->is_path = mw_expr_is_path(n);
+}
+
 static bool member_init(struct mw_exprs *x, struct mw_member *m, struct mw_span name, uint32_t value)
 {
 	struct mw_buf key;
@@ -333,7 +342,7 @@ static bool member_init(struct mw_exprs *x, struct mw_member *m, struct mw_span 
 	else if (err || !mw_arena_copy(&x->arena, name, &m->name) ||
 		 !copy_wide(x, mw_buf_span(&key), &m->key))
 		no_memory(x);
-	m->value = value;
+	set_value(x, m, value);
 	mw_buf_deinit(&key);
 	return x->error.code == MW_OK;
 }
@@ -363,7 +372,7 @@ uint32_t mw_expr_object(struct mw_exprs *x, const struct mw_span *names, const u
 		depth = deeper(x, values[i], depth);
 		struct mw_member *same = find_member(members, count, names[i]);
 		if (same)
-			same->value = values[i];
+			set_value(x, same, values[i]);
 		else if (!member_init(x, &members[count++], names[i], values[i]))
 			return 0;
 	}

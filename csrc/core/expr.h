@@ -106,16 +106,25 @@ struct mw_host {
 /* Where paths led in the document at hand, so that each is followed once. Working memory of one thread;
  * zero it first. */
 struct mw_memo {
-	struct mw_found *found; /* by path */
+	struct mw_found *found; /* by path, in the document at hand ... */
+	uint64_t serial;        /* ... which this tells apart from others */
 	struct mw_fan *fans;    /* by path that others go on from */
-	uint32_t found_cap;
-	uint32_t fans_cap;
-	uint64_t serial; /* of the document */
-	uint64_t pool;   /* whose paths */
+	struct mw_layout *layout;
+	struct mw_layout *layouts; /* of earlier documents; the next two are theirs */
+	struct mw_found *all_found;
+	struct mw_layout_name *names;
+	uint64_t last_serial;
+	uint64_t pool; /* whose paths */
+	uint32_t paths;
+	uint32_t fan_count;
+	uint32_t oldest; /* layout */
 };
 
-/* Forget everything and make room for the paths of `x`: before each document. MW_NO_MEMORY. */
+/* Forget what was found and make room for the paths of `x`: before each document. MW_NO_MEMORY. */
 enum mw_err mw_memo_start(struct mw_memo *memo, const struct mw_exprs *x);
+
+/* The same, but what was found in a document laid out just like `doc` is known still. */
+enum mw_err mw_memo_recall(struct mw_memo *memo, const struct mw_exprs *x, const struct mw_json *doc);
 void mw_memo_deinit(struct mw_memo *memo);
 
 /* Everything an evaluation reads. */

@@ -36,6 +36,9 @@ struct mw_member {
 	struct mw_span name; /* its characters */
 	struct mw_span key;  /* ,"name": with the comma, which the first one written skips */
 	uint32_t value;
+	uint32_t slot; /* and the next two: of a value that is a path, as there */
+	uint8_t scope;
+	bool is_path;
 };
 
 struct mw_expr {
@@ -119,6 +122,25 @@ static inline enum mw_err mw_path_find(struct mw_walk *w, uint32_t path, uint32_
 		return mw_path_follow(w, path, node);
 	*node = found->node;
 	return MW_OK;
+}
+
+/* The text of an id or a name where that costs nothing: the expression is a path that was followed already,
+ * or an ANY that begins with one, and leads to a string that is neither empty nor escaped. So it nearly
+ * always is; if not, mw_expr_eval_id says what it is. */
+static inline bool mw_expr_known_text(const struct mw_exprs *x, uint32_t expr, const struct mw_scene *s,
+				      struct mw_span *text)
+{
+	const struct mw_expr *n = &x->at[expr];
+	if (n->kind == MW_EXPR_LIST && n->op == MW_OP_ANY && n->b > 0)
+		n = &x->at[n->items[0]];
+	if (!mw_expr_is_path(n) || n->scope == MW_SCOPES)
+		return false;
+	const struct mw_found *found = &s->memo->found[n->slot];
+	if (found->serial != s->memo->serial || found->base != s->base[n->scope] || found->node == MW_NOWHERE)
+		return false;
+	const struct mw_json_node *node = &s->doc->nodes[found->node];
+	*text = (struct mw_span){s->doc->text + node->at, node->len};
+	return node->type == MW_JSON_STRING && node->flags == 0 && node->len > 0;
 }
 
 /* eval.c: the value of any expression; absent for 0. */

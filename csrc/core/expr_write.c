@@ -49,21 +49,11 @@ static inline enum mw_err put_pair(struct mw_walk *w, struct mw_span key, struct
 }
 
 /* The node's bytes in the event, quotes and all; false for what is written otherwise. */
-static inline bool is_ready(const struct mw_json *doc, uint32_t node, struct mw_span *json)
+static inline bool is_ready(const struct mw_json *doc, const struct mw_json_node *n, struct mw_span *json)
 {
-	const struct mw_json_node *n = &doc->nodes[node];
-	switch ((enum mw_json_type)n->type) {
-	case MW_JSON_STRING:
-		*json = (struct mw_span){doc->text + n->at - 1, n->len + 2};
-		return true;
-	case MW_JSON_NUMBER:
-	case MW_JSON_TRUE:
-	case MW_JSON_FALSE:
-		*json = (struct mw_span){doc->text + n->at, n->len};
-		return true;
-	default:
-		return false;
-	}
+	uint32_t quotes = n->type == MW_JSON_STRING;
+	*json = (struct mw_span){doc->text + n->at - quotes, n->len + 2 * quotes};
+	return n->type >= MW_JSON_FALSE && n->type <= MW_JSON_STRING;
 }
 
 static enum mw_err write_made(struct mw_walk *w, const struct mw_member *m, struct mw_span key,
@@ -79,8 +69,8 @@ static enum mw_err write_made(struct mw_walk *w, const struct mw_member *m, stru
 	return mw_walk_name(w, m->name, err);
 }
 
-static inline enum mw_err write_member(struct mw_walk *w, const struct mw_member *m, struct mw_span key,
-				       struct mw_buf *out)
+static enum mw_err write_member(struct mw_walk *w, const struct mw_member *m, struct mw_span key,
+				struct mw_buf *out)
 {
 	const struct mw_expr *n = &w->x->at[m->value];
 	const struct mw_json *doc = w->s->doc;
@@ -90,28 +80,46 @@ static inline enum mw_err write_member(struct mw_walk *w, const struct mw_member
 		return put_pair(w, key, n->constant->json, true, out);
 	if (!mw_expr_is_path(n))
 		return write_made(w, m, key, out);
-	/* The common case, a field as it stands in the event, is a copy of its bytes. */
 	enum mw_err err = mw_path_find(w, m->value, &node);
 	if (err)
 		return mw_walk_name(w, m->name, mw_walk_place(w, n->place, err));
 	if (node == MW_NOWHERE || doc->nodes[node].type == MW_JSON_NULL)
 		return MW_OK;
-	if (!is_ready(doc, node, &json))
+	if (!is_ready(doc, &doc->nodes[node], &json))
 		return write_made(w, m, key, out);
 	return put_pair(w, key, json, doc->nodes[node].at + MW_WIDE <= doc->len, out);
+}
+
+/* The common case, a field as it stands in the event, is a copy of its bytes. False, and nothing written, for
+ * all others. */
+static inline bool copy_member(const struct mw_walk *w, const struct mw_found *found, struct mw_span key,
+			       uint32_t base, uint64_t serial, struct mw_buf *out)
+{
+	const struct mw_json *doc = w->s->doc;
+	struct mw_span json;
+	if (found->serial != serial || found->base != base || found->node == MW_NOWHERE)
+		return false;
+	const struct mw_json_node *node = &doc->nodes[found->node];
+	if (!is_ready(doc, node, &json) || out->cap - out->len < key.len + json.len + 2 * MW_WIDE)
+		return false;
+	uint8_t *at = copy(out->data + out->len, key, true);
+	at = copy(at, json, node->at + MW_WIDE <= doc->len);
+	out->len = (size_t)(at - out->data);
+	return true;
 }
 
 /* Into `out` from `start` on, so that it knows which member is the first. */
 static enum mw_err write_object_members(struct mw_walk *w, const struct mw_expr *object, struct mw_buf *out)
 {
 	size_t start = out->len;
-	for (uint32_t i = 0; i < object->b; i++) {
-		const struct mw_member *m = &object->members[i];
-		struct mw_span key = m->key;
-		if (out->len == start) {
-			key.at++;
-			key.len--;
-		}
+	const struct mw_found *found = w->s->memo->found;
+	uint64_t serial = w->s->memo->serial;
+	const struct mw_member *end = object->members + object->b;
+	for (const struct mw_member *m = object->members; m < end; m++) {
+		bool is_first = out->len == start;
+		struct mw_span key = {m->key.at + is_first, m->key.len - is_first};
+		if (m->is_path && copy_member(w, &found[m->slot], key, w->base[m->scope], serial, out))
+			continue;
 		enum mw_err err = write_member(w, m, key, out);
 		if (err) {
 			out->len = start;

@@ -1,3 +1,4 @@
+#include "expr_pool.h"
 #include "json_write.h"
 #include "mapping.h"
 
@@ -59,6 +60,8 @@ static enum mw_err id_chars(struct mw_mapper *p, uint32_t expr, const char *fiel
 			    struct mw_error *e)
 {
 	struct mw_value v;
+	if (mw_expr_known_text(p->map->x, expr, &p->scene, chars))
+		return MW_OK;
 	*chars = (struct mw_span){NULL, 0};
 	enum mw_err err = eval_id(p, expr, field, &v, e);
 	if (err || v.kind == MW_VALUE_ABSENT)
@@ -74,6 +77,8 @@ enum mw_err mw_facts_text(struct mw_mapper *p, uint32_t expr, const char *field,
 			  struct mw_error *e)
 {
 	struct mw_value v;
+	if (mw_expr_known_text(p->map->x, expr, &p->scene, inside))
+		return MW_OK;
 	*inside = (struct mw_span){NULL, 0};
 	enum mw_err err = eval_id(p, expr, field, &v, e);
 	if (err || v.kind == MW_VALUE_ABSENT)

@@ -63,24 +63,34 @@ static void begin_event(struct mw_mapper *p, uint32_t node)
 	p->integrations_known = false;
 }
 
-static enum mw_err find_entry(struct mw_mapper *p, const struct mw_entry **entry, struct mw_error *e)
+static enum mw_err event_name(struct mw_mapper *p, struct mw_span *name, struct mw_error *e)
 {
-	const struct mw_map *map = p->map;
-	struct mw_value v = {.kind = MW_VALUE_ABSENT};
-	struct mw_span name;
+	struct mw_value v;
+	uint32_t expr = p->map->parts[MW_PART_EVENT];
+	if (mw_expr_known_text(p->map->x, expr, &p->scene, name))
+		return MW_OK;
 	p->scene.field = "event";
-	enum mw_err err = mw_expr_eval_id(map->x, map->parts[MW_PART_EVENT], &p->scene, &v, e);
+	enum mw_err err = mw_expr_eval_id(p->map->x, expr, &p->scene, &v, e);
 	if (err)
 		return err;
 	if (v.kind == MW_VALUE_ABSENT)
 		return mw_mapping_fail(p, e, MW_NO_EVENT, mw_err_sentence(MW_NO_EVENT));
-	if (!mw_value_chars(&v, &p->arena, &name))
+	if (!mw_value_chars(&v, &p->arena, name))
 		return mw_mapping_fail(p, e, MW_TOO_LARGE, "event: its name takes too much memory");
-	*entry = mw_map_entry(map, name);
+	return MW_OK;
+}
+
+static enum mw_err find_entry(struct mw_mapper *p, const struct mw_entry **entry, struct mw_error *e)
+{
+	struct mw_span name;
+	enum mw_err err = event_name(p, &name, e);
+	if (err)
+		return err;
+	*entry = mw_map_entry(p->map, name);
 	if (*entry)
 		return MW_OK;
 	p->tally->unmatched++;
-	if (map->unmatched != MW_UNMATCHED_DEAD)
+	if (p->map->unmatched != MW_UNMATCHED_DEAD)
 		return MW_OK;
 	return mw_error_set(e, MW_UNMATCHED, 0, "the source has no entry for \"%.*s\"",
 			    name.len < 100 ? (int)name.len : 100, (const char *)name.at);
@@ -137,9 +147,7 @@ static void run_event(struct mw_mapper *p, struct mw_span body, uint32_t node, u
 	struct mw_error e;
 	const struct mw_entry *entry = NULL;
 	struct mw_outbox_mark mark = mw_outbox_mark(&p->outbox);
-	e.code = MW_OK;
-	e.offset = 0;
-	e.detail[0] = '\0';
+	mw_error_clear(&e);
 	begin_event(p, node);
 	p->tally->events++;
 	enum mw_err err = find_entry(p, &entry, &e);
@@ -178,7 +186,8 @@ static void run_each(struct mw_mapper *p, struct mw_span body, uint32_t node, ui
 	const struct mw_map *map = p->map;
 	struct mw_value v = {.kind = MW_VALUE_ABSENT};
 	struct mw_elements all;
-	struct mw_error e = {.code = MW_OK};
+	struct mw_error e;
+	mw_error_clear(&e);
 	if (map->parts[MW_PART_EACH] != 0) {
 		begin_event(p, node);
 		p->scene.arena = &p->body_arena;
@@ -211,11 +220,12 @@ static void say_where(struct mw_error *e)
 /* One JSON text. A top-level array is split; `body` is what is reported of an event that can't be. */
 static void run_document(struct mw_mapper *p, struct mw_span json, struct mw_span body, uint64_t index)
 {
-	struct mw_error e = {.code = MW_OK};
+	struct mw_error e;
+	mw_error_clear(&e);
 	enum mw_err err = mw_json_read(&p->doc, json.at, json.len, &e);
 	if (!err) {
 		mw_arena_clear(&p->body_arena);
-		err = mw_memo_start(&p->memo, p->map->x);
+		err = mw_memo_recall(&p->memo, p->map->x, &p->doc);
 	}
 	if (err) {
 		p->tally->events++;
@@ -267,7 +277,8 @@ static void run_lines(struct mw_mapper *p, struct mw_span body)
 
 static void run_form(struct mw_mapper *p, struct mw_span body)
 {
-	struct mw_error e = {.code = MW_OK};
+	struct mw_error e;
+	mw_error_clear(&e);
 	mw_buf_clear(&p->form);
 	enum mw_err err = mw_form_to_json(body, &p->form, &e);
 	if (!err) {
@@ -285,11 +296,13 @@ void mw_map_run(const struct mw_map *m, struct mw_mapper *p, const struct mw_del
 	p->map = m;
 	p->delivery = d;
 	p->tally = tally;
-	p->scene = (struct mw_scene){.doc = &p->doc,
-				     .headers = d->headers,
-				     .header_count = d->header_count,
-				     .memo = &p->memo,
-				     .host = &p->host.host};
+	p->scene.doc = &p->doc;
+	p->scene.headers = d->headers;
+	p->scene.header_count = d->header_count;
+	p->scene.memo = &p->memo;
+	p->scene.host = &p->host.host;
+	p->scene.place = (struct mw_span){NULL, 0};
+	p->scene.field = NULL;
 	switch (d->format) {
 	case MW_FORMAT_JSON:
 		run_document(p, d->body, d->body, 1);

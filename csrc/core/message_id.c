@@ -5,21 +5,31 @@ enum { DIGEST = 32, SLUG_ROOM = MW_MESSAGE_ID_MAX - 1 - 2 * DIGEST };
 
 static const char hex_digits[] = "0123456789abcdef";
 
-/* A-Z a-z 0-9 - . _ by their two halves. */
-static const uint8_t plain[16][16] = {
-    [2] = {[13] = 1, [14] = 1},
-    [3] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
-    [4] = {0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
-    [5] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, [15] = 1},
-    [6] = {0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
-    [7] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
-};
+/* 0x0101...01 times the byte: the byte in all eight places. */
+#define EIGHT(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Is each of the eight bytes one of A-Z a-z 0-9 - . _ ? As nothing above 0x7F is left, no sum carries into
+ * the next byte: adding 0x80 - c sets the top bit of those from c on. */
+static bool are_plain(const uint8_t *at)
+{
+	uint64_t word;
+	memcpy(&word, at, sizeof word);
+	uint64_t low = word & EIGHT(0x7F), folded = low | EIGHT(0x20);
+	uint64_t letter = (folded + EIGHT(0x80 - 'a')) & ~(folded + EIGHT(0x7F - 'z'));
+	uint64_t digit = (low + EIGHT(0x80 - '0')) & ~(low + EIGHT(0x7F - '9'));
+	uint64_t dash = (low + EIGHT(0x80 - '-')) & ~(low + EIGHT(0x7F - '.'));
+	uint64_t line = ~((low ^ EIGHT('_')) + EIGHT(0x7F));
+	return ((letter | digit | dash | line) & ~word & EIGHT(0x80)) == EIGHT(0x80);
+}
 
 static bool is_plain(struct mw_span s)
 {
-	unsigned all = s.len > 0;
-	for (size_t i = 0; i < s.len; i++)
-		all &= plain[s.at[i] >> 4][s.at[i] & 15];
+	bool all = s.len > 0;
+	for (size_t i = 0; i < s.len && all; i += 8) {
+		uint8_t eight[8] = {'.', '.', '.', '.', '.', '.', '.', '.'};
+		memcpy(eight, s.at + i, s.len - i < 8 ? s.len - i : 8);
+		all = are_plain(eight);
+	}
 	return all;
 }
 
@@ -36,18 +46,30 @@ static size_t decimal(char digits[10], uint32_t n)
 	return len;
 }
 
-/* No part holds a ':', so the four can be told apart again; and the last ':' is followed by digits
- * alone, which is never so behind a '~' and a digest. */
-static size_t put_readable(uint8_t *start, const struct mw_span part[3], struct mw_span index)
+/* False if there is a byte that is not plain; the buffer is as it was then. The ':' are put behind the parts
+ * last, so that one look finds those that came with a part. As no part holds a ':', the four can be told
+ * apart again; and the last ':' is followed by digits alone, which is never so behind a '~' and a digest. */
+static bool put_readable(struct mw_buf *out, const struct mw_span part[3], struct mw_span index)
 {
-	uint8_t *at = start;
+	uint8_t *start = out->data + out->len, *at = start, *end[3];
 	for (int i = 0; i < 3; i++) {
 		memcpy(at, part[i].at, part[i].len);
-		at += part[i].len;
-		*at++ = ':';
+		end[i] = at + part[i].len;
+		*end[i] = '.';
+		at = end[i] + 1;
 	}
 	memcpy(at, index.at, index.len);
-	return (size_t)(at + index.len - start);
+	at += index.len;
+	memset(at, '.', 8);
+	bool all = true;
+	for (const uint8_t *eight = start; eight < at; eight += 8)
+		all &= are_plain(eight);
+	if (!all)
+		return false;
+	for (int i = 0; i < 3; i++)
+		*end[i] = ':';
+	out->len += (size_t)(at - start);
+	return true;
 }
 
 /* What is digested: each part behind its length, so that moving a byte from one to the next shows. */
@@ -101,12 +123,13 @@ enum mw_err mw_message_id(struct mw_buf *out, struct mw_span slug, struct mw_spa
 	bool fits = slug.len <= MW_MESSAGE_ID_MAX && account.len <= MW_MESSAGE_ID_MAX &&
 		    upstream_id.len <= MW_MESSAGE_ID_MAX &&
 		    slug.len + account.len + upstream_id.len + number.len + 3 <= MW_MESSAGE_ID_MAX;
-	if (!fits || !is_plain(slug) || !is_plain(account) || !is_plain(upstream_id))
-		return append_digest(out, part, number, sha256);
-	enum mw_err err = mw_buf_reserve(out, MW_MESSAGE_ID_MAX);
-	if (!err)
-		out->len += put_readable(out->data + out->len, part, number);
-	return err;
+	bool is_whole = slug.len > 0 && account.len > 0 && upstream_id.len > 0;
+	enum mw_err err = mw_buf_reserve(out, MW_MESSAGE_ID_MAX + 8);
+	if (err)
+		return err;
+	if (fits && is_whole && put_readable(out, part, number))
+		return MW_OK;
+	return append_digest(out, part, number, sha256);
 }
 
 enum mw_err mw_message_random_id(struct mw_buf *out, const uint8_t random[16])

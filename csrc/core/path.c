@@ -1,90 +1,10 @@
-#include "expr_pool.h"
-
-#include <stdlib.h>
+#include "memo.h"
 
 /* Following a path to `message.id` walks the members of `message` once and notes all those of which the
  * source has a path, `message.subject` among them; what is asked for next is there already. And since
  * events of one kind have the same members in the same order, the walk remembers what it met at each place:
  * an object like the last one costs one comparison a member, whatever the number of paths.
  */
-
-enum { SHAPE = 32 };
-
-/* What was met at one place of an object. The name's first and last eight bytes are compared as numbers,
- * without a branch on its length; shorter ones through a mask. */
-struct place {
-	uint32_t mark; /* type, flags and tag of the key; 0: nothing was */
-	uint32_t slot; /* of the path to it, from 1; 0: no path has a name of that tag */
-	uint32_t len;
-	uint32_t last; /* where the last eight begin */
-	uint64_t mask;
-	uint64_t first_bytes;
-	uint64_t last_bytes;
-	const uint8_t *name;
-};
-
-struct mw_fan {
-	uint64_t serial;
-	uint32_t object; /* whose members are noted */
-	struct place shape[SHAPE];
-};
-
-static bool reserve(struct mw_memo *memo, const struct mw_exprs *x)
-{
-	if (memo->found_cap < x->paths) {
-		struct mw_found *found = calloc(x->paths, sizeof *found);
-		if (!found)
-			return false;
-		free(memo->found);
-		memo->found = found;
-		memo->found_cap = x->paths;
-	}
-	if (memo->fans_cap < x->fans) {
-		struct mw_fan *fans = calloc(x->fans, sizeof *fans);
-		if (!fans)
-			return false;
-		free(memo->fans);
-		memo->fans = fans;
-		memo->fans_cap = x->fans;
-	}
-	return true;
-}
-
-enum mw_err mw_memo_start(struct mw_memo *memo, const struct mw_exprs *x)
-{
-	memo->serial++;
-	if (memo->pool == x->number && memo->found_cap >= x->paths && memo->fans_cap >= x->fans)
-		return MW_OK;
-	memo->pool = 0;
-	if (!reserve(memo, x))
-		return MW_NO_MEMORY;
-	for (uint32_t i = 0; i < memo->fans_cap; i++)
-		memset(memo->fans[i].shape, 0, sizeof memo->fans[i].shape);
-	memo->pool = x->number;
-	return MW_OK;
-}
-
-void mw_memo_deinit(struct mw_memo *memo)
-{
-	free(memo->found);
-	free(memo->fans);
-	*memo = (struct mw_memo){0};
-}
-
-static inline uint64_t eight(const uint8_t *at)
-{
-	uint64_t bytes;
-	memcpy(&bytes, at, sizeof bytes);
-	return bytes;
-}
-
-static inline bool is_same_name(const struct place *at, const uint8_t *name, size_t readable)
-{
-	if (readable < 8 || at->len > 16)
-		return memcmp(at->name, name, at->len) == 0;
-	uint64_t differ = (eight(name) ^ at->first_bytes) | (eight(name + at->last) ^ at->last_bytes);
-	return (differ & at->mask) == 0;
-}
 
 /* The path to the member of that name, 0 if there is none; *has_tag: a path has a name of the same tag. */
 static uint32_t child_of(const struct mw_exprs *x, uint32_t of, uint32_t tag, struct mw_span name,
@@ -112,17 +32,32 @@ static inline uint32_t mark_of(const struct mw_json_node *key)
 }
 
 /* Whether the key is what was at its place last time. */
-static inline bool is_met(const struct place *at, const struct mw_json_node *key, const uint8_t *text,
-			  size_t text_len)
+static inline bool is_met(const struct mw_place *at, const struct mw_json *doc,
+			  const struct mw_json_node *key)
 {
 	if (at->mark != mark_of(key))
 		return false;
-	return at->slot == 0 || (at->len == key->len && is_same_name(at, text + key->at, text_len - key->at));
+	return at->slot == 0 || mw_met_name_is(&at->name, doc, key);
+}
+
+static struct mw_met_name met_name(struct mw_span name)
+{
+	uint8_t first[8] = {0}, last[8] = {0}, mask[8] = {0};
+	size_t len = name.len < 8 ? name.len : 8;
+	memcpy(first, name.at, len);
+	memcpy(last, name.at + name.len - len, len);
+	memset(mask, 0xFF, len);
+	return (struct mw_met_name){.len = (uint32_t)name.len,
+				    .last = (uint32_t)(name.len - len),
+				    .mask = mw_eight_bytes(mask),
+				    .first_bytes = mw_eight_bytes(first),
+				    .last_bytes = mw_eight_bytes(last),
+				    .at = name.at};
 }
 
 /* Another key than last time at this place. Out of line, or the walk would run short of registers. */
 __attribute__((noinline)) static enum mw_err meet(struct mw_walk *w, uint32_t of, uint32_t key,
-						  struct place *at)
+						  struct mw_place *at)
 {
 	const struct mw_json_node *node = &w->s->doc->nodes[key];
 	struct mw_span name = mw_json_raw(w->s->doc, key);
@@ -137,20 +72,10 @@ __attribute__((noinline)) static enum mw_err meet(struct mw_walk *w, uint32_t of
 	}
 	uint32_t child = child_of(w->x, of, tag, name, &has_tag);
 	const struct mw_expr *n = &w->x->at[child];
-	*at = (struct place){.mark = mark_of(node)};
+	*at = (struct mw_place){.mark = mark_of(node)};
 	if (child != 0) {
-		uint8_t first[8] = {0}, last[8] = {0}, mask[8] = {0};
-		size_t len = n->name.len < 8 ? n->name.len : 8;
-		memcpy(first, n->name.at, len);
-		memcpy(last, n->name.at + n->name.len - len, len);
-		memset(mask, 0xFF, len);
 		at->slot = n->slot + 1;
-		at->name = n->name.at;
-		at->len = (uint32_t)n->name.len;
-		at->last = (uint32_t)(n->name.len - len);
-		at->first_bytes = eight(first);
-		at->last_bytes = eight(last);
-		at->mask = eight(mask);
+		at->name = met_name(n->name);
 	}
 	/* What is not told by tag and characters alone is looked at anew each time. */
 	if (is_escaped || (child == 0 && has_tag))
@@ -162,8 +87,6 @@ __attribute__((noinline)) static enum mw_err meet(struct mw_walk *w, uint32_t of
 static enum mw_err note_members(struct mw_walk *w, uint32_t of, uint32_t object)
 {
 	const struct mw_json_node *nodes = w->s->doc->nodes;
-	const uint8_t *text = w->s->doc->text;
-	size_t text_len = w->s->doc->len;
 	struct mw_found *found = w->s->memo->found;
 	struct mw_fan *fan = &w->s->memo->fans[w->x->at[of].fan];
 	uint64_t serial = w->s->memo->serial;
@@ -174,16 +97,19 @@ static enum mw_err note_members(struct mw_walk *w, uint32_t of, uint32_t object)
 		return MW_OK;
 	const struct mw_json_node *end = nodes + nodes[object].next;
 	for (const struct mw_json_node *key = nodes + object + 1; key < end; key = nodes + key[1].next) {
-		struct place *at = &fan->shape[place++ % SHAPE];
-		if (!is_met(at, key, text, text_len)) {
+		struct mw_place *at = &fan->shape[place++ % MW_SHAPE];
+		if (!is_met(at, w->s->doc, key)) {
 			enum mw_err err = meet(w, of, (uint32_t)(key - nodes), at);
 			if (err) {
 				fan->serial = 0;
 				return err;
 			}
 		}
+		if (at->mark == 0)
+			mw_memo_forget(w->s->memo);
 		if (at->slot == 0)
 			continue;
+		mw_memo_name(w->s->memo, (uint32_t)(key - nodes), &at->name);
 		/* Of two members with one name the later one stays. */
 		struct mw_found *here = &found[at->slot - 1];
 		here->serial = serial;

@@ -1,0 +1,157 @@
+#include "memo.h"
+
+#include <stdlib.h>
+
+/* The last of the layouts is that of documents which are not remembered. */
+enum { PASSING = MW_LAYOUTS, ALL_LAYOUTS };
+
+static void free_rooms(struct mw_memo *memo)
+{
+	free(memo->all_found);
+	free(memo->fans);
+	free(memo->layouts);
+	free(memo->names);
+	memo->all_found = memo->found = NULL;
+	memo->fans = NULL;
+	memo->layouts = memo->layout = NULL;
+	memo->names = NULL;
+	memo->paths = memo->fan_count = 0;
+}
+
+/* At least one of each, so that NULL is always a lack of memory. */
+static bool make_rooms(struct mw_memo *memo, const struct mw_exprs *x)
+{
+	size_t paths = (size_t)x->paths + 1, fans = (size_t)x->fans + 1;
+	free_rooms(memo);
+	memo->all_found = calloc(paths * ALL_LAYOUTS, sizeof *memo->all_found);
+	memo->fans = calloc(fans, sizeof *memo->fans);
+	memo->layouts = calloc(ALL_LAYOUTS, sizeof *memo->layouts);
+	memo->names = calloc(paths * MW_LAYOUTS, sizeof *memo->names);
+	if (!memo->all_found || !memo->fans || !memo->layouts || !memo->names) {
+		free_rooms(memo);
+		return false;
+	}
+	memo->paths = x->paths;
+	memo->fan_count = x->fans;
+	for (size_t i = 0; i < ALL_LAYOUTS; i++) {
+		memo->layouts[i].found = memo->all_found + i * paths;
+		memo->layouts[i].name = i < MW_LAYOUTS ? memo->names + i * paths : NULL;
+	}
+	return true;
+}
+
+/* The pool may have changed, or have got more paths since. */
+static enum mw_err prepare(struct mw_memo *memo, const struct mw_exprs *x)
+{
+	if (memo->pool == x->number && memo->paths == x->paths && memo->fan_count == x->fans)
+		return MW_OK;
+	memo->pool = 0;
+	if (!make_rooms(memo, x))
+		return MW_NO_MEMORY;
+	memo->pool = x->number;
+	return MW_OK;
+}
+
+/* What follows is found in the document at hand, of which nothing is known. */
+static void begin(struct mw_memo *memo, struct mw_layout *layout)
+{
+	layout->count = 0;
+	layout->names = 0;
+	layout->serial = ++memo->last_serial;
+	memo->layout = layout;
+	memo->found = layout->found;
+	memo->serial = layout->serial;
+}
+
+enum mw_err mw_memo_start(struct mw_memo *memo, const struct mw_exprs *x)
+{
+	enum mw_err err = prepare(memo, x);
+	if (!err)
+		begin(memo, &memo->layouts[PASSING]);
+	return err;
+}
+
+void mw_memo_deinit(struct mw_memo *memo)
+{
+	free_rooms(memo);
+	*memo = (struct mw_memo){0};
+}
+
+/* ---- layouts */
+
+static inline uint64_t rest_of(const struct mw_json_node *node)
+{
+	return mw_eight_bytes((const uint8_t *)node + offsetof(struct mw_json_node, next));
+}
+
+/* Two documents with the same keys and containers, each ending at the same node, have the same nodes, but
+ * that an empty container may stand where there was a scalar: no path leads into either. */
+static bool is_alike(const struct mw_layout *layout, const struct mw_json *doc)
+{
+	const struct mw_json_node *nodes = doc->nodes;
+	uint64_t differ = 0;
+	if (layout->count != doc->count)
+		return false;
+	for (uint32_t i = 0; i < layout->parts; i++)
+		differ |= rest_of(&nodes[layout->part[i].node]) ^ layout->part[i].rest;
+	if (differ != 0)
+		return false;
+	for (uint32_t i = 0; i < layout->names; i++) {
+		if (!mw_met_name_is(&layout->name[i].name, doc, &nodes[layout->name[i].key]))
+			return false;
+	}
+	return true;
+}
+
+static void remember(struct mw_memo *memo, const struct mw_json *doc)
+{
+	struct mw_layout *layout = &memo->layouts[memo->oldest];
+	memo->oldest = (memo->oldest + 1) % MW_LAYOUTS;
+	begin(memo, layout);
+	uint32_t parts = 0;
+	for (uint32_t i = 0; i < doc->count; i++) {
+		if (doc->nodes[i].type < MW_JSON_ARRAY)
+			continue;
+		if (parts == MW_LAYOUT_PARTS)
+			return;
+		layout->part[parts++] = (struct mw_layout_part){i, rest_of(&doc->nodes[i])};
+	}
+	layout->parts = parts;
+	layout->count = doc->count;
+}
+
+enum mw_err mw_memo_recall(struct mw_memo *memo, const struct mw_exprs *x, const struct mw_json *doc)
+{
+	/* An array is split: its events would overwrite each other's findings. */
+	if (doc->nodes[0].type != MW_JSON_OBJECT || doc->count > 3 * MW_LAYOUT_PARTS)
+		return mw_memo_start(memo, x);
+	enum mw_err err = prepare(memo, x);
+	if (err)
+		return err;
+	for (struct mw_layout *l = memo->layouts; l < memo->layouts + MW_LAYOUTS; l++) {
+		if (is_alike(l, doc)) {
+			memo->layout = l;
+			memo->found = l->found;
+			memo->serial = l->serial;
+			return MW_OK;
+		}
+	}
+	remember(memo, doc);
+	return MW_OK;
+}
+
+void mw_memo_name(struct mw_memo *memo, uint32_t key, const struct mw_met_name *name)
+{
+	struct mw_layout *layout = memo->layout;
+	if (layout->count == 0)
+		return;
+	if (layout->names == memo->paths)
+		layout->count = 0;
+	else
+		layout->name[layout->names++] = (struct mw_layout_name){key, *name};
+}
+
+void mw_memo_forget(struct mw_memo *memo)
+{
+	memo->layout->count = 0;
+}

@@ -1,0 +1,216 @@
+/* What a memo recalls of earlier documents must be what following each path anew finds. */
+#include "../../csrc/core/expr.h"
+
+#include "check.h"
+#include "map_host.h"
+
+static struct map_host host;
+static struct mw_exprs *x;
+static struct mw_json doc;
+static struct mw_arena arena;
+static struct mw_memo recalling, starting;
+static uint32_t all;
+
+/* `user` and `uaer`, `a` and `\u0061` have much in common: tags, or characters. */
+static const char *const names[] = {"user",
+				    "uaer",
+				    "uter",
+				    "id",
+				    "a",
+				    "b",
+				    "c",
+				    "\\u0061",
+				    "",
+				    "long_name_1",
+				    "long_name_2_of_many_characters",
+				    "long_name_2_of_nany_characters"};
+enum { NAMES = sizeof names / sizeof *names };
+
+struct text {
+	char at[65536];
+	size_t len;
+	uint64_t shape;  /* random numbers of what documents laid out alike share ... */
+	uint64_t values; /* ... and of the rest */
+	int twist;       /* how many names until one is replaced by another */
+};
+
+static void put(struct text *t, const char *s)
+{
+	size_t len = strlen(s);
+	if (t->len + len < sizeof t->at) {
+		memcpy(t->at + t->len, s, len);
+		t->len += len;
+	}
+}
+
+static void put_scalar(struct text *t)
+{
+	static const char *const scalars[] = {"1",     "-2.5e3",      "null", "true",
+					      "\"x\"", "\"a \\n b\"", "\"\"", "12345678901234567890",
+					      "[]",    "{}"};
+	/* Empty containers only now and then: they are laid out differently most of the time. */
+	uint64_t n = check_random(&t->values);
+	put(t, scalars[n % (n >> 32 & 7 ? 8 : 10)]);
+}
+
+static void put_any(struct text *t, int depth)
+{
+	uint64_t kind = check_random(&t->shape) % 8;
+	if (depth > 0 && (depth == 3 || kind > 4)) {
+		bool is_object = depth == 3 || kind < 7;
+		uint64_t count = check_random(&t->shape) % 6;
+		put(t, is_object ? "{" : "[");
+		for (uint64_t i = 0; i < count; i++) {
+			uint64_t name = check_random(&t->shape);
+			if (t->twist-- == 0)
+				name = check_random(&t->values);
+			put(t, i ? "," : "");
+			if (is_object) {
+				put(t, "\"");
+				put(t, names[name % NAMES]);
+				put(t, "\":");
+			}
+			put_any(t, depth - 1);
+		}
+		put(t, is_object ? "}" : "]");
+		return;
+	}
+	put_scalar(t);
+}
+
+static void make_paths(void)
+{
+	static const char *const paths[] = {"user",      "uter",
+					    "id",        "a",
+					    "a.a",       "a.b.c",
+					    "b",         "b.user",
+					    "b[1]",      "b[2].a",
+					    "b[-1]",     "c.a[1]",
+					    "user.user", "long_name_1",
+					    "c",         "long_name_2_of_many_characters",
+					    "a.id",      "user.long_name_2_of_many_characters"};
+	enum { PATHS = sizeof paths / sizeof *paths };
+	struct mw_span keys[PATHS + 1];
+	uint32_t values[PATHS + 1];
+	for (size_t i = 0; i < PATHS; i++) {
+		keys[i] = span(paths[i]);
+		values[i] = get(x, paths[i]);
+	}
+	/* Followed from many nodes of one document. */
+	keys[PATHS] = MW_SPAN("map");
+	values[PATHS] =
+	    mw_expr_binary(x, MW_OP_MAP, mw_expr_binary(x, MW_OP_FILTER, get(x, "b"), mw_expr_bool(x, true)),
+			   object(x, "a", get(x, "a"), "u", get(x, "user.id"), NULL));
+	all = mw_expr_object(x, keys, values, PATHS + 1);
+}
+
+static enum mw_err evaluate(struct mw_memo *memo, struct mw_buf *out)
+{
+	struct mw_mapper_host h = host_of(&host);
+	struct mw_scene s = {.doc = &doc, .arena = &arena, .memo = memo, .host = &h.host};
+	bool present;
+	mw_buf_clear(out);
+	return mw_expr_write(x, all, &s, out, &present, NULL);
+}
+
+static void begin(void)
+{
+	mw_json_init(&doc);
+	mw_arena_init(&arena, MW_ARENA_MAX);
+	x = mw_exprs_new();
+	make_paths();
+}
+
+static void end(void)
+{
+	mw_memo_deinit(&recalling);
+	mw_memo_deinit(&starting);
+	mw_exprs_free(x);
+	mw_arena_deinit(&arena);
+	mw_json_deinit(&doc);
+}
+
+TEST(documents_laid_out_alike_are_evaluated_like_others)
+{
+	static struct text t;
+	struct mw_buf recalled, anew;
+	uint64_t seed = check_seed("documents");
+	uint64_t shapes[6];
+	int again = 0;
+	mw_buf_init(&recalled, 1 << 20);
+	mw_buf_init(&anew, 1 << 20);
+	for (int i = 0; i < 200000; i++) {
+		uint64_t n = check_random(&seed);
+		uint64_t *shape = &shapes[n % 6];
+		if (i < 6 || (n >> 8) % 64 == 0)
+			*shape = check_random(&seed);
+		t.len = 0;
+		t.shape = *shape;
+		t.values = n;
+		t.twist = (int)((n >> 16) % 40);
+		put_any(&t, 3);
+		char *exact = malloc(t.len); /* so that a read past its end is seen */
+		if (!exact)
+			abort();
+		memcpy(exact, t.at, t.len);
+		bool ok = mw_json_read(&doc, exact, t.len, NULL) == MW_OK;
+		mw_arena_clear(&arena);
+		uint64_t before = recalling.last_serial;
+		ok = ok && !mw_memo_recall(&recalling, x, &doc) && !mw_memo_start(&starting, x);
+		again += recalling.last_serial == before;
+		ok = ok && evaluate(&recalling, &recalled) == evaluate(&starting, &anew);
+		ok = ok && recalled.len == anew.len && memcmp(recalled.data, anew.data, anew.len) == 0;
+		free(exact);
+		if (!ok)
+			fprintf(stderr, "%.*s\n%.*s\n%.*s\n", (int)t.len, t.at, (int)recalled.len,
+				(char *)recalled.data, (int)anew.len, (char *)anew.data);
+		CHECK(ok);
+	}
+	printf("%d of 200000 documents were laid out like an earlier one\n", again);
+	CHECK(again > 20000);
+	mw_buf_deinit(&recalled);
+	mw_buf_deinit(&anew);
+}
+
+static bool is_recalled(const char *text)
+{
+	struct mw_buf out;
+	uint64_t before = recalling.last_serial;
+	mw_buf_init(&out, 1 << 20);
+	bool ok = mw_json_read(&doc, text, strlen(text), NULL) == MW_OK &&
+		  mw_memo_recall(&recalling, x, &doc) == MW_OK && evaluate(&recalling, &out) == MW_OK;
+	mw_buf_deinit(&out);
+	return ok && recalling.last_serial == before;
+}
+
+TEST(values_do_not_make_a_layout_and_names_do)
+{
+	CHECK(!is_recalled("{\"user\":1,\"a\":{\"b\":\"x\"}}"));
+	CHECK(is_recalled("{\"user\":\"u\",\"a\":{\"b\":null}}"));
+	CHECK(!is_recalled("{\"uaer\":1,\"a\":{\"b\":\"x\"}}")); /* the same tag */
+	CHECK(!is_recalled("{\"user\":1,\"a\":{\"b\":\"x\",\"c\":1}}"));
+	CHECK(is_recalled("{\"user\":1,\"a\":{\"b\":\"x\",\"c\":1}}"));
+	CHECK(is_recalled("{\"user\":1,\"a\":{\"b\":\"x\"}}"));
+	CHECK(!is_recalled("{\"user\":1,\"a\":[\"b\",\"x\"]}"));
+	CHECK(!is_recalled("{\"user\":1,\"a\":{\"b\":\"x\"},\"c\":1}"));
+	CHECK(!is_recalled("[{\"user\":1}]"));
+	CHECK(!is_recalled("[{\"user\":1}]")); /* is split: never remembered */
+}
+
+TEST(more_paths_make_a_memo_forget)
+{
+	CHECK(is_recalled("{\"user\":1,\"a\":{\"b\":\"x\"},\"c\":1}"));
+	get(x, "one.more");
+	CHECK(!is_recalled("{\"user\":1,\"a\":{\"b\":\"x\"},\"c\":1}"));
+	CHECK(is_recalled("{\"user\":1,\"a\":{\"b\":\"x\"},\"c\":1}"));
+}
+
+int main(void)
+{
+	begin();
+	RUN(values_do_not_make_a_layout_and_names_do);
+	RUN(more_paths_make_a_memo_forget);
+	RUN(documents_laid_out_alike_are_evaluated_like_others);
+	end();
+	return CHECK_END();
+}
