@@ -69,8 +69,9 @@ static enum mw_err write_made(struct mw_walk *w, const struct mw_member *m, stru
 	return mw_walk_name(w, m->name, err);
 }
 
-static enum mw_err write_member(struct mw_walk *w, const struct mw_member *m, struct mw_span key,
-				struct mw_buf *out)
+/* Out of line, or the loop over members would run short of registers. */
+__attribute__((noinline)) static enum mw_err write_member(struct mw_walk *w, const struct mw_member *m,
+							  struct mw_span key, struct mw_buf *out)
 {
 	const struct mw_expr *n = &w->x->at[m->value];
 	const struct mw_json *doc = w->s->doc;
@@ -90,37 +91,45 @@ static enum mw_err write_member(struct mw_walk *w, const struct mw_member *m, st
 	return put_pair(w, key, json, doc->nodes[node].at + MW_WIDE <= doc->len, out);
 }
 
-/* The common case, a field as it stands in the event, is a copy of its bytes. False, and nothing written, for
- * all others. */
-static inline bool copy_member(const struct mw_walk *w, const struct mw_found *found, struct mw_span key,
-			       uint32_t base, uint64_t serial, struct mw_buf *out)
+/* The common case, fields as they stand in the event, is a copy of their bytes. Stops at the first member
+ * that is no such field, or was not found yet. */
+__attribute__((noinline)) static const struct mw_member *copy_members(const struct mw_walk *w,
+								      const struct mw_member *m,
+								      const struct mw_member *end,
+								      size_t start, struct mw_buf *out)
 {
 	const struct mw_json *doc = w->s->doc;
-	struct mw_span json;
-	if (found->serial != serial || found->base != base || found->node == MW_NOWHERE)
-		return false;
-	const struct mw_json_node *node = &doc->nodes[found->node];
-	if (!is_ready(doc, node, &json) || out->cap - out->len < key.len + json.len + 2 * MW_WIDE)
-		return false;
-	uint8_t *at = copy(out->data + out->len, key, true);
-	at = copy(at, json, node->at + MW_WIDE <= doc->len);
+	const struct mw_json_node *nodes = doc->nodes;
+	const struct mw_found *found = w->s->memo->found;
+	uint64_t serial = w->s->memo->serial;
+	uint8_t *at = out->data + out->len, *first = out->data + start, *limit = out->data + out->cap;
+	for (; m < end && m->is_path; m++) {
+		const struct mw_found *here = &found[m->slot];
+		struct mw_span json;
+		if (here->serial != serial || here->base != w->base[m->scope])
+			break;
+		if (here->node == MW_NOWHERE || nodes[here->node].type == MW_JSON_NULL)
+			continue;
+		const struct mw_json_node *node = &nodes[here->node];
+		if (!is_ready(doc, node, &json) || (size_t)(limit - at) < m->key.len + json.len + 2 * MW_WIDE)
+			break;
+		bool is_first = at == first;
+		at = copy(at, (struct mw_span){m->key.at + is_first, m->key.len - is_first}, true);
+		at = copy(at, json, node->at + MW_WIDE <= doc->len);
+	}
 	out->len = (size_t)(at - out->data);
-	return true;
+	return m;
 }
 
 /* Into `out` from `start` on, so that it knows which member is the first. */
 static enum mw_err write_object_members(struct mw_walk *w, const struct mw_expr *object, struct mw_buf *out)
 {
 	size_t start = out->len;
-	const struct mw_found *found = w->s->memo->found;
-	uint64_t serial = w->s->memo->serial;
-	const struct mw_member *end = object->members + object->b;
-	for (const struct mw_member *m = object->members; m < end; m++) {
+	const struct mw_member *m = object->members, *end = m + object->b;
+	while ((m = copy_members(w, m, end, start, out)) < end) {
 		bool is_first = out->len == start;
 		struct mw_span key = {m->key.at + is_first, m->key.len - is_first};
-		if (m->is_path && copy_member(w, &found[m->slot], key, w->base[m->scope], serial, out))
-			continue;
-		enum mw_err err = write_member(w, m, key, out);
+		enum mw_err err = write_member(w, m++, key, out);
 		if (err) {
 			out->len = start;
 			return err;

@@ -236,13 +236,15 @@ static void run_document(struct mw_mapper *p, struct mw_span json, struct mw_spa
 		return;
 	}
 	p->scene.base[MW_SCOPE_BODY] = 0;
+	if (p->map->parts[MW_PART_EACH] == 0 && p->doc.nodes[0].type != MW_JSON_ARRAY) {
+		run_event(p, body, 0, index);
+		return;
+	}
 	struct mw_value root = mw_value_of_node(&p->doc, 0);
 	struct mw_elements all;
 	if (p->map->parts[MW_PART_EACH] == 0) {
-		if (mw_elements_of(&p->doc, &root, &all))
-			run_elements(p, body, &all, &index);
-		else
-			run_event(p, body, 0, index);
+		mw_elements_of(&p->doc, &root, &all);
+		run_elements(p, body, &all, &index);
 		return;
 	}
 	uint32_t node;

@@ -89,11 +89,12 @@ static inline uint64_t rest_of(const struct mw_json_node *node)
 static bool is_alike(const struct mw_layout *layout, const struct mw_json *doc)
 {
 	const struct mw_json_node *nodes = doc->nodes;
+	const struct mw_layout_part *part = layout->part, *end = part + layout->parts;
 	uint64_t differ = 0;
 	if (layout->count != doc->count)
 		return false;
-	for (uint32_t i = 0; i < layout->parts; i++)
-		differ |= rest_of(&nodes[layout->part[i].node]) ^ layout->part[i].rest;
+	for (; part < end; part++)
+		differ |= rest_of(&nodes[part->node]) ^ part->rest;
 	if (differ != 0)
 		return false;
 	for (uint32_t i = 0; i < layout->names; i++) {

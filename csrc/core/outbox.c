@@ -72,11 +72,13 @@ enum mw_err mw_outbox_end(struct mw_outbox *o, struct mw_outbox_mark begun)
 		return MW_TOO_LARGE;
 	}
 	size_t pad = padding(o->bytes.len);
-	enum mw_err err = mw_buf_append(&o->bytes, "\0\0\0\0\0\0\0", pad);
+	enum mw_err err = mw_buf_reserve(&o->bytes, pad);
 	if (err) {
 		mw_outbox_rollback(o, begun);
 		return err;
 	}
+	memset(o->bytes.data + o->bytes.len, 0, pad);
+	o->bytes.len += pad;
 	r.message_len = (uint32_t)message_len;
 	memcpy(o->bytes.data + begun.len, &r, sizeof r);
 	o->count++;
