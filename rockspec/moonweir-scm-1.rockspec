@@ -77,6 +77,7 @@ build = {
 				"csrc/core/operate.c",
 				"csrc/core/outbox.c",
 				"csrc/core/path.c",
+				"csrc/core/pattern.c",
 				"csrc/core/queue.c",
 				"csrc/core/rate.c",
 				"csrc/core/round.c",

@@ -125,6 +125,11 @@ enum mw_err mw_memo_start(struct mw_memo *memo, const struct mw_exprs *x);
 
 /* The same, but what was found in a document laid out just like `doc` is known still. */
 enum mw_err mw_memo_recall(struct mw_memo *memo, const struct mw_exprs *x, const struct mw_json *doc);
+
+/* Read a document that has the text of the last one but for its values, and start as recall does. False, and
+ * nothing done, if it has not. */
+bool mw_memo_read(struct mw_memo *memo, const struct mw_exprs *x, struct mw_json *doc, struct mw_span text);
+
 void mw_memo_deinit(struct mw_memo *memo);
 
 /* Everything an evaluation reads. */

@@ -222,10 +222,12 @@ static void run_document(struct mw_mapper *p, struct mw_span json, struct mw_spa
 {
 	struct mw_error e;
 	mw_error_clear(&e);
-	enum mw_err err = mw_json_read(&p->doc, json.at, json.len, &e);
-	if (!err) {
-		mw_arena_clear(&p->body_arena);
-		err = mw_memo_recall(&p->memo, p->map->x, &p->doc);
+	enum mw_err err = MW_OK;
+	mw_arena_clear(&p->body_arena);
+	if (!mw_memo_read(&p->memo, p->map->x, &p->doc, json)) {
+		err = mw_json_read(&p->doc, json.at, json.len, &e);
+		if (!err)
+			err = mw_memo_recall(&p->memo, p->map->x, &p->doc);
 	}
 	if (err) {
 		p->tally->events++;

@@ -119,6 +119,15 @@ static void remember(struct mw_memo *memo, const struct mw_json *doc)
 	}
 	layout->parts = parts;
 	layout->count = doc->count;
+	layout->misses = 0;
+	mw_pattern_take(&layout->pattern, doc);
+}
+
+static void recall(struct mw_memo *memo, struct mw_layout *layout)
+{
+	memo->layout = layout;
+	memo->found = layout->found;
+	memo->serial = layout->serial;
 }
 
 enum mw_err mw_memo_recall(struct mw_memo *memo, const struct mw_exprs *x, const struct mw_json *doc)
@@ -131,14 +140,24 @@ enum mw_err mw_memo_recall(struct mw_memo *memo, const struct mw_exprs *x, const
 		return err;
 	for (struct mw_layout *l = memo->layouts; l < memo->layouts + MW_LAYOUTS; l++) {
 		if (is_alike(l, doc)) {
-			memo->layout = l;
-			memo->found = l->found;
-			memo->serial = l->serial;
+			if (++l->misses % MW_MISSES == 0)
+				mw_pattern_take(&l->pattern, doc);
+			recall(memo, l);
 			return MW_OK;
 		}
 	}
 	remember(memo, doc);
 	return MW_OK;
+}
+
+bool mw_memo_read(struct mw_memo *memo, const struct mw_exprs *x, struct mw_json *doc, struct mw_span text)
+{
+	struct mw_layout *layout = memo->layout;
+	if (!layout || layout->count == 0 || memo->pool != x->number || memo->paths != x->paths ||
+	    memo->fan_count != x->fans || !mw_pattern_read(&layout->pattern, doc, text))
+		return false;
+	layout->misses = 0;
+	return true;
 }
 
 void mw_memo_name(struct mw_memo *memo, uint32_t key, const struct mw_met_name *name)

@@ -15,11 +15,13 @@
 #define MW_MEMO_H
 
 #include "expr_pool.h"
+#include "pattern.h"
 
 enum {
 	MW_SHAPE = 32,         /* places of an object that are remembered */
 	MW_LAYOUTS = 4,        /* kinds of events that may take turns */
 	MW_LAYOUT_PARTS = 128, /* keys and containers; longer documents are batches, no two alike */
+	MW_MISSES = 8,         /* until the pattern of a layout is taken anew */
 };
 
 /* A name to be found again. Its first and last eight bytes are compared as numbers, without a branch on
@@ -46,6 +48,11 @@ struct mw_fan {
 	struct mw_place shape[MW_SHAPE];
 };
 
+struct mw_layout_name {
+	uint32_t key; /* its node */
+	struct mw_met_name name;
+};
+
 struct mw_layout {
 	uint32_t count; /* nodes of the document; 0: matches none */
 	uint32_t parts;
@@ -56,10 +63,9 @@ struct mw_layout {
 		uint32_t node;
 		uint64_t rest; /* of the node: next, type, flags and aux as they lie in memory */
 	} part[MW_LAYOUT_PARTS];
-	struct mw_layout_name {
-		uint32_t key; /* its node */
-		struct mw_met_name name;
-	} * name; /* room for one of each path */
+	struct mw_layout_name *name; /* room for one of each path */
+	uint32_t misses;             /* documents laid out like this that did not fit the pattern, in a row */
+	struct mw_pattern pattern;
 };
 
 static inline uint64_t mw_eight_bytes(const uint8_t *at)

@@ -1,0 +1,52 @@
+/* pattern.h -- a document once more, with other values.
+ *
+ * Events of one kind are written by one program: between their values stands the same text each time.
+ * A pattern keeps that text, and reads a document that has it by comparing, where the reader would look at
+ * every key, bracket and comma anew:
+ *
+ *     {"id":7,"to":{"name":"Ann"}}      {"id": . ,"to":{"name": . }}
+ *     {"id":12,"to":{"name":null}}      the same, so the same nodes, but for the two values
+ *
+ * Values are numbers, strings and words; each is checked as the reader checks it. What does not
+ * fit is left to the reader: a pattern never says that a text is wrong.
+ */
+#ifndef MW_PATTERN_H
+#define MW_PATTERN_H
+
+#include "json_read.h"
+
+enum {
+	MW_PATTERN_TEXT = 4096,  /* bytes of the document */
+	MW_PATTERN_NODES = 384,  /* of its tape */
+	MW_PATTERN_VALUES = 192, /* in it, and one for its end */
+	MW_PATTERN_SPARE = 8,    /* bytes behind the text that may be read */
+};
+
+struct mw_pattern {
+	uint32_t count; /* nodes; 0: fits nothing */
+	uint32_t parts;
+	/* The text in front of a value, and the nodes that begin in it. The last part has no value. */
+	struct mw_pattern_part {
+		uint32_t at;
+		uint32_t len;
+		uint32_t value; /* its node: those up to it are keys and containers */
+		uint32_t words; /* of eight bytes, to be compared whole ... */
+		uint64_t rest;  /* ... and a mask for what is left of one */
+	} part[MW_PATTERN_VALUES];
+	uint32_t containers;
+	struct mw_pattern_container {
+		uint32_t node;
+		uint32_t last; /* the part in which it ends */
+	} container[MW_PATTERN_NODES];
+	struct mw_json_node nodes[MW_PATTERN_NODES];
+	uint8_t text[MW_PATTERN_TEXT + MW_PATTERN_SPARE];
+};
+
+/* Keep the pattern of a document just read. Fits nothing if the document is too large. */
+void mw_pattern_take(struct mw_pattern *pattern, const struct mw_json *doc);
+
+/* Read a text that has the pattern: the document is then what mw_json_read would make of it. False, and the
+ * document empty, if it has not. */
+bool mw_pattern_read(const struct mw_pattern *pattern, struct mw_json *doc, struct mw_span text);
+
+#endif

@@ -1,0 +1,161 @@
+/* Whatever a pattern takes must be what the reader makes of it, node for node. */
+#include "../../csrc/core/pattern.h"
+
+#include "check.h"
+
+static struct mw_json doc, again;
+static struct mw_pattern pattern;
+
+static const char *const values[] = {
+    "0",
+    "-17",
+    "3.25",
+    "1e9",
+    "12345678901234567890",
+    "null",
+    "true",
+    "false",
+    "\"\"",
+    "\"x\"",
+    "\"a b\"",
+    "\"\\n\"",
+    "\"\\u00e9\"",
+    "\"caf\xC3\xA9\"",
+    "\"[{,:}]\"",
+    "\"a text that is longer than sixty-four bytes, so that it ends in another block\""};
+/* What a mutation puts in: no values, and values where none belongs. */
+static const char *const slips[] = {
+    "",       "-",   "01",       "1.",     "nul",         "truefalse", "\"",      "\"\\x\"", "{}",
+    "[]",     "1,2", "\"\xC3\"", "\"\t\"", "1 ",          " 1",        "\"a\":1", "}",       "1]",
+    "\"\\\"", ".5",  "+1",       "1e",     "\"\\ud800\"", "{\"a\":1}", "\x80"};
+#define COUNT(list) (sizeof(list) / sizeof *(list))
+
+#define LONG "that it ends in another block than the one it began in"
+
+/* `$` is where a value stands. */
+static const char *const texts[] = {
+    "{\"id\":$,\"to\":{\"name\":$}}",
+    "[$,$,[$,{}],[]]",
+    "{\"a\":{\"b\":{\"c\":[$,$]}},\"d\":$}",
+    "{ \"spaced\" : $ ,\n\t\"out\" : [ $ , $ ] }",
+    "{\"\":$,\"\\u0061\":$,\"caf\xC3\xA9\":$,\"a name of more than sixty-four bytes, so " LONG
+    "\":{\"x\":$}}",
+    "{}",
+    "{\"event_id\":$,\"type\":$,\"contact\":{\"id\":$,\"tags\":[$,$,$]},\"message\":{\"id\":$},\"count\":$}",
+};
+
+static size_t fill(char *out, const char *text, uint64_t *random, bool slip)
+{
+	size_t len = 0, holes = 0;
+	for (const char *t = text; *t; t++)
+		holes += *t == '$';
+	size_t bad = slip && holes > 0 ? check_random(random) % holes : holes;
+	for (size_t hole = 0; *text; text++) {
+		if (*text != '$') {
+			out[len++] = *text;
+			continue;
+		}
+		const char *v = hole++ == bad ? slips[check_random(random) % COUNT(slips)]
+					      : values[check_random(random) % COUNT(values)];
+		memcpy(out + len, v, strlen(v));
+		len += strlen(v);
+	}
+	return len;
+}
+
+/* In memory of its own, so that a read past its end is seen. */
+static bool is_same_as_read(const char *text, size_t len, bool *taken)
+{
+	char *exact = malloc(len ? len : 1);
+	if (!exact)
+		abort();
+	memcpy(exact, text, len);
+	*taken = mw_pattern_read(&pattern, &again, (struct mw_span){(const uint8_t *)exact, len});
+	bool is_json = mw_json_read(&doc, exact, len, NULL) == MW_OK;
+	bool same = !*taken ||
+		    (is_json && again.count == doc.count && again.text == doc.text && again.len == doc.len &&
+		     memcmp(again.nodes, doc.nodes, doc.count * sizeof *doc.nodes) == 0);
+	free(exact);
+	if (!same)
+		fprintf(stderr, "%.*s\n", (int)len, text);
+	return same;
+}
+
+static void take(const char *text, size_t len)
+{
+	/* Room for its nodes, which a pattern does not make. */
+	if (mw_json_read(&again, text, len, NULL) || mw_json_read(&doc, text, len, NULL))
+		abort();
+	mw_pattern_take(&pattern, &doc);
+}
+
+TEST(other_values_fit)
+{
+	static char text[4096];
+	uint64_t random = check_seed("values");
+	bool taken;
+	for (int i = 0; i < 50000; i++) {
+		const char *form = texts[check_random(&random) % COUNT(texts)];
+		take(text, fill(text, form, &random, false));
+		for (int j = 0; j < 3; j++) {
+			CHECK(is_same_as_read(text, fill(text, form, &random, false), &taken));
+			CHECK(taken);
+		}
+	}
+}
+
+TEST(what_is_no_value_is_left_to_the_reader)
+{
+	static char text[4096];
+	uint64_t random = check_seed("slips");
+	bool taken;
+	for (int i = 0; i < 100000; i++) {
+		const char *form = texts[check_random(&random) % COUNT(texts)];
+		take(text, fill(text, form, &random, false));
+		CHECK(is_same_as_read(text, fill(text, form, &random, true), &taken));
+		size_t len = fill(text, form, &random, false);
+		for (uint64_t n = check_random(&random) % 3; n < 3; n++)
+			text[check_random(&random) % len] = (char)check_random(&random);
+		CHECK(is_same_as_read(text, len, &taken));
+		len = fill(text, form, &random, false);
+		CHECK(is_same_as_read(text, check_random(&random) % (len + 1), &taken));
+		len = fill(text, texts[check_random(&random) % COUNT(texts)], &random, false);
+		CHECK(is_same_as_read(text, len, &taken));
+	}
+}
+
+TEST(documents_that_are_too_large_have_no_pattern)
+{
+	static char text[MW_PATTERN_TEXT + 64];
+	bool taken;
+	size_t len = (size_t)snprintf(text, sizeof text, "{\"a\":\"%*s\"}", MW_PATTERN_TEXT - 8, "");
+	CHECK(len == MW_PATTERN_TEXT);
+	take(text, len);
+	CHECK(is_same_as_read(text, len, &taken) && taken);
+	len = (size_t)snprintf(text, sizeof text, "{\"a\":\"%*s\"}", MW_PATTERN_TEXT - 7, "");
+	take(text, len);
+	CHECK(is_same_as_read(text, len, &taken) && !taken);
+	for (int count = MW_PATTERN_VALUES - 2; count <= MW_PATTERN_VALUES; count++) {
+		text[0] = '[';
+		for (int i = 0; i < count; i++)
+			memcpy(text + 1 + 2 * i, "1,", 2);
+		text[2 * count] = ']';
+		take(text, (size_t)(2 * count + 1));
+		CHECK(is_same_as_read(text, (size_t)(2 * count + 1), &taken));
+		CHECK(taken == (count < MW_PATTERN_VALUES));
+	}
+	take("17", 2);
+	CHECK(is_same_as_read("17", 2, &taken) && !taken);
+}
+
+int main(void)
+{
+	mw_json_init(&doc);
+	mw_json_init(&again);
+	RUN(other_values_fit);
+	RUN(what_is_no_value_is_left_to_the_reader);
+	RUN(documents_that_are_too_large_have_no_pattern);
+	mw_json_deinit(&doc);
+	mw_json_deinit(&again);
+	return CHECK_END();
+}
