@@ -1,7 +1,7 @@
 /* expr_pool.h -- how expressions are stored: what expr.c builds and the evaluation walks.
  *
- * Private to expr.c, path.c, eval.c and map.c. Nodes refer to each other by number; whatever they
- * hold beside numbers (names, constants, lists) lies in the pool's arena and stays put.
+ * Private to what builds and walks them, and to the mapping. Nodes refer to each other by number;
+ * whatever they hold beside numbers (names, constants, lists) lies in the pool's arena and stays put.
  */
 #ifndef MW_EXPR_POOL_H
 #define MW_EXPR_POOL_H

@@ -51,9 +51,32 @@ static inline enum mw_err put_pair(struct mw_walk *w, struct mw_span key, struct
 /* The node's bytes in the event, quotes and all; false for what is written otherwise. */
 static inline bool is_ready(const struct mw_json *doc, const struct mw_json_node *n, struct mw_span *json)
 {
-	uint32_t quotes = n->type == MW_JSON_STRING;
-	*json = (struct mw_span){doc->text + n->at - quotes, n->len + 2 * quotes};
+	*json = (struct mw_span){doc->text + n->at, n->len};
+	if (n->type == MW_JSON_STRING) {
+		json->at--;
+		json->len += 2;
+	}
 	return n->type >= MW_JSON_FALSE && n->type <= MW_JSON_STRING;
+}
+
+static enum mw_err write_object_members(struct mw_walk *w, const struct mw_expr *object, struct mw_buf *out);
+
+/* A nested object; one that ends up empty is left out. */
+static enum mw_err write_nested(struct mw_walk *w, const struct mw_member *m, const struct mw_expr *n,
+				struct mw_span key, struct mw_buf *out)
+{
+	size_t mark = out->len;
+	enum mw_err err = put_pair(w, key, MW_SPAN("{"), false, out);
+	size_t start = out->len;
+	if (!err)
+		err = write_object_members(w, n, out);
+	if (!err && out->len > start) {
+		err = put(w, MW_SPAN("}"), out);
+		if (!err)
+			return MW_OK;
+	}
+	out->len = mark;
+	return err ? mw_walk_name(w, m->name, mw_walk_place(w, n->place, err)) : MW_OK;
 }
 
 static enum mw_err write_made(struct mw_walk *w, const struct mw_member *m, struct mw_span key,
@@ -79,6 +102,8 @@ __attribute__((noinline)) static enum mw_err write_member(struct mw_walk *w, con
 	uint32_t node;
 	if (n->kind == MW_EXPR_CONSTANT)
 		return put_pair(w, key, n->constant->json, true, out);
+	if (n->kind == MW_EXPR_OBJECT)
+		return write_nested(w, m, n, key, out);
 	if (!mw_expr_is_path(n))
 		return write_made(w, m, key, out);
 	enum mw_err err = mw_path_find(w, m->value, &node);

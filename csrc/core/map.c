@@ -153,9 +153,13 @@ void mw_map_set(struct mw_map *m, enum mw_map_part part, uint32_t expr)
 static uint32_t hash(struct mw_span name)
 {
 	uint64_t head = 0, tail = 0;
-	size_t len = name.len < sizeof head ? name.len : sizeof head;
-	memcpy(&head, name.at, len);
-	memcpy(&tail, name.at + name.len - len, len);
+	if (name.len >= sizeof head) {
+		memcpy(&head, name.at, sizeof head);
+		memcpy(&tail, name.at + name.len - sizeof tail, sizeof tail);
+	} else {
+		memcpy(&head, name.at, name.len);
+		tail = head;
+	}
 	uint64_t h = (head ^ name.len) * 0x9E3779B97F4A7C15u;
 	h = (h ^ (h >> 32) ^ tail) * 0xD6E8FEB86659FD93u;
 	return (uint32_t)(h >> 32);

@@ -23,18 +23,24 @@ bool mw_call_parse(struct mw_span word, enum mw_call *call)
 	return false;
 }
 
+/* A key is copied whole, whatever its length: that is two stores, where the exact length would be a call. */
+struct key {
+	char text[24];
+	size_t len;
+};
+
 /* What differs from call to call. An empty key: the call has no such field. */
 struct shape {
-	struct mw_span head;
-	struct mw_span name;
-	struct mw_span payload;
+	struct key head;
+	struct key name;
+	struct key payload;
 	const char *name_word;
 	const char *payload_word;
 };
 
 #define LITERAL(text)                                                                                        \
 	{                                                                                                    \
-		(const uint8_t *)(text), sizeof(text) - 1                                                    \
+		text, sizeof(text) - 1                                                                       \
 	}
 #define EVENT      .name = LITERAL(",\"event\":\""), .name_word = "event"
 #define NAME       .name = LITERAL(",\"name\":\""), .name_word = "name"
@@ -151,6 +157,12 @@ static uint8_t *put_text(uint8_t *at, struct mw_span key, struct mw_span text)
 	return at;
 }
 
+static uint8_t *put_key(uint8_t *at, const struct key *key)
+{
+	memcpy(at, key->text, sizeof key->text);
+	return at + key->len;
+}
+
 static uint8_t *put_context(uint8_t *at, const struct mw_message *m)
 {
 	if (m->context.len + m->stamp.len == 0)
@@ -166,7 +178,7 @@ static uint8_t *put_context(uint8_t *at, const struct mw_message *m)
 static uint8_t *put_message(uint8_t *at, const struct mw_message *m)
 {
 	const struct shape *shape = &shapes[m->call];
-	at = put(at, shape->head);
+	at = put_key(at, &shape->head);
 	at = put_text(at, MW_SPAN(",\"userId\":\""), m->user_id);
 	at = put_text(at, MW_SPAN(",\"anonymousId\":\""), m->anonymous_id);
 	at = put_text(at, MW_SPAN(",\"messageId\":\""), m->message_id);
@@ -176,8 +188,8 @@ static uint8_t *put_message(uint8_t *at, const struct mw_message *m)
 	else
 		mw_timestamp_write((char *)at, m->timestamp);
 	at = PUT(at + MW_TIMESTAMP_LEN, "\"");
-	if (shape->name.len > 0)
-		at = put_text(at, shape->name, m->name);
+	if (shape->name.len > 0 && m->name.at)
+		at = put_text(put_key(at, &shape->name), MW_SPAN(""), m->name);
 	if (m->call == MW_PAGE || m->call == MW_SCREEN)
 		at = put_text(at, MW_SPAN(",\"category\":\""), m->category);
 	if (m->call == MW_GROUP)
@@ -185,7 +197,7 @@ static uint8_t *put_message(uint8_t *at, const struct mw_message *m)
 	if (m->call == MW_ALIAS)
 		at = put_text(at, MW_SPAN(",\"previousId\":\""), m->previous_id);
 	if (shape->payload.len > 0) {
-		at = put(at, shape->payload);
+		at = put_key(at, &shape->payload);
 		at = m->payload.at ? put(at, m->payload) : PUT(at, "{}");
 	}
 	at = put_context(at, m);
@@ -195,7 +207,7 @@ static uint8_t *put_message(uint8_t *at, const struct mw_message *m)
 	return at;
 }
 
-/* At least what the keys, quotes and braces of any message take together. */
+/* At least what the keys, quotes and braces of any message take together, and what is copied behind a key. */
 enum { FRAME_ROOM = 256 };
 
 enum mw_err mw_message_write(struct mw_buf *out, const struct mw_message *m, struct mw_error *e)
