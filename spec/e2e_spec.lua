@@ -72,7 +72,8 @@ end
 local function mock()
 	local log, messages = child.folder() .. "/mock.log", child.folder() .. "/mock.messages"
 	os.remove(log)
-	local pipe = io.popen(("exec %s --log '%s' --messages '%s'"):format(os.getenv "MW_MOCKSERVER", log, messages))
+	local pipe = io.popen(("echo $$; exec %s --log '%s' --messages '%s'"):format(os.getenv "MW_MOCKSERVER", log, messages))
+	local pid = pipe:read "*l"
 	local port = tonumber(pipe:read "*l":match "%d+")
 	return {
 		url = "http://127.0.0.1:" .. port,
@@ -82,7 +83,7 @@ local function mock()
 		end,
 		--- Stops the server and gives its log: lists of fields as mockserver.c documents them.
 		finish = function()
-			os.execute(("pkill -TERM -f -- '--log %s'"):format(log))
+			os.execute("kill -TERM " .. pid)
 			pipe:close()
 			local requests = {}
 			for line in io.lines(log) do
