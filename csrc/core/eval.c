@@ -117,7 +117,7 @@ static enum mw_err end_of_map(struct mw_walk *w, enum mw_op op, const struct mw_
 		return err;
 	uint32_t outer = w->base[MW_SCOPE_ITEM], node;
 	while (!err && mw_elements_next(&all, &node)) {
-		struct mw_value made;
+		struct mw_value made = {.kind = MW_VALUE_ABSENT};
 		w->base[MW_SCOPE_ITEM] = node;
 		err = mw_walk_step(w);
 		if (!err)

@@ -207,13 +207,11 @@ enum mw_err mw_keyring_set(struct mw_keyring *k, struct mw_span account, struct 
 		n->key->len = write_key.len;
 		free(n->endpoint);
 		n->endpoint = own;
+		own = NULL;
 	}
 	pthread_mutex_unlock(&k->lock);
-	if (!n) {
-		free(own);
-		return mw_error_set(e, MW_NO_MEMORY, 0, "no locked memory for another write key");
-	}
-	return MW_OK;
+	free(own);
+	return n ? MW_OK : mw_error_set(e, MW_NO_MEMORY, 0, "no locked memory for another write key");
 }
 
 bool mw_keyring_get(struct mw_keyring *k, struct mw_span account, struct mw_key *key,

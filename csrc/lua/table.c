@@ -60,7 +60,8 @@ static void path_prepend(struct writer *w, const char *step, size_t len)
 static void path_prepend_index(struct writer *w, size_t i)
 {
 	char step[32];
-	path_prepend(w, step, (size_t)snprintf(step, sizeof step, "[%zu]", i));
+	int len = snprintf(step, sizeof step, "[%zu]", i);
+	path_prepend(w, step, (size_t)len);
 }
 
 static enum mw_err write_value(struct writer *w, int index);
