@@ -8,24 +8,24 @@
 
 #include <stddef.h>
 
-#define MW_ERRORS(X)                                                                        \
-	X(MW_OK, "ok", "all is well")                                                       \
-	X(MW_FULL, "full", "the queue is full; try again once some of it is delivered")     \
-	X(MW_TOO_LARGE, "too_large", "larger than Segment or Moonweir takes")               \
-	X(MW_NO_MEMORY, "no_memory", "out of memory")                                       \
-	X(MW_JSON, "json", "not valid JSON")                                                \
-	X(MW_MAPPING, "mapping", "the mapping script failed on this event")                 \
-	X(MW_UNMATCHED, "unmatched", "the source has no entry for this event")              \
-	X(MW_NO_EVENT, "no_event", "the event does not say what kind it is")                \
-	X(MW_NO_USER, "no_user", "the event names no user")                                 \
-	X(MW_NO_ACCOUNT, "no_account", "the event names no account")                        \
-	X(MW_INVALID, "invalid", "not a valid Segment call")                                \
-	X(MW_BAD_KEY, "bad_key", "not a Segment write key")                                 \
-	X(MW_BAD_ENDPOINT, "bad_endpoint", "not a usable endpoint")                         \
-	X(MW_CLOSED, "closed", "already closed")                                            \
-	X(MW_FORKED, "forked", "opened before fork; open it in this process")               \
-	X(MW_PARKED, "parked", "an account's write key was refused; its messages are kept")   \
-	X(MW_TIMEOUT, "timeout", "not finished in the time given")                          \
+#define MW_ERRORS(X)                                                                                         \
+	X(MW_OK, "ok", "all is well")                                                                        \
+	X(MW_FULL, "full", "the queue is full; try again once some of it is delivered")                      \
+	X(MW_TOO_LARGE, "too_large", "larger than Segment or Moonweir takes")                                \
+	X(MW_NO_MEMORY, "no_memory", "out of memory")                                                        \
+	X(MW_JSON, "json", "not valid JSON")                                                                 \
+	X(MW_MAPPING, "mapping", "the mapping script failed on this event")                                  \
+	X(MW_UNMATCHED, "unmatched", "the source has no entry for this event")                               \
+	X(MW_NO_EVENT, "no_event", "the event does not say what kind it is")                                 \
+	X(MW_NO_USER, "no_user", "the event names no user")                                                  \
+	X(MW_NO_ACCOUNT, "no_account", "the event names no account")                                         \
+	X(MW_INVALID, "invalid", "not a valid Segment call")                                                 \
+	X(MW_BAD_KEY, "bad_key", "not a Segment write key")                                                  \
+	X(MW_BAD_ENDPOINT, "bad_endpoint", "not a usable endpoint")                                          \
+	X(MW_CLOSED, "closed", "already closed")                                                             \
+	X(MW_FORKED, "forked", "opened before fork; open it in this process")                                \
+	X(MW_PARKED, "parked", "an account's write key was refused; its messages are kept")                  \
+	X(MW_TIMEOUT, "timeout", "not finished in the time given")                                           \
 	X(MW_IO, "io", "the operating system refused")
 
 enum mw_err {

@@ -37,14 +37,14 @@ enum {
 };
 
 struct mw_json_node {
-	uint32_t at;  /* first byte in the text; strings and keys: behind the quote */
-	uint32_t len; /* bytes; strings and keys: without the quotes; containers: with brackets */
+	uint32_t at;   /* first byte in the text; strings and keys: behind the quote */
+	uint32_t len;  /* bytes; strings and keys: without the quotes; containers: with brackets */
 	uint32_t next; /* value: the node behind this value and all it holds.
-	                * key: the key before it in the same object, 0 if it is the first */
+			* key: the key before it in the same object, 0 if it is the first */
 	uint32_t type : 4;
 	uint32_t flags : 4;
 	uint32_t aux : 24; /* array: number of elements. object: distance to its last key, 0 if
-	                    * empty. key: a tag that mw_json_member compares first */
+			    * empty. key: a tag that mw_json_member compares first */
 };
 
 struct mw_json {
@@ -71,12 +71,13 @@ static inline uint32_t mw_json_tag(const void *name, size_t len)
 	if (len == 0)
 		return 0;
 	return (bytes[0] + ((uint32_t)bytes[len / 2] << 8) + ((uint32_t)bytes[len - 1] << 16) +
-	        ((uint32_t)len << 4)) & 0xFFFFFF;
+		((uint32_t)len << 4)) &
+	       0xFFFFFF;
 }
 
 /* The value of a member, 0 if there is none (the root is nobody's member) or `object` is no object. */
 uint32_t mw_json_member(const struct mw_json *doc, uint32_t object, const void *name, size_t len,
-                        uint32_t tag);
+			uint32_t tag);
 
 /* Element i, from 0; negative counts from the end. 0 if there is none or `array` is no array. O(i). */
 uint32_t mw_json_element(const struct mw_json *doc, uint32_t array, int64_t i);

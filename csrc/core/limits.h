@@ -52,7 +52,7 @@
 
 /* Exponential back-off with full jitter, as Segment's newest library does. */
 #define MW_BACKOFF_BASE_MS 500
-#define MW_BACKOFF_MAX_MS 60000
+#define MW_BACKOFF_MAX_MS  60000
 
 /* A server may ask for a pause; longer than this is not believed, shorter than 1 s neither. */
 #define MW_RETRY_AFTER_MIN_MS 1000
@@ -65,7 +65,7 @@
 #define MW_REPORTS_MAX 65536
 
 /* Compiled mapping: expressions a source may hold, and how deep one may nest. */
-#define MW_EXPR_MAX 65535
+#define MW_EXPR_MAX       65535
 #define MW_EXPR_DEPTH_MAX 32
 
 /* Elements that one field's :map and :filter may visit: every element of the largest event, but not its

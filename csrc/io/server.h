@@ -15,8 +15,8 @@ struct mw_server;
 struct mw_exchange; /* one request and its answer */
 
 struct mw_server_config {
-	const char *host;  /* "127.0.0.1", "::1", ... */
-	uint16_t port;     /* 0: any free one */
+	const char *host; /* "127.0.0.1", "::1", ... */
+	uint16_t port;    /* 0: any free one */
 	size_t body_max;
 	unsigned connections_max;
 	unsigned idle_timeout_s;
@@ -37,10 +37,10 @@ struct mw_span mw_exchange_body(const struct mw_exchange *x);
 /* NULL if absent; names without regard to case. */
 const char *mw_exchange_header(const struct mw_exchange *x, const char *name);
 void mw_exchange_each_header(const struct mw_exchange *x,
-                             void (*each)(void *context, const char *name, const char *value), void *context);
+			     void (*each)(void *context, const char *name, const char *value), void *context);
 
 /* Answer; the exchange is gone then. `names` and `values` are header pairs. */
 enum mw_err mw_exchange_answer(struct mw_exchange *x, unsigned status, const char *const *names,
-                               const char *const *values, size_t headers, struct mw_span body);
+			       const char *const *values, size_t headers, struct mw_span body);
 
 #endif

@@ -10,21 +10,21 @@
 #include <lua.h>
 
 #if LUA_VERSION_NUM >= 504
-#define MWL_HAS_INTEGERS 1
-#define mwl_newuserdata(L, size) lua_newuserdatauv((L), (size), 1)
+#define MWL_HAS_INTEGERS               1
+#define mwl_newuserdata(L, size)       lua_newuserdatauv((L), (size), 1)
 #define mwl_newuserdata_plain(L, size) lua_newuserdatauv((L), (size), 0) /* has no uservalue */
-#define mwl_setuservalue(L, i) lua_setiuservalue((L), (i), 1)
-#define mwl_getuservalue(L, i) lua_getiuservalue((L), (i), 1)
+#define mwl_setuservalue(L, i)         lua_setiuservalue((L), (i), 1)
+#define mwl_getuservalue(L, i)         lua_getiuservalue((L), (i), 1)
 #else
-#define MWL_HAS_INTEGERS 0
-#define mwl_newuserdata(L, size) lua_newuserdata((L), (size))
+#define MWL_HAS_INTEGERS               0
+#define mwl_newuserdata(L, size)       lua_newuserdata((L), (size))
 #define mwl_newuserdata_plain(L, size) lua_newuserdata((L), (size))
 /* 5.1 keeps a table of its own behind each userdata: its "environment". */
-#define mwl_setuservalue(L, i) lua_setfenv((L), (i))
-#define mwl_getuservalue(L, i) lua_getfenv((L), (i))
-#define lua_rawlen(L, i) lua_objlen((L), (i))
-#define lua_absindex(L, i) ((i) > 0 || (i) <= LUA_REGISTRYINDEX ? (i) : lua_gettop(L) + (i) + 1)
-#define lua_isinteger(L, i) 0 /* doubles only: see mwl_exact_integer */
+#define mwl_setuservalue(L, i)         lua_setfenv((L), (i))
+#define mwl_getuservalue(L, i)         lua_getfenv((L), (i))
+#define lua_rawlen(L, i)               lua_objlen((L), (i))
+#define lua_absindex(L, i)             ((i) > 0 || (i) <= LUA_REGISTRYINDEX ? (i) : lua_gettop(L) + (i) + 1)
+#define lua_isinteger(L, i)            0 /* doubles only: see mwl_exact_integer */
 #ifndef LUA_OK
 #define LUA_OK 0
 #endif

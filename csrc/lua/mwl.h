@@ -26,14 +26,15 @@
 #include "../core/map.h"
 #include "compat.h"
 
-#define MWL_MAP "moonweir.map"
+#define MWL_MAP    "moonweir.map"
 #define MWL_MAPPER "moonweir.mapper"
-#define MWL_VIEW "moonweir.view"
+#define MWL_VIEW   "moonweir.view"
 #define MWL_DIGITS "moonweir.digits"
-#define MWL_ARRAY "moonweir.array"
-/* In the registry: a table of cjson's empty_array, array_mt and empty_array_mt, as far as it has them (encode.c). */
+#define MWL_ARRAY  "moonweir.array"
+/* In the registry: a table of cjson's empty_array, array_mt and empty_array_mt, as far as it has them
+ * (encode.c). */
 #define MWL_SENTINELS "moonweir.sentinels"
-#define MWL_CLIENT "moonweir.client"
+#define MWL_CLIENT    "moonweir.client"
 
 /* Pushes nil, message, code; returns 3. The message is the error's detail, else the code's sentence. */
 int mwl_fail(lua_State *L, const struct mw_error *e);
@@ -56,20 +57,22 @@ struct mwl_map *mwl_check_map(lua_State *L, int index);
 /* mapper.c. Its uservalue holds the map userdata, so neither dies before the other. */
 struct mwl_mapper;
 struct mwl_mapper *mwl_check_mapper(lua_State *L, int index);
-/* Map one body; `mapper_index` is the stack index of the mapper. Messages are in its outbox afterwards; what was in it
- * before is gone. Raises if called from a function of the script that is running. */
+/* Map one body; `mapper_index` is the stack index of the mapper. Messages are in its outbox afterwards; what
+ * was in it before is gone. Raises if called from a function of the script that is running. */
 void mwl_mapper_run(lua_State *L, int mapper_index, const struct mw_delivery *d, struct mw_tally *tally);
 struct mw_outbox *mwl_mapper_outbox(struct mwl_mapper *p);
-/* Pushes the problems of the last run as { {index=, code=, message=, account=, raw=}, ..., more= }, or nil if there were
- * none; `more` is how many were not kept. */
+/* Pushes the problems of the last run as { {index=, code=, message=, account=, raw=}, ..., more= }, or nil if
+ * there were none; `more` is how many were not kept. */
 void mwl_mapper_push_problems(lua_State *L, struct mwl_mapper *p);
-/* Reads the fields format, headers, account and tag of the options table at `index` (nil: none) into `d`; headers into
- * `room`. Without format the Content-Type decides. Misuse raises. The spans are good while the table is. */
+/* Reads the fields format, headers, account and tag of the options table at `index` (nil: none) into `d`;
+ * headers into `room`. Without format the Content-Type decides. Misuse raises. The spans are good while the
+ * table is. */
 enum { MWL_HEADERS_MAX = 128 };
-void mwl_delivery_options(lua_State *L, int index, struct mw_delivery *d, struct mw_header room[MWL_HEADERS_MAX]);
+void mwl_delivery_options(lua_State *L, int index, struct mw_delivery *d,
+			  struct mw_header room[MWL_HEADERS_MAX]);
 
-/* view.c: one mwl_views for each Lua state, which never dies before it. A view knows its event by number, so that one
- * that is kept too long is found out, whatever became of the document. */
+/* view.c: one mwl_views for each Lua state, which never dies before it. A view knows its event by number, so
+ * that one that is kept too long is found out, whatever became of the document. */
 struct mwl_views;
 struct mwl_views *mwl_views_of(lua_State *L);
 /* From begin to end, views of `doc` can be made and read. Pairs nest, up to 16 deep; false beyond that. */
@@ -80,26 +83,28 @@ void mwl_view_push(lua_State *L, struct mwl_views *v, uint32_t node);
 /* The document and node of a view, or false if the value is none; a stale view raises. */
 bool mwl_view_get(lua_State *L, int index, const struct mw_json **doc, uint32_t *node);
 
-/* digits.c. The text of a JSON number as a Lua number if that holds it (an integer in all its digits; a fraction as the
- * nearest double), else as digits. */
+/* digits.c. The text of a JSON number as a Lua number if that holds it (an integer in all its digits; a
+ * fraction as the nearest double), else as digits. */
 void mwl_number_push(lua_State *L, struct mw_span text);
 /* The text behind digits, NULL at if the value is none. */
 struct mw_span mwl_digits_get(lua_State *L, int index);
-/* A Lua number as an exact integer: an integer on 5.4; on both VMs a double without fraction from -2^53 to 2^53. */
+/* A Lua number as an exact integer: an integer on 5.4; on both VMs a double without fraction from -2^53 to
+ * 2^53. */
 bool mwl_exact_integer(lua_State *L, int index, int64_t *out);
 
-/* decode.c: pushes a node with all it holds: tables, arrays with core.array's metatable, null as core.null. `text` is for
- * escapes. */
+/* decode.c: pushes a node with all it holds: tables, arrays with core.array's metatable, null as core.null.
+ * `text` is for escapes. */
 void mwl_decode_push(lua_State *L, const struct mw_json *doc, uint32_t node, struct mw_buf *text);
 
-/* table.c: the value at `index` as JSON. MW_INVALID with the path of what can't be sent ("properties.items[3].x: a function").
- * `root` begins the path; NULL: it has no name. */
+/* table.c: the value at `index` as JSON. MW_INVALID with the path of what can't be sent
+ * ("properties.items[3].x: a function"). `root` begins the path; NULL: it has no name. */
 enum mw_err mwl_table_write(lua_State *L, int index, struct mw_buf *out, struct mw_error *e);
-enum mw_err mwl_table_write_as(lua_State *L, int index, const char *root, struct mw_buf *out, struct mw_error *e);
-/* The members of an object without its braces; what is no object is MW_INVALID. `stamped`: without its integration and
- * library, which come from the source. */
+enum mw_err mwl_table_write_as(lua_State *L, int index, const char *root, struct mw_buf *out,
+			       struct mw_error *e);
+/* The members of an object without its braces; what is no object is MW_INVALID. `stamped`: without its
+ * integration and library, which come from the source. */
 enum mw_err mwl_table_members(lua_State *L, int index, const char *root, bool stamped, struct mw_buf *out,
-                              struct mw_error *e);
+			      struct mw_error *e);
 /* core.null, or cjson's, which is the same. */
 static inline bool mwl_is_null(lua_State *L, int index)
 {
@@ -116,15 +121,19 @@ static inline struct mw_span mwl_piece_span(struct mwl_piece p, const struct mw_
 {
 	return p.present ? (struct mw_span){b->data + p.start, p.len} : (struct mw_span){NULL, 0};
 }
-/* The inside of a JSON string: a string, or a number as its digits; null is absent. MW_INVALID with the field's name. */
-enum mw_err mwl_text_write(lua_State *L, int index, const char *field, struct mw_buf *out, struct mwl_piece *piece,
-                           struct mw_error *e);
+/* The inside of a JSON string: a string, or a number as its digits; null is absent. MW_INVALID with the
+ * field's name. */
+enum mw_err mwl_text_write(lua_State *L, int index, const char *field, struct mw_buf *out,
+			   struct mwl_piece *piece, struct mw_error *e);
 /* A date as text or Unix time as number, in ms since 1970; null is absent. */
-enum mw_err mwl_time_read(lua_State *L, int index, const char *field, int64_t *ms, bool *present, struct mw_error *e);
-/* A call as `client:track(account, {userId=..., event=..., properties={...}})` gets it, into `m`, whose spans then point into
- * `scratch`. `stamped`: leave out context.integration and context.library, the stamp has them. */
-enum mw_err mwl_table_message(lua_State *L, int index, enum mw_call call, bool stamped, struct mw_buf *scratch,
-                              struct mw_message *m, bool *has_timestamp, struct mw_error *e);
+enum mw_err mwl_time_read(lua_State *L, int index, const char *field, int64_t *ms, bool *present,
+			  struct mw_error *e);
+/* A call as `client:track(account, {userId=..., event=..., properties={...}})` gets it, into `m`, whose spans
+ * then point into `scratch`. `stamped`: leave out context.integration and context.library, the stamp has
+ * them. */
+enum mw_err mwl_table_message(lua_State *L, int index, enum mw_call call, bool stamped,
+			      struct mw_buf *scratch, struct mw_message *m, bool *has_timestamp,
+			      struct mw_error *e);
 /* ", did you mean \"userId\"?" into `out`, or "" if no name is near; `names` ends with NULL. */
 void mwl_suggest(char *out, size_t size, const char *name, size_t len, const char *const *names);
 
@@ -157,12 +166,14 @@ struct mwl_guard {
 };
 /* Needs five free slots of stack. Neither enter nor leave raises or allocates. */
 void mwl_guard_enter(lua_State *L, struct mwl_guard *g, const struct mwl_limits *limits);
-/* lua_pcall under the limits. MW_MAPPING if it failed, with what the script raised as text in `e` and nothing pushed. */
+/* lua_pcall under the limits. MW_MAPPING if it failed, with what the script raised as text in `e` and nothing
+ * pushed. */
 enum mw_err mwl_guard_call(struct mwl_guard *g, int args, int results, struct mw_error *e);
 void mwl_guard_leave(struct mwl_guard *g);
 
-/* script.c: what the mapper's host callbacks need. `kept` is a reference to a registry slot that holds, only while a body is
- * mapped, the table that mwl_script_push made: a script's functions may hold the mapper, and must not keep it alive. */
+/* script.c: what the mapper's host callbacks need. `kept` is a reference to a registry slot that holds, only
+ * while a body is mapped, the table that mwl_script_push made: a script's functions may hold the mapper, and
+ * must not keep it alive. */
 struct mwl_script {
 	lua_State *L; /* the one that is running */
 	struct mwl_guard guard;
@@ -172,17 +183,17 @@ struct mwl_script {
 	bool emitting;
 	struct mw_buf fields; /* what the spans of an emitted message point into */
 	struct mw_buf text;
-	struct mw_json answer; /* a finished piece of JSON on its way to a function */
+	struct mw_json answer;   /* a finished piece of JSON on its way to a function */
 	struct mw_error emitted; /* the last error that emit raised */
 };
-/* Pushes the table to be kept, with the script's functions (a table at `functions`) in it. `owner` is the stack index of the
- * userdata that `s` is a part of. */
+/* Pushes the table to be kept, with the script's functions (a table at `functions`) in it. `owner` is the
+ * stack index of the userdata that `s` is a part of. */
 void mwl_script_push(lua_State *L, struct mwl_script *s, int owner, int functions);
-enum mw_err mwl_script_entry(struct mwl_script *s, int function, struct mw_mapper *mapper, const struct mw_json *doc,
-                             uint32_t event, struct mw_error *e);
+enum mw_err mwl_script_entry(struct mwl_script *s, int function, struct mw_mapper *mapper,
+			     const struct mw_json *doc, uint32_t event, struct mw_error *e);
 enum mw_err mwl_script_apply(struct mwl_script *s, int function, const struct mw_json *doc,
-                             const struct mw_value *argument, struct mw_arena *arena, struct mw_value *result,
-                             struct mw_error *e);
+			     const struct mw_value *argument, struct mw_arena *arena, struct mw_value *result,
+			     struct mw_error *e);
 /* emit.c: pushes what a function entry gets to emit with. */
 void mwl_emit_push(lua_State *L, struct mwl_script *s, int owner);
 

@@ -21,27 +21,27 @@ static int check_failures;
 static int check_passed;
 static int check_failed;
 
-#define CHECK(condition)                                                                     \
-	do {                                                                                 \
-		if (!(condition)) {                                                          \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);      \
-			check_failures++;                                                    \
-			return;                                                              \
-		}                                                                            \
+#define CHECK(condition)                                                                                     \
+	do {                                                                                                 \
+		if (!(condition)) {                                                                          \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                      \
+			check_failures++;                                                                    \
+			return;                                                                              \
+		}                                                                                            \
 	} while (0)
 
 #define TEST(name) static void name(void)
 
-#define RUN(name)                                                                            \
-	do {                                                                                 \
-		check_failures = 0;                                                          \
-		name();                                                                      \
-		if (check_failures) {                                                        \
-			check_failed++;                                                      \
-			fprintf(stderr, "FAILED %s\n", #name);                               \
-		} else {                                                                     \
-			check_passed++;                                                      \
-		}                                                                            \
+#define RUN(name)                                                                                            \
+	do {                                                                                                 \
+		check_failures = 0;                                                                          \
+		name();                                                                                      \
+		if (check_failures) {                                                                        \
+			check_failed++;                                                                      \
+			fprintf(stderr, "FAILED %s\n", #name);                                               \
+		} else {                                                                                     \
+			check_passed++;                                                                      \
+		}                                                                                            \
 	} while (0)
 
 /* Ends main: prints the tally and gives the exit code. */
@@ -50,7 +50,8 @@ static int check_failed;
 __attribute__((unused)) static uint64_t check_seed(const char *what)
 {
 	const char *given = getenv("MW_SEED");
-	uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) * 1000003u ^ (uint64_t)clock();
+	uint64_t seed =
+	    given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) * 1000003u ^ (uint64_t)clock();
 	printf("%s: MW_SEED=%" PRIu64 "\n", what, seed);
 	fflush(stdout);
 	return seed;
