@@ -106,10 +106,11 @@ struct mw_host {
 /* Where paths led in the document at hand, so that each is followed once. Working memory of one thread;
  * zero it first. */
 struct mw_memo {
-	struct mw_found *found; /* by path, in the document at hand ... */
-	uint64_t serial;        /* ... which this tells apart from others */
-	struct mw_fan *fans;    /* by path that others go on from */
-	struct mw_layout *layout;
+	struct mw_found *found;   /* by path, in the document at hand ... */
+	uint64_t serial;          /* ... which this tells apart from others */
+	struct mw_fan *fans;      /* by path that others go on from */
+	struct mw_layout *layout; /* of the last document, and of the one before it */
+	struct mw_layout *layout_before;
 	struct mw_layout *layouts; /* of earlier documents; the next two are theirs */
 	struct mw_found *all_found;
 	struct mw_layout_name *names;

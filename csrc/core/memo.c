@@ -13,7 +13,7 @@ static void free_rooms(struct mw_memo *memo)
 	free(memo->names);
 	memo->all_found = memo->found = NULL;
 	memo->fans = NULL;
-	memo->layouts = memo->layout = NULL;
+	memo->layouts = memo->layout = memo->layout_before = NULL;
 	memo->names = NULL;
 	memo->paths = memo->fan_count = 0;
 }
@@ -58,6 +58,7 @@ static void begin(struct mw_memo *memo, struct mw_layout *layout)
 	layout->count = 0;
 	layout->names = 0;
 	layout->serial = ++memo->last_serial;
+	memo->layout_before = memo->layout;
 	memo->layout = layout;
 	memo->found = layout->found;
 	memo->serial = layout->serial;
@@ -125,6 +126,7 @@ static void remember(struct mw_memo *memo, const struct mw_json *doc)
 
 static void recall(struct mw_memo *memo, struct mw_layout *layout)
 {
+	memo->layout_before = memo->layout;
 	memo->layout = layout;
 	memo->found = layout->found;
 	memo->serial = layout->serial;
@@ -153,8 +155,10 @@ enum mw_err mw_memo_recall(struct mw_memo *memo, const struct mw_exprs *x, const
 bool mw_memo_read(struct mw_memo *memo, const struct mw_exprs *x, struct mw_json *doc, struct mw_span text)
 {
 	struct mw_layout *layout = memo->layout;
-	if (!layout || layout->count == 0 || memo->pool != x->number || memo->paths != x->paths ||
-	    memo->fan_count != x->fans || !mw_pattern_read(&layout->pattern, doc, text))
+	/* Where kinds of events take turns, trying in vain would cost more than it saves. */
+	if (!layout || layout != memo->layout_before || layout->count == 0 || memo->pool != x->number ||
+	    memo->paths != x->paths || memo->fan_count != x->fans ||
+	    !mw_pattern_read(&layout->pattern, doc, text))
 		return false;
 	layout->misses = 0;
 	return true;
