@@ -96,6 +96,41 @@ describe("finalizers that call the client", function()
 	end)
 end)
 
+describe("finalizers that map with the same source", function()
+	it("are refused while its answer is being made", function()
+		local mapped = assert(mw.load(source.define {
+			slug = "acme", version = "1.0.0", event = get "type", user = source.user { get "user" },
+			on = { a = source.track "A" { text = get "text" } },
+		}))
+		local lines, bad = {}, ('{"type":"something else"}\n'):rep(900)
+		for i = 1, 300 do
+			lines[i] = ('{"type":"%s","user":"u","text":"%d"}'):format(i % 2 == 0 and "a" or "unknown", i)
+		end
+		local body, options = table.concat(lines, "\n"), { format = "ndjson", account = "a1" }
+		local finalized, round, over = 0, 0, false
+		local function finalize()
+			if not over then
+				finalized = finalized + 1
+				pcall(mapped.map, mapped, bad, options)
+			end
+		end
+		local pause, multiplier = collectgarbage("setpause", 10), collectgarbage("setstepmul", 1000)
+		while finalized < 50 and round < 5000 do
+			round = round + 1
+			litter(finalize)
+			local messages, tally, problems = mapped:map(body, options)
+			assert.equal(150, #messages)
+			assert.matches('"text":"300"', messages[150].message, 1, true)
+			assert.equal(300, tally.events)
+			assert.equal(lines[299], problems[150].raw)
+		end
+		over = true
+		collectgarbage("setpause", pause)
+		collectgarbage("setstepmul", multiplier)
+		assert.is_true(finalized >= 50) -- else nothing was proved
+	end)
+end)
+
 describe("a proxy that libcurl would not take", function()
 	for _, url in ipairs { "gopher://u:canary@h", "http://u:canary@", "http://u:canary@h:99999", "not a url", 7 } do
 		it(("is refused without being quoted: %s"):format(url), function()

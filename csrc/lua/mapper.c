@@ -16,6 +16,9 @@ enum { PROBLEMS_DEFAULT = 1000, RAW_MAX = 64 * 1024, PROBLEM_BYTES_MAX = 16 * 10
 /* In the userdata's uservalue. */
 enum { OWN_MAP = 1, OWN_KEPT };
 
+/* Upvalue of the methods that map: what they then give. */
+enum { TELL = 1 };
+
 struct mwl_mapper {
 	struct mw_mapper *mapper;
 	struct mwl_map *map;
@@ -24,7 +27,8 @@ struct mwl_mapper {
 	size_t problems_max;
 	size_t problem_count;
 	size_t problems_lost;
-	bool running;
+	struct mw_tally tally; /* of the last run that mapper:map or :tally made */
+	bool running;          /* until what it made is told */
 };
 
 struct problem {
@@ -328,12 +332,12 @@ static void push_tally(lua_State *L, const struct mw_tally *t)
 	set_integer(L, "failed", t->failed);
 }
 
-/* Maps the body at 2 under the options at 3. */
-static struct mw_tally map_body(lua_State *L)
+/* Maps the body at 2 under the options at 3, and gives what the function `tell` makes of it. */
+static int map_body(lua_State *L)
 {
+	struct mwl_mapper *p = mwl_check_mapper(L, 1);
 	struct mw_header headers[MWL_HEADERS_MAX];
 	struct mw_delivery d = {.body = mwl_check_span(L, 2), .now = mwl_now_wall()};
-	struct mw_tally tally = {0};
 	lua_settop(L, 3);
 	if (!lua_isnil(L, 3)) {
 		mwl_delivery_options(L, 3, &d, headers);
@@ -341,31 +345,37 @@ static struct mw_tally map_body(lua_State *L)
 			d.now = check_integer(L, "now");
 		lua_settop(L, 3);
 	}
+	struct mw_tally tally = {0};
 	mwl_mapper_run(L, 1, &d, &tally);
-	return tally;
+	p->tally = tally;
+	/* Making tables may run a finalizer that calls this very mapper: it is refused until they are made.
+	 */
+	p->running = true;
+	lua_pushvalue(L, lua_upvalueindex(TELL));
+	lua_pushvalue(L, 1);
+	int status = lua_pcall(L, 1, LUA_MULTRET, 0);
+	p->running = false;
+	mw_outbox_clear(mwl_mapper_outbox(p));
+	return status == LUA_OK ? lua_gettop(L) - 3 : lua_error(L);
 }
 
 /* mapper:map(body, { format =, headers =, account =, tag =, now = in ms since 1970 })
  *     -> { { account =, message =, tag = }, ... }, { events =, ... }, problems or nil */
-static int mapper_map(lua_State *L)
+static int tell_all(lua_State *L)
 {
 	struct mwl_mapper *p = mwl_check_mapper(L, 1);
-	struct mw_tally tally = map_body(L);
 	push_messages(L, mwl_mapper_outbox(p));
-	mw_outbox_clear(mwl_mapper_outbox(p));
-	push_tally(L, &tally);
+	push_tally(L, &p->tally);
 	mwl_mapper_push_problems(L, p);
 	return 3;
 }
 
 /* mapper:tally(body, options): the same without the messages, for whoever only wants to know whether all is
  * well */
-static int mapper_tally(lua_State *L)
+static int tell_tally(lua_State *L)
 {
 	struct mwl_mapper *p = mwl_check_mapper(L, 1);
-	struct mw_tally tally = map_body(L);
-	mw_outbox_clear(mwl_mapper_outbox(p));
-	push_tally(L, &tally);
+	push_tally(L, &p->tally);
 	mwl_mapper_push_problems(L, p);
 	return 2;
 }
@@ -444,9 +454,11 @@ void mwl_open_mapper(lua_State *L)
 	lua_pushcfunction(L, mapper_gc);
 	lua_setfield(L, -2, "__gc");
 	lua_newtable(L);
-	lua_pushcfunction(L, mapper_map);
+	lua_pushcfunction(L, tell_all);
+	lua_pushcclosure(L, map_body, TELL);
 	lua_setfield(L, -2, "map");
-	lua_pushcfunction(L, mapper_tally);
+	lua_pushcfunction(L, tell_tally);
+	lua_pushcclosure(L, map_body, TELL);
 	lua_setfield(L, -2, "tally");
 	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
