@@ -70,16 +70,6 @@ static enum mw_err push_box(struct mwl_client *c, const struct mw_outbox *box, i
 	return err;
 }
 
-static void push_tally(lua_State *L, const struct mw_tally *t)
-{
-	lua_createtable(L, 0, 5);
-	push_counter(L, "events", t->events);
-	push_counter(L, "messages", t->messages);
-	push_counter(L, "ignored", t->ignored);
-	push_counter(L, "unmatched", t->unmatched);
-	push_counter(L, "failed", t->failed);
-}
-
 /* The first problem's message and code, from the list on top of the stack. */
 static void push_first_problem(lua_State *L)
 {
@@ -113,7 +103,7 @@ static int tell(lua_State *L)
 	/* queued, problems, message, code -> queued, message, code, problems, tally */
 	lua_pushvalue(L, 4);
 	lua_remove(L, 4);
-	push_tally(L, tally);
+	mwl_tally_push(L, tally);
 	return 5;
 }
 

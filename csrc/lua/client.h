@@ -24,13 +24,6 @@ struct mwl_client {
 	struct mw_tally tally; /* over all pushes */
 };
 
-/* Sets a field of the table on top of the stack. */
-static inline void push_counter(lua_State *L, const char *name, uint64_t value)
-{
-	lua_pushinteger(L, (lua_Integer)value);
-	lua_setfield(L, -2, name);
-}
-
 /* client:poll, stats and lanes: added to the methods table on top of the stack. */
 void mwl_client_state_methods(lua_State *L);
 

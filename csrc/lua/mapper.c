@@ -86,12 +86,6 @@ static void on_problem(void *context, uint64_t index, struct mw_span raw, struct
 	}
 }
 
-static void set_integer(lua_State *L, const char *name, uint64_t value)
-{
-	lua_pushinteger(L, (lua_Integer)value);
-	lua_setfield(L, -2, name);
-}
-
 static void set_span(lua_State *L, const char *name, struct mw_span text)
 {
 	lua_pushlstring(L, (const char *)text.at, text.len);
@@ -121,7 +115,7 @@ void mwl_mapper_push_problems(lua_State *L, struct mwl_mapper *p)
 		struct mw_span raw = {account.at + account.len, problem.raw_len};
 		at = raw.at + raw.len;
 		lua_createtable(L, 0, 5);
-		set_integer(L, "index", problem.index);
+		mwl_set_count(L, "index", problem.index);
 		set_string(L, "code", mw_err_word(e->code));
 		set_string(L, "message", e->detail[0] ? e->detail : mw_err_sentence(e->code));
 		if (problem.has_account)
@@ -130,7 +124,7 @@ void mwl_mapper_push_problems(lua_State *L, struct mwl_mapper *p)
 		lua_rawseti(L, -2, (int)i);
 	}
 	if (p->problems_lost > 0)
-		set_integer(L, "more", p->problems_lost);
+		mwl_set_count(L, "more", p->problems_lost);
 }
 
 /* What the functions need while they may run: in the registry, and taken out again, for they may hold the
@@ -322,14 +316,14 @@ static void push_messages(lua_State *L, const struct mw_outbox *box)
 	}
 }
 
-static void push_tally(lua_State *L, const struct mw_tally *t)
+void mwl_tally_push(lua_State *L, const struct mw_tally *t)
 {
 	lua_createtable(L, 0, 5);
-	set_integer(L, "events", t->events);
-	set_integer(L, "messages", t->messages);
-	set_integer(L, "ignored", t->ignored);
-	set_integer(L, "unmatched", t->unmatched);
-	set_integer(L, "failed", t->failed);
+	mwl_set_count(L, "events", t->events);
+	mwl_set_count(L, "messages", t->messages);
+	mwl_set_count(L, "ignored", t->ignored);
+	mwl_set_count(L, "unmatched", t->unmatched);
+	mwl_set_count(L, "failed", t->failed);
 }
 
 /* Maps the body at 2 under the options at 3, and gives what the function `tell` makes of it. */
@@ -365,7 +359,7 @@ static int tell_all(lua_State *L)
 {
 	struct mwl_mapper *p = mwl_check_mapper(L, 1);
 	push_messages(L, mwl_mapper_outbox(p));
-	push_tally(L, &p->tally);
+	mwl_tally_push(L, &p->tally);
 	mwl_mapper_push_problems(L, p);
 	return 3;
 }
@@ -375,7 +369,7 @@ static int tell_all(lua_State *L)
 static int tell_tally(lua_State *L)
 {
 	struct mwl_mapper *p = mwl_check_mapper(L, 1);
-	push_tally(L, &p->tally);
+	mwl_tally_push(L, &p->tally);
 	mwl_mapper_push_problems(L, p);
 	return 2;
 }

@@ -40,6 +40,12 @@
 int mwl_fail(lua_State *L, const struct mw_error *e);
 int mwl_fail_code(lua_State *L, enum mw_err code);
 
+/* Sets a member of the table on top of the stack. */
+static inline void mwl_set_count(lua_State *L, const char *name, uint64_t value)
+{
+	lua_pushinteger(L, (lua_Integer)value);
+	lua_setfield(L, -2, name);
+}
 struct mw_span mwl_check_span(lua_State *L, int index);
 int64_t mwl_now_wall(void);      /* ms since 1970 */
 int64_t mwl_now_monotonic(void); /* ms */
@@ -64,6 +70,8 @@ struct mw_outbox *mwl_mapper_outbox(struct mwl_mapper *p);
 /* Pushes the problems of the last run as { {index=, code=, message=, account=, raw=}, ..., more= }, or nil if
  * there were none; `more` is how many were not kept. */
 void mwl_mapper_push_problems(lua_State *L, struct mwl_mapper *p);
+/* Pushes { events =, messages =, ignored =, unmatched =, failed = }. */
+void mwl_tally_push(lua_State *L, const struct mw_tally *t);
 /* Reads the fields format, headers, account and tag of the options table at `index` (nil: none) into `d`;
  * headers into `room`. Without format the Content-Type decides. Misuse raises. The spans are good while the
  * table is. */
