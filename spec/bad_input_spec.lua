@@ -305,13 +305,23 @@ describe("a Lua table that is no JSON", function()
 	end)
 end)
 
+--- Whether one of several patterns is there; which limit a script meets first depends on the machine.
+local function says(message, patterns)
+	for either in patterns:gmatch "[^|]+" do
+		if message:find(either) then
+			return true
+		end
+	end
+	return false
+end
+
 describe("a mapping script", function()
 	for what, case in pairs {
 		["with a syntax error"] = { "return {\n\n= }", "bad.lua:3:" },
 		["that raises"] = { "error 'not today'", "bad.lua:1: not today" },
-		["that loops"] = { "local x\nwhile true do x = 1 end", "bad.lua:2: more than %d+ instructions" },
-		["that recurses"] = { "local function f() return 1 + f() end f()", "overflow" },
-		["that eats memory"] = { "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(10000) .. i end", "memory" },
+		["that loops"] = { "local x\nwhile true do x = 1 end", "bad.lua:2: more than %d+ instructions|bad.lua:2: longer than" },
+		["that recurses"] = { "local function f() return 1 + f() end f()", "overflow|memory|longer than" },
+		["that eats memory"] = { "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(10000) .. i end", "memory|longer than" },
 		["that returns nothing"] = { "", "bad.lua" },
 		["that is bytecode"] = { string.dump(function() end), "bad.lua" },
 		["that asks for more than it gets"] = { "os.execute 'true'", "bad.lua:1:" },
@@ -321,7 +331,7 @@ describe("a mapping script", function()
 			local client, message, code = mw.open { source = child.file("bad.lua", case[1]), endpoint = server.url, write_key = "key" }
 			assert.is_nil(client)
 			assert.equal("mapping", code)
-			assert.matches(case[2], message)
+			assert.is_true(says(message, case[2]), message)
 			collectgarbage()
 			assert.is_true(collectgarbage "count" < before + 32 * 1024)
 		end)
@@ -331,21 +341,17 @@ describe("a mapping script", function()
 		raises = "acme.lua:%d+: the script says no to 7",
 		["raises a table"] = "table",
 		["raises nothing"] = "nil",
-		loops = "acme.lua:%d+: more than %d+ instructions",
-		["loops in pcall"] = "acme.lua:%d+: more than %d+ instructions",
-		recurses = "overflow|memory", -- whichever comes first
+		loops = "acme.lua:%d+: more than %d+ instructions|acme.lua:%d+: longer than",
+		["loops in pcall"] = "acme.lua:%d+: more than %d+ instructions|acme.lua:%d+: longer than",
+		recurses = "overflow|memory|longer than", -- whichever comes first
 		eats = "memory|longer than",
-		["eats at once"] = "memory",
+		["eats at once"] = "memory|longer than",
 		["emits two, then fails"] = "too late",
 	} do
 		it("fails on one event only, and says where: one that " .. what, function()
 			local problem = problem_of(('{"type":"%s","user":"u1","account":"a1","n":7}'):format(what))
 			assert.equal("mapping", problem.code)
-			local told = false
-			for either in pattern:gmatch "[^|]+" do
-				told = told or problem.message:find(either) ~= nil
-			end
-			assert.is_true(told, problem.message)
+			assert.is_true(says(problem.message, pattern), problem.message)
 		end)
 	end
 
@@ -442,7 +448,7 @@ describe("a wrong endpoint", function()
 				local client, message, code = mw.open(options)
 				assert.is_nil(client)
 				assert.equal("bad_endpoint", code)
-				assert.matches(case[2], message)
+				assert.is_true(says(message, case[2]), message)
 				assert.is_nil(message:find "s3cret")
 			end
 		end)

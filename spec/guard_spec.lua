@@ -8,7 +8,7 @@ local function guarded(limits, f, ...)
 	return core.guard_call(f, limits, ...)
 end
 
-local FEW = { instructions = 100000 }
+local FEW = { instructions = 100000, time_ms = 60000 }
 
 describe("guard_call", function()
 	it("hands over arguments and results", function()
@@ -65,7 +65,7 @@ describe("guard_call", function()
 		local function deeper(n)
 			return 1 + deeper(n)
 		end
-		local ok, message = guarded("event", deeper, 1)
+		local ok, message = guarded({ time_ms = 60000 }, deeper, 1)
 		assert.is_false(ok)
 		assert.matches("stack overflow", message)
 	end)
