@@ -44,6 +44,7 @@ static enum mw_err which(struct mw_mapper *p, struct mw_facts *f, struct mw_mess
 		err = mw_message_id(&p->message_id, p->map->slug, account, id, index, p->host.host.sha256);
 	else
 		err = random_id(p);
+	m->has_random_id = !id.at;
 	m->message_id = mw_buf_span(&p->message_id);
 	return err ? mw_mapping_fail(p, e, err, "id: too long") : MW_OK;
 }
@@ -56,7 +57,8 @@ static enum mw_err deliver(struct mw_mapper *p, struct mw_message *m, struct mw_
 	struct mw_outbox_mark mark = mw_outbox_mark(&p->outbox);
 	m->stamp = p->map->stamp;
 	mw_error_clear(&why);
-	enum mw_err err = mw_outbox_begin(&p->outbox, account, p->delivery->tag);
+	enum mw_err err = mw_outbox_begin(&p->outbox, account, p->delivery->tag,
+					  m->has_random_id ? MW_PARCEL_MESSAGE : MW_PARCEL_REPEATABLE);
 	if (!err) {
 		err = mw_message_write(&p->outbox.bytes, m, &why);
 		if (!err)
@@ -247,6 +249,7 @@ static void clear(struct mw_message *m, enum mw_call call)
 	m->user_id = none;
 	m->anonymous_id = none;
 	m->message_id = none;
+	m->has_random_id = false;
 	m->name = none;
 	m->category = none;
 	m->group_id = none;

@@ -26,7 +26,10 @@
 	X(MW_FORKED, "forked", "opened before fork; open it in this process")                                \
 	X(MW_PARKED, "parked", "an account's write key was refused; its messages are kept")                  \
 	X(MW_TIMEOUT, "timeout", "not finished in the time given")                                           \
-	X(MW_IO, "io", "the operating system refused")
+	X(MW_IO, "io", "the operating system refused")                                                       \
+	X(MW_VERSION, "version", "the store was written by a newer Moonweir")                                \
+	X(MW_LOCKED, "locked", "another process has it open")                                                \
+	X(MW_CORRUPT, "corrupt", "the store is damaged")
 
 enum mw_err {
 #define MW_ERROR_CODE(code, word, sentence) code,

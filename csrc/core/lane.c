@@ -23,7 +23,7 @@ int64_t mw_lane_pause_ms(uint32_t attempts, int status, int64_t retry_after_ms, 
 	return retry_after_ms > pause_ms ? retry_after_ms : pause_ms;
 }
 
-static uint32_t count_limit(const struct mw_lane *lane, uint32_t count_max)
+uint32_t mw_lane_batch_max(const struct mw_lane *lane, uint32_t count_max)
 {
 	uint32_t limit = count_max > 0 ? count_max : 1;
 	/* A probe asks whether the key works; one message is enough to ask with. */
@@ -38,30 +38,14 @@ static uint32_t count_limit(const struct mw_lane *lane, uint32_t count_max)
 	return limit;
 }
 
-struct mw_lane_batch mw_lane_next_batch(const struct mw_lane *lane, size_t bytes_max, uint32_t count_max)
-{
-	struct mw_lane_batch batch = {0};
-	struct mw_queue_cursor cursor = {0};
-	struct mw_queued queued;
-	uint32_t limit = count_limit(lane, count_max);
-	while (batch.count < limit && mw_queue_next(&lane->queue, &cursor, &queued)) {
-		size_t bytes = batch.bytes + (batch.count > 0) + queued.message.len;
-		if (batch.count > 0 && bytes > bytes_max)
-			break;
-		batch.bytes = bytes;
-		batch.count++;
-	}
-	return batch;
-}
-
 bool mw_lane_is_full(const struct mw_lane *lane, size_t bytes_max, uint32_t count_max)
 {
-	uint64_t count = lane->queue.count;
+	uint64_t count = mw_lane_load(lane);
 	if (count == 0)
 		return false;
 	/* A search or a repeat goes on with what is there. */
-	return lane->suspects || count >= count_limit(lane, count_max) ||
-	       lane->queue.bytes + count - 1 >= bytes_max;
+	return lane->suspects || count >= mw_lane_batch_max(lane, count_max) ||
+	       lane->bytes + count - 1 >= bytes_max;
 }
 
 void mw_lane_learn_delivered(struct mw_lane *lane, uint32_t count, uint32_t count_max)

@@ -1,4 +1,6 @@
-/* lane.h -- one account's state: its queue, what is in flight, its back-off, parked or not.
+/* lane.h -- one account's state: how much it has queued, what is in flight, its back-off, parked or not.
+ *
+ * The messages themselves are in a store (store.h); a lane knows their number and bytes.
  *
  * A lane has at most one request in flight, always made of its oldest messages. That keeps
  * the order inside an account and confines a stalled account to one connection.
@@ -34,8 +36,8 @@
 #ifndef MW_LANE_H
 #define MW_LANE_H
 
+#include "buf.h"
 #include "limits.h"
-#include "queue.h"
 #include "verdict.h"
 
 enum mw_lane_state {
@@ -58,8 +60,10 @@ struct mw_counts {
 
 struct mw_lane {
 	uint64_t hash;
-	struct mw_queue queue;
 	struct mw_counts counts;
+	uint64_t bytes;     /* of the messages queued and in flight, without commas */
+	int64_t since;      /* when the oldest of them came */
+	int64_t since_next; /* FLYING: when the oldest behind the batch came; -1: there is none */
 	uint64_t requests;   /* put on the wire, answered or not */
 	uint64_t bytes_sent; /* messages and commas of answered requests */
 	int64_t due;
@@ -71,6 +75,7 @@ struct mw_lane {
 	uint32_t again;     /* messages of the batch to be repeated; 0: none */
 	uint32_t suspects;  /* see above */
 	uint32_t batch_cap; /* messages; 0: no cap of its own */
+	uint32_t number;    /* from 0, in the order of their first message */
 	int last_status;
 	enum mw_lane_state state;
 	bool backing_off; /* `due` is the end of a back-off */
@@ -94,13 +99,14 @@ int64_t mw_lane_backoff(uint32_t attempts, uint64_t random);
  * longer (429 and 503; at most MW_RETRY_AFTER_MAX_MS is granted). retry_after_ms -1: it did not ask. */
 int64_t mw_lane_pause_ms(uint32_t attempts, int status, int64_t retry_after_ms, uint64_t random);
 
-/* How many of the oldest messages make the next batch, and their bytes with commas between them. At
- * least one if there is one, however large. */
-struct mw_lane_batch {
-	uint32_t count;
-	size_t bytes;
-};
-struct mw_lane_batch mw_lane_next_batch(const struct mw_lane *lane, size_t bytes_max, uint32_t count_max);
+/* Messages that have not come to their end. */
+static inline uint64_t mw_lane_load(const struct mw_lane *lane)
+{
+	return lane->counts.queued + lane->counts.in_flight;
+}
+
+/* How many messages the next batch may hold: at least 1, at most count_max. */
+uint32_t mw_lane_batch_max(const struct mw_lane *lane, uint32_t count_max);
 
 /* Would waiting for more messages change nothing about the next batch? */
 bool mw_lane_is_full(const struct mw_lane *lane, size_t bytes_max, uint32_t count_max);

@@ -12,10 +12,8 @@ void mw_lanes_init(struct mw_lanes *l, struct mw_hash_key key)
 
 void mw_lanes_deinit(struct mw_lanes *l)
 {
-	for (uint32_t i = 0; i < l->count; i++) {
-		mw_queue_deinit(&l->all[i]->queue);
+	for (uint32_t i = 0; i < l->count; i++)
 		free(l->all[i]);
-	}
 	free(l->all);
 	free(l->slots);
 	mw_lanes_init(l, l->key);
@@ -97,6 +95,7 @@ struct mw_lane *mw_lanes_add(struct mw_lanes *l, struct mw_span name)
 		return NULL;
 	lane->hash = mw_hash(l->key, name);
 	lane->heap_at = UINT32_MAX;
+	lane->number = l->count;
 	lane->name_len = (uint16_t)name.len;
 	if (name.len > 0)
 		memcpy(lane->name, name.at, name.len);
@@ -106,14 +105,4 @@ struct mw_lane *mw_lanes_add(struct mw_lanes *l, struct mw_span name)
 	l->all[l->count++] = lane;
 	*slot = (struct mw_lanes_slot){tag_of(lane->hash), l->count};
 	return lane;
-}
-
-void mw_lanes_forget_last(struct mw_lanes *l)
-{
-	struct mw_lane *lane = l->all[l->count - 1];
-	/* Nothing was added after it, so no search runs past its slot to another lane. */
-	*slot_of(l, lane->hash, mw_lane_account(lane)) = (struct mw_lanes_slot){0};
-	l->count--;
-	mw_queue_deinit(&lane->queue);
-	free(lane);
 }

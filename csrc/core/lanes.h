@@ -33,7 +33,4 @@ struct mw_lane *mw_lanes_find(const struct mw_lanes *l, struct mw_span name);
  * short, and nothing has changed. */
 struct mw_lane *mw_lanes_add(struct mw_lanes *l, struct mw_span name);
 
-/* Undo the last add. */
-void mw_lanes_forget_last(struct mw_lanes *l);
-
 #endif

@@ -207,6 +207,20 @@ static uint8_t *put_message(uint8_t *at, const struct mw_message *m)
 	return at;
 }
 
+struct mw_span mw_message_id_of(struct mw_span message)
+{
+	/* Inside of a string its first quote would have a backslash before it, and only ids come earlier. */
+	static const char key[] = ",\"messageId\":\"";
+	const uint8_t *at = memmem(message.at, message.len, key, sizeof key - 1);
+	if (!at)
+		return (struct mw_span){NULL, 0};
+	at += sizeof key - 1;
+	const uint8_t *to = at;
+	while (*to != '"')
+		to += *to == '\\' ? 2 : 1;
+	return (struct mw_span){at, (size_t)(to - at)};
+}
+
 /* At least what the keys, quotes and braces of any message take together, and what is copied behind a key. */
 enum { FRAME_ROOM = 256 };
 

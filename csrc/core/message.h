@@ -37,6 +37,7 @@ struct mw_message {
 	struct mw_span context;
 	struct mw_span stamp; /* members of context that come last: integration and library */
 	struct mw_span integrations;
+	bool has_random_id;  /* no other message will ever have this messageId */
 	int64_t timestamp;   /* ms since 1970 ... */
 	struct mw_span time; /* ... unless it is here, just as mw_timestamp_write would write it */
 	struct mw_span
@@ -56,6 +57,9 @@ typedef void mw_sha256(const void *bytes, size_t len, uint8_t digest[32]);
 
 enum mw_err mw_message_id(struct mw_buf *out, struct mw_span slug, struct mw_span account,
 			  struct mw_span upstream_id, uint32_t index, mw_sha256 *sha256);
+
+/* The messageId in a message that mw_message_write wrote; as it is there, escapes and all. */
+struct mw_span mw_message_id_of(struct mw_span message);
 
 /* The same shape as a random UUID (version 4), from 16 random bytes. Writes 36 bytes. */
 enum mw_err mw_message_random_id(struct mw_buf *out, const uint8_t random[16]);

@@ -7,7 +7,7 @@
 struct record {
 	uint32_t message_len;
 	uint16_t account_len;
-	uint16_t pad;
+	uint16_t kind;
 	int64_t tag;
 };
 
@@ -46,14 +46,15 @@ void mw_outbox_rollback(struct mw_outbox *o, struct mw_outbox_mark mark)
 	o->count = mark.count;
 }
 
-enum mw_err mw_outbox_begin(struct mw_outbox *o, struct mw_span account, int64_t tag)
+enum mw_err mw_outbox_begin(struct mw_outbox *o, struct mw_span account, int64_t tag,
+			    enum mw_parcel_kind kind)
 {
 	if (account.len > UINT16_MAX)
 		return MW_TOO_LARGE;
 	enum mw_err err = mw_buf_reserve(&o->bytes, sizeof(struct record) + account.len);
 	if (err)
 		return err;
-	struct record r = {.account_len = (uint16_t)account.len, .tag = tag};
+	struct record r = {.account_len = (uint16_t)account.len, .kind = (uint16_t)kind, .tag = tag};
 	uint8_t *at = o->bytes.data + o->bytes.len;
 	memcpy(at, &r, sizeof r);
 	if (account.len > 0)
@@ -88,7 +89,7 @@ enum mw_err mw_outbox_end(struct mw_outbox *o, struct mw_outbox_mark begun)
 enum mw_err mw_outbox_add(struct mw_outbox *o, const struct mw_parcel *p)
 {
 	struct mw_outbox_mark mark = mw_outbox_mark(o);
-	enum mw_err err = mw_outbox_begin(o, p->account, p->tag);
+	enum mw_err err = mw_outbox_begin(o, p->account, p->tag, p->kind);
 	if (!err)
 		err = mw_buf_append_span(&o->bytes, p->message);
 	if (!err)
@@ -115,6 +116,7 @@ bool mw_outbox_next(const struct mw_outbox *o, size_t *position, struct mw_parce
 	p->account = (struct mw_span){at + sizeof r, r.account_len};
 	p->message = (struct mw_span){p->account.at + r.account_len, r.message_len};
 	p->tag = r.tag;
+	p->kind = (enum mw_parcel_kind)r.kind;
 	size_t len = sizeof r + r.account_len + r.message_len;
 	*position += len + padding(len);
 	return true;

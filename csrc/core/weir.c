@@ -19,7 +19,6 @@ struct mw_weir_config mw_weir_defaults(void)
 	    .batch_messages = MW_BATCH_MESSAGES,
 	    .linger_ms = MW_LINGER_MS,
 	    .in_flight_max = MW_IN_FLIGHT_MAX,
-	    .queue_max = MW_QUEUE_DEFAULT,
 	    .retries_max = MW_RETRY_FOREVER,
 	};
 }
@@ -82,8 +81,6 @@ static bool is_full(const struct mw_weir *w, const struct mw_lane *lane)
 
 void mw_weir_settle(struct mw_weir *w, struct mw_lane *lane, int64_t now)
 {
-	struct mw_queue_cursor cursor = {0};
-	struct mw_queued oldest;
 	if (lane->due <= now)
 		lane->backing_off = false;
 
@@ -93,55 +90,44 @@ void mw_weir_settle(struct mw_weir *w, struct mw_lane *lane, int64_t now)
 		wait_until_due(w, lane, MW_LANE_PARKED);
 	} else if (lane->backing_off) {
 		wait_until_due(w, lane, MW_LANE_WAITING);
-	} else if (!mw_queue_next(&lane->queue, &cursor, &oldest)) {
+	} else if (mw_lane_load(lane) == 0) {
 		lane->state = MW_LANE_EMPTY;
-	} else if (is_full(w, lane) || oldest.since + w->config.linger_ms <= now) {
+	} else if (is_full(w, lane) || lane->since + w->config.linger_ms <= now) {
 		make_ready(w, lane);
 	} else {
-		lane->due = oldest.since + w->config.linger_ms;
+		lane->due = lane->since + w->config.linger_ms;
 		wait_until_due(w, lane, MW_LANE_WAITING);
 	}
 }
 
-enum mw_err mw_weir_push(struct mw_weir *w, struct mw_span account, struct mw_span message, int64_t tag,
-			 int64_t now)
+struct mw_lane *mw_weir_open_lane(struct mw_weir *w, struct mw_span account)
 {
-	if (message.len == 0)
-		return MW_INVALID;
-	if (message.len > MW_MESSAGE_MAX || account.len > MW_ACCOUNT_MAX)
-		return MW_TOO_LARGE;
-	if (w->stats.queued_bytes + message.len > w->config.queue_max)
-		return MW_FULL;
-
 	struct mw_lane *lane = mw_lanes_find(&w->lanes, account);
-	bool is_new = !lane;
-	if (is_new) {
-		/* Every lane has its place among the timers before it exists: the rest cannot fail. */
-		if (!mw_timers_reserve(&w->timers, w->lanes.count + 1))
-			return MW_NO_MEMORY;
+	/* Every lane has its place among the timers before it exists: the rest cannot fail. */
+	if (!lane && mw_timers_reserve(&w->timers, w->lanes.count + 1))
 		lane = mw_lanes_add(&w->lanes, account);
-		if (!lane)
-			return MW_NO_MEMORY;
-	}
-	enum mw_err err = mw_queue_push(&lane->queue, message, tag, now);
-	if (err != MW_OK) {
-		if (is_new)
-			mw_lanes_forget_last(&w->lanes);
-		return err;
-	}
-	lane->counts.accepted++;
-	lane->counts.queued++;
-	w->stats.counts.accepted++;
-	w->stats.counts.queued++;
-	w->stats.queued_bytes += message.len;
+	return lane;
+}
+
+void mw_weir_push(struct mw_weir *w, struct mw_lane *lane, uint64_t count, uint64_t bytes, int64_t since)
+{
+	if (mw_lane_load(lane) == 0)
+		lane->since = since;
+	else if (lane->state == MW_LANE_FLYING && lane->since_next < 0)
+		lane->since_next = since;
+	lane->counts.accepted += count;
+	lane->counts.queued += count;
+	lane->bytes += bytes;
+	w->stats.counts.accepted += count;
+	w->stats.counts.queued += count;
+	w->stats.queued_bytes += bytes;
 
 	if (lane->state == MW_LANE_EMPTY) {
-		mw_weir_settle(w, lane, now);
+		mw_weir_settle(w, lane, since);
 	} else if (lane->state == MW_LANE_WAITING && !lane->backing_off && is_full(w, lane)) {
 		unhook(w, lane);
 		make_ready(w, lane);
 	}
-	return MW_OK;
 }
 
 /* Lanes whose time has come join the round. */
@@ -151,11 +137,30 @@ static void wake(struct mw_weir *w, int64_t now)
 	while ((lane = mw_timers_first(&w->timers)) && lane->due <= now) {
 		mw_timers_remove(&w->timers, lane);
 		lane->backing_off = false;
-		if (lane->queue.count > 0)
+		if (mw_lane_load(lane) > 0)
 			make_ready(w, lane);
 		else
 			lane->state = MW_LANE_EMPTY;
 	}
+}
+
+/* The lane's next request leaves the round. True: the store has lost its messages. */
+static bool take_off(struct mw_weir *w, struct mw_lane *lane, struct mw_request *out)
+{
+	struct mw_batch batch;
+	mw_round_remove(&w->round, lane);
+	w->config.store.measure(w->config.store.context, lane, w->config.batch_bytes,
+				mw_lane_batch_max(lane, w->config.batch_messages), &batch);
+	lane->state = MW_LANE_FLYING;
+	lane->since_next = batch.since_next;
+	lane->resumed = false;
+	lane->counts.queued -= batch.count;
+	lane->counts.in_flight += batch.count;
+	w->stats.counts.queued -= batch.count;
+	w->stats.counts.in_flight += batch.count;
+	w->in_flight++;
+	*out = (struct mw_request){lane, batch.count, batch.bytes, lane->attempts};
+	return batch.is_damaged;
 }
 
 bool mw_weir_next(struct mw_weir *w, int64_t now, struct mw_request *out, int64_t *wait_ms)
@@ -176,37 +181,13 @@ bool mw_weir_next(struct mw_weir *w, int64_t now, struct mw_request *out, int64_
 	if (*wait_ms > 0)
 		return false;
 
-	mw_rate_take(&w->handouts, now);
-	struct mw_lane *lane = w->round.front;
-	mw_round_remove(&w->round, lane);
-	struct mw_lane_batch batch =
-	    mw_lane_next_batch(lane, w->config.batch_bytes, w->config.batch_messages);
-	lane->state = MW_LANE_FLYING;
-	lane->resumed = false;
-	lane->counts.queued -= batch.count;
-	lane->counts.in_flight += batch.count;
-	w->stats.counts.queued -= batch.count;
-	w->stats.counts.in_flight += batch.count;
-	w->in_flight++;
-	*out = (struct mw_request){lane, batch.count, batch.bytes, lane->attempts};
-	return true;
-}
-
-enum mw_err mw_weir_batch(const struct mw_weir *w, const struct mw_request *r, struct mw_buf *out)
-{
-	(void)w;
-	struct mw_queue_cursor cursor = {0};
-	struct mw_queued queued;
-	enum mw_err err = mw_buf_reserve(out, r->bytes);
-	if (err != MW_OK)
-		return err;
-	for (uint32_t i = 0; i < r->count && mw_queue_next(&r->lane->queue, &cursor, &queued); i++) {
-		if (i > 0)
-			out->data[out->len++] = ',';
-		memcpy(out->data + out->len, queued.message.at, queued.message.len);
-		out->len += queued.message.len;
+	if (take_off(w, w->round.front, out)) {
+		static const struct mw_answer damaged = {.status = MW_STATUS_DAMAGED, .retry_after_ms = -1};
+		mw_weir_done(w, out, &damaged, now);
+		return mw_weir_next(w, now, out, wait_ms);
 	}
-	return MW_OK;
+	mw_rate_take(&w->handouts, now);
+	return true;
 }
 
 int64_t mw_weir_permit(struct mw_weir *w, int64_t now)
@@ -267,15 +248,13 @@ struct mw_weir_stats mw_weir_stats(const struct mw_weir *w)
 	stats.oldest = -1;
 	for (uint32_t i = 0; i < w->lanes.count; i++) {
 		const struct mw_lane *lane = w->lanes.all[i];
-		struct mw_queue_cursor cursor = {0};
-		struct mw_queued oldest;
-		if (mw_queue_next(&lane->queue, &cursor, &oldest) &&
-		    (stats.oldest < 0 || oldest.since < stats.oldest))
-			stats.oldest = oldest.since;
+		uint64_t load = mw_lane_load(lane);
+		if (load > 0 && (stats.oldest < 0 || lane->since < stats.oldest))
+			stats.oldest = lane->since;
 		stats.lanes_parked += lane->parked;
 		stats.lanes_backing_off += lane->state == MW_LANE_WAITING && lane->backing_off;
 		if (lane->parked || lane->paused)
-			stats.held += lane->queue.count;
+			stats.held += load;
 	}
 	return stats;
 }

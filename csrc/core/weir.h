@@ -2,7 +2,7 @@
  *
  * All lanes behind one rate limit, as three verbs:
  *
- *     mw_weir_push    a message joins its account's lane
+ *     mw_weir_push    messages have joined their account's lane
  *     mw_weir_next    a request to send now, or how long to wait
  *     mw_weir_done    what came of it
  *
@@ -13,8 +13,8 @@
  *
  * Fair: ready lanes take turns, one request a turn, whatever they hold; with K busy lanes each gets
  * rate/K requests/s, and batches grow while they wait. At 50 requests/s, a message of a quiet lane
- * leaves within linger_ms + K * 21 ms while K others are flooded. Bounded: `full` is answered at
- * queue_max bytes. Conservation holds after every call, per lane and in sum:
+ * leaves within linger_ms + K * 21 ms while K others are flooded. The messages are in a store (store.h), which
+ * bounds them; the weir knows numbers. Conservation holds after every call, per lane and in sum:
  *
  *     accepted = delivered + dead + queued + in_flight
  *
@@ -27,19 +27,8 @@
 #ifndef MW_WEIR_H
 #define MW_WEIR_H
 
-#include "lane.h"
 #include "rate.h"
-
-enum mw_outcome { MW_OUTCOME_DELIVERED, MW_OUTCOME_DEAD, MW_OUTCOME_PARKED };
-
-struct mw_report {
-	struct mw_span account;
-	struct mw_span message; /* empty for parked */
-	int64_t tag;
-	enum mw_outcome outcome;
-	int status;            /* of the deciding answer; MW_STATUS_* if there was none */
-	struct mw_span answer; /* what the server said, at most MW_RESPONSE_MAX bytes */
-};
+#include "store.h"
 
 /* As retries_max: a message is kept until Segment decides about it. */
 #define MW_RETRY_FOREVER UINT32_MAX
@@ -50,16 +39,15 @@ struct mw_weir_config {
 	uint32_t batch_messages;
 	int64_t linger_ms; /* a partial batch waits this long for company */
 	uint32_t in_flight_max;
-	size_t queue_max;     /* bytes of queued messages over all lanes */
 	uint32_t retries_max; /* attempts beyond the first before a message is dead.
 			       * A 429 that says when to come back does not use one up, and a parked lane's
 			       * probes don't */
 	uint64_t seed;        /* jitter and the hash of account names: secret, random in earnest */
-	void (*report)(void *context, const struct mw_report *r); /* may be NULL; must not call the weir */
-	void *context;
+	struct mw_store store;
+	struct mw_report_to report; /* of lanes that were parked; what came of messages the store tells */
 };
 
-/* The defaults of limits.h. */
+/* The defaults of limits.h, without a store. */
 struct mw_weir_config mw_weir_defaults(void);
 
 struct mw_weir;
@@ -68,10 +56,13 @@ struct mw_weir;
 struct mw_weir *mw_weir_new(const struct mw_weir_config *config, int64_t now);
 void mw_weir_free(struct mw_weir *w);
 
-/* MW_FULL, MW_TOO_LARGE (message over MW_MESSAGE_MAX, account over MW_ACCOUNT_MAX), MW_INVALID (an empty
- * message), MW_NO_MEMORY; then nothing has changed. */
-enum mw_err mw_weir_push(struct mw_weir *w, struct mw_span account, struct mw_span message, int64_t tag,
-			 int64_t now);
+/* An account's lane, made if there is none. NULL if memory is short. The name has at most MW_ACCOUNT_MAX
+ * bytes. */
+struct mw_lane *mw_weir_open_lane(struct mw_weir *w, struct mw_span account);
+
+/* The store has taken `count` more messages of `bytes` together for this lane; the oldest of them came at
+ * `since`. */
+void mw_weir_push(struct mw_weir *w, struct mw_lane *lane, uint64_t count, uint64_t bytes, int64_t since);
 
 struct mw_request {
 	struct mw_lane *lane;
@@ -84,18 +75,9 @@ struct mw_request {
  * *wait_ms (INT64_MAX: until the next push or done). */
 bool mw_weir_next(struct mw_weir *w, int64_t now, struct mw_request *out, int64_t *wait_ms);
 
-/* Append the request's messages to `out`, a comma between each two. */
-enum mw_err mw_weir_batch(const struct mw_weir *w, const struct mw_request *r, struct mw_buf *out);
-
 /* Take the permit for really sending. 0: taken. Else ms to wait before asking again, or not to send at all.
  */
 int64_t mw_weir_permit(struct mw_weir *w, int64_t now);
-
-struct mw_answer {
-	int status;             /* HTTP, or MW_STATUS_* */
-	int64_t retry_after_ms; /* -1: none */
-	struct mw_span body;    /* kept for reports only */
-};
 
 void mw_weir_done(struct mw_weir *w, const struct mw_request *r, const struct mw_answer *a, int64_t now);
 
@@ -114,7 +96,7 @@ void mw_weir_pause(struct mw_weir *w, struct mw_lane *lane, int64_t now);
 
 struct mw_weir_stats {
 	struct mw_counts counts;
-	uint64_t queued_bytes; /* in flight included: what queue_max bounds */
+	uint64_t queued_bytes; /* in flight included */
 	uint64_t held;         /* messages of parked and paused lanes */
 	uint64_t requests;     /* permits taken: what a server may have seen */
 	uint64_t answers;

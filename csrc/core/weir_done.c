@@ -2,44 +2,24 @@
 
 #include <assert.h>
 
-static void report(const struct mw_weir *w, const struct mw_lane *lane, const struct mw_queued *queued,
-		   enum mw_outcome outcome, const struct mw_answer *a)
-{
-	if (!w->config.report)
-		return;
-	struct mw_report r = {
-	    .account = mw_lane_account(lane),
-	    .outcome = outcome,
-	    .status = a->status,
-	    .answer = {a->body.at, a->body.len < MW_RESPONSE_MAX ? a->body.len : MW_RESPONSE_MAX},
-	};
-	if (queued) {
-		r.message = queued->message;
-		r.tag = queued->tag;
-	}
-	w->config.report(w->config.context, &r);
-}
-
-/* The `count` oldest messages have come to their end. */
-static void finish(struct mw_weir *w, struct mw_lane *lane, uint32_t count, enum mw_outcome outcome,
+/* The request's messages have come to their end. */
+static void finish(struct mw_weir *w, const struct mw_request *r, enum mw_outcome outcome,
 		   const struct mw_answer *a)
 {
-	for (uint32_t i = 0; i < count; i++) {
-		struct mw_queue_cursor cursor = {0};
-		struct mw_queued queued;
-		mw_queue_next(&lane->queue, &cursor, &queued);
-		report(w, lane, &queued, outcome, a);
-		w->stats.queued_bytes -= queued.message.len;
-		mw_queue_drop(&lane->queue);
-	}
-	lane->counts.queued -= count;
-	w->stats.counts.queued -= count;
+	struct mw_lane *lane = r->lane;
+	uint64_t bytes = r->bytes - (r->count - 1); /* without commas */
+	w->config.store.settle(w->config.store.context, lane, r->count, outcome, a);
+	lane->bytes -= bytes;
+	lane->since = lane->since_next;
+	lane->counts.queued -= r->count;
+	w->stats.queued_bytes -= bytes;
+	w->stats.counts.queued -= r->count;
 	if (outcome == MW_OUTCOME_DELIVERED) {
-		lane->counts.delivered += count;
-		w->stats.counts.delivered += count;
+		lane->counts.delivered += r->count;
+		w->stats.counts.delivered += r->count;
 	} else {
-		lane->counts.dead += count;
-		w->stats.counts.dead += count;
+		lane->counts.dead += r->count;
+		w->stats.counts.dead += r->count;
 	}
 }
 
@@ -50,18 +30,18 @@ static void conclude(struct mw_lane *lane)
 	lane->parked = false;
 }
 
-static void bury(struct mw_weir *w, struct mw_lane *lane, uint32_t count, const struct mw_answer *a)
+static void bury(struct mw_weir *w, const struct mw_request *r, const struct mw_answer *a)
 {
-	finish(w, lane, count, MW_OUTCOME_DEAD, a);
-	mw_lane_learn_dead(lane);
-	conclude(lane);
+	finish(w, r, MW_OUTCOME_DEAD, a);
+	mw_lane_learn_dead(r->lane);
+	conclude(r->lane);
 }
 
-static void deliver(struct mw_weir *w, struct mw_lane *lane, uint32_t count, const struct mw_answer *a)
+static void deliver(struct mw_weir *w, const struct mw_request *r, const struct mw_answer *a)
 {
-	finish(w, lane, count, MW_OUTCOME_DELIVERED, a);
-	mw_lane_learn_delivered(lane, count, w->config.batch_messages);
-	conclude(lane);
+	finish(w, r, MW_OUTCOME_DELIVERED, a);
+	mw_lane_learn_delivered(r->lane, r->count, w->config.batch_messages);
+	conclude(r->lane);
 	w->limited_count = 0;
 }
 
@@ -78,9 +58,9 @@ static void note_limited(struct mw_weir *w, const struct mw_lane *lane, int64_t 
 	}
 }
 
-static void retry(struct mw_weir *w, struct mw_lane *lane, uint32_t count, const struct mw_answer *a,
-		  int64_t now)
+static void retry(struct mw_weir *w, const struct mw_request *r, const struct mw_answer *a, int64_t now)
 {
+	struct mw_lane *lane = r->lane;
 	int64_t pause_ms =
 	    mw_lane_pause_ms(++lane->attempts, a->status, a->retry_after_ms, mw_weir_random(w));
 	/* Holds for the messages behind, too, should these ones die now. */
@@ -93,26 +73,26 @@ static void retry(struct mw_weir *w, struct mw_lane *lane, uint32_t count, const
 	if (!lane->parked && !(a->status == 429 && a->retry_after_ms >= 0))
 		lane->failures++;
 	if (lane->failures > w->config.retries_max) {
-		bury(w, lane, count, a);
+		bury(w, r, a);
 	} else {
-		lane->again = count;
+		lane->again = r->count;
 		w->stats.retries++;
 	}
 }
 
 /* A batch of several was refused for what it holds: the same messages again, in smaller batches. */
-static void split(struct mw_weir *w, struct mw_lane *lane, uint32_t count, const struct mw_answer *a)
+static void split(struct mw_weir *w, const struct mw_request *r, const struct mw_answer *a)
 {
-	if (count == 1) {
-		bury(w, lane, count, a);
+	if (r->count == 1) {
+		bury(w, r, a);
 		return;
 	}
 	if (mw_verdict_of(a->status) == MW_SHRINK)
-		mw_lane_learn_too_large(lane, count);
+		mw_lane_learn_too_large(r->lane, r->count);
 	else
-		mw_lane_learn_refused(lane, count);
+		mw_lane_learn_refused(r->lane, r->count);
 	w->stats.splits++;
-	conclude(lane);
+	conclude(r->lane);
 }
 
 static void park(struct mw_weir *w, struct mw_lane *lane, const struct mw_answer *a, int64_t now)
@@ -122,8 +102,10 @@ static void park(struct mw_weir *w, struct mw_lane *lane, const struct mw_answer
 		lane->parked = false;
 		return;
 	}
-	if (!lane->parked)
-		report(w, lane, NULL, MW_OUTCOME_PARKED, a);
+	if (!lane->parked && w->config.report.call) {
+		struct mw_report r = mw_report_on(lane, (struct mw_span){0}, 0, MW_OUTCOME_PARKED, a);
+		w->config.report.call(w->config.report.context, &r);
+	}
 	lane->parked = true;
 	lane->due = now + MW_PROBE_MS;
 }
@@ -149,7 +131,7 @@ void mw_weir_done(struct mw_weir *w, const struct mw_request *r, const struct mw
 	}
 
 	lane->last_status = a->status;
-	if (a->status != MW_STATUS_NO_KEY)
+	if (a->status >= MW_STATUS_NETWORK)
 		lane->requests++;
 	if (a->status > 0) {
 		lane->bytes_sent += r->bytes;
@@ -158,20 +140,20 @@ void mw_weir_done(struct mw_weir *w, const struct mw_request *r, const struct mw
 	}
 	switch (mw_verdict_of(a->status)) {
 	case MW_DELIVERED:
-		deliver(w, lane, count, a);
+		deliver(w, r, a);
 		break;
 	case MW_RETRY:
-		retry(w, lane, count, a, now);
+		retry(w, r, a, now);
 		break;
 	case MW_SPLIT:
 	case MW_SHRINK:
-		split(w, lane, count, a);
+		split(w, r, a);
 		break;
 	case MW_PARK:
 		park(w, lane, a, now);
 		break;
 	case MW_DEAD:
-		bury(w, lane, count, a);
+		bury(w, r, a);
 		break;
 	}
 	mw_weir_settle(w, lane, now);

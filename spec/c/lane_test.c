@@ -2,19 +2,10 @@
 
 #include "check.h"
 
-static struct mw_lane *lane_with(const size_t *lens, size_t n)
+/* So many messages of ten bytes. */
+static struct mw_lane lane_with(uint64_t count)
 {
-	static uint8_t message[MW_MESSAGE_MAX];
-	struct mw_lane *lane = calloc(1, sizeof *lane + 1);
-	for (size_t i = 0; lane && i < n; i++)
-		mw_queue_push(&lane->queue, (struct mw_span){message, lens ? lens[i] : 10}, 0, 0);
-	return lane;
-}
-
-static void lane_free(struct mw_lane *lane)
-{
-	mw_queue_deinit(&lane->queue);
-	free(lane);
+	return (struct mw_lane){.counts = {.accepted = count, .queued = count}, .bytes = 10 * count};
 }
 
 TEST(back_off_doubles_with_jitter_in_its_upper_half_and_has_an_end)
@@ -46,79 +37,59 @@ TEST(a_server_may_ask_for_more_than_the_back_off_within_bounds)
 	CHECK(mw_lane_pause_ms(1, 429, INT64_MAX, 0) == MW_RETRY_AFTER_MAX_MS);
 }
 
-TEST(a_batch_is_the_oldest_messages_that_fit)
-{
-	struct mw_lane *lane = lane_with((const size_t[]){100, 200, 300, 1000}, 4);
-	struct mw_lane_batch all = mw_lane_next_batch(lane, 100000, 100);
-	CHECK(all.count == 4 && all.bytes == 1603);
-	struct mw_lane_batch exact = mw_lane_next_batch(lane, 602, 100);
-	CHECK(exact.count == 3 && exact.bytes == 602);
-	CHECK(mw_lane_next_batch(lane, 601, 100).count == 2);
-	CHECK(mw_lane_next_batch(lane, 100000, 2).count == 2);
-	CHECK(mw_lane_next_batch(lane, 10, 100).count == 1); /* one goes, however large */
-	lane_free(lane);
-	lane = lane_with(NULL, 0);
-	CHECK(mw_lane_next_batch(lane, 10, 10).count == 0 && !mw_lane_is_full(lane, 10, 10));
-	lane_free(lane);
-}
-
 TEST(a_lane_is_full_when_more_would_change_nothing)
 {
-	struct mw_lane *lane = lane_with(NULL, 3); /* 32 bytes with commas */
-	CHECK(!mw_lane_is_full(lane, 1000, 4) && mw_lane_is_full(lane, 1000, 3));
-	CHECK(!mw_lane_is_full(lane, 33, 100) && mw_lane_is_full(lane, 32, 100));
-	lane->batch_cap = 3;
-	CHECK(mw_lane_is_full(lane, 1000, 100));
-	lane->batch_cap = 0;
-	lane->suspects = 2;
-	CHECK(mw_lane_is_full(lane, 1000, 100));
-	lane->suspects = 0;
-	lane->parked = true;
-	CHECK(mw_lane_is_full(lane, 1000, 100) && mw_lane_next_batch(lane, 1000, 100).count == 1);
-	lane->parked = false;
-	lane->again = 2;
-	CHECK(mw_lane_is_full(lane, 1000, 100) && mw_lane_next_batch(lane, 1000, 100).count == 2);
-	lane_free(lane);
+	struct mw_lane lane = lane_with(3); /* 32 bytes with commas */
+	CHECK(!mw_lane_is_full(&lane, 1000, 4) && mw_lane_is_full(&lane, 1000, 3));
+	CHECK(!mw_lane_is_full(&lane, 33, 100) && mw_lane_is_full(&lane, 32, 100));
+	lane.batch_cap = 3;
+	CHECK(mw_lane_is_full(&lane, 1000, 100));
+	lane.batch_cap = 0;
+	lane.suspects = 2;
+	CHECK(mw_lane_is_full(&lane, 1000, 100));
+	lane.suspects = 0;
+	lane.parked = true;
+	CHECK(mw_lane_is_full(&lane, 1000, 100) && mw_lane_batch_max(&lane, 100) == 1);
+	lane.parked = false;
+	lane.again = 2;
+	CHECK(mw_lane_is_full(&lane, 1000, 100) && mw_lane_batch_max(&lane, 100) == 2);
 }
 
 /* The example of lane.h, step by step. */
 TEST(a_search_halves_the_suspects)
 {
-	struct mw_lane *lane = lane_with(NULL, 8);
-	mw_lane_learn_refused(lane, 8);
-	CHECK(mw_lane_next_batch(lane, 1000, 100).count == 4);
-	mw_lane_learn_delivered(lane, 4, 100);
-	CHECK(lane->suspects == 4 && mw_lane_next_batch(lane, 1000, 100).count == 2);
-	mw_lane_learn_refused(lane, 2);
-	CHECK(lane->suspects == 2 && mw_lane_next_batch(lane, 1000, 100).count == 1);
-	mw_lane_learn_delivered(lane, 1, 100);
-	CHECK(lane->suspects == 1 && mw_lane_next_batch(lane, 1000, 100).count == 1);
-	mw_lane_learn_dead(lane);
-	CHECK(lane->suspects == 0 && mw_lane_next_batch(lane, 1000, 100).count == 8);
-	lane_free(lane);
+	struct mw_lane lane = lane_with(8);
+	mw_lane_learn_refused(&lane, 8);
+	CHECK(mw_lane_batch_max(&lane, 100) == 4);
+	mw_lane_learn_delivered(&lane, 4, 100);
+	CHECK(lane.suspects == 4 && mw_lane_batch_max(&lane, 100) == 2);
+	mw_lane_learn_refused(&lane, 2);
+	CHECK(lane.suspects == 2 && mw_lane_batch_max(&lane, 100) == 1);
+	mw_lane_learn_delivered(&lane, 1, 100);
+	CHECK(lane.suspects == 1 && mw_lane_batch_max(&lane, 100) == 1);
+	mw_lane_learn_dead(&lane);
+	CHECK(lane.suspects == 0 && mw_lane_batch_max(&lane, 100) == 100);
 }
 
 TEST(a_cap_halves_at_once_and_grows_back_slowly)
 {
-	struct mw_lane *lane = lane_with(NULL, 200);
-	mw_lane_learn_too_large(lane, 200);
-	CHECK(lane->batch_cap == 100 && mw_lane_next_batch(lane, 100000, 200).count == 100);
-	mw_lane_learn_delivered(lane, 100, 200);
-	CHECK(lane->batch_cap == 113);
-	mw_lane_learn_too_large(lane, 1);
-	CHECK(lane->batch_cap == 1);
+	struct mw_lane lane = lane_with(200);
+	mw_lane_learn_too_large(&lane, 200);
+	CHECK(lane.batch_cap == 100 && mw_lane_batch_max(&lane, 200) == 100);
+	mw_lane_learn_delivered(&lane, 100, 200);
+	CHECK(lane.batch_cap == 113);
+	mw_lane_learn_too_large(&lane, 1);
+	CHECK(lane.batch_cap == 1);
 	int successes = 0;
-	for (; lane->batch_cap; successes++)
-		mw_lane_learn_delivered(lane, 1, 200);
+	for (; lane.batch_cap; successes++)
+		mw_lane_learn_delivered(&lane, 1, 200);
 	CHECK(successes > 10 && successes < 60);
-	lane_free(lane);
 }
 
 int main(void)
 {
 	RUN(back_off_doubles_with_jitter_in_its_upper_half_and_has_an_end);
 	RUN(a_server_may_ask_for_more_than_the_back_off_within_bounds);
-	RUN(a_batch_is_the_oldest_messages_that_fit);
 	RUN(a_lane_is_full_when_more_would_change_nothing);
 	RUN(a_search_halves_the_suspects);
 	RUN(a_cap_halves_at_once_and_grows_back_slowly);

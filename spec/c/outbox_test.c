@@ -37,7 +37,7 @@ TEST(a_rollback_forgets_what_came_behind_the_mark)
 	add(&o, "a", "1", 1);
 	struct mw_outbox_mark mark = mw_outbox_mark(&o);
 	add(&o, "b", "2", 2);
-	mw_outbox_begin(&o, span("c"), 3);
+	mw_outbox_begin(&o, span("c"), 3, MW_PARCEL_MESSAGE);
 	mw_outbox_rollback(&o, mark);
 	CHECK(o.count == 1);
 	add(&o, "d", "4", 4);
@@ -56,7 +56,7 @@ TEST(a_message_made_in_place_is_like_one_that_is_added)
 	mw_outbox_init(&b, 1 << 20);
 	add(&a, "acct", "hello", 9);
 	struct mw_outbox_mark mark = mw_outbox_mark(&b);
-	CHECK(mw_outbox_begin(&b, span("acct"), 9) == MW_OK);
+	CHECK(mw_outbox_begin(&b, span("acct"), 9, MW_PARCEL_MESSAGE) == MW_OK);
 	mw_buf_append_literal(&b.bytes, "hel");
 	mw_buf_append_literal(&b.bytes, "lo");
 	CHECK(mw_outbox_end(&b, mark) == MW_OK);

@@ -2,7 +2,7 @@
 #ifndef MW_WEIR_FIXTURE_H
 #define MW_WEIR_FIXTURE_H
 
-#include "../../csrc/core/weir.h"
+#include "weir_over.h"
 
 #include "check.h"
 
@@ -20,6 +20,7 @@ static void note(void *context, const struct mw_report *r)
 }
 
 static struct mw_weir_config config;
+static struct mw_queues queues;
 static struct mw_weir *w;
 
 /* Unlimited and without linger, so that a test sees one thing at a time. */
@@ -30,14 +31,20 @@ static void set_up(void)
 	config.rate = 0;
 	config.linger_ms = 0;
 	config.seed = 42;
-	config.report = note;
-	w = mw_weir_new(&config, 0);
+	config.report = (struct mw_report_to){note, NULL};
+	w = weir_over(&queues, &config, MW_QUEUE_DEFAULT);
+}
+
+static void tear_down(void)
+{
+	mw_weir_free(w);
+	mw_queues_deinit(&queues);
 }
 
 static void again_with_config(void)
 {
-	mw_weir_free(w);
-	w = mw_weir_new(&config, 0);
+	tear_down();
+	w = weir_over(&queues, &config, MW_QUEUE_DEFAULT);
 }
 
 static struct mw_span span(const char *text)
@@ -47,7 +54,7 @@ static struct mw_span span(const char *text)
 
 static bool push(const char *account, const char *message, int64_t now)
 {
-	return mw_weir_push(w, span(account), span(message), 7, now) == MW_OK;
+	return mw_queues_push(&queues, w, span(account), span(message), 7, now) == MW_OK;
 }
 
 static void push_many(const char *account, int n, int64_t now)
@@ -80,7 +87,7 @@ static enum mw_lane_state state(const char *account)
 	do {                                                                                                 \
 		set_up();                                                                                    \
 		RUN(name);                                                                                   \
-		mw_weir_free(w);                                                                             \
+		tear_down();                                                                                 \
 	} while (0)
 
 #endif

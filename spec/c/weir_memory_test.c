@@ -1,9 +1,8 @@
 /* Every allocation of the weir made to fail, one after the other. Linked with
  * -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc, so that the functions below stand before the real ones;
  * without it there is nothing to test. */
-#include "../../csrc/core/weir.h"
-
 #include "check.h"
+#include "weir_over.h"
 
 __attribute__((weak)) void *__real_malloc(size_t size);
 __attribute__((weak)) void *__real_calloc(size_t n, size_t size);
@@ -59,13 +58,15 @@ static void note(void *context, const struct mw_report *r)
 	last_tag[account] = r->tag;
 }
 
+static struct mw_queues queues;
+
 static struct mw_weir *weir(void)
 {
 	struct mw_weir_config config = mw_weir_defaults();
 	config.rate = 0;
 	config.linger_ms = 0;
-	config.report = note;
-	return mw_weir_new(&config, 0);
+	config.report.call = note;
+	return weir_over(&queues, &config, MW_QUEUE_DEFAULT);
 }
 
 static int drain(struct mw_weir *w)
@@ -80,9 +81,9 @@ static int drain(struct mw_weir *w)
 	return drained;
 }
 
-/* Push i fails at its k-th allocation, for every i and k: it is refused, leaves everything as it was, and
+/* Push i fails at its k-th allocation, for every i and k: it is refused, leaves the messages as they were, and
  * succeeds when tried again. */
-TEST(a_push_without_memory_changes_nothing)
+TEST(a_push_without_memory_adds_nothing)
 {
 	static uint8_t message[1000];
 	struct mw_weir *w = weir();
@@ -95,20 +96,24 @@ TEST(a_push_without_memory_changes_nothing)
 		const struct mw_lane *lane = mw_weir_lane(w, account);
 		for (int64_t k = 0;; k++) {
 			until_failure = k;
-			enum mw_err err = mw_weir_push(w, account, m, i, 0);
+			enum mw_err err = mw_queues_push(&queues, w, account, m, i, 0);
 			bool all_came = until_failure >= 0;
 			until_failure = -1;
 			if (all_came) {
 				CHECK(err == MW_OK);
 				break;
 			}
-			const struct mw_weir_stats after = mw_weir_stats(w);
-			CHECK(err == MW_NO_MEMORY && mw_weir_lane(w, account) == lane);
+			struct mw_weir_stats after = mw_weir_stats(w);
+			CHECK(err == MW_NO_MEMORY);
+			/* An empty lane may stay behind: the next message of its account finds it. */
+			CHECK(after.lanes <= before.lanes + !lane);
+			after.lanes = before.lanes;
 			CHECK(memcmp(&before, &after, sizeof before) == 0);
 		}
 	}
 	CHECK(failures > 2 * ACCOUNTS && drain(w) == PUSHES);
 	mw_weir_free(w);
+	mw_queues_deinit(&queues);
 }
 
 TEST(a_weir_without_memory_is_null)
@@ -124,13 +129,14 @@ TEST(sending_and_answering_allocate_nothing)
 	struct mw_weir *w = weir();
 	char name[8];
 	for (int i = 0; i < PUSHES; i++)
-		CHECK(mw_weir_push(w, name_of(name, i), MW_SPAN("{}"), i, 0) == MW_OK);
+		CHECK(mw_queues_push(&queues, w, name_of(name, i), MW_SPAN("{}"), i, 0) == MW_OK);
 	until_failure = 0;
 	failures = 0;
 	int all = drain(w);
 	until_failure = -1;
 	CHECK(all == PUSHES && failures == 0);
 	mw_weir_free(w);
+	mw_queues_deinit(&queues);
 }
 
 int main(void)
@@ -139,7 +145,7 @@ int main(void)
 		printf("skipped: not linked with --wrap\n");
 		return CHECK_END();
 	}
-	RUN(a_push_without_memory_changes_nothing);
+	RUN(a_push_without_memory_adds_nothing);
 	RUN(a_weir_without_memory_is_null);
 	RUN(sending_and_answering_allocate_nothing);
 	return CHECK_END();

@@ -33,11 +33,10 @@ static void begin(struct world *w, uint64_t seed)
 	w->config.batch_messages = (uint32_t[]){1, 7, 100, 2500}[below(w, 4)];
 	w->config.linger_ms = (int64_t[]){0, 200, 5000}[below(w, 3)];
 	w->config.in_flight_max = (uint32_t[]){1, 3, FLIGHTS_MAX}[below(w, 3)];
-	w->config.queue_max = (size_t[]){5000, 50000, 1 << 30}[below(w, 3)];
+	size_t bytes_max = (size_t[]){5000, 50000, 1 << 30}[below(w, 3)];
 	w->config.retries_max = chance(w, 300) ? (uint32_t)below(w, 5) : MW_RETRY_FOREVER;
 	w->config.seed = check_random(&w->random);
-	w->config.report = on_report;
-	w->config.context = w;
+	w->config.report = (struct mw_report_to){on_report, w};
 	w->server_max = (size_t[]){150, 1000, 1 << 30, 1 << 30}[below(w, 4)];
 	w->poison = (uint32_t[]){0, 0, 10, 100, 700}[below(w, 5)];
 	w->weather = storm(w);
@@ -49,6 +48,8 @@ static void begin(struct world *w, uint64_t seed)
 		a->span = (struct mw_span){(const uint8_t *)a->name, 4};
 	}
 	mw_buf_init(&w->batch, 1 << 20);
+	mw_queues_init(&w->queues, bytes_max, w->config.report);
+	w->config.store = mw_queues_store(&w->queues);
 	w->weir = mw_weir_new(&w->config, w->now);
 	w->wake_at = INT64_MAX;
 }
@@ -164,6 +165,7 @@ static bool history(uint64_t seed)
 			w.line, w.what, w.now, seed);
 	remember(&w, since);
 	mw_weir_free(w.weir);
+	mw_queues_deinit(&w.queues);
 	mw_buf_deinit(&w.batch);
 	return fine;
 }
@@ -202,12 +204,13 @@ TEST(a_flooded_account_does_not_delay_quiet_ones_beyond_their_share)
 	uint64_t random = check_seed("fairness");
 	struct mw_weir_config config = mw_weir_defaults();
 	config.seed = random;
-	struct mw_weir *w = mw_weir_new(&config, 0);
+	struct mw_queues queues;
+	struct mw_weir *w = weir_over(&queues, &config, MW_QUEUE_DEFAULT);
 	uint8_t message[20] = "a quiet word, please";
 	const struct mw_span span = {message, sizeof message};
 	char name[16];
 	for (int i = 0; i < 1000000; i++)
-		CHECK(mw_weir_push(w, name_of(name, 0), span, 0, 0) == MW_OK);
+		CHECK(mw_queues_push(&queues, w, name_of(name, 0), span, 0, 0) == MW_OK);
 
 	struct {
 		struct mw_request r;
@@ -224,7 +227,7 @@ TEST(a_flooded_account_does_not_delay_quiet_ones_beyond_their_share)
 		/* All at the same moment every 5 s, and single ones between. */
 		for (unsigned i = 1; i < CROWD; i++) {
 			if (pushed_at[i] < 0 && (now % 5000 == 0 || check_random(&random) % 3000 == 0)) {
-				CHECK(mw_weir_push(w, name_of(name, i), span, 0, now) == MW_OK);
+				CHECK(mw_queues_push(&queues, w, name_of(name, i), span, 0, now) == MW_OK);
 				pushed_at[i] = now;
 			}
 		}
@@ -263,6 +266,7 @@ TEST(a_flooded_account_does_not_delay_quiet_ones_beyond_their_share)
 	       CROWD - 1, measured, now / 1000, worst, bound);
 	CHECK(measured > 100 && worst <= bound);
 	mw_weir_free(w);
+	mw_queues_deinit(&queues);
 }
 
 /* Requests that it takes to get n messages with p culprits through. */
@@ -278,9 +282,10 @@ static unsigned requests_to_drain(uint32_t n, uint32_t p, uint64_t *random, bool
 	struct mw_weir_config config = mw_weir_defaults();
 	config.rate = 0;
 	config.linger_ms = 0;
-	struct mw_weir *w = mw_weir_new(&config, 0);
+	struct mw_queues queues;
+	struct mw_weir *w = weir_over(&queues, &config, MW_QUEUE_DEFAULT);
 	for (uint32_t i = 0; i < n; i++)
-		mw_weir_push(w, MW_SPAN("a"), MW_SPAN("{}"), i, 0);
+		mw_queues_push(&queues, w, MW_SPAN("a"), MW_SPAN("{}"), i, 0);
 	unsigned requests = 0;
 	uint32_t first = 0;
 	struct mw_request r;
@@ -297,6 +302,7 @@ static unsigned requests_to_drain(uint32_t n, uint32_t p, uint64_t *random, bool
 	struct mw_weir_stats s = mw_weir_stats(w);
 	*right = s.counts.dead == p && s.counts.delivered == n - p;
 	mw_weir_free(w);
+	mw_queues_deinit(&queues);
 	return requests;
 }
 
@@ -326,12 +332,13 @@ TEST(a_hundred_thousand_idle_lanes_are_cheap)
 	struct mw_weir_config config = mw_weir_defaults();
 	config.rate = 0;
 	size_t before = heap_bytes(), names = 0;
-	struct mw_weir *w = mw_weir_new(&config, 0);
+	struct mw_queues queues;
+	struct mw_weir *w = weir_over(&queues, &config, MW_QUEUE_DEFAULT);
 	char name[16];
 	for (unsigned i = 0; i < LANES; i++) {
 		struct mw_span span = name_of(name, i);
 		names += span.len + 1;
-		CHECK(mw_weir_push(w, span, MW_SPAN("{\"type\":\"track\"}"), 0, i / 100) == MW_OK);
+		CHECK(mw_queues_push(&queues, w, span, MW_SPAN("{\"type\":\"track\"}"), 0, i / 100) == MW_OK);
 	}
 	size_t busy = heap_bytes();
 	struct mw_request r;
@@ -347,6 +354,7 @@ TEST(a_hundred_thousand_idle_lanes_are_cheap)
 		       (busy - before - names) / LANES, (idle - before - names) / LANES);
 	CHECK(idle <= before + names + (size_t)LANES * IDLE_MAX);
 	mw_weir_free(w);
+	mw_queues_deinit(&queues);
 }
 
 int main(void)

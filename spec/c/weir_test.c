@@ -12,10 +12,10 @@ TEST(a_message_goes_out_and_is_reported)
 	CHECK(next(6) == 2 && request.bytes == 10 && request.attempt == 0 && state("a") == MW_LANE_FLYING);
 	struct mw_buf out;
 	mw_buf_init(&out, 1000);
-	CHECK(mw_buf_append_literal(&out, "[") == MW_OK && mw_weir_batch(w, &request, &out) == MW_OK);
+	CHECK(mw_buf_append_literal(&out, "[") == MW_OK && mw_queues_read(&queues, &request, &out) == MW_OK);
 	CHECK(mw_span_is(mw_buf_span(&out), "[{\"x\":1},{}"));
 	out.max = out.cap = 12;
-	CHECK(mw_weir_batch(w, &request, &out) == MW_TOO_LARGE && out.len == 11);
+	CHECK(mw_queues_read(&queues, &request, &out) == MW_TOO_LARGE && out.len == 11);
 	mw_buf_deinit(&out);
 	CHECK(mw_weir_stats(w).counts.in_flight == 2 && mw_weir_stats(w).oldest == 5);
 	answer(200, -1, 7);
@@ -31,17 +31,16 @@ TEST(push_refuses_what_does_not_fit_and_changes_nothing)
 	static char large[MW_MESSAGE_MAX + 1], name[MW_ACCOUNT_MAX + 1];
 	memset(large, 'x', sizeof large);
 	memset(name, 'n', sizeof name);
-	config.queue_max = MW_MESSAGE_MAX + 2;
-	again_with_config();
+	queues.bytes_max = MW_MESSAGE_MAX + 2;
 	const struct mw_span largest = {(uint8_t *)large, MW_MESSAGE_MAX};
-	CHECK(mw_weir_push(w, span("a"), (struct mw_span){(uint8_t *)large, sizeof large}, 0, 0) ==
+	CHECK(mw_queues_push(&queues, w, span("a"), (struct mw_span){(uint8_t *)large, sizeof large}, 0, 0) ==
 	      MW_TOO_LARGE);
-	CHECK(mw_weir_push(w, (struct mw_span){(uint8_t *)name, sizeof name}, span("{}"), 0, 0) ==
+	CHECK(mw_queues_push(&queues, w, (struct mw_span){(uint8_t *)name, sizeof name}, span("{}"), 0, 0) ==
 	      MW_TOO_LARGE);
-	CHECK(mw_weir_push(w, span("a"), MW_SPAN(""), 0, 0) == MW_INVALID);
+	CHECK(mw_queues_push(&queues, w, span("a"), MW_SPAN(""), 0, 0) == MW_INVALID);
 	CHECK(!mw_weir_lane(w, span("a")));
-	CHECK(mw_weir_push(w, (struct mw_span){(uint8_t *)name, MW_ACCOUNT_MAX}, largest, 0, 0) == MW_OK);
-	CHECK(mw_weir_push(w, span("a"), span("{ }"), 0, 0) == MW_FULL && !mw_weir_lane(w, span("a")));
+	CHECK(mw_queues_push(&queues, w, (struct mw_span){(uint8_t *)name, MW_ACCOUNT_MAX}, largest, 0, 0) == MW_OK);
+	CHECK(mw_queues_push(&queues, w, span("a"), span("{ }"), 0, 0) == MW_FULL && !mw_weir_lane(w, span("a")));
 	CHECK(push("a", "{}", 0) && !push("a", "x", 0));
 	CHECK(mw_weir_stats(w).queued_bytes == MW_MESSAGE_MAX + 2);
 	CHECK(next(0) == 1);
@@ -279,7 +278,7 @@ TEST(lanes_are_walked_in_the_order_they_came)
 
 TEST(a_senseless_configuration_still_works)
 {
-	config = (struct mw_weir_config){.queue_max = 100, .linger_ms = -5};
+	config = (struct mw_weir_config){.linger_ms = -5};
 	again_with_config();
 	push_many("a", 2, 0);
 	CHECK(next(0) == 1);

@@ -8,8 +8,8 @@
 #ifndef MW_WEIR_WORLD_H
 #define MW_WEIR_WORLD_H
 
-#include "../../csrc/core/weir.h"
 #include "check.h"
+#include "weir_over.h"
 
 #include <setjmp.h>
 
@@ -56,6 +56,7 @@ struct world {
 	uint64_t random;
 	int64_t now;
 	struct mw_weir_config config;
+	struct mw_queues queues;
 	struct mw_weir *weir;
 	struct weather weather;
 	size_t server_max; /* bytes of a batch; more is 413 */
@@ -132,8 +133,8 @@ static void world_push(struct world *w, struct account *a)
 	memset(message, 'x', len);
 	write_head(message, (size_t)(a - w->accounts), a->pushed, poison, len);
 	enum mw_err err =
-	    mw_weir_push(w->weir, a->span, (struct mw_span){message, len}, (int64_t)a->pushed, w->now);
-	EXPECT(w, err == (w->bytes + len > w->config.queue_max ? MW_FULL : MW_OK));
+	    mw_queues_push(&w->queues, w->weir, a->span, (struct mw_span){message, len}, (int64_t)a->pushed, w->now);
+	EXPECT(w, err == (w->bytes + len > w->queues.bytes_max ? MW_FULL : MW_OK));
 	if (err == MW_OK) {
 		a->fate[a->pushed++] = (uint8_t)((poison ? POISON : 0) | (len > w->server_max ? HUGE : 0));
 		w->bytes += len;
@@ -364,7 +365,7 @@ static void check_batch(struct world *w, const struct flight *f)
 	EXPECT(w, r->count >= 1 && r->count <= w->config.batch_messages);
 	EXPECT(w, r->count == 1 || r->bytes <= w->config.batch_bytes);
 	mw_buf_clear(&w->batch);
-	EXPECT(w, mw_weir_batch(w->weir, r, &w->batch) == MW_OK && w->batch.len == r->bytes);
+	EXPECT(w, mw_queues_read(&w->queues, r, &w->batch) == MW_OK && w->batch.len == r->bytes);
 	const uint8_t *at = w->batch.data;
 	for (uint32_t i = 0; i < r->count; i++) {
 		EXPECT(w, read_number(at, 3) == (size_t)(f->account - w->accounts));
@@ -430,7 +431,7 @@ static void check_books(struct world *w)
 		const struct account *a = &w->accounts[read_number((const uint8_t *)l->name + 1, 3)];
 		EXPECT(w, c->accepted == c->delivered + c->dead + c->queued + c->in_flight);
 		EXPECT(w, c->accepted == a->pushed && c->delivered + c->dead == a->resolved);
-		EXPECT(w, l->queue.count == c->queued + c->in_flight);
+		EXPECT(w, w->queues.all[l->number].count == c->queued + c->in_flight);
 		EXPECT(w, (l->state == MW_LANE_FLYING) == a->flying && (c->in_flight > 0) == a->flying);
 		int64_t due_in = l->due - w->now;
 		EXPECT(w, l->state != MW_LANE_WAITING || due_in <= MW_RETRY_AFTER_MAX_MS);
@@ -441,7 +442,12 @@ static void check_books(struct world *w)
 		sum.dead += c->dead;
 		sum.queued += c->queued;
 		sum.in_flight += c->in_flight;
-		bytes += l->queue.bytes;
+		EXPECT(w, l->bytes == w->queues.all[l->number].bytes);
+		struct mw_queue_cursor cursor = {0};
+		struct mw_queued oldest;
+		if (mw_queue_next(&w->queues.all[l->number], &cursor, &oldest))
+			EXPECT(w, l->since == oldest.since);
+		bytes += l->bytes;
 		flying += a->flying;
 	}
 	int64_t gate_ms = mw_weir_gate_ms(w->weir, w->now);
@@ -449,7 +455,7 @@ static void check_books(struct world *w)
 	EXPECT(w, gate_ms == 0 || gate_ms <= w->gate_to - w->now);
 	EXPECT(w, memcmp(&sum, &s.counts, sizeof sum) == 0);
 	EXPECT(w, sum.delivered == w->delivered && sum.dead == w->dead);
-	EXPECT(w, s.queued_bytes == bytes && bytes == w->bytes && bytes <= w->config.queue_max);
+	EXPECT(w, s.queued_bytes == bytes && bytes == w->bytes && bytes <= w->queues.bytes_max);
 	EXPECT(w, s.requests == w->permit_count && flying <= w->config.in_flight_max);
 }
 

@@ -1,0 +1,98 @@
+/* spool_own.h -- what the spool's files share: spool.c (open, restore), spool_commit.c (everything that is
+ * written), spool_read.c (the weir's side), and nobody else.
+ */
+#ifndef MW_SPOOL_OWN_H
+#define MW_SPOOL_OWN_H
+
+#include "../core/pack.h"
+#include "spool.h"
+
+#include <lmdb.h>
+
+/* A lane as the spool sees it. Messages are numbered from 0, the lane's first ever. */
+struct mw_spool_lane {
+	uint64_t head; /* the oldest that is not settled */
+	uint64_t tail; /* the next to come */
+	uint64_t head_bytes;
+	uint64_t tail_bytes; /* of all messages before */
+	uint64_t dead;
+	uint32_t plan_first; /* its chain in the plan */
+	uint32_t plan_last;
+	uint32_t plan_count; /* taken by the commit under way ... */
+	uint32_t plan_bytes; /* ... and their bytes */
+	bool is_stored;      /* has a row */
+	bool is_settled;     /* is in `settled`: the row is behind */
+};
+
+/* A message on its way to the disk. */
+struct mw_spool_plan {
+	struct mw_span message;
+	int64_t tag;
+	uint32_t next; /* in its lane's chain; MW_SPOOL_NONE: the last */
+	bool is_repeatable;
+	bool is_repeat; /* found out by commit */
+};
+
+#define MW_SPOOL_NONE UINT32_MAX
+
+struct mw_spool {
+	struct mw_spool_config config;
+	MDB_env *env;
+	MDB_dbi meta, lane_rows, messages, dead, seen;
+	int owner; /* file descriptor that holds the partition's lock */
+	unsigned partition;
+	uint64_t disk_max;
+	size_t page;
+	int64_t clock_ahead; /* wall clock less monotonic clock at open: what is written must mean something later */
+	bool is_broken;      /* the disk failed: nothing is known of what is written any more */
+	bool has_no_space;   /* the file could not be made larger */
+
+	struct mw_spool_lane *lanes;
+	uint32_t lane_room;
+
+	struct mw_spool_plan *plan;
+	size_t plan_room;
+	struct mw_lane **touched; /* lanes with a chain */
+	uint32_t touched_count;
+	uint32_t touched_room;
+	struct mw_outbox dying; /* dead letters of the plan, and those of messages settled as dead */
+	uint32_t *settled;      /* lanes whose rows are behind */
+	uint32_t settled_count;
+	uint32_t settled_room;
+
+	uint64_t next_dead; /* number of the next dead letter */
+	uint8_t seen_hand[16]; /* where the search for ids that are too old goes on */
+	uint8_t seen_key[16];  /* of the hash that ids are kept as */
+
+	MDB_txn *reader; /* reset between uses */
+	struct mw_spool_stats stats;
+};
+
+/* (lane, number): big endian, so that they sort. */
+struct mw_spool_key {
+	uint8_t bytes[12];
+};
+struct mw_spool_key mw_spool_key(uint32_t lane, uint64_t number);
+void mw_spool_key_read(const MDB_val *key, uint32_t *lane, uint64_t *number);
+
+/* A row of lane_rows, followed by the account's name. */
+struct mw_spool_row {
+	uint64_t head;
+	uint64_t head_bytes;
+	uint64_t dead;
+	uint64_t sum; /* of the others and the name */
+};
+uint64_t mw_spool_row_sum(const struct mw_spool_row *row, struct mw_span name);
+
+/* Room for this lane in `lanes` and `settled`. NULL if memory is short. */
+struct mw_spool_lane *mw_spool_lane(struct mw_spool *s, const struct mw_lane *lane);
+
+/* What LMDB says as an error of ours: MW_FULL for a full map or disk, MW_NO_MEMORY, MW_CORRUPT, MW_IO. */
+enum mw_err mw_spool_fail(struct mw_error *e, int rc, const char *what);
+
+static inline struct mw_span mw_spool_span(const MDB_val *v)
+{
+	return (struct mw_span){v->mv_data, v->mv_size};
+}
+
+#endif

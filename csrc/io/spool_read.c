@@ -1,0 +1,177 @@
+#include "spool_own.h"
+
+/* A walk over a lane's messages, oldest first. Ends where a message should be and can't be read. */
+struct walk {
+	struct mw_spool *spool;
+	MDB_cursor *cursor;
+	struct mw_pack pack;
+	uint64_t number; /* of the next message */
+	uint64_t end;    /* behind the lane's last */
+	uint32_t lane;
+};
+
+/* The cursor's pack, if it is one of the lane's. */
+static bool at_pack(const struct walk *k, MDB_val *key, uint64_t *first)
+{
+	uint32_t lane;
+	mw_spool_key_read(key, &lane, first);
+	return lane == k->lane && *first < k->end;
+}
+
+/* Makes the cursor's pack the current one, if it is whole and holds message k->number. */
+static bool open_pack(struct walk *k, MDB_val *key, MDB_val *value)
+{
+	uint64_t first;
+	if (!at_pack(k, key, &first) || first > k->number || !mw_pack_open(mw_spool_span(value), &k->pack) ||
+	    k->number - first >= k->pack.head.count)
+		return false;
+	struct mw_span message;
+	int64_t tag;
+	for (uint64_t i = first; i < k->number; i++)
+		mw_pack_next(&k->pack, &message, &tag);
+	return true;
+}
+
+/* Nothing to read is an empty pack: the walk then ends at once. */
+static void begin(struct walk *k, struct mw_spool *s, const struct mw_lane *lane)
+{
+	const struct mw_spool_lane *l = &s->lanes[lane->number];
+	struct mw_spool_key at = mw_spool_key(lane->number, l->head);
+	MDB_val key = {sizeof at.bytes, at.bytes}, value;
+	*k = (struct walk){.spool = s, .number = l->head, .end = l->tail, .lane = lane->number};
+	if (mdb_txn_renew(s->reader) != 0 || mdb_cursor_open(s->reader, s->messages, &k->cursor) != 0)
+		return;
+	/* The pack that begins with this message, else the one before, which holds it. */
+	int rc = mdb_cursor_get(k->cursor, &key, &value, MDB_SET_RANGE);
+	uint64_t first;
+	if (rc == MDB_NOTFOUND)
+		rc = mdb_cursor_get(k->cursor, &key, &value, MDB_LAST);
+	else if (rc == 0 && !(at_pack(k, &key, &first) && first == k->number))
+		rc = mdb_cursor_get(k->cursor, &key, &value, MDB_PREV);
+	if (rc == 0)
+		open_pack(k, &key, &value);
+}
+
+static void finish(struct walk *k)
+{
+	if (k->cursor)
+		mdb_cursor_close(k->cursor);
+	mdb_txn_reset(k->spool->reader);
+}
+
+static bool next(struct walk *k, struct mw_span *message, int64_t *tag)
+{
+	if (k->number == k->end || !k->cursor)
+		return false;
+	while (!mw_pack_next(&k->pack, message, tag)) {
+		MDB_val key, value;
+		if (k->pack.at == NULL || mdb_cursor_get(k->cursor, &key, &value, MDB_NEXT) != 0 ||
+		    !open_pack(k, &key, &value))
+			return false;
+	}
+	k->number++;
+	return true;
+}
+
+/* Where the lane can be read again: the first whole pack behind the damage, else the lane's end. */
+static void skip_damage(struct walk *k, struct mw_batch *out)
+{
+	struct mw_spool_lane *l = &k->spool->lanes[k->lane];
+	struct mw_spool_key at = mw_spool_key(k->lane, l->head + 1);
+	MDB_val key = {sizeof at.bytes, at.bytes}, value;
+	uint64_t bytes = l->tail_bytes, number = l->tail, first;
+	struct mw_pack pack;
+	int rc = k->cursor ? mdb_cursor_get(k->cursor, &key, &value, MDB_SET_RANGE) : MDB_NOTFOUND;
+	for (; rc == 0 && at_pack(k, &key, &first); rc = mdb_cursor_get(k->cursor, &key, &value, MDB_NEXT)) {
+		if (!mw_pack_open(mw_spool_span(&value), &pack))
+			continue;
+		number = first;
+		bytes = pack.head.bytes_before;
+		out->since_next = pack.head.since - k->spool->clock_ahead;
+		break;
+	}
+	uint64_t count = number - l->head;
+	if (count > UINT32_MAX)
+		count = UINT32_MAX;
+	*out = (struct mw_batch){.count = (uint32_t)count,
+				 .bytes = (size_t)(bytes - l->head_bytes + count - 1),
+				 .since_next = number == l->tail ? -1 : out->since_next,
+				 .is_damaged = true};
+}
+
+static void measure(void *context, const struct mw_lane *lane, size_t bytes_max, uint32_t count_max,
+		    struct mw_batch *out)
+{
+	struct walk k;
+	struct mw_span message;
+	int64_t tag;
+	*out = (struct mw_batch){.since_next = -1};
+	begin(&k, context, lane);
+	while (next(&k, &message, &tag)) {
+		size_t bytes = out->bytes + (out->count > 0) + message.len;
+		out->since_next = k.pack.head.since - k.spool->clock_ahead;
+		if (out->count == count_max || (out->count > 0 && bytes > bytes_max))
+			break;
+		out->bytes = bytes;
+		out->count++;
+	}
+	if (out->count == 0)
+		skip_damage(&k, out);
+	else if (k.spool->lanes[lane->number].head + out->count == k.end)
+		out->since_next = -1;
+	finish(&k);
+}
+
+enum mw_err mw_spool_read(struct mw_spool *s, const struct mw_request *r, struct mw_buf *out)
+{
+	struct walk k;
+	struct mw_span message;
+	int64_t tag;
+	enum mw_err err = mw_buf_reserve(out, r->bytes);
+	size_t start = out->len;
+	begin(&k, s, r->lane);
+	for (uint32_t i = 0; i < r->count && err == MW_OK; i++) {
+		if (!next(&k, &message, &tag) || out->len - start + message.len + (i > 0) > r->bytes) {
+			err = MW_CORRUPT;
+			break;
+		}
+		if (i > 0)
+			out->data[out->len++] = ',';
+		memcpy(out->data + out->len, message.at, message.len);
+		out->len += message.len;
+	}
+	finish(&k);
+	return err;
+}
+
+/* A message that was refused, as a dead letter on its way to the disk. */
+static void bury(struct mw_spool *s, const struct mw_report *r, uint32_t count, enum mw_err why)
+{
+	struct mw_dead_letter letter = {.at = mw_spool_wall(),
+					.tag = r->tag,
+					.status = r->status > 0 ? r->status : 0,
+					.attempts = r->attempts + 1,
+					.count = count,
+					.account = r->account,
+					.code = mw_spool_text(why == MW_OK ? "refused" : mw_err_word(why)),
+					.reason = mw_spool_text(why == MW_OK ? "" : mw_err_sentence(why)),
+					.answer = r->answer,
+					.message = r->message};
+	if (letter.answer.len > MW_SPOOL_ANSWER_MAX)
+		letter.answer.len = MW_SPOOL_ANSWER_MAX;
+	mw_spool_bury(s, &letter);
+}
+
+static void settle(void *context, const struct mw_lane *lane, uint32_t count, enum mw_outcome outcome,
+		   const struct mw_answer *a)
+{
+	struct mw_spool *s = context;
+	struct mw_spool_lane *l = &s->lanes[lane->number];
+	uint64_t bytes = 0;
+	(void)a;
+	(void)outcome;
+	(void)bytes;
+	(void)l;
+	(void)count;
+	bury(s, NULL, 0, MW_OK);
+}
