@@ -70,10 +70,11 @@ static void measure(void *context, const struct mw_lane *lane, size_t bytes_max,
 	}
 }
 
-static void settle(void *context, const struct mw_lane *lane, uint32_t count, enum mw_outcome outcome,
-		   const struct mw_answer *a)
+static void settle(void *context, const struct mw_lane *lane, uint32_t count, uint64_t bytes,
+		   enum mw_outcome outcome, const struct mw_answer *a)
 {
 	struct mw_queues *q = context;
+	q->bytes -= bytes;
 	struct mw_queue *queue = &q->all[lane->number];
 	for (uint32_t i = 0; i < count; i++) {
 		struct mw_queue_cursor cursor = {0};
@@ -83,7 +84,6 @@ static void settle(void *context, const struct mw_lane *lane, uint32_t count, en
 			struct mw_report r = mw_report_on(lane, queued.message, queued.tag, outcome, a);
 			q->report.call(q->report.context, &r);
 		}
-		q->bytes -= queued.message.len;
 		mw_queue_drop(queue);
 	}
 }

@@ -47,9 +47,10 @@ struct mw_store {
 	 * at most count_max, at least one however large. */
 	void (*measure)(void *context, const struct mw_lane *lane, size_t bytes_max, uint32_t count_max,
 			struct mw_batch *out);
-	/* The `count` oldest are delivered or dead. The lane's counters are still those from before. */
-	void (*settle)(void *context, const struct mw_lane *lane, uint32_t count, enum mw_outcome outcome,
-		       const struct mw_answer *a);
+	/* The `count` oldest, of `bytes` together, are delivered or dead. The lane's counters are still those
+	 * from before. */
+	void (*settle)(void *context, const struct mw_lane *lane, uint32_t count, uint64_t bytes,
+		       enum mw_outcome outcome, const struct mw_answer *a);
 	void *context;
 };
 

@@ -130,6 +130,25 @@ void mw_weir_push(struct mw_weir *w, struct mw_lane *lane, uint64_t count, uint6
 	}
 }
 
+static void add_counts(struct mw_counts *to, const struct mw_counts *more)
+{
+	to->accepted += more->accepted;
+	to->delivered += more->delivered;
+	to->dead += more->dead;
+	to->queued += more->queued;
+}
+
+void mw_weir_restore(struct mw_weir *w, struct mw_lane *lane, const struct mw_counts *counts, uint64_t bytes,
+		     int64_t since, int64_t now)
+{
+	add_counts(&lane->counts, counts);
+	add_counts(&w->stats.counts, counts);
+	lane->bytes = bytes;
+	lane->since = since;
+	w->stats.queued_bytes += bytes;
+	mw_weir_settle(w, lane, now);
+}
+
 /* Lanes whose time has come join the round. */
 static void wake(struct mw_weir *w, int64_t now)
 {
@@ -257,6 +276,11 @@ struct mw_weir_stats mw_weir_stats(const struct mw_weir *w)
 			stats.held += load;
 	}
 	return stats;
+}
+
+const struct mw_weir_stats *mw_weir_totals(const struct mw_weir *w)
+{
+	return &w->stats;
 }
 
 int64_t mw_weir_gate_ms(const struct mw_weir *w, int64_t now)

@@ -75,6 +75,11 @@ struct mw_request {
  * *wait_ms (INT64_MAX: until the next push or done). */
 bool mw_weir_next(struct mw_weir *w, int64_t now, struct mw_request *out, int64_t *wait_ms);
 
+/* What a store kept from an earlier life of this lane, which is new: its counters, with everything undelivered
+ * as queued, the bytes of that and when the oldest of it came. */
+void mw_weir_restore(struct mw_weir *w, struct mw_lane *lane, const struct mw_counts *counts, uint64_t bytes,
+		     int64_t since, int64_t now);
+
 /* Take the permit for really sending. 0: taken. Else ms to wait before asking again, or not to send at all.
  */
 int64_t mw_weir_permit(struct mw_weir *w, int64_t now);
@@ -111,6 +116,9 @@ struct mw_weir_stats {
 
 /* O(lanes). */
 struct mw_weir_stats mw_weir_stats(const struct mw_weir *w);
+
+/* Those of them that are kept up to date: all but held, lanes..., and oldest. O(1). */
+const struct mw_weir_stats *mw_weir_totals(const struct mw_weir *w);
 
 /* How long a server keeps the gate closed for all lanes; 0: open. */
 int64_t mw_weir_gate_ms(const struct mw_weir *w, int64_t now);

@@ -8,7 +8,7 @@ static void finish(struct mw_weir *w, const struct mw_request *r, enum mw_outcom
 {
 	struct mw_lane *lane = r->lane;
 	uint64_t bytes = r->bytes - (r->count - 1); /* without commas */
-	w->config.store.settle(w->config.store.context, lane, r->count, outcome, a);
+	w->config.store.settle(w->config.store.context, lane, r->count, bytes, outcome, a);
 	lane->bytes -= bytes;
 	lane->since = lane->since_next;
 	lane->counts.queued -= r->count;

@@ -69,7 +69,7 @@ enum mw_err mw_spool_plan(struct mw_spool *s, struct mw_weir *w, const struct mw
 enum mw_err mw_spool_commit(struct mw_spool *s, int64_t now, struct mw_error *e);
 
 /* After MW_OK: the weir gets what was planned. */
-void mw_spool_apply(struct mw_spool *s, struct mw_weir *w);
+void mw_spool_apply(struct mw_spool *s, struct mw_weir *w, int64_t now);
 
 /* Is there anything that the next commit would write? */
 bool mw_spool_has_work(const struct mw_spool *s);

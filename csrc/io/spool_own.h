@@ -4,6 +4,7 @@
 #ifndef MW_SPOOL_OWN_H
 #define MW_SPOOL_OWN_H
 
+#include "../core/dead_letter.h"
 #include "../core/pack.h"
 #include "spool.h"
 
@@ -19,7 +20,7 @@ struct mw_spool_lane {
 	uint32_t plan_first; /* its chain in the plan */
 	uint32_t plan_last;
 	uint32_t plan_count; /* taken by the commit under way ... */
-	uint32_t plan_bytes; /* ... and their bytes */
+	uint64_t plan_bytes; /* ... and their bytes */
 	bool is_stored;      /* has a row */
 	bool is_settled;     /* is in `settled`: the row is behind */
 };
@@ -50,12 +51,13 @@ struct mw_spool {
 	struct mw_spool_lane *lanes;
 	uint32_t lane_room;
 
+	const struct mw_outbox *box; /* what is planned; NULL: nothing */
 	struct mw_spool_plan *plan;
 	size_t plan_room;
 	struct mw_lane **touched; /* lanes with a chain */
 	uint32_t touched_count;
 	uint32_t touched_room;
-	struct mw_outbox dying; /* dead letters of the plan, and those of messages settled as dead */
+	struct mw_outbox dying; /* dead letters of messages that were settled */
 	uint32_t *settled;      /* lanes whose rows are behind */
 	uint32_t settled_count;
 	uint32_t settled_room;
@@ -87,8 +89,21 @@ uint64_t mw_spool_row_sum(const struct mw_spool_row *row, struct mw_span name);
 /* Room for this lane in `lanes` and `settled`. NULL if memory is short. */
 struct mw_spool_lane *mw_spool_lane(struct mw_spool *s, const struct mw_lane *lane);
 
+/* One more dead letter for the next commit. */
+void mw_spool_bury(struct mw_spool *s, const struct mw_dead_letter *letter);
+
+/* What a server said about a dead message: a sentence, not a page. */
+#define MW_SPOOL_ANSWER_MAX 2048
+
+int64_t mw_spool_wall(void);
+
 /* What LMDB says as an error of ours: MW_FULL for a full map or disk, MW_NO_MEMORY, MW_CORRUPT, MW_IO. */
 enum mw_err mw_spool_fail(struct mw_error *e, int rc, const char *what);
+
+static inline struct mw_span mw_spool_text(const char *text)
+{
+	return (struct mw_span){(const uint8_t *)text, strlen(text)};
+}
 
 static inline struct mw_span mw_spool_span(const MDB_val *v)
 {

@@ -144,34 +144,62 @@ enum mw_err mw_spool_read(struct mw_spool *s, const struct mw_request *r, struct
 	return err;
 }
 
-/* A message that was refused, as a dead letter on its way to the disk. */
-static void bury(struct mw_spool *s, const struct mw_report *r, uint32_t count, enum mw_err why)
+static void bury(struct mw_spool *s, const struct mw_report *r, uint32_t count)
 {
-	struct mw_dead_letter letter = {.at = mw_spool_wall(),
-					.tag = r->tag,
-					.status = r->status > 0 ? r->status : 0,
-					.attempts = r->attempts + 1,
-					.count = count,
-					.account = r->account,
-					.code = mw_spool_text(why == MW_OK ? "refused" : mw_err_word(why)),
-					.reason = mw_spool_text(why == MW_OK ? "" : mw_err_sentence(why)),
-					.answer = r->answer,
-					.message = r->message};
-	if (letter.answer.len > MW_SPOOL_ANSWER_MAX)
-		letter.answer.len = MW_SPOOL_ANSWER_MAX;
+	bool damaged = r->status == MW_STATUS_DAMAGED;
+	const struct mw_dead_letter letter = {
+	    .at = mw_spool_wall(),
+	    .tag = r->tag,
+	    .status = r->status > 0 ? r->status : 0,
+	    .attempts = damaged ? r->attempts : r->attempts + 1,
+	    .count = count,
+	    .account = r->account,
+	    .code = mw_spool_text(damaged ? mw_err_word(MW_CORRUPT) : "refused"),
+	    .reason = mw_spool_text(damaged ? "the disk has changed these messages since they were written" : ""),
+	    .answer = {r->answer.at, r->answer.len < MW_SPOOL_ANSWER_MAX ? r->answer.len : MW_SPOOL_ANSWER_MAX},
+	    .message = r->message,
+	};
 	mw_spool_bury(s, &letter);
 }
 
-static void settle(void *context, const struct mw_lane *lane, uint32_t count, enum mw_outcome outcome,
-		   const struct mw_answer *a)
+/* Tell of one message, and keep it if it is dead. */
+static void tell(struct mw_spool *s, const struct mw_report *r, uint32_t count)
+{
+	if (r->outcome == MW_OUTCOME_DEAD)
+		bury(s, r, count);
+	if (s->config.report.call && (r->outcome == MW_OUTCOME_DEAD || s->config.report_delivered))
+		s->config.report.call(s->config.report.context, r);
+}
+
+static void settle(void *context, const struct mw_lane *lane, uint32_t count, uint64_t bytes,
+		   enum mw_outcome outcome, const struct mw_answer *a)
 {
 	struct mw_spool *s = context;
 	struct mw_spool_lane *l = &s->lanes[lane->number];
-	uint64_t bytes = 0;
-	(void)a;
-	(void)outcome;
-	(void)bytes;
-	(void)l;
-	(void)count;
-	bury(s, NULL, 0, MW_OK);
+	if (a->status == MW_STATUS_DAMAGED) {
+		struct mw_report r = mw_report_on(lane, (struct mw_span){NULL, 0}, 0, outcome, a);
+		tell(s, &r, count);
+		s->stats.damaged += count;
+	} else if (outcome == MW_OUTCOME_DEAD || s->config.report_delivered) {
+		struct walk k;
+		struct mw_span message;
+		int64_t tag;
+		begin(&k, s, lane);
+		for (uint32_t i = 0; i < count && next(&k, &message, &tag); i++) {
+			struct mw_report r = mw_report_on(lane, message, tag, outcome, a);
+			tell(s, &r, 1);
+		}
+		finish(&k);
+	}
+	l->head += count;
+	l->head_bytes += bytes;
+	l->dead += outcome == MW_OUTCOME_DEAD ? count : 0;
+	if (!l->is_settled)
+		s->settled[s->settled_count++] = lane->number;
+	l->is_settled = true;
+}
+
+struct mw_store mw_spool_store(struct mw_spool *s)
+{
+	return (struct mw_store){measure, settle, s};
 }

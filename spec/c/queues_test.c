@@ -54,7 +54,7 @@ TEST(what_is_settled_is_reported_and_gone)
 	set_up((const size_t[]){10, 20, 30}, 3);
 	queues.report.call = count_report;
 	struct mw_store store = mw_queues_store(&queues);
-	store.settle(store.context, lane, 2, MW_OUTCOME_DEAD, &(struct mw_answer){.status = 404});
+	store.settle(store.context, lane, 2, 30, MW_OUTCOME_DEAD, &(struct mw_answer){.status = 404});
 	CHECK(reported == 2 && queues.bytes == 30 && measure(1000, 10).count == 1);
 	tear_down();
 }

@@ -1,0 +1,483 @@
+#include "spool_own.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum {
+	SEEN_SWEEP = 4,             /* entries looked at, for age, for each one added */
+	RESERVE_MAX = 4 * 1024 * 1024, /* space allocated ahead of the file's last page */
+};
+
+/* ---- plan */
+
+static bool plan_room(struct mw_spool *s, size_t count)
+{
+	if (count <= s->plan_room)
+		return true;
+	struct mw_spool_plan *plan = realloc(s->plan, count * sizeof *plan);
+	if (!plan)
+		return false;
+	s->plan = plan;
+	s->plan_room = count;
+	return true;
+}
+
+static bool touch(struct mw_spool *s, struct mw_lane *lane)
+{
+	if (s->touched_count == s->touched_room) {
+		uint32_t room = s->touched_room ? 2 * s->touched_room : 64;
+		struct mw_lane **touched = realloc(s->touched, room * sizeof(struct mw_lane *));
+		if (!touched)
+			return false;
+		s->touched = touched;
+		s->touched_room = room;
+	}
+	s->touched[s->touched_count++] = lane;
+	return true;
+}
+
+static void forget_plan(struct mw_spool *s)
+{
+	for (uint32_t i = 0; i < s->touched_count; i++)
+		s->lanes[s->touched[i]->number].plan_first = MW_SPOOL_NONE;
+	s->touched_count = 0;
+	s->box = NULL;
+}
+
+/* Parcel number i joins its lane's chain. */
+static bool chain(struct mw_spool *s, struct mw_weir *w, const struct mw_parcel *p, uint32_t i)
+{
+	struct mw_lane *lane = mw_weir_open_lane(w, p->account);
+	struct mw_spool_lane *l = lane ? mw_spool_lane(s, lane) : NULL;
+	if (!l || (l->plan_first == MW_SPOOL_NONE && !touch(s, lane)))
+		return false;
+	s->plan[i] = (struct mw_spool_plan){.message = p->message,
+					    .tag = p->tag,
+					    .next = MW_SPOOL_NONE,
+					    .is_repeatable = p->kind == MW_PARCEL_REPEATABLE};
+	if (l->plan_first == MW_SPOOL_NONE)
+		l->plan_first = i;
+	else
+		s->plan[l->plan_last].next = i;
+	l->plan_last = i;
+	return true;
+}
+
+enum mw_err mw_spool_plan(struct mw_spool *s, struct mw_weir *w, const struct mw_outbox *box)
+{
+	struct mw_parcel p;
+	uint32_t i = 0;
+	bool fits = box->count < MW_SPOOL_NONE && plan_room(s, box->count);
+	for (size_t position = 0; fits && mw_outbox_next(box, &position, &p);)
+		fits = p.kind == MW_PARCEL_DEAD || chain(s, w, &p, i++);
+	if (!fits) {
+		forget_plan(s);
+		return MW_NO_MEMORY;
+	}
+	s->box = box;
+	return MW_OK;
+}
+
+/* ---- the pieces of a transaction; each returns what LMDB said */
+
+static int put(MDB_txn *txn, MDB_dbi db, const void *key, size_t key_len, const void *value, size_t value_len)
+{
+	MDB_val k = {key_len, (void *)(uintptr_t)key}, v = {value_len, (void *)(uintptr_t)value};
+	return mdb_put(txn, db, &k, &v, 0);
+}
+
+static int put_row(struct mw_spool *s, MDB_txn *txn, uint32_t number, struct mw_span name)
+{
+	const struct mw_spool_lane *l = &s->lanes[number];
+	struct {
+		struct mw_spool_row row;
+		uint8_t name[MW_ACCOUNT_MAX];
+	} value = {.row = {.head = l->head, .head_bytes = l->head_bytes, .dead = l->dead}};
+	uint8_t key[4] = {(uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8),
+			  (uint8_t)number};
+	if (name.len > 0)
+		memcpy(value.name, name.at, name.len);
+	value.row.sum = mw_spool_row_sum(&value.row, name);
+	return put(txn, s->lane_rows, key, sizeof key, &value, sizeof value.row + name.len);
+}
+
+/* The id of a message, as 16 bytes that nobody outside can aim at. False if it has none. */
+static bool hash_id(const struct mw_spool *s, struct mw_span account, struct mw_span message, uint8_t out[16])
+{
+	uint8_t text[MW_ACCOUNT_MAX + 1 + 8 * MW_MESSAGE_ID_MAX];
+	struct mw_span id = mw_message_id_of(message);
+	if (!id.at || account.len > MW_ACCOUNT_MAX || id.len > sizeof text - account.len - 1)
+		return false;
+	memcpy(text, account.at, account.len);
+	text[account.len] = '\0';
+	memcpy(text + account.len + 1, id.at, id.len);
+	crypto_shorthash_siphashx24(out, text, account.len + 1 + id.len, s->seen_key);
+	return true;
+}
+
+/* Notes the id as seen now; or finds that it was already, within the time that counts. */
+static int see(struct mw_spool *s, MDB_cursor *seen, struct mw_span account, struct mw_spool_plan *p,
+	       uint32_t now_s)
+{
+	uint8_t id[16];
+	if (!hash_id(s, account, p->message, id))
+		return 0;
+	uint32_t then = now_s;
+	MDB_val key = {sizeof id, id}, value = {sizeof then, &then};
+	int rc = mdb_cursor_put(seen, &key, &value, MDB_NOOVERWRITE);
+	if (rc != MDB_KEYEXIST)
+		return rc;
+	if (value.mv_size == sizeof then)
+		memcpy(&then, value.mv_data, sizeof then);
+	/* A clock that went back makes old ids young: that errs on the side of repeats, never for ever. */
+	if ((int64_t)now_s - then <= s->config.repeats_ms / 1000) {
+		p->is_repeat = true;
+		return 0;
+	}
+	value = (MDB_val){sizeof now_s, &now_s};
+	return mdb_cursor_put(seen, &key, &value, 0);
+}
+
+/* A hand goes round the ids and drops those that are too old: a few for each one added. */
+static int sweep(struct mw_spool *s, MDB_cursor *seen, uint32_t now_s, size_t looks)
+{
+	MDB_val key = {sizeof s->seen_hand, s->seen_hand}, value;
+	int rc = mdb_cursor_get(seen, &key, &value, MDB_SET_RANGE);
+	for (; looks > 0 && rc == 0; looks--) {
+		uint32_t then = 0;
+		if (value.mv_size == sizeof then)
+			memcpy(&then, value.mv_data, sizeof then);
+		if ((int64_t)now_s - then > s->config.repeats_ms / 1000 && (rc = mdb_cursor_del(seen, 0)) != 0)
+			return rc;
+		rc = mdb_cursor_get(seen, &key, &value, MDB_NEXT);
+	}
+	if (rc == 0 && key.mv_size == sizeof s->seen_hand)
+		memcpy(s->seen_hand, key.mv_data, sizeof s->seen_hand);
+	else
+		memset(s->seen_hand, 0, sizeof s->seen_hand);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+/* Which of the planned messages are repeats. */
+static int find_repeats(struct mw_spool *s, MDB_txn *txn, int64_t now_wall)
+{
+	MDB_cursor *seen;
+	size_t looked_up = 0;
+	uint32_t now_s = (uint32_t)(now_wall / 1000);
+	int rc = mdb_cursor_open(txn, s->seen, &seen);
+	for (uint32_t t = 0; rc == 0 && t < s->touched_count; t++) {
+		struct mw_span account = mw_lane_account(s->touched[t]);
+		for (uint32_t i = s->lanes[s->touched[t]->number].plan_first; rc == 0 && i != MW_SPOOL_NONE;
+		     i = s->plan[i].next) {
+			s->plan[i].is_repeat = false;
+			if (!s->plan[i].is_repeatable)
+				continue;
+			rc = see(s, seen, account, &s->plan[i], now_s);
+			looked_up++;
+		}
+	}
+	if (rc == 0 && looked_up > 0)
+		rc = sweep(s, seen, now_s, SEEN_SWEEP * looked_up);
+	return rc;
+}
+
+/* From `from` in a chain, as many as go into one pack; returns the first behind them. */
+static uint32_t fill(const struct mw_spool *s, uint32_t from, size_t *size)
+{
+	uint32_t count = 0;
+	*size = sizeof(struct mw_pack_head);
+	for (; from != MW_SPOOL_NONE; from = s->plan[from].next) {
+		size_t more = mw_pack_record_size(s->plan[from].message.len);
+		if (s->plan[from].is_repeat)
+			continue;
+		if (count > 0 && *size + more > MW_PACK_MAX)
+			break;
+		*size += more;
+		count++;
+	}
+	if (count == 0)
+		*size = 0;
+	return from;
+}
+
+static int put_pack(struct mw_spool *s, MDB_txn *txn, const struct mw_lane *lane, uint32_t from, uint32_t to,
+		    size_t size, int64_t now)
+{
+	struct mw_spool_lane *l = &s->lanes[lane->number];
+	struct mw_spool_key at = mw_spool_key(lane->number, l->tail + l->plan_count);
+	MDB_val key = {sizeof at.bytes, at.bytes}, value = {size, NULL};
+	int rc = mdb_put(txn, s->messages, &key, &value, MDB_RESERVE | MDB_NOOVERWRITE);
+	if (rc != 0)
+		return rc;
+	struct mw_pack_writer w;
+	mw_pack_begin(&w, value.mv_data, l->tail_bytes + l->plan_bytes, now + s->clock_ahead);
+	for (; from != to; from = s->plan[from].next)
+		if (!s->plan[from].is_repeat)
+			mw_pack_add(&w, s->plan[from].message, s->plan[from].tag);
+	mw_pack_end(&w);
+	l->plan_count += w.head.count;
+	l->plan_bytes += w.head.bytes;
+	return 0;
+}
+
+static int put_letters(struct mw_spool *s, MDB_txn *txn, const struct mw_outbox *box, uint64_t *number)
+{
+	struct mw_parcel p;
+	int rc = 0;
+	for (size_t position = 0; rc == 0 && mw_outbox_next(box, &position, &p);) {
+		if (p.kind != MW_PARCEL_DEAD)
+			continue;
+		struct mw_spool_key key = mw_spool_key(0, (*number)++);
+		rc = put(txn, s->dead, key.bytes + 4, 8, p.message.at, p.message.len);
+	}
+	return rc;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint32_t x = (*(struct mw_lane *const *)a)->number, y = (*(struct mw_lane *const *)b)->number;
+	return (x > y) - (x < y);
+}
+
+static int put_plan(struct mw_spool *s, MDB_txn *txn, int64_t now, uint64_t *number)
+{
+	int rc = s->config.repeats_ms > 0 ? find_repeats(s, txn, now + s->clock_ahead) : 0;
+	qsort(s->touched, s->touched_count, sizeof(struct mw_lane *), by_number);
+	for (uint32_t t = 0; rc == 0 && t < s->touched_count; t++) {
+		const struct mw_lane *lane = s->touched[t];
+		struct mw_spool_lane *l = &s->lanes[lane->number];
+		l->plan_count = 0;
+		l->plan_bytes = 0;
+		if (!l->is_stored)
+			rc = put_row(s, txn, lane->number, mw_lane_account(lane));
+		for (uint32_t i = l->plan_first; rc == 0 && i != MW_SPOOL_NONE;) {
+			size_t size;
+			uint32_t to = fill(s, i, &size);
+			if (size > 0)
+				rc = put_pack(s, txn, lane, i, to, size, now);
+			i = to;
+		}
+	}
+	return rc != 0 ? rc : put_letters(s, txn, s->box, number);
+}
+
+/* Drops the packs whose messages are all settled. */
+static int drop_packs(struct mw_spool *s, MDB_cursor *messages, uint32_t number)
+{
+	uint64_t head = s->lanes[number].head;
+	struct mw_spool_key at = mw_spool_key(number, 0);
+	MDB_val key = {sizeof at.bytes, at.bytes}, value;
+	int rc = mdb_cursor_get(messages, &key, &value, MDB_SET_RANGE);
+	while (rc == 0) {
+		uint32_t lane;
+		uint64_t first, behind = s->lanes[number].tail;
+		mw_spool_key_read(&key, &lane, &first);
+		if (lane != number || first >= head)
+			return 0;
+		struct mw_pack_head h;
+		if (mw_pack_head(mw_spool_span(&value), &h)) {
+			behind = first + h.count;
+		} else {
+			/* How many were in it says the next one. */
+			MDB_val next_key, next_value;
+			uint32_t next_lane = number + 1;
+			uint64_t next_first = 0;
+			if (mdb_cursor_get(messages, &next_key, &next_value, MDB_NEXT) == 0)
+				mw_spool_key_read(&next_key, &next_lane, &next_first);
+			if (next_lane == number)
+				behind = next_first;
+			at = mw_spool_key(number, first);
+			key = (MDB_val){sizeof at.bytes, at.bytes};
+			rc = mdb_cursor_get(messages, &key, &value, MDB_SET);
+		}
+		if (rc != 0 || behind > head)
+			return rc;
+		rc = mdb_cursor_del(messages, 0);
+		if (rc == 0)
+			rc = mdb_cursor_get(messages, &key, &value, MDB_NEXT); /* after del: the one behind it */
+	}
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+/* The name stays as it is in the row. */
+static int update_row(struct mw_spool *s, MDB_txn *txn, uint32_t number)
+{
+	uint8_t at[4] = {(uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8),
+			 (uint8_t)number};
+	MDB_val key = {sizeof at, at}, value;
+	int rc = mdb_get(txn, s->lane_rows, &key, &value);
+	if (rc != 0)
+		return rc;
+	uint8_t name[MW_ACCOUNT_MAX];
+	size_t len = value.mv_size - sizeof(struct mw_spool_row);
+	if (value.mv_size < sizeof(struct mw_spool_row) || len > sizeof name)
+		return MDB_CORRUPTED;
+	memcpy(name, (const uint8_t *)value.mv_data + sizeof(struct mw_spool_row), len);
+	return put_row(s, txn, number, (struct mw_span){name, len});
+}
+
+static int put_settled(struct mw_spool *s, MDB_txn *txn, uint64_t *number)
+{
+	MDB_cursor *messages;
+	int rc = mdb_cursor_open(txn, s->messages, &messages);
+	for (uint32_t i = 0; rc == 0 && i < s->settled_count; i++) {
+		rc = drop_packs(s, messages, s->settled[i]);
+		if (rc == 0)
+			rc = update_row(s, txn, s->settled[i]);
+	}
+	return rc != 0 ? rc : put_letters(s, txn, &s->dying, number);
+}
+
+/* ---- room */
+
+static uint64_t pages_free(struct mw_spool *s)
+{
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	uint64_t pages = 0;
+	if (mdb_txn_renew(s->reader) != 0)
+		return 0;
+	/* LMDB's own list of free pages: database 0, each value begins with its length. */
+	if (mdb_cursor_open(s->reader, 0, &cursor) == 0) {
+		while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
+			size_t count = 0;
+			memcpy(&count, value.mv_data, sizeof count);
+			pages += count;
+		}
+		mdb_cursor_close(cursor);
+	}
+	mdb_txn_reset(s->reader);
+	return pages;
+}
+
+static uint64_t file_used(const struct mw_spool *s)
+{
+	MDB_envinfo info;
+	mdb_env_info(s->env, &info);
+	return ((uint64_t)info.me_last_pgno + 1) * s->page;
+}
+
+/* Space on the disk beyond the last page, so that settling, which needs pages before it frees any, finds some even
+ * on a disk that is full. */
+static void reserve_space(struct mw_spool *s)
+{
+	struct stat st;
+	int fd;
+	uint64_t reserve = s->disk_max / 8 < RESERVE_MAX ? s->disk_max / 8 : RESERVE_MAX;
+	uint64_t used = file_used(s);
+	if (mdb_env_get_fd(s->env, &fd) != 0 || fstat(fd, &st) != 0)
+		return;
+	s->has_no_space = false;
+	if ((uint64_t)st.st_size >= used + reserve / 2)
+		return;
+	int rc = fallocate(fd, 0, 0, (off_t)(used + reserve));
+	/* A file system that can't do this leaves things to luck, as without it. */
+	s->has_no_space = rc != 0 && (errno == ENOSPC || errno == EDQUOT);
+}
+
+/* May the plan be written? */
+static bool has_room(struct mw_spool *s)
+{
+	if (s->has_no_space)
+		reserve_space(s);
+	if (s->has_no_space)
+		return false;
+	/* Each lane's packs end in the middle of a page, and its path through the tree is written anew. */
+	uint64_t used = file_used(s), need = s->box->bytes.len + (8 + 3 * (uint64_t)s->touched_count) * s->page;
+	if (used + need <= s->disk_max)
+		return true;
+	uint64_t free_bytes = pages_free(s) * s->page;
+	return used + need <= s->disk_max + free_bytes;
+}
+
+/* ---- commit */
+
+static int64_t now_us(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static enum mw_err write_all(struct mw_spool *s, bool with_plan, int64_t now, struct mw_error *e)
+{
+	MDB_txn *txn;
+	uint64_t number = s->next_dead;
+	int64_t start = now_us();
+	int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
+	if (rc != 0)
+		return mw_spool_fail(e, rc, "no transaction");
+	rc = with_plan ? put_plan(s, txn, now, &number) : 0;
+	if (rc == 0)
+		rc = put_settled(s, txn, &number);
+	if (rc == 0)
+		rc = mdb_txn_commit(txn);
+	else
+		mdb_txn_abort(txn);
+	if (rc != 0)
+		return mw_spool_fail(e, rc, "not written");
+	s->next_dead = number;
+	s->stats.commits++;
+	uint64_t us = (uint64_t)(now_us() - start);
+	if (us > s->stats.commit_us_max)
+		s->stats.commit_us_max = us;
+	return MW_OK;
+}
+
+/* What was settled is on disk. */
+static void forget_settled(struct mw_spool *s)
+{
+	for (uint32_t i = 0; i < s->settled_count; i++)
+		s->lanes[s->settled[i]].is_settled = false;
+	s->settled_count = 0;
+	mw_outbox_clear(&s->dying);
+}
+
+bool mw_spool_has_work(const struct mw_spool *s)
+{
+	return s->box || s->settled_count > 0 || s->dying.count > 0;
+}
+
+enum mw_err mw_spool_commit(struct mw_spool *s, int64_t now, struct mw_error *e)
+{
+	if (s->is_broken)
+		return mw_error_set(e, MW_IO, 0, "the spool's disk has failed; see to it, then open the spool again");
+	bool full = s->box && !has_room(s);
+	enum mw_err err = full ? MW_FULL : write_all(s, s->box != NULL, now, e);
+	if (err == MW_FULL && s->box) {
+		full = true;
+		err = s->settled_count > 0 || s->dying.count > 0 ? write_all(s, false, now, e) : MW_OK;
+	}
+	if (err == MW_IO || err == MW_CORRUPT)
+		s->is_broken = true;
+	if (err != MW_OK)
+		return err;
+	forget_settled(s);
+	reserve_space(s);
+	s->stats.disk_bytes = file_used(s);
+	if (full)
+		return mw_error_set(e, MW_FULL, 0,
+				    s->has_no_space ? "the disk that the spool is on is full"
+						    : "the spool holds as much as it may (disk_bytes)");
+	return MW_OK;
+}
+
+void mw_spool_apply(struct mw_spool *s, struct mw_weir *w, int64_t now)
+{
+	for (uint32_t t = 0; t < s->touched_count; t++) {
+		struct mw_lane *lane = s->touched[t];
+		struct mw_spool_lane *l = &s->lanes[lane->number];
+		for (uint32_t i = l->plan_first; i != MW_SPOOL_NONE; i = s->plan[i].next)
+			s->stats.repeats += s->plan[i].is_repeat;
+		l->is_stored = true;
+		l->tail += l->plan_count;
+		l->tail_bytes += l->plan_bytes;
+		if (l->plan_count > 0)
+			mw_weir_push(w, lane, l->plan_count, l->plan_bytes, now);
+	}
+	forget_plan(s);
+}
