@@ -83,6 +83,7 @@ struct mw_spool_stats {
 	uint64_t disk_bytes;    /* in use */
 	uint64_t repeats;       /* messages not queued since their id was known */
 	uint64_t damaged;       /* messages that could not be read any more */
+	uint64_t letters_lost;  /* dead letters that there was no memory for */
 	unsigned partition;
 };
 struct mw_spool_stats mw_spool_stats(const struct mw_spool *s);

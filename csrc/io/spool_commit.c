@@ -90,9 +90,10 @@ static int put(MDB_txn *txn, MDB_dbi db, const void *key, size_t key_len, const 
 	return mdb_put(txn, db, &k, &v, 0);
 }
 
-static int put_row(struct mw_spool *s, MDB_txn *txn, uint32_t number, struct mw_span name)
+static int put_row(struct mw_spool *s, MDB_txn *txn, uint32_t number)
 {
 	const struct mw_spool_lane *l = &s->lanes[number];
+	const struct mw_span name = mw_lane_account(l->lane);
 	struct {
 		struct mw_spool_row row;
 		uint8_t name[MW_ACCOUNT_MAX];
@@ -243,17 +244,25 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* Behind the last lane that is to have a row. */
+static uint32_t lanes_planned(const struct mw_spool *s)
+{
+	uint32_t last = s->touched_count > 0 ? s->touched[s->touched_count - 1]->number + 1 : 0;
+	return last > s->rows ? last : s->rows;
+}
+
 static int put_plan(struct mw_spool *s, MDB_txn *txn, int64_t now, uint64_t *number)
 {
 	int rc = s->config.repeats_ms > 0 ? find_repeats(s, txn, now + s->clock_ahead) : 0;
 	qsort(s->touched, s->touched_count, sizeof(struct mw_lane *), by_number);
+	/* Without a gap: a lane's number is its place in the weir, which finds them in this order again. */
+	for (uint32_t i = s->rows; rc == 0 && i < lanes_planned(s); i++)
+		rc = put_row(s, txn, i);
 	for (uint32_t t = 0; rc == 0 && t < s->touched_count; t++) {
 		const struct mw_lane *lane = s->touched[t];
 		struct mw_spool_lane *l = &s->lanes[lane->number];
 		l->plan_count = 0;
 		l->plan_bytes = 0;
-		if (!l->is_stored)
-			rc = put_row(s, txn, lane->number, mw_lane_account(lane));
 		for (uint32_t i = l->plan_first; rc == 0 && i != MW_SPOOL_NONE;) {
 			size_t size;
 			uint32_t to = fill(s, i, &size);
@@ -303,23 +312,6 @@ static int drop_packs(struct mw_spool *s, MDB_cursor *messages, uint32_t number)
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-/* The name stays as it is in the row. */
-static int update_row(struct mw_spool *s, MDB_txn *txn, uint32_t number)
-{
-	uint8_t at[4] = {(uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8),
-			 (uint8_t)number};
-	MDB_val key = {sizeof at, at}, value;
-	int rc = mdb_get(txn, s->lane_rows, &key, &value);
-	if (rc != 0)
-		return rc;
-	uint8_t name[MW_ACCOUNT_MAX];
-	size_t len = value.mv_size - sizeof(struct mw_spool_row);
-	if (value.mv_size < sizeof(struct mw_spool_row) || len > sizeof name)
-		return MDB_CORRUPTED;
-	memcpy(name, (const uint8_t *)value.mv_data + sizeof(struct mw_spool_row), len);
-	return put_row(s, txn, number, (struct mw_span){name, len});
-}
-
 static int put_settled(struct mw_spool *s, MDB_txn *txn, uint64_t *number)
 {
 	MDB_cursor *messages;
@@ -327,7 +319,7 @@ static int put_settled(struct mw_spool *s, MDB_txn *txn, uint64_t *number)
 	for (uint32_t i = 0; rc == 0 && i < s->settled_count; i++) {
 		rc = drop_packs(s, messages, s->settled[i]);
 		if (rc == 0)
-			rc = update_row(s, txn, s->settled[i]);
+			rc = put_row(s, txn, s->settled[i]);
 	}
 	return rc != 0 ? rc : put_letters(s, txn, &s->dying, number);
 }
@@ -468,12 +460,12 @@ enum mw_err mw_spool_commit(struct mw_spool *s, int64_t now, struct mw_error *e)
 
 void mw_spool_apply(struct mw_spool *s, struct mw_weir *w, int64_t now)
 {
+	s->rows = lanes_planned(s);
 	for (uint32_t t = 0; t < s->touched_count; t++) {
 		struct mw_lane *lane = s->touched[t];
 		struct mw_spool_lane *l = &s->lanes[lane->number];
 		for (uint32_t i = l->plan_first; i != MW_SPOOL_NONE; i = s->plan[i].next)
 			s->stats.repeats += s->plan[i].is_repeat;
-		l->is_stored = true;
 		l->tail += l->plan_count;
 		l->tail_bytes += l->plan_bytes;
 		if (l->plan_count > 0)

@@ -6,12 +6,14 @@
 
 #include "../core/dead_letter.h"
 #include "../core/pack.h"
+#include "../core/message.h"
 #include "spool.h"
 
 #include <lmdb.h>
 
 /* A lane as the spool sees it. Messages are numbered from 0, the lane's first ever. */
 struct mw_spool_lane {
+	const struct mw_lane *lane;
 	uint64_t head; /* the oldest that is not settled */
 	uint64_t tail; /* the next to come */
 	uint64_t head_bytes;
@@ -21,7 +23,6 @@ struct mw_spool_lane {
 	uint32_t plan_last;
 	uint32_t plan_count; /* taken by the commit under way ... */
 	uint64_t plan_bytes; /* ... and their bytes */
-	bool is_stored;      /* has a row */
 	bool is_settled;     /* is in `settled`: the row is behind */
 };
 
@@ -50,6 +51,7 @@ struct mw_spool {
 
 	struct mw_spool_lane *lanes;
 	uint32_t lane_room;
+	uint32_t rows; /* lanes 0 to rows - 1 have a row */
 
 	const struct mw_outbox *box; /* what is planned; NULL: nothing */
 	struct mw_spool_plan *plan;

@@ -1,0 +1,437 @@
+#include "spool_own.h"
+
+#include "../core/checksum.h"
+#include "directory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	FORMAT = 1, /* of all that is in a partition; a newer one is refused */
+	PATH_ROOM = 4096,
+	RESERVE_SHARE = 8, /* of disk_max, kept for settling beyond it */
+};
+
+int64_t mw_spool_wall(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+struct mw_spool_key mw_spool_key(uint32_t lane, uint64_t number)
+{
+	struct mw_spool_key key;
+	for (int i = 0; i < 4; i++)
+		key.bytes[i] = (uint8_t)(lane >> (24 - 8 * i));
+	for (int i = 0; i < 8; i++)
+		key.bytes[4 + i] = (uint8_t)(number >> (56 - 8 * i));
+	return key;
+}
+
+void mw_spool_key_read(const MDB_val *key, uint32_t *lane, uint64_t *number)
+{
+	const uint8_t *at = key->mv_data;
+	*lane = 0;
+	*number = 0;
+	for (size_t i = 0; i < 4 && i < key->mv_size; i++)
+		*lane = *lane << 8 | at[i];
+	for (size_t i = 4; i < 12 && i < key->mv_size; i++)
+		*number = *number << 8 | at[i];
+}
+
+uint64_t mw_spool_row_sum(const struct mw_spool_row *row, struct mw_span name)
+{
+	uint64_t sum = mw_checksum((const uint8_t *)row, offsetof(struct mw_spool_row, sum));
+	return mw_checksum_step(sum, mw_checksum(name.at, name.len));
+}
+
+enum mw_err mw_spool_fail(struct mw_error *e, int rc, const char *what)
+{
+	enum mw_err err = rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT ? MW_FULL
+			  : rc == ENOMEM                                    ? MW_NO_MEMORY
+			  : rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_INVALID ? MW_CORRUPT
+												: MW_IO;
+	return mw_error_set(e, err, 0, "spool: %s: %s", what, mdb_strerror(rc));
+}
+
+struct mw_spool_lane *mw_spool_lane(struct mw_spool *s, const struct mw_lane *lane)
+{
+	if (lane->number >= s->lane_room) {
+		uint32_t room = lane->number + lane->number / 2 + 16;
+		struct mw_spool_lane *lanes = realloc(s->lanes, room * sizeof *lanes);
+		if (!lanes)
+			return NULL;
+		s->lanes = lanes;
+		/* Each lane can be among the settled once. */
+		uint32_t *settled = realloc(s->settled, room * sizeof *settled);
+		if (!settled)
+			return NULL;
+		s->settled = settled;
+		for (uint32_t i = s->lane_room; i < room; i++)
+			s->lanes[i] = (struct mw_spool_lane){.plan_first = MW_SPOOL_NONE};
+		s->lane_room = room;
+	}
+	s->lanes[lane->number].lane = lane;
+	return &s->lanes[lane->number];
+}
+
+void mw_spool_bury(struct mw_spool *s, const struct mw_dead_letter *letter)
+{
+	struct mw_outbox_mark mark = mw_outbox_mark(&s->dying);
+	enum mw_err err = mw_outbox_begin(&s->dying, letter->account, letter->tag, MW_PARCEL_DEAD);
+	if (err == MW_OK)
+		err = mw_dead_letter_write(&s->dying.bytes, letter);
+	if (err == MW_OK)
+		err = mw_outbox_end(&s->dying, mark);
+	if (err != MW_OK) {
+		mw_outbox_rollback(&s->dying, mark);
+		s->stats.letters_lost++;
+	}
+}
+
+/* ---- whose partition */
+
+/* Partitions that this process owns: its own locks would not keep it out (fcntl(2)), and closing any descriptor of
+ * the lock's file would give the lock away. */
+static pthread_mutex_t own_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct own {
+	dev_t device;
+	ino_t inode;
+	pid_t pid; /* a child does not inherit its parent's locks */
+} own[MW_PARTITIONS_MAX];
+
+static struct own *find_own(const struct stat *st)
+{
+	for (size_t i = 0; i < MW_PARTITIONS_MAX; i++)
+		if (own[i].pid == getpid() && own[i].device == st->st_dev && own[i].inode == st->st_ino)
+			return &own[i];
+	return NULL;
+}
+
+static struct own *free_place(void)
+{
+	for (size_t i = 0; i < MW_PARTITIONS_MAX; i++)
+		if (own[i].pid != getpid())
+			return &own[i];
+	return NULL;
+}
+
+/* The file's lock, or -1 with errno EAGAIN if somebody has it. */
+static int lock_owner_file(const char *path)
+{
+	struct stat st;
+	if (stat(path, &st) == 0 && find_own(&st)) {
+		errno = EAGAIN;
+		return -1;
+	}
+	struct own *place = free_place();
+	int fd = place ? open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
+	if (fd < 0)
+		return -1;
+	const struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	if (fcntl(fd, F_SETLK, &lock) != 0 || fstat(fd, &st) != 0) {
+		int err = errno == EACCES ? EAGAIN : errno;
+		close(fd);
+		errno = err;
+		return -1;
+	}
+	*place = (struct own){st.st_dev, st.st_ino, getpid()};
+	return fd;
+}
+
+static void unlock_owner_file(int fd)
+{
+	struct stat st;
+	pthread_mutex_lock(&own_mutex);
+	struct own *place = fstat(fd, &st) == 0 ? find_own(&st) : NULL;
+	if (place)
+		*place = (struct own){0};
+	close(fd);
+	pthread_mutex_unlock(&own_mutex);
+}
+
+static enum mw_err take_partition(struct mw_spool *s, const char *dir, char path[PATH_ROOM], struct mw_error *e)
+{
+	for (unsigned i = 0; i < MW_PARTITIONS_MAX; i++) {
+		char owner[PATH_ROOM];
+		if (snprintf(path, PATH_ROOM, "%s/p%u", dir, i) >= PATH_ROOM - 16)
+			return mw_error_set(e, MW_IO, 0, "the spool's path is too long");
+		enum mw_err err = mw_directory_open(path, e);
+		if (err != MW_OK)
+			return err;
+		snprintf(owner, sizeof owner, "%.4080s/owner", path);
+		pthread_mutex_lock(&own_mutex);
+		s->owner = lock_owner_file(owner);
+		pthread_mutex_unlock(&own_mutex);
+		if (s->owner >= 0) {
+			s->partition = s->stats.partition = i;
+			return MW_OK;
+		}
+		if (errno != EAGAIN)
+			return mw_error_set(e, MW_IO, 0, "%.150s: %s", owner, strerror(errno));
+	}
+	return mw_error_set(e, MW_LOCKED, 0,
+			    "%.120s: all %d partitions are in use; end a process that sends from this spool", dir,
+			    MW_PARTITIONS_MAX);
+}
+
+/* ---- open */
+
+static int put_meta(MDB_txn *txn, MDB_dbi meta, const char *name, const void *value, size_t len)
+{
+	MDB_val k = {strlen(name), (void *)(uintptr_t)name}, v = {len, (void *)(uintptr_t)value};
+	return mdb_put(txn, meta, &k, &v, 0);
+}
+
+static bool get_meta(MDB_txn *txn, MDB_dbi meta, const char *name, void *value, size_t len)
+{
+	MDB_val k = {strlen(name), (void *)(uintptr_t)name}, v;
+	if (mdb_get(txn, meta, &k, &v) != 0 || v.mv_size != len)
+		return false;
+	memcpy(value, v.mv_data, len);
+	return true;
+}
+
+/* Checks the format or, in a new partition, writes it. */
+static enum mw_err check_format(struct mw_spool *s, MDB_txn *txn, struct mw_error *e)
+{
+	uint32_t format = 0;
+	if (get_meta(txn, s->meta, "format", &format, sizeof format)) {
+		if (format > FORMAT)
+			return mw_error_set(e, MW_VERSION, 0,
+					    "the spool has format %u, this Moonweir knows formats up to %d; use the "
+					    "Moonweir that wrote it, or a newer one",
+					    format, FORMAT);
+		if (get_meta(txn, s->meta, "seen_key", s->seen_key, sizeof s->seen_key))
+			return MW_OK;
+		return mw_error_set(e, MW_CORRUPT, 0, "the spool has lost the key of its list of known ids");
+	}
+	format = FORMAT;
+	randombytes_buf(s->seen_key, sizeof s->seen_key);
+	int rc = put_meta(txn, s->meta, "format", &format, sizeof format);
+	if (rc == 0)
+		rc = put_meta(txn, s->meta, "seen_key", s->seen_key, sizeof s->seen_key);
+	return rc == 0 ? MW_OK : mw_spool_fail(e, rc, "not written");
+}
+
+static enum mw_err open_databases(struct mw_spool *s, MDB_txn *txn, struct mw_error *e)
+{
+	const struct {
+		const char *name;
+		MDB_dbi *db;
+	} databases[] = {{"meta", &s->meta},
+			 {"lanes", &s->lane_rows},
+			 {"messages", &s->messages},
+			 {"dead", &s->dead},
+			 {"seen", &s->seen}};
+	for (size_t i = 0; i < sizeof databases / sizeof *databases; i++) {
+		int rc = mdb_dbi_open(txn, databases[i].name, MDB_CREATE, databases[i].db);
+		if (rc != 0)
+			return mw_spool_fail(e, rc, databases[i].name);
+		if (i == 0) {
+			enum mw_err err = check_format(s, txn, e);
+			if (err != MW_OK)
+				return err;
+		}
+	}
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	int rc = mdb_cursor_open(txn, s->dead, &cursor);
+	if (rc == 0 && mdb_cursor_get(cursor, &key, &value, MDB_LAST) == 0) {
+		uint32_t high;
+		const struct mw_spool_key padded = {{0}};
+		struct mw_spool_key last = padded;
+		memcpy(last.bytes + 4, key.mv_data, key.mv_size < 8 ? key.mv_size : 8);
+		key = (MDB_val){sizeof last.bytes, last.bytes};
+		mw_spool_key_read(&key, &high, &s->next_dead);
+		s->next_dead++;
+	}
+	return rc == 0 ? MW_OK : mw_spool_fail(e, rc, "dead");
+}
+
+static enum mw_err open_environment(struct mw_spool *s, const char *path, struct mw_error *e)
+{
+	int dead_readers;
+	MDB_txn *txn;
+	MDB_stat stat;
+	int rc = mdb_env_create(&s->env);
+	if (rc != 0)
+		return mw_spool_fail(e, rc, path);
+	mdb_env_set_maxdbs(s->env, 8);
+	rc = mdb_env_set_mapsize(s->env, s->disk_max + s->disk_max / RESERVE_SHARE);
+	if (rc == 0)
+		rc = mdb_env_open(s->env, path, MDB_NOTLS | MDB_NORDAHEAD | MDB_NOMEMINIT, 0600);
+	if (rc == 0)
+		rc = mdb_reader_check(s->env, &dead_readers);
+	if (rc == 0)
+		rc = mdb_txn_begin(s->env, NULL, 0, &txn);
+	if (rc != 0)
+		return mw_spool_fail(e, rc, path);
+	enum mw_err err = open_databases(s, txn, e);
+	if (err != MW_OK) {
+		mdb_txn_abort(txn);
+		return err;
+	}
+	rc = mdb_txn_commit(txn);
+	if (rc == 0)
+		rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &s->reader);
+	if (rc != 0)
+		return mw_spool_fail(e, rc, path);
+	mdb_txn_reset(s->reader);
+	mdb_env_stat(s->env, &stat);
+	s->page = stat.ms_psize;
+	return MW_OK;
+}
+
+enum mw_err mw_spool_open(const struct mw_spool_config *config, int64_t now, struct mw_spool **out,
+			  struct mw_error *e)
+{
+	char path[PATH_ROOM];
+	struct mw_spool *s = calloc(1, sizeof *s);
+	if (!s)
+		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the spool");
+	s->config = *config;
+	s->config.dir = NULL;
+	s->owner = -1;
+	s->disk_max = config->disk_max ? config->disk_max : MW_DISK_DEFAULT;
+	if (s->disk_max < MW_DISK_MIN)
+		s->disk_max = MW_DISK_MIN;
+	s->clock_ahead = mw_spool_wall() - now;
+	mw_outbox_init(&s->dying, SIZE_MAX);
+	enum mw_err err = sodium_init() < 0 ? mw_error_set(e, MW_IO, 0, "libsodium found no source of randomness")
+					    : mw_directory_open(config->dir, e);
+	if (err == MW_OK)
+		err = take_partition(s, config->dir, path, e);
+	if (err == MW_OK)
+		err = open_environment(s, path, e);
+	if (err != MW_OK) {
+		mw_spool_close(s);
+		return err;
+	}
+	*out = s;
+	return MW_OK;
+}
+
+void mw_spool_close(struct mw_spool *s)
+{
+	if (!s)
+		return;
+	if (s->reader)
+		mdb_txn_abort(s->reader);
+	if (s->env)
+		mdb_env_close(s->env);
+	if (s->owner >= 0)
+		unlock_owner_file(s->owner);
+	mw_outbox_deinit(&s->dying);
+	free(s->lanes);
+	free(s->plan);
+	free(s->touched);
+	free(s->settled);
+	free(s);
+}
+
+/* ---- restore */
+
+/* The lane's newest and oldest packs say how much is queued. MW_CORRUPT if the newest can't be read: then nobody
+ * knows how many messages there were. */
+static enum mw_err restore_queue(struct mw_spool *s, MDB_cursor *messages, uint32_t number, int64_t *since,
+				 struct mw_error *e)
+{
+	struct mw_spool_lane *l = &s->lanes[number];
+	struct mw_spool_key at = mw_spool_key(number + 1, 0);
+	MDB_val key = {sizeof at.bytes, at.bytes}, value;
+	struct mw_pack_head newest, oldest;
+	uint32_t lane;
+	uint64_t first;
+	l->tail = l->head;
+	l->tail_bytes = l->head_bytes;
+	int rc = mdb_cursor_get(messages, &key, &value, MDB_SET_RANGE);
+	rc = mdb_cursor_get(messages, &key, &value, rc == 0 ? MDB_PREV : MDB_LAST);
+	if (rc == MDB_NOTFOUND)
+		return MW_OK;
+	if (rc != 0)
+		return mw_spool_fail(e, rc, "not read");
+	mw_spool_key_read(&key, &lane, &first);
+	if (lane != number)
+		return MW_OK;
+	if (!mw_pack_head(mw_spool_span(&value), &newest))
+		return mw_error_set(e, MW_CORRUPT, 0,
+				    "the spool's newest pack of lane %u is damaged; `moonweir verify` tells more", number);
+	l->tail = first + newest.count;
+	l->tail_bytes = newest.bytes_before + newest.bytes;
+	at = mw_spool_key(number, 0);
+	key = (MDB_val){sizeof at.bytes, at.bytes};
+	rc = mdb_cursor_get(messages, &key, &value, MDB_SET_RANGE);
+	*since = (rc == 0 && mw_pack_head(mw_spool_span(&value), &oldest) ? oldest.since : newest.since) - s->clock_ahead;
+	return MW_OK;
+}
+
+static enum mw_err restore_lane(struct mw_spool *s, struct mw_weir *w, MDB_cursor *messages, const MDB_val *key,
+				const MDB_val *value, int64_t now, struct mw_error *e)
+{
+	struct mw_spool_row row;
+	uint64_t unused;
+	uint32_t number;
+	mw_spool_key_read(key, &number, &unused);
+	struct mw_span name = {(const uint8_t *)value->mv_data + sizeof row, value->mv_size - sizeof row};
+	if (value->mv_size < sizeof row || name.len > MW_ACCOUNT_MAX)
+		return mw_error_set(e, MW_CORRUPT, 0, "the spool's lane %u is damaged", number);
+	memcpy(&row, value->mv_data, sizeof row);
+	if (row.sum != mw_spool_row_sum(&row, name))
+		return mw_error_set(e, MW_CORRUPT, 0, "the spool's lane %u is damaged", number);
+	struct mw_lane *lane = mw_weir_open_lane(w, name);
+	struct mw_spool_lane *l = lane ? mw_spool_lane(s, lane) : NULL;
+	if (!l)
+		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the spool's lanes");
+	if (lane->number != number)
+		return mw_error_set(e, MW_CORRUPT, 0, "the spool's lane %u is not where it should be", number);
+	l->head = row.head;
+	l->head_bytes = row.head_bytes;
+	l->dead = row.dead;
+	s->rows = number + 1;
+	int64_t since = now;
+	enum mw_err err = restore_queue(s, messages, number, &since, e);
+	if (err != MW_OK)
+		return err;
+	const struct mw_counts counts = {.accepted = l->tail,
+					 .delivered = l->head - l->dead,
+					 .dead = l->dead,
+					 .queued = l->tail - l->head};
+	mw_weir_restore(w, lane, &counts, l->tail_bytes - l->head_bytes, since < now ? since : now, now);
+	return MW_OK;
+}
+
+enum mw_err mw_spool_restore(struct mw_spool *s, struct mw_weir *w, int64_t now, struct mw_error *e)
+{
+	MDB_cursor *rows, *messages;
+	MDB_val key, value;
+	enum mw_err err = MW_OK;
+	int rc = mdb_txn_renew(s->reader);
+	if (rc != 0)
+		return mw_spool_fail(e, rc, "not read");
+	rc = mdb_cursor_open(s->reader, s->lane_rows, &rows);
+	if (rc == 0) {
+		rc = mdb_cursor_open(s->reader, s->messages, &messages);
+		if (rc == 0) {
+			while (err == MW_OK && (rc = mdb_cursor_get(rows, &key, &value, MDB_NEXT)) == 0)
+				err = restore_lane(s, w, messages, &key, &value, now, e);
+			mdb_cursor_close(messages);
+		}
+		mdb_cursor_close(rows);
+	}
+	mdb_txn_reset(s->reader);
+	return err == MW_OK && rc != 0 && rc != MDB_NOTFOUND ? mw_spool_fail(e, rc, "not read") : err;
+}
+
+struct mw_spool_stats mw_spool_stats(const struct mw_spool *s)
+{
+	return s->stats;
+}

@@ -1,0 +1,4 @@
+#include "../../csrc/io/spool.h"
+
+#include "check.h"
+#include "folder.h"
