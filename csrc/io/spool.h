@@ -63,6 +63,9 @@ struct mw_store mw_spool_store(struct mw_spool *s);
  */
 enum mw_err mw_spool_plan(struct mw_spool *s, struct mw_weir *w, const struct mw_outbox *box);
 
+/* Is there a plan that is not applied yet? */
+bool mw_spool_is_planned(const struct mw_spool *s);
+
 /* MW_OK: what was planned and settled is on disk. MW_FULL: no room for what was planned, which stays planned; what
  * was settled is on disk. MW_IO: the disk failed, and the spool is of no further use: every later commit says so
  * too. */

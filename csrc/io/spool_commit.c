@@ -82,6 +82,11 @@ enum mw_err mw_spool_plan(struct mw_spool *s, struct mw_weir *w, const struct mw
 	return MW_OK;
 }
 
+bool mw_spool_is_planned(const struct mw_spool *s)
+{
+	return s->box != NULL;
+}
+
 /* ---- the pieces of a transaction; each returns what LMDB said */
 
 static int put(MDB_txn *txn, MDB_dbi db, const void *key, size_t key_len, const void *value, size_t value_len)

@@ -23,8 +23,10 @@ static bool open_pack(struct walk *k, MDB_val *key, MDB_val *value)
 {
 	uint64_t first;
 	if (!at_pack(k, key, &first) || first > k->number || !mw_pack_open(mw_spool_span(value), &k->pack) ||
-	    k->number - first >= k->pack.head.count)
+	    k->number - first >= k->pack.head.count) {
+		k->pack = (struct mw_pack){.at = NULL};
 		return false;
+	}
 	struct mw_span message;
 	int64_t tag;
 	for (uint64_t i = first; i < k->number; i++)

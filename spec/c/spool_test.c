@@ -1,4 +1,344 @@
-#include "../../csrc/io/spool.h"
+#include "spool_rig.h"
 
-#include "check.h"
-#include "folder.h"
+#include <fcntl.h>
+#include <lmdb.h>
+#include <sys/wait.h>
+
+static struct spool_rig r;
+
+static void set_up(void)
+{
+	static unsigned count;
+	char name[32];
+	snprintf(name, sizeof name, "spool-%u", count++);
+	rig_init(&r, name);
+	CHECK(rig_open(&r) == MW_OK);
+}
+
+static void push(const char *account, const char *message)
+{
+	rig_add(&r, account, rig_span(message), 7, MW_PARCEL_MESSAGE);
+}
+
+static bool batch_is(const char *text)
+{
+	return mw_span_is(mw_buf_span(&r.batch), text);
+}
+
+static void reopen(void)
+{
+	rig_close(&r);
+	CHECK(rig_open(&r) == MW_OK);
+}
+
+TEST(what_is_committed_is_there_after_a_crash_and_in_order)
+{
+	push("a", "{1}");
+	push("b", "{2}");
+	push("a", "{3}");
+	CHECK(rig_commit(&r) == MW_OK && rig_counts(&r).queued == 3);
+	push("a", "{4}");
+	CHECK(rig_commit(&r) == MW_OK);
+	push("a", "{not committed}");
+	reopen();
+	CHECK(rig_counts(&r).accepted == 4 && mw_weir_totals(r.weir)->queued_bytes == 12);
+	CHECK(rig_next(&r) == 3 && batch_is("{1},{3},{4}"));
+	rig_answer(&r, 200);
+	CHECK(rig_next(&r) == 1 && batch_is("{2}"));
+}
+
+TEST(what_is_settled_leaves_with_the_next_commit)
+{
+	r.weir_config.batch_messages = 2;
+	reopen();
+	push("a", "{1}");
+	push("a", "{2}");
+	push("a", "{3}");
+	CHECK(rig_commit(&r) == MW_OK && rig_next(&r) == 2);
+	rig_answer(&r, 200);
+	reopen();
+	CHECK(rig_counts(&r).queued == 3 && rig_next(&r) == 2 && batch_is("{1},{2}")); /* once more */
+	rig_answer(&r, 200);
+	CHECK(mw_spool_has_work(r.spool) && rig_commit(&r) == MW_OK && !mw_spool_has_work(r.spool));
+	reopen();
+	const struct mw_counts c = rig_counts(&r);
+	CHECK(c.accepted == 3 && c.delivered == 2 && c.queued == 1);
+	CHECK(rig_next(&r) == 1 && batch_is("{3}"));
+	rig_answer(&r, 404);
+	CHECK(rig_commit(&r) == MW_OK);
+	reopen();
+	CHECK(rig_counts(&r).dead == 1 && rig_counts(&r).accepted == 3 && rig_next(&r) == 0);
+}
+
+/* ---- against a model */
+
+enum { ACCOUNTS = 5, KEPT = 4096 };
+
+struct model {
+	uint32_t pushed, planned, settled; /* messages, all; committed; answered for good */
+	uint32_t settled_on_disk;
+	bool is_flying;
+};
+
+static size_t length_of(uint32_t account, uint32_t number)
+{
+	uint32_t mixed = (account * 7919 + number) * 2654435761u;
+	return mixed % 97 == 0 ? 20000 + mixed % 12000 : 12 + mixed % 600;
+}
+
+static void push_number(struct model *m, uint32_t account)
+{
+	static char text[MW_MESSAGE_MAX + 1];
+	char name[8];
+	size_t len = length_of(account, m->pushed);
+	memset(text, 'x', len);
+	snprintf(name, sizeof name, "a%u", account);
+	int head = snprintf(text, sizeof text, "%u:%06u:", account, m->pushed);
+	text[head] = 'x';
+	rig_add(&r, name, (struct mw_span){(const uint8_t *)text, len}, (int64_t)m->pushed++, MW_PARCEL_MESSAGE);
+}
+
+static bool batch_is_right(const struct model *m, uint32_t account)
+{
+	const uint8_t *at = r.batch.data, *end = at + r.batch.len;
+	for (uint32_t i = 0; i < r.request.count; i++) {
+		char head[32];
+		int len = snprintf(head, sizeof head, "%u:%06u:", account, m->settled + i);
+		size_t message_len = length_of(account, m->settled + i);
+		if ((size_t)(end - at) < message_len || memcmp(at, head, (size_t)len) != 0)
+			return false;
+		at += message_len;
+		if (i + 1 < r.request.count && *at++ != ',')
+			return false;
+	}
+	return at == end;
+}
+
+TEST(any_history_with_crashes_keeps_every_message_and_its_place)
+{
+	struct model model[ACCOUNTS] = {{0}};
+	uint64_t random = check_seed("spool");
+	for (int step = 0; step < 4000; step++) {
+		uint64_t what = check_random(&random) % 100;
+		if (what < 30) {
+			for (uint64_t n = check_random(&random) % 40; n > 0; n--) {
+				uint32_t a = (uint32_t)(check_random(&random) % ACCOUNTS);
+				push_number(&model[a], a);
+			}
+		} else if (what < 60) {
+			CHECK(rig_commit(&r) == MW_OK);
+			for (int a = 0; a < ACCOUNTS; a++) {
+				model[a].planned = model[a].pushed;
+				model[a].settled_on_disk = model[a].settled;
+			}
+		} else if (what < 95) {
+			r.weir_config.batch_messages = 1;
+			if (rig_next(&r) == 0)
+				continue;
+			uint32_t a = (uint32_t)r.request.lane->name[1] - '0';
+			CHECK(batch_is_right(&model[a], a));
+			CHECK(model[a].settled + r.request.count <= model[a].planned);
+			int status = (int[]){200, 200, 200, 404, 500}[check_random(&random) % 5];
+			rig_answer(&r, status);
+			if (status != 500)
+				model[a].settled += r.request.count;
+			r.now += status == 500 ? 100000 : 1;
+		} else {
+			reopen();
+			for (int a = 0; a < ACCOUNTS; a++) {
+				model[a].pushed = model[a].planned;
+				model[a].settled = model[a].settled_on_disk;
+			}
+		}
+		uint64_t accepted = 0, settled = 0;
+		for (int a = 0; a < ACCOUNTS; a++) {
+			accepted += model[a].planned;
+			settled += model[a].settled;
+		}
+		const struct mw_counts c = rig_counts(&r);
+		CHECK(c.accepted == accepted && c.delivered + c.dead == settled &&
+		      c.queued == accepted - settled);
+	}
+}
+
+/* ---- repeats */
+
+static void push_id(const char *account, const char *id)
+{
+	char text[200];
+	snprintf(text, sizeof text, "{\"type\":\"track\",\"userId\":\"u\",\"messageId\":\"%s\"}", id);
+	rig_add(&r, account, rig_span(text), 0, MW_PARCEL_REPEATABLE);
+}
+
+TEST(an_id_that_was_seen_is_not_queued_again)
+{
+	r.config.repeats_ms = 3600 * 1000;
+	reopen();
+	push_id("a", "s:a:1:0");
+	push_id("a", "s:a:1:0"); /* in one commit */
+	push_id("b", "s:a:1:0"); /* another account's own */
+	CHECK(rig_commit(&r) == MW_OK && rig_counts(&r).accepted == 2);
+	push_id("a", "s:a:1:0");
+	push_id("a", "s:a:2:0");
+	CHECK(rig_commit(&r) == MW_OK && rig_counts(&r).accepted == 3);
+	reopen();
+	push_id("a", "s:a:1:0");
+	push("a", "{no id}");
+	push("a", "{no id}");
+	CHECK(rig_commit(&r) == MW_OK && rig_counts(&r).accepted == 5);
+	CHECK(mw_spool_stats(r.spool).repeats == 1);
+	r.now += 3600 * 1000 + 2000; /* forgotten */
+	push_id("a", "s:a:1:0");
+	CHECK(rig_commit(&r) == MW_OK && rig_counts(&r).accepted == 6);
+}
+
+/* ---- bounds */
+
+TEST(a_full_spool_refuses_what_is_new_and_still_drains)
+{
+	static char text[1000];
+	memset(text, 'x', sizeof text);
+	r.config.disk_max = MW_DISK_MIN;
+	reopen();
+	enum mw_err err;
+	uint64_t pushed = 0;
+	do {
+		for (int i = 0; i < 100; i++)
+			rig_add(&r, "a", (struct mw_span){(const uint8_t *)text, sizeof text}, 0,
+				MW_PARCEL_MESSAGE);
+		err = rig_commit(&r);
+		pushed += err == MW_OK ? 100 : 0;
+	} while (err == MW_OK && pushed < 100000);
+	CHECK(err == MW_FULL && strstr(r.error.detail, "disk_bytes") && pushed > 2000);
+	CHECK(rig_counts(&r).queued == pushed);
+	/* What is planned gets in as soon as there is room for it. */
+	int requests = 0;
+	while (err == MW_FULL && rig_next(&r) > 0) {
+		rig_answer(&r, 200);
+		requests++;
+		err = rig_commit(&r);
+	}
+	CHECK(err == MW_OK && requests > 0 && requests < 10);
+	while (rig_next(&r) > 0) {
+		rig_answer(&r, 200);
+		CHECK(rig_commit(&r) == MW_OK);
+	}
+	CHECK(rig_counts(&r).delivered == pushed + 100 && rig_counts(&r).queued == 0);
+	CHECK(mw_spool_stats(r.spool).disk_bytes <= MW_DISK_MIN + MW_DISK_MIN / 8);
+}
+
+/* ---- opening */
+
+TEST(each_process_has_a_partition_and_a_dead_ones_is_taken_over)
+{
+	struct spool_rig second = r;
+	push("a", "{1}");
+	CHECK(rig_commit(&r) == MW_OK);
+	second.spool = NULL;
+	mw_outbox_init(&second.box, SIZE_MAX);
+	CHECK(rig_open(&second) == MW_OK && mw_spool_stats(second.spool).partition == 1);
+	CHECK(rig_counts(&second).queued == 0);
+	rig_close(&second);
+
+	pid_t child = fork();
+	if (child == 0) {
+		/* The parent lives, so the first is not to be had. */
+		bool ok = rig_open(&second) == MW_OK && mw_spool_stats(second.spool).partition == 1;
+		rig_add(&second, "b", rig_span("{2}"), 0, MW_PARCEL_MESSAGE);
+		ok = ok && rig_commit(&second) == MW_OK;
+		_exit(ok ? 0 : 1); /* as a crash does */
+	}
+	int status;
+	CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	rig_close(&r);
+	CHECK(rig_open(&r) == MW_OK && mw_spool_stats(r.spool).partition == 0 && rig_counts(&r).queued == 1);
+	CHECK(rig_open(&second) == MW_OK && rig_next(&second) == 1);
+	CHECK(mw_span_is(mw_buf_span(&second.batch), "{2}"));
+	rig_deinit(&second);
+}
+
+static void change_format(uint32_t format)
+{
+	char path[300];
+	MDB_env *env;
+	MDB_txn *txn;
+	MDB_dbi meta;
+	snprintf(path, sizeof path, "%s/p0", r.config.dir);
+	CHECK(mdb_env_create(&env) == 0 && mdb_env_set_maxdbs(env, 8) == 0);
+	CHECK(mdb_env_open(env, path, 0, 0600) == 0 && mdb_txn_begin(env, NULL, 0, &txn) == 0);
+	CHECK(mdb_dbi_open(txn, "meta", 0, &meta) == 0);
+	MDB_val key = {6, "format"}, value = {sizeof format, &format};
+	CHECK(mdb_put(txn, meta, &key, &value, 0) == 0 && mdb_txn_commit(txn) == 0);
+	mdb_env_close(env);
+}
+
+TEST(a_spool_of_a_newer_moonweir_is_refused)
+{
+	rig_close(&r);
+	change_format(99);
+	CHECK(rig_open(&r) == MW_VERSION && strstr(r.error.detail, "format 99"));
+	change_format(1);
+	CHECK(rig_open(&r) == MW_OK);
+}
+
+/* Changes a byte of `text` wherever the data file has it: copies of pages from before are there too. */
+static void damage(const char *text)
+{
+	char path[300];
+	snprintf(path, sizeof path, "%s/p0/data.mdb", r.config.dir);
+	FILE *f = fopen(path, "r+b");
+	static char bytes[1 << 20];
+	size_t len = fread(bytes, 1, sizeof bytes, f);
+	int found = 0;
+	for (char *at = bytes; (at = memmem(at, len - (size_t)(at - bytes), text, strlen(text))); at++, found++) {
+		fseek(f, at - bytes, SEEK_SET);
+		fputc('?', f);
+	}
+	fclose(f);
+	CHECK(found > 0);
+}
+
+TEST(damage_costs_what_it_hit_and_nothing_else)
+{
+	push("a", "{first}");
+	CHECK(rig_commit(&r) == MW_OK);
+	push("a", "{second}");
+	push("a", "{third}");
+	CHECK(rig_commit(&r) == MW_OK);
+	push("a", "{fourth}");
+	push("b", "{other}");
+	CHECK(rig_commit(&r) == MW_OK);
+	rig_close(&r);
+	damage("{third}");
+	CHECK(rig_open(&r) == MW_OK && rig_counts(&r).queued == 5);
+	CHECK(rig_next(&r) == 1 && batch_is("{first}"));
+	rig_answer(&r, 200);
+	CHECK(rig_next(&r) == 1 && batch_is("{other}"));
+	rig_answer(&r, 200);
+	CHECK(rig_next(&r) == 1 && batch_is("{fourth}"));
+	rig_answer(&r, 200);
+	CHECK(rig_commit(&r) == MW_OK && mw_spool_stats(r.spool).damaged == 2);
+	reopen();
+	const struct mw_counts c = rig_counts(&r);
+	CHECK(c.accepted == 5 && c.delivered == 3 && c.dead == 2 && rig_next(&r) == 0);
+}
+
+#define RUN_FRESH(name)                                                                                      \
+	do {                                                                                                 \
+		set_up();                                                                                    \
+		RUN(name);                                                                                   \
+		rig_deinit(&r);                                                                              \
+	} while (0)
+
+int main(void)
+{
+	RUN_FRESH(what_is_committed_is_there_after_a_crash_and_in_order);
+	RUN_FRESH(what_is_settled_leaves_with_the_next_commit);
+	RUN_FRESH(any_history_with_crashes_keeps_every_message_and_its_place);
+	RUN_FRESH(an_id_that_was_seen_is_not_queued_again);
+	RUN_FRESH(a_full_spool_refuses_what_is_new_and_still_drains);
+	RUN_FRESH(each_process_has_a_partition_and_a_dead_ones_is_taken_over);
+	RUN_FRESH(a_spool_of_a_newer_moonweir_is_refused);
+	RUN_FRESH(damage_costs_what_it_hit_and_nothing_else);
+	return CHECK_END();
+}
