@@ -88,6 +88,7 @@ build = {
 				"csrc/core/verdict.c",
 				"csrc/core/weir.c",
 				"csrc/core/weir_done.c",
+				"csrc/io/board.c",
 				"csrc/io/budget.c",
 				"csrc/io/endpoint.c",
 				"csrc/io/engine.c",

@@ -18,7 +18,11 @@
  * `size` is not one of ours. */
 enum mw_err mw_mapfile_open(const char *path, const char *what, size_t size, void **out, struct mw_error *e);
 
-/* As above to read only; it has to be there, and `size` bytes long. */
+/* As above, but always a new file, of zeros; one that was there is removed, whatever it holds. Who still has
+ * that one mapped keeps it. */
+enum mw_err mw_mapfile_renew(const char *path, const char *what, size_t size, void **out, struct mw_error *e);
+
+/* To read only; it has to be there, and `size` bytes long. The superuser may look at other users' files. */
 enum mw_err mw_mapfile_view(const char *path, const char *what, size_t size, const void **out,
 			    struct mw_error *e);
 
