@@ -221,9 +221,10 @@ static pid_t start_writer(void)
 	if (child)
 		return child;
 	struct mw_board *b = open_board();
-	for (uint64_t number = 1; b; number++)
+	if (!b)
+		_exit(1);
+	for (uint64_t number = 1;; number++)
 		write_made(b, number);
-	_exit(1);
 }
 
 /* One read against a writer that never pauses; it may lose the race, but not see half of a snapshot. */
