@@ -31,7 +31,7 @@ enum mw_err mw_depot_admit(struct mw_depot *d, struct mw_weir *w, const struct m
 	struct mw_parcel p;
 	if (d->spool)
 		return mw_spool_plan(d->spool, w, box);
-	for (size_t next = d->admitted; mw_outbox_next(box, &next, &p); d->admitted = next) {
+	for (size_t next = d->admitted; mw_outbox_next(box, &next, &p); d->admitted = next, d->admitted_count++) {
 		/* Sizes were checked by push and the queues have no bound: only memory can be short. */
 		enum mw_err err = p.kind == MW_PARCEL_DEAD
 				      ? MW_OK
@@ -50,13 +50,19 @@ enum mw_err mw_depot_commit(struct mw_depot *d, int64_t now, struct mw_error *e)
 void mw_depot_apply(struct mw_depot *d, struct mw_weir *w, int64_t now)
 {
 	d->admitted = 0;
+	d->admitted_count = 0;
 	if (d->spool)
 		mw_spool_apply(d->spool, w, now);
 }
 
-bool mw_depot_has_work(const struct mw_depot *d)
+struct mw_spool_stats mw_depot_stats(const struct mw_depot *d)
 {
-	return d->spool && mw_spool_has_work(d->spool);
+	return d->spool ? mw_spool_stats(d->spool) : (struct mw_spool_stats){0};
+}
+
+bool mw_depot_has_settled(const struct mw_depot *d)
+{
+	return d->spool && mw_spool_has_settled(d->spool);
 }
 
 enum mw_err mw_depot_read(struct mw_depot *d, const struct mw_request *r, struct mw_buf *out)

@@ -16,6 +16,7 @@ struct mw_depot {
 	struct mw_queues queues;
 	struct mw_spool *spool; /* NULL: in memory */
 	size_t admitted;        /* how far into the box, in memory */
+	size_t admitted_count;  /* messages of it */
 };
 
 /* `spool` NULL: in memory. Errors are mw_spool_open's. */
@@ -35,8 +36,11 @@ enum mw_err mw_depot_admit(struct mw_depot *d, struct mw_weir *w, const struct m
 enum mw_err mw_depot_commit(struct mw_depot *d, int64_t now, struct mw_error *e);
 void mw_depot_apply(struct mw_depot *d, struct mw_weir *w, int64_t now);
 
+/* Zeros in memory. */
+struct mw_spool_stats mw_depot_stats(const struct mw_depot *d);
+
 /* Is something settled that the disk does not know of? */
-bool mw_depot_has_work(const struct mw_depot *d);
+bool mw_depot_has_settled(const struct mw_depot *d);
 
 /* Append the request's messages to `out`, a comma between each two. */
 enum mw_err mw_depot_read(struct mw_depot *d, const struct mw_request *r, struct mw_buf *out);

@@ -139,7 +139,6 @@ static enum mw_err open_store(struct mw_engine *g, const struct mw_engine_config
 	if (!g->weir)
 		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the engine");
 	err = mw_depot_restore(&g->depot, g->weir, now_ms(), e);
-	g->undelivered = mw_weir_totals(g->weir)->counts.queued;
 	return err;
 }
 
@@ -160,6 +159,7 @@ enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engi
 	g->generation = atomic_load(&generation);
 	g->endpoint = config->endpoint;
 	g->report_delivered = config->report_delivered;
+	g->has_spool = config->spool != NULL;
 	g->queue_max = config->queue_max > 0 ? config->queue_max : MW_QUEUE_DEFAULT;
 	mw_outbox_init(&g->inbox, g->queue_max);
 	mw_outbox_init(&g->taken, g->queue_max);
@@ -241,7 +241,7 @@ static bool has_room(const struct mw_engine *g, size_t bytes)
 	size_t waiting = g->taken_bytes + g->inbox.bytes.len;
 	if (g->is_full)
 		return false;
-	if (g->depot.spool)
+	if (g->has_spool)
 		return waiting == 0 || waiting + bytes <= MW_UNWRITTEN_MAX;
 	return waiting + g->queued_bytes + bytes <= g->queue_max;
 }
@@ -296,7 +296,7 @@ enum mw_err mw_engine_sync(struct mw_engine *g, int64_t timeout_ms, struct mw_er
 {
 	if (mw_engine_is_forked(g))
 		return mw_error_set(e, MW_FORKED, 0, "%s", mw_err_sentence(MW_FORKED));
-	if (!g->depot.spool)
+	if (!g->has_spool)
 		return MW_OK;
 	int64_t deadline = deadline_after(timeout_ms);
 	bool late = false;
@@ -321,13 +321,11 @@ static enum mw_err what_is_left(const struct mw_engine *g)
 {
 	if (g->failure.code != MW_OK)
 		return g->failure.code;
-	if (g->inbox.count > 0 || g->taken_count > 0)
-		return MW_TIMEOUT;
-	if (g->undelivered == 0)
-		return MW_OK;
 	const struct mw_counts *c = &mw_weir_totals(g->weir)->counts;
-	if (c->in_flight > 0 || g->undelivered != c->queued)
+	if (g->inbox.count > 0 || g->taken_count > 0 || g->is_unsaved || c->in_flight > 0)
 		return MW_TIMEOUT;
+	if (c->queued == 0)
+		return MW_OK;
 	struct mw_weir_stats s = mw_weir_stats(g->weir);
 	return s.held > 0 && s.held == s.counts.queued ? MW_PARKED : MW_TIMEOUT;
 }
@@ -443,7 +441,7 @@ static enum mw_err closing_result(struct mw_engine *g, struct mw_error *e)
 	enum mw_err left = what_is_left(g);
 	const struct mw_counts *c = &mw_weir_totals(g->weir)->counts;
 	unsigned long long count = g->inbox.count + g->taken_count + c->queued + c->in_flight;
-	bool on_disk = g->depot.spool && g->inbox.count + g->taken_count == 0;
+	bool on_disk = g->has_spool && g->inbox.count + g->taken_count == 0;
 	struct mw_error failure = g->failure;
 	pthread_mutex_unlock(&g->gate);
 	pthread_mutex_unlock(&g->core);
@@ -485,6 +483,7 @@ enum mw_err mw_engine_close(struct mw_engine *g, int64_t deadline_ms, struct mw_
 	pthread_cond_broadcast(&g->changed);
 	pthread_mutex_unlock(&g->gate);
 	mw_http_free(http);
+	mw_depot_deinit(&g->depot);
 	return closing_result(g, e);
 }
 

@@ -13,9 +13,8 @@
 #ifndef MW_ENGINE_H
 #define MW_ENGINE_H
 
-#include "../core/outbox.h"
-#include "../core/weir.h"
 #include "endpoint.h"
+#include "spool.h"
 
 struct mw_engine;
 

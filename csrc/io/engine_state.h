@@ -24,6 +24,9 @@
 #define MW_COLLECT_MS    5
 #define MW_COLLECT_BYTES (128u * 1024)
 
+/* With a spool: bytes that push takes while they wait for the disk. One box always fits. */
+#define MW_UNWRITTEN_MAX (8u * 1024 * 1024)
+
 /* Waits longer than this are as good as for ever, and safe to add to any clock. */
 #define MW_FOREVER_MS INT64_C(1000000000000)
 
@@ -33,6 +36,7 @@ struct mw_engine {
 	struct mw_reports *reports;
 	struct mw_endpoint endpoint;
 	bool report_delivered;
+	bool has_spool;
 	size_t queue_max;
 	pthread_t thread;
 	struct mw_http *http;
@@ -41,7 +45,6 @@ struct mw_engine {
 	struct mw_buf batch;
 	struct mw_outbox taken; /* out of the inbox, not yet stored; its messages count as queued */
 	bool is_admitted;       /* `taken` is, to the depot */
-	int64_t store_again;    /* no commit of `taken` before this time, unless there is room again */
 
 	/* Guarded by core; changed by the thread alone, but for the weir. */
 	pthread_mutex_t core;
@@ -60,7 +63,7 @@ struct mw_engine {
 	size_t taken_bytes;   /* the rest of this is as of the thread's last step: */
 	size_t taken_count;   /* parcels */
 	size_t queued_bytes;  /* in the depot */
-	uint64_t undelivered; /* messages in the depot, and what it still has to write */
+	bool is_unsaved;      /* the depot has something to write */
 	bool is_full;         /* `taken` did not fit on the disk */
 	struct mw_error failure; /* the disk failed for good; MW_OK: it did not */
 	unsigned flushers;
