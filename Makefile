@@ -19,7 +19,7 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wmissi
 OPT  ?= $(if $(SANITIZE),-O1,-O3)
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(OPT) -g $(WARN) -fPIC -fvisibility=hidden -fno-strict-aliasing -MMD -MP \
         $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer) $(CFLAGS)
-LIBS := -lcurl -lsodium -lpthread -lm
+LIBS := -lcurl -lsodium -llmdb -lpthread -lm
 
 object   = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(1))
 CORE    := $(call object,$(wildcard csrc/core/*.c))
@@ -73,7 +73,7 @@ $(BUILD)/moonweir: Makefile
 # nginx's Lua module brings its own build of LuaJIT, which takes the place of the usual one.
 JIT := $(if $(shell dpkg-query -W -f '$${Status}' luajit2 2>/dev/null | grep 'ok installed'),luajit2 libluajit2-5.1-dev,luajit libluajit-5.1-dev)
 RUN_PACKAGES   := build-essential pkg-config lua5.4 liblua5.4-dev $(JIT) lua-argparse lua-cjson \
-                  libcurl4-openssl-dev libsodium-dev libssl-dev libmicrohttpd-dev ca-certificates
+                  libcurl4-openssl-dev libsodium-dev liblmdb-dev libssl-dev libmicrohttpd-dev ca-certificates
 TEST_PACKAGES  := $(RUN_PACKAGES) lua-busted luarocks openssl curl git
 CHECK_PACKAGES := $(TEST_PACKAGES) lua-check clang clang-tidy clang-format libclang-rt-14-dev cppcheck valgrind
 

@@ -14,6 +14,7 @@ dependencies = { "lua >= 5.1", "argparse" }
 external_dependencies = {
 	CURL = { library = "curl" },
 	SODIUM = { library = "sodium" },
+	LMDB = { library = "lmdb" },
 }
 test = { type = "command", command = "make spec" }
 build = {
@@ -45,7 +46,7 @@ build = {
 		["moonweir.strings"] = "lua/moonweir/strings.lua",
 		["moonweir.suggest"] = "lua/moonweir/suggest.lua",
 		["moonweir.core"] = {
-			libraries = { "curl", "sodium", "pthread", "m" },
+			libraries = { "curl", "sodium", "lmdb", "pthread", "m" },
 			defines = { "_GNU_SOURCE" },
 			libdirs = { "$(CURL_LIBDIR)" },
 			sources = {
@@ -88,11 +89,13 @@ build = {
 				"csrc/core/verdict.c",
 				"csrc/core/weir.c",
 				"csrc/core/weir_done.c",
+				"csrc/io/directory.c",
 				"csrc/io/endpoint.c",
 				"csrc/io/engine.c",
 				"csrc/io/engine_thread.c",
 				"csrc/io/http.c",
 				"csrc/io/keyring.c",
+				"csrc/io/private.c",
 				"csrc/io/reports.c",
 				"csrc/io/trouble.c",
 				"csrc/lua/client.c",

@@ -2,6 +2,6 @@
 #ifndef MW_VERSION_H
 #define MW_VERSION_H
 
-#define MW_VERSION "0.1.0"
+#define MW_VERSION_TEXT "0.1.0"
 
 #endif

@@ -246,7 +246,7 @@ enum mw_err mw_http_new(const struct mw_http_config *config, struct mw_http **ou
 	enum mw_err err = copy_text(&h->ca_file, config->ca_file);
 	if (err == MW_OK)
 		err = copy_text(&h->user_agent,
-				config->user_agent ? config->user_agent : "moonweir/" MW_VERSION);
+				config->user_agent ? config->user_agent : "moonweir/" MW_VERSION_TEXT);
 	h->proxy =
 	    strdup(config->proxy ? config->proxy : ""); /* "", not NULL: that would mean the environment's */
 	struct curl_slist *type = curl_slist_append(NULL, "Content-Type: application/json");

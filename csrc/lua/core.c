@@ -107,7 +107,7 @@ int luaopen_moonweir_core(lua_State *L)
 	lua_newtable(L);
 	lua_pushlightuserdata(L, NULL);
 	lua_setfield(L, -2, "null");
-	lua_pushliteral(L, MW_VERSION);
+	lua_pushliteral(L, MW_VERSION_TEXT);
 	lua_setfield(L, -2, "version");
 	push_errors(L);
 	lua_setfield(L, -2, "errors");

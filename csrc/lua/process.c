@@ -2,6 +2,7 @@
  *
  * For the command only: the library itself installs no signal handler and touches no argv.
  */
+#include "../io/private.h"
 #include "mwl.h"
 
 #include <errno.h>
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* A key file holds one key, an accounts file one line for each of some ten thousand accounts. */
@@ -148,48 +148,16 @@ static int process_scrub(lua_State *L)
 	return 1;
 }
 
-static int fail_io(lua_State *L, const char *path, const char *reason)
-{
-	lua_pushnil(L);
-	lua_pushfstring(L, "%s: %s", path, reason);
-	lua_pushstring(L, mw_err_word(MW_IO));
-	return 3;
-}
-
-static int fail_open_file(lua_State *L, int fd, const char *path, const char *reason)
-{
-	close(fd);
-	return fail_io(L, path, reason);
-}
-
-/* process.read_private(path) -> contents | nil, message, code. Refuses what group or others may read. The
- * check is on the open file, so nobody can swap it in between. */
+/* process.read_private(path) -> contents | nil, message, code. Refuses what group or others may read. */
 static int process_read_private(lua_State *L)
 {
 	const char *path = luaL_checkstring(L, 1);
 	char *room = mwl_newuserdata(L, PRIVATE_MAX); /* Lua's, so that no error leaks it */
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return fail_io(L, path, strerror(errno));
-	struct stat st;
-	if (fstat(fd, &st) < 0)
-		return fail_open_file(L, fd, path, strerror(errno));
-	if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
-		return fail_open_file(L, fd, path, "not a file");
-	if (st.st_mode & 077)
-		return fail_open_file(L, fd, path,
-				      "others may read this file and it holds keys: chmod 600 it");
-	if (st.st_uid != geteuid() && st.st_uid != 0)
-		return fail_open_file(L, fd, path, "belongs to somebody else");
-	size_t len = 0;
-	ssize_t n = 1;
-	while (n > 0 && len < PRIVATE_MAX) {
-		n = read(fd, room + len, PRIVATE_MAX - len);
-		len += n > 0 ? (size_t)n : 0;
-	}
-	if (n != 0)
-		return fail_open_file(L, fd, path, n < 0 ? strerror(errno) : "larger than 4 MB");
-	close(fd);
+	size_t len;
+	struct mw_error e;
+	mw_error_clear(&e);
+	if (mw_private_read(path, 0, room, PRIVATE_MAX, &len, &e) != MW_OK)
+		return mwl_fail(L, &e);
 	lua_pushlstring(L, room, len);
 	return 1;
 }

@@ -14,7 +14,8 @@ TEST(a_request_has_these_headers_and_no_others)
 			   "{\"messageId\":\"1\"}]}";
 	snprintf(expected, sizeof expected,
 		 "POST /v1/batch HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Basic S2V5XzEtejo=\r\n"
-		 "User-Agent: moonweir/" MW_VERSION "\r\nAccept: */*\r\nContent-Type: application/json\r\n"
+		 "User-Agent: moonweir/" MW_VERSION_TEXT
+		 "\r\nAccept: */*\r\nContent-Type: application/json\r\n"
 		 "Content-Length: %zu\r\n",
 		 m.port, strlen(body));
 	if (strcmp(heads, expected) != 0)
