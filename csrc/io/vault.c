@@ -44,7 +44,9 @@ void mw_vault_close(struct mw_vault *v)
 {
 	if (!v)
 		return;
-	mw_master_key_wipe(&v->master);
+	/* In a child the key is zeros already, and so is the canary that libsodium would look at. */
+	if (!mw_state_is_forked(v->state))
+		mw_master_key_wipe(&v->master);
 	free(v);
 }
 

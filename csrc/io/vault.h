@@ -29,7 +29,7 @@ struct mw_vault;
 /* `master_key_file` NULL: the service manager's credential, if there is one (mw_master_key_load). */
 enum mw_err mw_vault_open(struct mw_state *s, const char *master_key_file, struct mw_vault **out,
 			  struct mw_error *e);
-void mw_vault_close(struct mw_vault *v); /* wipes the master key; NULL is fine */
+void mw_vault_close(struct mw_vault *v); /* before its state; wipes the master key; NULL is fine */
 bool mw_vault_has_master_key(const struct mw_vault *v);
 
 /* Members whose `at` is NULL stay as they were. An empty endpoint is the engine's own, an empty label none.
