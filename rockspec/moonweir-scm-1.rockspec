@@ -21,7 +21,9 @@ build = {
 	type = "builtin",
 	install = { bin = { moonweir = "lua/moonweir/cli/moonweir.lua" } },
 	modules = {
+		["moonweir.accounts"] = "lua/moonweir/accounts.lua",
 		["moonweir.call"] = "lua/moonweir/call.lua",
+		["moonweir.cli.accounts"] = "lua/moonweir/cli/accounts.lua",
 		["moonweir.cli.debugger"] = "lua/moonweir/cli/debugger.lua",
 		["moonweir.cli.input"] = "lua/moonweir/cli/input.lua",
 		["moonweir.cli.keys"] = "lua/moonweir/cli/keys.lua",
@@ -119,6 +121,7 @@ build = {
 				"csrc/lua/reader.c",
 				"csrc/lua/script.c",
 				"csrc/lua/table.c",
+				"csrc/lua/vault.c",
 				"csrc/lua/view.c",
 			},
 		},
