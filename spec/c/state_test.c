@@ -124,7 +124,7 @@ TEST(one_process_opens_one_directory_once)
 
 TEST(after_fork_the_parents_state_is_refused_and_an_own_one_works)
 {
-	struct mw_state *s, *own;
+	struct mw_state *s, *own = NULL;
 	struct MDB_txn *txn;
 	unsigned dbi;
 	CHECK(opens(folder_path("fork"), &s) && mw_state_database(s, "a", &dbi, &error) == MW_OK);
@@ -235,7 +235,7 @@ TEST(a_full_map_grows_and_the_step_is_repeated)
 
 TEST(a_process_follows_when_another_made_the_map_grow)
 {
-	struct mw_state *s, *own;
+	struct mw_state *s, *own = NULL;
 	unsigned dbi;
 	int calls, status;
 	CHECK(mw_state_open(folder_path("follow"), SMALL_MAP, &s, &error) == MW_OK);

@@ -1,6 +1,7 @@
 #include "vault_fixture.h"
 
 #include <lmdb.h>
+#include <pthread.h>
 #include <sys/wait.h>
 
 TEST(what_was_set_is_got)
@@ -276,6 +277,40 @@ TEST(processes_that_write_at_once_lose_nothing)
 	stop(&f);
 }
 
+static void *set_and_get(void *argument)
+{
+	struct fixture *f = argument;
+	struct mw_key key;
+	struct mw_endpoint endpoint;
+	struct mw_error e;
+	bool paused;
+	uint64_t revision = 0;
+	struct mw_account_change c = {.write_key = MW_SPAN("key-0123456789")};
+	for (int i = 0; i < ROUNDS; i++)
+		if (mw_vault_get(f->v, MW_SPAN("a"), &key, &endpoint, &paused, &e) != MW_OK ||
+		    key.len != 14 || mw_vault_set(f->v, MW_SPAN("a"), &c, &e) != MW_OK ||
+		    mw_vault_revision(f->v, &revision, &e) != MW_OK || revision < (uint64_t)i)
+			return argument;
+	return NULL;
+}
+
+TEST(threads_may_share_a_vault)
+{
+	struct fixture f;
+	pthread_t threads[3];
+	uint64_t revision;
+	CHECK(start(&f, "threads", master(0)) && set(&f, "a", "key-0123456789", NULL, NULL) == MW_OK);
+	for (int i = 0; i < 3; i++)
+		pthread_create(&threads[i], NULL, set_and_get, &f);
+	for (int i = 0; i < 3; i++) {
+		void *failed;
+		pthread_join(threads[i], &failed);
+		CHECK(!failed);
+	}
+	CHECK(mw_vault_revision(f.v, &revision, &error) == MW_OK && revision == 3 * ROUNDS + 1);
+	stop(&f);
+}
+
 int main(void)
 {
 	RUN(what_was_set_is_got);
@@ -290,5 +325,6 @@ int main(void)
 	RUN(removals_are_forgotten_after_a_day_oldest_first);
 	RUN(what_another_process_changes_is_seen_at_once);
 	RUN(processes_that_write_at_once_lose_nothing);
+	RUN(threads_may_share_a_vault);
 	return CHECK_END();
 }
