@@ -140,7 +140,7 @@ static bool make_room(struct mw_keyring *k)
 	return true;
 }
 
-static enum mw_err check_key(struct mw_span key, struct mw_error *e)
+enum mw_err mw_key_check(struct mw_span key, struct mw_error *e)
 {
 	if (key.len == 0)
 		return mw_error_set(e, MW_BAD_KEY, 0, "the write key is empty");
@@ -183,7 +183,7 @@ static struct entry *add(struct mw_keyring *k, struct mw_span account, uint64_t 
 enum mw_err mw_keyring_set(struct mw_keyring *k, struct mw_span account, struct mw_span write_key,
 			   const struct mw_endpoint *endpoint, struct mw_error *e)
 {
-	enum mw_err err = check_key(write_key, e);
+	enum mw_err err = mw_key_check(write_key, e);
 	if (err != MW_OK)
 		return err;
 	if (account.len > MW_ACCOUNT_MAX)

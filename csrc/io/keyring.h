@@ -14,6 +14,9 @@ struct mw_keyring;
 struct mw_keyring *mw_keyring_new(void);
 void mw_keyring_free(struct mw_keyring *k);
 
+/* Could this be a write key? Also for those who keep keys elsewhere. MW_BAD_KEY as below. */
+enum mw_err mw_key_check(struct mw_span key, struct mw_error *e);
+
 /* MW_BAD_KEY says what is wrong (empty, too long, a character that does not belong) and never quotes the key.
  */
 enum mw_err mw_keyring_set(struct mw_keyring *k, struct mw_span account, struct mw_span write_key,
