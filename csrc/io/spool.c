@@ -304,6 +304,7 @@ enum mw_err mw_spool_open(const struct mw_spool_config *config, int64_t now, str
 	s->disk_max = config->disk_max ? config->disk_max : MW_DISK_DEFAULT;
 	if (s->disk_max < MW_DISK_MIN)
 		s->disk_max = MW_DISK_MIN;
+	s->stats.disk_max = s->disk_max;
 	s->clock_ahead = mw_spool_wall() - now;
 	mw_outbox_init(&s->dying, SIZE_MAX);
 	enum mw_err err = sodium_init() < 0 ? mw_error_set(e, MW_IO, 0, "libsodium found no source of randomness")
