@@ -28,9 +28,6 @@
 #include "../core/outbox.h"
 #include "../core/weir.h"
 
-/* Processes that may share one spool. */
-#define MW_PARTITIONS_MAX 64
-
 /* The file's size without an option, and the least that is of use. */
 #define MW_DISK_DEFAULT (UINT64_C(10) << 30)
 #define MW_DISK_MIN     (UINT64_C(4) << 20)
