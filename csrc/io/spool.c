@@ -41,6 +41,15 @@ void mw_spool_key_read(const MDB_val *key, uint32_t *lane, uint64_t *number)
 		*number = *number << 8 | at[i];
 }
 
+uint64_t mw_spool_letter_number(const MDB_val *key)
+{
+	const uint8_t *at = key->mv_data;
+	uint64_t number = 0;
+	for (size_t i = 0; i < 8 && i < key->mv_size; i++)
+		number = number << 8 | at[i];
+	return number;
+}
+
 uint64_t mw_spool_row_sum(const struct mw_spool_row *row, struct mw_span name)
 {
 	uint64_t sum = mw_checksum((const uint8_t *)row, offsetof(struct mw_spool_row, sum));
@@ -153,15 +162,9 @@ static enum mw_err open_databases(struct mw_spool *s, MDB_txn *txn, struct mw_er
 	MDB_cursor *cursor;
 	MDB_val key, value;
 	int rc = mdb_cursor_open(txn, s->dead, &cursor);
-	if (rc == 0 && mdb_cursor_get(cursor, &key, &value, MDB_LAST) == 0) {
-		uint32_t high;
-		const struct mw_spool_key padded = {{0}};
-		struct mw_spool_key last = padded;
-		memcpy(last.bytes + 4, key.mv_data, key.mv_size < 8 ? key.mv_size : 8);
-		key = (MDB_val){sizeof last.bytes, last.bytes};
-		mw_spool_key_read(&key, &high, &s->next_dead);
-		s->next_dead++;
-	}
+	s->next_dead = 1;
+	if (rc == 0 && mdb_cursor_get(cursor, &key, &value, MDB_LAST) == 0)
+		s->next_dead = mw_spool_letter_number(&key) + 1;
 	return rc == 0 ? MW_OK : mw_spool_fail(e, rc, "dead");
 }
 
@@ -202,12 +205,26 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 enum mw_err mw_spool_open(const struct mw_spool_config *config, int64_t now, struct mw_spool **out,
 			  struct mw_error *e)
 {
+	struct mw_partition partition;
+	enum mw_err err = mw_directory_open(config->dir, e);
+	if (err == MW_OK)
+		err = mw_partition_take(&partition, config->dir, e);
+	return err == MW_OK ? mw_spool_open_partition(config, &partition, now, out, e) : err;
+}
+
+enum mw_err mw_spool_open_partition(const struct mw_spool_config *config, const struct mw_partition *partition,
+				    int64_t now, struct mw_spool **out, struct mw_error *e)
+{
 	struct mw_spool *s = calloc(1, sizeof *s);
-	if (!s)
+	if (!s) {
+		struct mw_partition taken = *partition;
+		mw_partition_release(&taken);
 		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the spool");
+	}
 	s->config = *config;
 	s->config.dir = NULL;
-	s->partition.owner = -1;
+	s->partition = *partition;
+	s->stats.partition = partition->number;
 	s->disk_max = config->disk_max ? config->disk_max : MW_DISK_DEFAULT;
 	if (s->disk_max < MW_DISK_MIN)
 		s->disk_max = MW_DISK_MIN;
@@ -215,10 +232,7 @@ enum mw_err mw_spool_open(const struct mw_spool_config *config, int64_t now, str
 	s->clock_ahead = mw_spool_wall() - now;
 	mw_outbox_init(&s->dying, SIZE_MAX);
 	enum mw_err err = sodium_init() < 0 ? mw_error_set(e, MW_IO, 0, "libsodium found no source of randomness")
-					    : mw_directory_open(config->dir, e);
-	if (err == MW_OK)
-		err = mw_partition_take(&s->partition, config->dir, e);
-	s->stats.partition = s->partition.number;
+					    : MW_OK;
 	if (err == MW_OK)
 		err = open_environment(s, s->partition.path, e);
 	if (err != MW_OK) {
@@ -304,13 +318,14 @@ static enum mw_err restore_lane(struct mw_spool *s, struct mw_weir *w, MDB_curso
 	l->head = row.head;
 	l->head_bytes = row.head_bytes;
 	l->dead = row.dead;
+	l->moved = row.moved;
 	s->rows = number + 1;
 	int64_t since = now;
 	enum mw_err err = restore_queue(s, messages, number, &since, e);
 	if (err != MW_OK)
 		return err;
-	const struct mw_counts counts = {.accepted = l->tail,
-					 .delivered = l->head - l->dead,
+	const struct mw_counts counts = {.accepted = l->tail - l->moved,
+					 .delivered = l->head - l->dead - l->moved,
 					 .dead = l->dead,
 					 .queued = l->tail - l->head};
 	mw_weir_restore(w, lane, &counts, l->tail_bytes - l->head_bytes, since < now ? since : now, now);

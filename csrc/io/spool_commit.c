@@ -102,7 +102,7 @@ static int put_row(struct mw_spool *s, MDB_txn *txn, uint32_t number)
 	struct {
 		struct mw_spool_row row;
 		uint8_t name[MW_ACCOUNT_MAX];
-	} value = {.row = {.head = l->head, .head_bytes = l->head_bytes, .dead = l->dead}};
+	} value = {.row = {.head = l->head, .head_bytes = l->head_bytes, .dead = l->dead, .moved = l->moved}};
 	uint8_t key[4] = {(uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8),
 			  (uint8_t)number};
 	if (name.len > 0)
@@ -317,6 +317,19 @@ static int drop_packs(struct mw_spool *s, MDB_cursor *messages, uint32_t number)
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
+/* Letters that another partition has now. */
+static int drop_letters(struct mw_spool *s, MDB_txn *txn)
+{
+	MDB_cursor *dead;
+	MDB_val key, value;
+	int rc = mdb_cursor_open(txn, s->dead, &dead);
+	if (rc == 0)
+		rc = mdb_cursor_get(dead, &key, &value, MDB_FIRST);
+	while (rc == 0 && mw_spool_letter_number(&key) <= s->dead_copied && (rc = mdb_cursor_del(dead, 0)) == 0)
+		rc = mdb_cursor_get(dead, &key, &value, MDB_NEXT);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
 static int put_settled(struct mw_spool *s, MDB_txn *txn, uint64_t *number)
 {
 	MDB_cursor *messages;
@@ -326,6 +339,8 @@ static int put_settled(struct mw_spool *s, MDB_txn *txn, uint64_t *number)
 		if (rc == 0)
 			rc = put_row(s, txn, s->settled[i]);
 	}
+	if (rc == 0 && s->dead_copied > 0)
+		rc = drop_letters(s, txn);
 	return rc != 0 ? rc : put_letters(s, txn, &s->dying, number);
 }
 
