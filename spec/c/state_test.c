@@ -98,6 +98,16 @@ TEST(only_the_owner_may_read_the_files)
 	mw_state_close(s);
 }
 
+TEST(the_lock_file_has_all_its_blocks)
+{
+	struct mw_state *s;
+	struct stat st;
+	CHECK(opens(folder_path("blocks"), &s));
+	CHECK(stat(folder_path("blocks/state/lock.mdb"), &st) == 0);
+	CHECK(st.st_size >= 1024 * 64 && st.st_blocks * 512 >= st.st_size);
+	mw_state_close(s);
+}
+
 TEST(a_link_in_place_of_a_file_is_refused)
 {
 	struct mw_state *s;
@@ -343,6 +353,7 @@ int main(void)
 {
 	RUN(what_was_written_is_there_after_closing);
 	RUN(only_the_owner_may_read_the_files);
+	RUN(the_lock_file_has_all_its_blocks);
 	RUN(a_link_in_place_of_a_file_is_refused);
 	RUN(one_process_opens_one_directory_once);
 	RUN(after_fork_the_parents_state_is_refused_and_an_own_one_works);
