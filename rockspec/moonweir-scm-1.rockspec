@@ -106,6 +106,7 @@ build = {
 				"csrc/io/reports.c",
 				"csrc/io/spool.c",
 				"csrc/io/spool_commit.c",
+				"csrc/io/spool_file.c",
 				"csrc/io/spool_read.c",
 				"csrc/io/trouble.c",
 				"csrc/lua/client.c",

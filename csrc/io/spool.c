@@ -262,7 +262,9 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 	int dead_readers;
 	MDB_txn *txn;
 	MDB_stat stat;
-	int rc = mdb_env_create(&s->env);
+	int rc = mw_spool_make_file(path);
+	if (rc == 0)
+		rc = mdb_env_create(&s->env);
 	if (rc != 0)
 		return mw_spool_fail(e, rc, path);
 	mdb_env_set_maxdbs(s->env, 8);
