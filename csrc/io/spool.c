@@ -307,6 +307,7 @@ enum mw_err mw_spool_open(const struct mw_spool_config *config, int64_t now, str
 	if (s->disk_max < MW_DISK_MIN)
 		s->disk_max = MW_DISK_MIN;
 	s->clock_ahead = mw_spool_wall() - now;
+	s->now = now;
 	mw_outbox_init(&s->dying, SIZE_MAX);
 	enum mw_err err = sodium_init() < 0 ? mw_error_set(e, MW_IO, 0, "libsodium found no source of randomness")
 					    : mw_directory_open(config->dir, e);

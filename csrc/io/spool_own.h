@@ -46,6 +46,7 @@ struct mw_spool {
 	uint64_t disk_max;
 	size_t page;
 	int64_t clock_ahead; /* wall clock less monotonic clock at open: what is written must mean something later */
+	int64_t now;         /* the latest that it was told */
 	bool is_broken;      /* the disk failed: nothing is known of what is written any more */
 	bool has_no_space;   /* the file could not be made larger */
 
