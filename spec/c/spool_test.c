@@ -72,17 +72,17 @@ TEST(what_is_settled_leaves_with_the_next_commit)
 
 TEST(a_wall_clock_that_was_set_back_makes_nothing_wait)
 {
-	r.weir_config.batch_messages = 1;
+	r.weir_config.batch_messages = 2;
 	r.now += 3600 * 1000;
 	push("a", "{1}");
-	CHECK(rig_commit(&r) == MW_OK);
 	push("a", "{2}");
+	push("a", "{3}");
 	CHECK(rig_commit(&r) == MW_OK);
 	r.now -= 3600 * 1000; /* and the wall clock did not go on */
 	reopen();
-	CHECK(rig_next(&r) == 1 && batch_is("{1}"));
+	CHECK(rig_next(&r) == 2 && batch_is("{1},{2}"));
 	rig_answer(&r, 200);
-	CHECK(rig_next(&r) == 1 && batch_is("{2}"));
+	CHECK(rig_next(&r) == 1 && batch_is("{3}"));
 }
 
 /* ---- against a model */
