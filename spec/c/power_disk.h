@@ -14,7 +14,8 @@
  * name, a rename's two halves come apart. Not here: a disk that lies about syncs, or loses what was synced.
  *
  * A sync that fails leaves some of the data on the platter and none pending: the kernel takes the pages for clean.
- * The cache shows them until it has to read them again.
+ * The cache shows them until it has to read them again. From then on no sector is torn: LMDB puts an old transaction
+ * number over a newer one, and of that a part would be neither (forwards, the number comes last).
  *
  * Changes come as a log (power_calls.h makes one from system calls), so that one history gives any number of
  * images. Files only grow, which is checked.
@@ -85,6 +86,7 @@ struct power_disk {
 	struct power_tree cache, platter;
 	struct power_list pending; /* writes are single sectors or parts of one */
 	int node_count;            /* node numbers in use, from 0 */
+	bool tears;                /* no sync has failed since the power came back */
 };
 
 static void *power_alloc(void *old, size_t size)
@@ -197,6 +199,7 @@ static void power_disk_free(struct power_disk *d)
 	free(d->pending.changes);
 	d->pending = (struct power_list){0};
 	d->node_count = 1;
+	d->tears = true;
 }
 
 static void power_disk_copy(struct power_disk *to, const struct power_disk *from)
@@ -204,6 +207,7 @@ static void power_disk_copy(struct power_disk *to, const struct power_disk *from
 	power_tree_copy(&to->cache, &from->cache);
 	power_tree_copy(&to->platter, &from->platter);
 	to->node_count = from->node_count;
+	to->tears = from->tears;
 	to->pending.count = 0;
 	for (size_t i = 0; i < from->pending.count; i++)
 		power_list_add(&to->pending, &from->pending.changes[i]);
@@ -215,6 +219,7 @@ static void power_disk_start(struct power_disk *d, const struct power_tree *imag
 	power_tree_copy(&d->cache, image);
 	power_tree_copy(&d->platter, image);
 	d->pending.count = 0;
+	d->tears = true;
 }
 
 /* Is pending change p among what a sync of `c` is about? */
@@ -283,6 +288,7 @@ static void power_disk_change(struct power_disk *d, const struct power_change *c
 		break;
 	case POWER_SYNC:
 	case POWER_SYNC_FAILED:
+		d->tears &= c->kind == POWER_SYNC;
 		power_settle(d, c);
 		break;
 	}
@@ -304,7 +310,7 @@ static void power_cut(const struct power_disk *d, uint64_t *random, struct power
 	uint64_t pages = check_random(random) % 2 ? check_random(random) : 0;
 	if (count > 0 && share == 0)
 		whole = check_random(random) % count;
-	if (count > 0 && check_random(random) % 2)
+	if (count > 0 && d->tears && check_random(random) % 2)
 		torn = whole > 0 ? whole : check_random(random) % count;
 	power_tree_copy(image, &d->platter);
 	for (size_t i = 0; i < count; i++) {
