@@ -4,8 +4,8 @@
  *     power_stop()                     no longer
  *     power_sync_to_fail = 3           of what is synced while this is logged, the third fails with EIO
  *
- * Each call is done as well: what is logged are copies. The program has to export its symbols (-rdynamic), so that
- * liblmdb finds these here before libc's. One thread.
+ * Each call is done as well: what is logged are copies. The program has to export its symbols (-rdynamic), so
+ * that liblmdb finds these here before libc's. One thread.
  *
  * What LMDB stores into its lock file's map is not seen: power_disk.h makes that up.
  */
@@ -34,7 +34,7 @@ static struct {
 	ino_t inode;
 } power_inodes[POWER_NODES];
 static int power_node_count;
-static int power_sync_to_fail;  /* counts down */
+static int power_sync_to_fail; /* counts down */
 static uint64_t power_failure_seed;
 static unsigned power_env_flags; /* added to those that LMDB is opened with */
 static MDB_env *power_env;       /* the one opened last */
@@ -43,7 +43,7 @@ static MDB_env *power_env;       /* the one opened last */
 static struct power_copy {
 	struct power_copy *next;
 	uint8_t bytes[];
-} *power_copies;
+} * power_copies;
 
 static const uint8_t *power_copy(const void *bytes, size_t len)
 {

@@ -5,17 +5,19 @@
  *     pending    written and not synced: sectors, sizes and names, oldest first
  *
  * A sync moves what is pending for its file (fsync of a directory: its names) to the platter, a write through
- * O_DSYNC goes there by itself. When the power goes, each pending change has or has not reached the platter, in any
- * combination, so also in another order than written; and of one sector only the first bytes may have:
+ * O_DSYNC goes there by itself. When the power goes, each pending change has or has not reached the platter,
+ * in any combination, so also in another order than written; and of one sector only the first bytes may have:
  *
  *     platter + some of the pending = the image
  *
- * That is POSIX's worst case: names and sizes are not kept in order with the data, a file's sync does not keep its
- * name, a rename's two halves come apart. Not here: a disk that lies about syncs, or loses what was synced.
+ * That is POSIX's worst case: names and sizes are not kept in order with the data, a file's sync does not
+ * keep its name, a rename's two halves come apart. Not here: a disk that lies about syncs, or loses what was
+ * synced.
  *
- * A sync that fails leaves some of the data on the platter and none pending: the kernel takes the pages for clean.
- * The cache shows them until it has to read them again. From then on no sector is torn: LMDB puts an old transaction
- * number over a newer one, and of that a part would be neither (forwards, the number comes last).
+ * A sync that fails leaves some of the data on the platter and none pending: the kernel takes the pages for
+ * clean. The cache shows them until it has to read them again. From then on no sector is torn: LMDB puts an
+ * old transaction number over a newer one, and of that a part would be neither (forwards, the number comes
+ * last).
  *
  * Changes come as a log (power_calls.h makes one from system calls), so that one history gives any number of
  * images. Files only grow, which is checked.
@@ -59,10 +61,10 @@ struct power_tree {
 };
 
 enum power_kind {
-	POWER_WRITE,       /* `len` bytes at `at` */
+	POWER_WRITE, /* `len` bytes at `at` */
 	POWER_WRITE_SYNCED,
-	POWER_SIZE,        /* at least `at` bytes */
-	POWER_NAME,        /* `name` in directory `node` means node `at` from now on, or POWER_NOTHING */
+	POWER_SIZE, /* at least `at` bytes */
+	POWER_NAME, /* `name` in directory `node` means node `at` from now on, or POWER_NOTHING */
 	POWER_SYNC,
 	POWER_SYNC_FAILED, /* `at` is the seed of what it left behind */
 };
@@ -179,7 +181,8 @@ static void power_set_name(struct power_tree *t, const struct power_change *c)
 	t->nodes[c->at].is_dir = c->is_dir;
 }
 
-/* One change, or the first `len` bytes of a write, takes its place. Bytes do not make a file longer: sizes do. */
+/* One change, or the first `len` bytes of a write, takes its place. Bytes do not make a file longer: sizes
+ * do. */
 static void power_tree_change(struct power_tree *t, const struct power_change *c, size_t len)
 {
 	if (c->kind == POWER_NAME)
@@ -229,7 +232,8 @@ static bool power_is_synced_by(const struct power_change *p, const struct power_
 		return false;
 	if (c->kind != POWER_WRITE_SYNCED)
 		return true;
-	/* The sectors it covers; and as much of the size as is needed to find them, which it brings itself. */
+	/* The sectors it covers; and as much of the size as is needed to find them, which it brings itself.
+	 */
 	int64_t from = c->at / POWER_SECTOR * POWER_SECTOR;
 	return p->kind == POWER_WRITE && p->at >= from && p->at < c->at + (int64_t)c->len;
 }
@@ -301,8 +305,8 @@ static bool power_has_arrived(const struct power_change *p, uint64_t pages, uint
 	return check_random(pages && p->kind == POWER_WRITE ? &page : random) % 100 < share;
 }
 
-/* The power goes: an image of what is left. Drawn first is how much of the pending has arrived, from nothing to all,
- * or whether it was what came before some moment; then the sector that is torn, if any. */
+/* The power goes: an image of what is left. Drawn first is how much of the pending has arrived, from nothing
+ * to all, or whether it was what came before some moment; then the sector that is torn, if any. */
 static void power_cut(const struct power_disk *d, uint64_t *random, struct power_tree *image)
 {
 	size_t count = d->pending.count, torn = count, whole = 0;
@@ -334,7 +338,8 @@ static void power_cut_inside(struct power_disk *d, const struct power_change *ne
 	d->cache.nodes[next->node].size = size;
 }
 
-/* A process that starts now reads pages from the platter that are neither pending nor, by chance, still there. */
+/* A process that starts now reads pages from the platter that are neither pending nor, by chance, still
+ * there. */
 static void power_disk_evict(struct power_disk *d, uint64_t *random)
 {
 	for (int n = 0; n < POWER_NODES; n++) {
@@ -386,7 +391,9 @@ static void power_write_dir(const struct power_tree *t, int dir, const char *pat
 			for (size_t g = 0; g < sizeof garbage; g++)
 				garbage[g] = (uint8_t)check_random(random);
 			bytes = garbage;
-			len = check_random(random) % 2 ? 0 : n->size < sizeof garbage ? n->size : sizeof garbage;
+			len = check_random(random) % 2   ? 0
+			      : n->size < sizeof garbage ? n->size
+							 : sizeof garbage;
 		}
 		if (fd < 0 || pwrite(fd, bytes, len, 0) != (ssize_t)len || ftruncate(fd, (off_t)n->size) != 0)
 			abort();

@@ -1,12 +1,12 @@
-/* The power goes at any moment, and the disk keeps any part of what was not synced (power_disk.h): what a commit
- * said MW_OK of is there.
+/* The power goes at any moment, and the disk keeps any part of what was not synced (power_disk.h): what a
+ * commit said MW_OK of is there.
  *
  *     MW_TRIALS=1000000 build/test/power_loss_test      more power cuts than the usual 20,000
  *
- * A history is a spool's life of some twenty commits, its system calls logged. Each gives many images of a disk after
- * a power cut; on each the spool is opened and must be as after one of the commits: the last that returned or the
- * one under way, whole. Then it has to work. The next history may go on from such an image, or from what a process
- * finds after the one before it was killed, with writes still pending.
+ * A history is a spool's life of some twenty commits, its system calls logged. Each gives many images of a
+ * disk after a power cut; on each the spool is opened and must be as after one of the commits: the last that
+ * returned or the one under way, whole. Then it has to work. The next history may go on from such an image,
+ * or from what a process finds after the one before it was killed, with writes still pending.
  *
  * LMDB without its syncs must lose something, or all this would prove nothing.
  */
@@ -32,7 +32,8 @@ enum {
 
 struct lane_state {
 	uint32_t head, tail, dead;
-	uint8_t life[NUMBERS]; /* which life of the spool pushed it: one that was lost is pushed again, different */
+	uint8_t life[NUMBERS]; /* which life of the spool pushed it: one that was lost is pushed again,
+				  different */
 };
 
 struct state {
@@ -47,7 +48,7 @@ struct history {
 	int64_t begun[STATES], ended[STATES]; /* INT64_MAX: it never did */
 	int state_count;
 	int lives;
-	bool has_failed; /* a sync of the last commit */
+	bool has_failed; /* a sync, which ended it */
 };
 
 static struct history history;
@@ -78,9 +79,12 @@ static struct mw_span text_of(uint32_t account, uint32_t number, uint32_t life)
 {
 	static char text[32768];
 	uint32_t x = mixed(account, number + 1000 * life);
-	size_t len = x % 53 == 0 ? 16000 + x / 53 % 16000 : x % 17 == 0 ? 2000 + x / 17 % 6000 : 100 + x % 400;
+	size_t len = x % 53 == 0   ? 16000 + x / 53 % 16000
+		     : x % 17 == 0 ? 2000 + x / 17 % 6000
+				   : 100 + x % 400;
 	memset(text, 'a' + (int)(x / 64 % 26), len);
-	int head = snprintf(text, sizeof text, "{\"type\":\"track\",\"userId\":\"u\",\"messageId\":\"%u-%u-%u\",\"name\":\"",
+	int head = snprintf(text, sizeof text,
+			    "{\"type\":\"track\",\"userId\":\"u\",\"messageId\":\"%u-%u-%u\",\"name\":\"",
 			    account, number, life);
 	text[head] = 'x';
 	memcpy(text + len - 2, "\"}", 2);
@@ -193,11 +197,31 @@ static int64_t moment(const struct history *h)
 	return (int64_t)h->log.count;
 }
 
+/* Of the next call's syncs, the n-th will fail; n 0: none. */
+static void let_fail(int n, uint64_t *random)
+{
+	power_sync_to_fail = n;
+	power_failure_seed = check_random(random);
+}
+
+static bool has_one_failed(struct history *h, int n)
+{
+	h->has_failed = n > 0 && power_sync_to_fail == 0;
+	power_sync_to_fail = 0;
+	syncs_failed += h->has_failed;
+	return h->has_failed;
+}
+
 /* From here on nothing else than what was found may be there. */
-static const char *open_live(struct spool_rig *r, struct history *h, int from)
+static const char *open_live(struct spool_rig *r, struct history *h, int from, uint64_t *random)
 {
 	int64_t begun = moment(h);
-	if (rig_open(r) != MW_OK)
+	int failing = check_random(random) % 16 == 0 ? 1 + (int)(check_random(random) % 9) : 0;
+	let_fail(failing, random);
+	enum mw_err err = rig_open(r);
+	if (has_one_failed(h, failing))
+		return err == MW_IO ? NULL : "a sync failed and opening did not";
+	if (err != MW_OK)
 		return r->error.detail;
 	h->lives++;
 	for (int i = from; i < h->state_count; i++)
@@ -229,14 +253,11 @@ static const char *send_one(struct spool_rig *r, struct state *s, uint64_t *rand
 static const char *commit(struct spool_rig *r, struct history *h, const struct state *s, bool fails,
 			  uint64_t *random)
 {
-	power_sync_to_fail = fails ? 1 + (int)(check_random(random) % 2) : 0;
-	power_failure_seed = check_random(random);
+	int failing = fails ? 1 + (int)(check_random(random) % 2) : 0;
 	add_state(h, s, moment(h), INT64_MAX);
+	let_fail(failing, random);
 	enum mw_err err = rig_commit(r);
-	h->has_failed = fails && power_sync_to_fail == 0;
-	power_sync_to_fail = 0;
-	syncs_failed += h->has_failed;
-	if (h->has_failed)
+	if (has_one_failed(h, failing))
 		return err == MW_IO && rig_commit(r) == MW_IO && rig_commit(r) == MW_IO
 			   ? NULL
 			   : "a sync failed and the commit did not";
@@ -246,7 +267,7 @@ static const char *commit(struct spool_rig *r, struct history *h, const struct s
 
 static const char *live(struct spool_rig *r, struct history *h, bool fails, uint64_t *random)
 {
-	const char *wrong = open_live(r, h, 0);
+	const char *wrong = open_live(r, h, 0, random);
 	struct state now = h->states[h->state_count - 1];
 	uint64_t failing = fails ? check_random(random) % STEPS : STEPS;
 	for (uint64_t step = 0; step < STEPS && !wrong && !h->has_failed; step++) {
@@ -265,7 +286,7 @@ static const char *live(struct spool_rig *r, struct history *h, bool fails, uint
 			wrong = commit(r, h, &now, step >= failing, random);
 		} else {
 			rig_close(r);
-			wrong = open_live(r, h, h->state_count - 1);
+			wrong = open_live(r, h, h->state_count - 1, random);
 			now = h->states[h->state_count - 1];
 		}
 	}
@@ -494,8 +515,8 @@ static uint64_t run(uint64_t seed, uint64_t trials, unsigned flags)
 		else
 			go_on(&history, &random);
 		power_env_flags = flags;
-		const char *wrong = record(&history, !flags && link % LINKS != 0 && check_random(&random) % 2,
-					   &random);
+		const char *wrong =
+		    record(&history, !flags && link % LINKS != 0 && check_random(&random) % 2, &random);
 		power_env_flags = 0;
 		if (wrong) {
 			fprintf(stderr, "history %" PRIu64 ": %s\n", link, wrong);
@@ -507,8 +528,8 @@ static uint64_t run(uint64_t seed, uint64_t trials, unsigned flags)
 		qsort(cuts, (size_t)count, sizeof *cuts, by_moment);
 		check_apart(&history, cuts, count, flags != 0, p);
 		if (p->lost > 0 && !flags)
-			fprintf(stderr, "history %" PRIu64 ": %d of %d images lost something; %s\n", link, p->lost,
-				count, p->wrong);
+			fprintf(stderr, "history %" PRIu64 ": %d of %d images lost something; %s\n", link,
+				p->lost, count, p->wrong);
 		lost += (uint64_t)p->lost;
 		done += (uint64_t)count;
 	}
@@ -526,7 +547,7 @@ TEST(a_power_cut_costs_nothing_that_was_committed)
 	printf("%" PRIu64 " power cuts, %" PRIu64 " lost something; %" PRIu64 " syncs failed, %" PRIu64
 	       " processes killed\n",
 	       trials, lost, syncs_failed, kills);
-	CHECK(lost == 0);
+	CHECK(lost == 0 && (trials < 5000 || (syncs_failed > 0 && kills > 0)));
 }
 
 static uint64_t control(const char *name, unsigned flags)
@@ -555,7 +576,8 @@ int main(void)
 	if (mkdir(live_dir, 0700) != 0 || mkdir(image_dir, 0700) != 0 || sodium_init() < 0)
 		abort();
 	RUN(a_power_cut_costs_nothing_that_was_committed);
-	RUN(lmdb_without_its_syncs_loses_some);
+	if (!getenv("MW_VALGRIND")) /* which has much to say about images that are broken */
+		RUN(lmdb_without_its_syncs_loses_some);
 	power_disk_free(&history.base);
 	power_forget();
 	free(history.log.changes);
