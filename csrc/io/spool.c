@@ -200,9 +200,9 @@ static bool get_meta(MDB_txn *txn, MDB_dbi meta, const char *name, void *value, 
 	return true;
 }
 
-/* Each opening writes something. What is seen of the last commit may never have come to the disk, if that failed: its
- * pages are in memory as if they had. With a commit on top that does not matter any more, and only then what is
- * seen may be built on. */
+/* Each opening writes something. What is seen of the last commit may never have come to the disk, if that
+ * failed: its pages are in memory as if they had. With a commit on top that does not matter any more, and
+ * only then what is seen may be built on. */
 static int count_opening(struct mw_spool *s, MDB_txn *txn)
 {
 	uint64_t openings = 0;
@@ -282,8 +282,8 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 	rc = mdb_env_set_mapsize(s->env, s->disk_max + s->disk_max / RESERVE_SHARE);
 	if (rc == 0)
 		rc = mdb_env_open(s->env, path, MDB_NOTLS | MDB_NORDAHEAD | MDB_NOMEMINIT, 0600);
-	/* What a process wrote that was killed before its sync, or what LMDB put back when that failed, is seen and not
-	 * on the disk yet. */
+	/* What a process wrote that was killed before its sync, or what LMDB put back when that failed, is
+	 * seen and not on the disk yet. */
 	if (rc == 0)
 		rc = mdb_env_sync(s->env, 1);
 	if (rc == 0)

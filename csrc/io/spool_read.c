@@ -10,8 +10,8 @@ struct walk {
 	uint32_t lane;
 };
 
-/* When a pack came. If the wall clock was set back since, it has come just now: it would wait for that hour to
- * return. */
+/* When a pack came. If the wall clock was set back since, it has come just now: it would wait for that hour
+ * to return. */
 static int64_t since_of(const struct mw_spool *s, const struct mw_pack *pack)
 {
 	int64_t since = pack->head.since - s->clock_ahead;
