@@ -252,14 +252,12 @@ static void power_settle(struct power_disk *d, const struct power_change *c)
 	d->pending.count = kept;
 }
 
-/* A write's first `len` bytes, as pending sectors. */
-static void power_disk_write(struct power_disk *d, const struct power_change *c, size_t len)
+/* A write's first `len` bytes are pending. */
+static void power_disk_pend(struct power_disk *d, const struct power_change *c, size_t len)
 {
 	struct power_change size = {.kind = POWER_SIZE, .node = c->node, .at = c->at + (int64_t)len};
 	if ((size_t)size.at > d->cache.nodes[c->node].size)
 		power_list_add(&d->pending, &size);
-	power_grow(&d->cache.nodes[c->node], (size_t)size.at);
-	power_tree_change(&d->cache, c, len);
 	for (size_t done = 0, more; done < len; done += more) {
 		struct power_change p = *c;
 		p.kind = POWER_WRITE;
@@ -269,6 +267,13 @@ static void power_disk_write(struct power_disk *d, const struct power_change *c,
 		p.len = more = more < len - done ? more : len - done;
 		power_list_add(&d->pending, &p);
 	}
+}
+
+static void power_disk_write(struct power_disk *d, const struct power_change *c, size_t len)
+{
+	power_disk_pend(d, c, len);
+	power_grow(&d->cache.nodes[c->node], (size_t)c->at + len);
+	power_tree_change(&d->cache, c, len);
 }
 
 static void power_disk_change(struct power_disk *d, const struct power_change *c)
@@ -307,7 +312,7 @@ static bool power_has_arrived(const struct power_change *p, uint64_t pages, uint
 
 /* The power goes: an image of what is left. Drawn first is how much of the pending has arrived, from nothing
  * to all, or whether it was what came before some moment; then the sector that is torn, if any. */
-static void power_cut(const struct power_disk *d, uint64_t *random, struct power_tree *image)
+static void power_cut_now(const struct power_disk *d, uint64_t *random, struct power_tree *image)
 {
 	size_t count = d->pending.count, torn = count, whole = 0;
 	uint64_t share = (uint64_t[]){0, 2, 30, 70, 98, 100}[check_random(random) % 6];
@@ -326,16 +331,20 @@ static void power_cut(const struct power_disk *d, uint64_t *random, struct power
 	}
 }
 
-/* ... in the middle of `next`. */
-static void power_cut_inside(struct power_disk *d, const struct power_change *next, uint64_t *random,
-			     struct power_tree *image)
+static bool power_is_write(const struct power_change *c)
 {
-	size_t count = d->pending.count, size = d->cache.nodes[next->node].size;
-	if (next->kind == POWER_WRITE || next->kind == POWER_WRITE_SYNCED)
-		power_disk_write(d, next, next->len);
-	power_cut(d, random, image);
+	return c && (c->kind == POWER_WRITE || c->kind == POWER_WRITE_SYNCED);
+}
+
+/* ... while `next` is under way; NULL: nothing is. The disk is as before then: the log goes on. */
+static void power_cut(struct power_disk *d, const struct power_change *next, uint64_t *random,
+		      struct power_tree *image)
+{
+	size_t count = d->pending.count;
+	if (power_is_write(next))
+		power_disk_pend(d, next, next->len);
+	power_cut_now(d, random, image);
 	d->pending.count = count;
-	d->cache.nodes[next->node].size = size;
 }
 
 /* A process that starts now reads pages from the platter that are neither pending nor, by chance, still
@@ -356,6 +365,19 @@ static void power_disk_evict(struct power_disk *d, uint64_t *random)
 				memcpy(cache->bytes + at, platter->bytes + at, len);
 		}
 	}
+}
+
+/* The process is killed while `next` is under way, some pages of which it has written. The disk goes on. */
+static void power_kill(struct power_disk *d, const struct power_change *next, uint64_t *random)
+{
+	if (power_is_write(next)) {
+		size_t before = (size_t)next->at % POWER_PAGE;
+		size_t pages = (before + next->len + POWER_PAGE - 1) / POWER_PAGE;
+		size_t len = check_random(random) % (pages + 1) * POWER_PAGE;
+		len = len > before ? len - before : 0;
+		power_disk_write(d, next, len < next->len ? len : next->len);
+	}
+	power_disk_evict(d, random);
 }
 
 /* ---- real files */

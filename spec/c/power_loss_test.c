@@ -374,15 +374,13 @@ static const char *use(struct spool_rig *r, const struct state *const states[], 
 	return is_in(r, &now) ? NULL : "not what was committed after the cut";
 }
 
-static void image_at(const struct history *h, struct power_disk *d, int64_t *at, const struct cut *c,
-		     uint64_t *random, struct power_tree *image)
+/* The disk as it was at the cut, and the change that was under way, if any. */
+static const struct power_change *go_to(const struct history *h, struct power_disk *d, int64_t *at,
+					const struct cut *c)
 {
 	while (*at < c->moment)
 		power_disk_change(d, &h->log.changes[(*at)++]);
-	if (c->is_inside)
-		power_cut_inside(d, &h->log.changes[*at], random, image);
-	else
-		power_cut(d, random, image);
+	return c->is_inside ? &h->log.changes[*at] : NULL;
 }
 
 /* What a checking process tells: shared, for it may crash. */
@@ -404,7 +402,7 @@ static void check_cuts(const struct history *h, const struct cut *cuts, int coun
 		uint64_t random = c->seed;
 		setitimer(ITIMER_PROF, &limit, NULL);
 		set_up_rig(&rig, image_dir);
-		image_at(h, &d, &at, c, &random, &image);
+		power_cut(&d, go_to(h, &d, &at, c), &random, &image);
 		power_write_tree(&image, image_dir, &random);
 		const char *wrong = use(&rig, states, states_at(h, c, states), &random);
 		if (wrong && p->lost++ == 0)
@@ -486,14 +484,12 @@ static void go_on(struct history *h, uint64_t *random)
 	int count = states_at(h, &c, left);
 	for (int i = 0; i < count; i++)
 		states[i] = *left[i];
-	image_at(h, &h->base, &at, &c, random, &image);
+	const struct power_change *next = go_to(h, &h->base, &at, &c);
 	if (is_killed) {
-		const struct power_change *next = &h->log.changes[c.moment];
-		if (c.is_inside && (next->kind == POWER_WRITE || next->kind == POWER_WRITE_SYNCED))
-			power_disk_write(&h->base, next, check_random(random) % (next->len + 1));
-		power_disk_evict(&h->base, random);
+		power_kill(&h->base, next, random);
 		kills++;
 	} else {
+		power_cut(&h->base, next, random, &image);
 		power_disk_start(&h->base, &image);
 	}
 	h->state_count = 0;
