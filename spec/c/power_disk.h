@@ -36,7 +36,7 @@
 enum {
 	POWER_SECTOR = 512,
 	POWER_PAGE = 4096, /* what the cache drops and reads again */
-	POWER_NODES = 24,
+	POWER_NODES = 40,
 	POWER_NAMES = 24,
 	POWER_NAME_MAX = 23,
 	POWER_NOTHING = -1,
