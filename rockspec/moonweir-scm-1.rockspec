@@ -110,6 +110,7 @@ build = {
 				"csrc/io/reports.c",
 				"csrc/io/spool.c",
 				"csrc/io/spool_commit.c",
+				"csrc/io/spool_file.c",
 				"csrc/io/spool_read.c",
 				"csrc/io/state.c",
 				"csrc/io/trouble.c",

@@ -117,6 +117,17 @@ static bool get_meta(MDB_txn *txn, MDB_dbi meta, const char *name, void *value, 
 	return true;
 }
 
+/* Each opening writes something. What is seen of the last commit may never have come to the disk, if that
+ * failed: its pages are in memory as if they had. With a commit on top that does not matter any more, and
+ * only then what is seen may be built on. */
+static int count_opening(struct mw_spool *s, MDB_txn *txn)
+{
+	uint64_t openings = 0;
+	get_meta(txn, s->meta, "openings", &openings, sizeof openings);
+	openings++;
+	return put_meta(txn, s->meta, "openings", &openings, sizeof openings);
+}
+
 /* Checks the format or, in a new partition, writes it. */
 static enum mw_err check_format(struct mw_spool *s, MDB_txn *txn, struct mw_error *e)
 {
@@ -173,13 +184,19 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 	int dead_readers;
 	MDB_txn *txn;
 	MDB_stat stat;
-	int rc = mdb_env_create(&s->env);
+	int rc = mw_spool_make_file(path);
+	if (rc == 0)
+		rc = mdb_env_create(&s->env);
 	if (rc != 0)
 		return mw_spool_fail(e, rc, path);
 	mdb_env_set_maxdbs(s->env, 8);
 	rc = mdb_env_set_mapsize(s->env, s->disk_max + s->disk_max / RESERVE_SHARE);
 	if (rc == 0)
 		rc = mdb_env_open(s->env, path, MDB_NOTLS | MDB_NORDAHEAD | MDB_NOMEMINIT, 0600);
+	/* What a process wrote that was killed before its sync, or what LMDB put back when that failed, is
+	 * seen and not on the disk yet. */
+	if (rc == 0)
+		rc = mdb_env_sync(s->env, 1);
 	if (rc == 0)
 		rc = mdb_reader_check(s->env, &dead_readers);
 	if (rc == 0)
@@ -191,7 +208,11 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 		mdb_txn_abort(txn);
 		return err;
 	}
-	rc = mdb_txn_commit(txn);
+	rc = count_opening(s, txn);
+	if (rc == 0)
+		rc = mdb_txn_commit(txn);
+	else
+		mdb_txn_abort(txn);
 	if (rc == 0)
 		rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &s->reader);
 	if (rc != 0)
@@ -230,6 +251,7 @@ enum mw_err mw_spool_open_partition(const struct mw_spool_config *config, const 
 		s->disk_max = MW_DISK_MIN;
 	s->stats.disk_max = s->disk_max;
 	s->clock_ahead = mw_spool_wall() - now;
+	s->now = now;
 	mw_outbox_init(&s->dying, SIZE_MAX);
 	enum mw_err err = sodium_init() < 0 ? mw_error_set(e, MW_IO, 0, "libsodium found no source of randomness")
 					    : MW_OK;

@@ -458,6 +458,7 @@ enum mw_err mw_spool_commit(struct mw_spool *s, int64_t now, struct mw_error *e)
 {
 	if (s->is_broken)
 		return mw_error_set(e, MW_IO, 0, "the spool's disk has failed; see to it, then open the spool again");
+	s->now = now;
 	bool full = s->box && !has_room(s);
 	enum mw_err err = full ? MW_FULL : write_all(s, s->box != NULL, now, e);
 	if (err == MW_FULL && s->box) {

@@ -1,5 +1,5 @@
-/* spool_own.h -- what the spool's files share: spool.c (open, restore), spool_commit.c (everything that is
- * written), spool_read.c (the weir's side), and nobody else.
+/* spool_own.h -- what the spool's files share: spool.c (open, restore), spool_file.c (the file to open),
+ * spool_commit.c (everything that is written), spool_read.c (the weir's side), and nobody else.
  */
 #ifndef MW_SPOOL_OWN_H
 #define MW_SPOOL_OWN_H
@@ -49,6 +49,7 @@ struct mw_spool {
 	uint64_t disk_max;
 	size_t page;
 	int64_t clock_ahead; /* wall clock less monotonic clock at open: what is written must mean something later */
+	int64_t now;         /* the latest that it was told */
 	bool is_broken;      /* the disk failed: nothing is known of what is written any more */
 	bool has_no_space;   /* the file could not be made larger */
 
@@ -75,6 +76,11 @@ struct mw_spool {
 	MDB_txn *reader; /* reset between uses */
 	struct mw_spool_stats stats;
 };
+
+/* The partition has its data file, which is durable with its name. LMDB by itself writes the first pages of a
+ * new file unsynced: after a power cut it may be there and not be LMDB's. Returns what LMDB or the system
+ * said. */
+int mw_spool_make_file(const char *partition);
 
 /* (lane, number): big endian, so that they sort. */
 struct mw_spool_key {

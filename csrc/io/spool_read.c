@@ -10,6 +10,14 @@ struct walk {
 	uint32_t lane;
 };
 
+/* When a pack came. If the wall clock was set back since, it has come just now: it would wait for that hour
+ * to return. */
+static int64_t since_of(const struct mw_spool *s, const struct mw_pack *pack)
+{
+	int64_t since = pack->head.since - s->clock_ahead;
+	return since < s->now ? since : s->now;
+}
+
 /* The cursor's pack, if it is one of the lane's. */
 static bool at_pack(const struct walk *k, MDB_val *key, uint64_t *first)
 {
@@ -89,7 +97,7 @@ static void skip_damage(struct walk *k, struct mw_batch *out)
 			continue;
 		number = first;
 		bytes = pack.head.bytes_before;
-		out->since_next = pack.head.since - k->spool->clock_ahead;
+		out->since_next = since_of(k->spool, &pack);
 		break;
 	}
 	uint64_t count = number - l->head;
@@ -111,7 +119,7 @@ static void measure(void *context, const struct mw_lane *lane, size_t bytes_max,
 	begin(&k, context, lane);
 	while (next(&k, &message, &tag)) {
 		size_t bytes = out->bytes + (out->count > 0) + message.len;
-		out->since_next = k.pack.head.since - k.spool->clock_ahead;
+		out->since_next = since_of(k.spool, &k.pack);
 		if (out->count == count_max || (out->count > 0 && bytes > bytes_max))
 			break;
 		out->bytes = bytes;

@@ -70,6 +70,21 @@ TEST(what_is_settled_leaves_with_the_next_commit)
 	CHECK(rig_counts(&r).dead == 1 && rig_counts(&r).accepted == 3 && rig_next(&r) == 0);
 }
 
+TEST(a_wall_clock_that_was_set_back_makes_nothing_wait)
+{
+	r.weir_config.batch_messages = 2;
+	r.now += 3600 * 1000;
+	push("a", "{1}");
+	push("a", "{2}");
+	push("a", "{3}");
+	CHECK(rig_commit(&r) == MW_OK);
+	r.now -= 3600 * 1000; /* and the wall clock did not go on */
+	reopen();
+	CHECK(rig_next(&r) == 2 && batch_is("{1},{2}"));
+	rig_answer(&r, 200);
+	CHECK(rig_next(&r) == 1 && batch_is("{3}"));
+}
+
 /* ---- against a model */
 
 enum { ACCOUNTS = 5, KEPT = 4096 };
@@ -334,6 +349,7 @@ int main(void)
 {
 	RUN_FRESH(what_is_committed_is_there_after_a_crash_and_in_order);
 	RUN_FRESH(what_is_settled_leaves_with_the_next_commit);
+	RUN_FRESH(a_wall_clock_that_was_set_back_makes_nothing_wait);
 	RUN_FRESH(any_history_with_crashes_keeps_every_message_and_its_place);
 	RUN_FRESH(an_id_that_was_seen_is_not_queued_again);
 	RUN_FRESH(a_full_spool_refuses_what_is_new_and_still_drains);
