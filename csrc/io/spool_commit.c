@@ -412,7 +412,12 @@ static enum mw_err write_all(struct mw_spool *s, bool with_plan, int64_t now, st
 	struct mw_spool_total total = s->total;
 	uint64_t number = s->next_dead;
 	int64_t start = now_us();
-	int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
+	int dead_readers;
+	/* Another process that died while it looked at the spool (verify, for one) would keep every page from being
+	 * used again, and the file would grow for ever. */
+	int rc = mdb_reader_check(s->env, &dead_readers);
+	if (rc == 0)
+		rc = mdb_txn_begin(s->env, NULL, 0, &txn);
 	if (rc != 0)
 		return mw_spool_fail(e, rc, "no transaction");
 	rc = with_plan ? put_plan(s, txn, now, &number, &total) : 0;
