@@ -29,7 +29,12 @@ int64_t mw_engine_on_permit(void *context)
 {
 	struct mw_engine *g = context;
 	pthread_mutex_lock(&g->core);
-	int64_t wait = mw_weir_permit(g->weir, now_ms());
+	int64_t now = now_ms();
+	int64_t wait = mw_weir_permit_wait(g->weir, now);
+	if (wait == 0)
+		wait = mw_commons_permit(&g->commons, now);
+	if (wait == 0)
+		wait = mw_weir_permit(g->weir, now);
 	pthread_mutex_unlock(&g->core);
 	return wait;
 }
@@ -41,7 +46,9 @@ void mw_engine_on_done(void *context, const struct mw_request *r, const struct m
 	pthread_mutex_lock(&g->core);
 	if (*error)
 		mw_trouble_note(&g->trouble, r->lane, error);
-	mw_weir_done(g->weir, r, a, now_ms());
+	int64_t now = now_ms();
+	mw_weir_done(g->weir, r, a, now);
+	mw_commons_close_gate(&g->commons, now, mw_weir_gate_ms(g->weir, now));
 	pthread_mutex_unlock(&g->core);
 }
 
@@ -85,13 +92,18 @@ static void tell_commit(struct mw_engine *g, enum mw_err err, const struct mw_er
 }
 
 /* What was taken goes into the depot, what was settled leaves it: one commit. Ms until it is to be tried again. */
-static int64_t store(struct mw_engine *g)
+static int64_t store(struct mw_engine *g, bool at_once)
 {
 	struct mw_error e = {.code = MW_OK};
 	enum mw_err err = MW_OK;
 	int64_t now = now_ms();
-	if (g->failure.code != MW_OK || (g->taken.count == 0 && !mw_depot_has_settled(&g->depot)))
+	if (g->failure.code != MW_OK)
 		return MW_FOREVER_MS;
+	/* Answers alone wait for company as messages do. */
+	if (g->taken.count == 0 && g->settled_since < 0)
+		return MW_FOREVER_MS;
+	if (g->taken.count == 0 && !at_once && now - g->settled_since < MW_COLLECT_MS)
+		return MW_COLLECT_MS - (now - g->settled_since);
 	pthread_mutex_lock(&g->core);
 	if (g->taken.count > 0 && !g->is_admitted)
 		err = mw_depot_admit(&g->depot, g->weir, &g->taken, now);
@@ -107,6 +119,9 @@ static int64_t store(struct mw_engine *g)
 	tell_commit(g, err, &e);
 	pthread_mutex_unlock(&g->gate);
 	pthread_mutex_unlock(&g->core);
+	g->is_behind = mw_depot_has_settled(&g->depot);
+	if (!g->is_behind)
+		g->settled_since = -1;
 	if (err != MW_OK)
 		return STORE_RETRY_MS;
 	mw_outbox_clear(&g->taken);
@@ -129,15 +144,40 @@ static void hurry(struct mw_engine *g)
 	pthread_mutex_unlock(&g->core);
 }
 
+/* The key to send with: the program's own for this account, else the vault's, else the program's for all. MW_OK, or
+ * why there is none, in e. */
+static enum mw_err find_key(struct mw_engine *g, struct mw_lane *lane, struct mw_key *key,
+			    struct mw_endpoint *endpoint, int64_t now, struct mw_error *e)
+{
+	struct mw_span account = mw_lane_account(lane);
+	bool paused = false;
+	enum mw_err err = mw_keyring_has(g->keyring, account)
+			      ? MW_NO_ACCOUNT
+			      : mw_commons_key(&g->commons, account, key, endpoint, &paused, e);
+	if (paused)
+		mw_weir_pause(g->weir, lane, now);
+	if (err != MW_NO_ACCOUNT || mw_keyring_get(g->keyring, account, key, endpoint))
+		return err == MW_NO_ACCOUNT ? MW_OK : err;
+	return mw_error_set(e, MW_BAD_KEY, 0, "no write key is saved for this account");
+}
+
 /* Under core: put a request on its way. */
 static void send_batch(struct mw_engine *g, const struct mw_request *r, int64_t now)
 {
 	struct mw_key key;
+	struct mw_error e;
 	struct mw_endpoint endpoint = g->endpoint;
 	struct mw_answer answer = {.status = MW_STATUS_NO_KEY, .retry_after_ms = -1};
 	/* Core is held from here to done: a key that is saved in between finds a parked lane to resume. */
-	if (!mw_keyring_get(g->keyring, mw_lane_account(r->lane), &key, &endpoint)) {
-		mw_trouble_note(&g->trouble, r->lane, "no write key is saved for this account");
+	enum mw_err no_key = find_key(g, r->lane, &key, &endpoint, now, &e);
+	if (no_key != MW_OK || r->lane->paused) {
+		sodium_memzero(&key, sizeof key);
+		if (no_key != MW_OK)
+			mw_trouble_note(&g->trouble, r->lane, e.detail);
+		if (r->lane->paused)
+			answer.status = MW_STATUS_UNSENT;
+		else if (no_key == MW_NO_MEMORY || no_key == MW_IO)
+			answer.status = MW_STATUS_NETWORK; /* passes, as a fault of the network does */
 		mw_weir_done(g->weir, r, &answer, now);
 		return;
 	}
@@ -158,17 +198,39 @@ static void send_batch(struct mw_engine *g, const struct mw_request *r, int64_t 
 
 /* Starts all requests that may start. Ms until the next may. None goes while what became of the last ones can't be
  * written: each would be sent once more after a crash. */
-static int64_t send_ready(struct mw_engine *g, bool may_send)
+static int64_t send_ready(struct mw_engine *g)
 {
 	struct mw_request r;
 	int64_t wait = MW_FOREVER_MS;
-	if (!may_send)
+	if (g->is_behind || g->failure.code != MW_OK)
 		return wait;
 	pthread_mutex_lock(&g->core);
 	int64_t now = now_ms();
 	while (mw_weir_next(g->weir, now, &r, &wait))
 		send_batch(g, &r, now);
 	pthread_mutex_unlock(&g->core);
+	return wait;
+}
+
+/* Somebody saved, paused, resumed or removed this account: its lane finds out what by trying. */
+static void on_changed(void *context, struct mw_span account)
+{
+	struct mw_engine *g = context;
+	pthread_mutex_lock(&g->core);
+	struct mw_lane *lane = mw_weir_lane(g->weir, account);
+	if (lane)
+		mw_weir_resume(g->weir, lane, now_ms());
+	pthread_mutex_unlock(&g->core);
+}
+
+/* Now and then: what others changed, and what they are to see. Ms until the next time. */
+static int64_t look_around(struct mw_engine *g)
+{
+	int64_t wait;
+	if (mw_commons_is_due(&g->commons, now_ms(), &wait)) {
+		mw_commons_changes(&g->commons, on_changed, g);
+		mw_engine_post(g);
+	}
 	return wait;
 }
 
@@ -191,17 +253,19 @@ void *mw_engine_run(void *context)
 	for (;;) {
 		bool stop;
 		int64_t wait = take_inbox(g, &stop);
-		wait = sooner(wait, store(g));
+		wait = sooner(wait, store(g, stop));
 		if (stop)
 			return NULL;
+		wait = sooner(wait, look_around(g));
 		hurry(g);
-		bool may_send = !mw_depot_has_settled(&g->depot);
-		send_ready(g, may_send);
+		send_ready(g);
 		mw_http_work(g->http);
-		wait = sooner(wait, send_ready(g, may_send)); /* answers made lanes ready */
+		wait = sooner(wait, send_ready(g)); /* answers made lanes ready */
+		if (g->settled_since < 0 && mw_depot_has_settled(&g->depot)) {
+			g->settled_since = now_ms();
+			wait = sooner(wait, MW_COLLECT_MS);
+		}
 		publish(g);
-		if (mw_depot_has_settled(&g->depot) && may_send)
-			wait = 0; /* the answers are to be written */
 		mw_http_wait(g->http, wait);
 	}
 }

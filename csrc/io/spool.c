@@ -4,18 +4,12 @@
 #include "directory.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
 #include <sodium.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 enum {
 	FORMAT = 1, /* of all that is in a partition; a newer one is refused */
-	PATH_ROOM = 4096,
 	RESERVE_SHARE = 8, /* of disk_max, kept for settling beyond it */
 };
 
@@ -100,92 +94,6 @@ void mw_spool_bury(struct mw_spool *s, const struct mw_dead_letter *letter)
 		mw_outbox_rollback(&s->dying, mark);
 		s->stats.letters_lost++;
 	}
-}
-
-/* ---- whose partition */
-
-/* Partitions that this process owns: its own locks would not keep it out (fcntl(2)), and closing any descriptor of
- * the lock's file would give the lock away. */
-static pthread_mutex_t own_mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct own {
-	dev_t device;
-	ino_t inode;
-	pid_t pid; /* a child does not inherit its parent's locks */
-} own[MW_PARTITIONS_MAX];
-
-static struct own *find_own(const struct stat *st)
-{
-	for (size_t i = 0; i < MW_PARTITIONS_MAX; i++)
-		if (own[i].pid == getpid() && own[i].device == st->st_dev && own[i].inode == st->st_ino)
-			return &own[i];
-	return NULL;
-}
-
-static struct own *free_place(void)
-{
-	for (size_t i = 0; i < MW_PARTITIONS_MAX; i++)
-		if (own[i].pid != getpid())
-			return &own[i];
-	return NULL;
-}
-
-/* The file's lock, or -1 with errno EAGAIN if somebody has it. */
-static int lock_owner_file(const char *path)
-{
-	struct stat st;
-	if (stat(path, &st) == 0 && find_own(&st)) {
-		errno = EAGAIN;
-		return -1;
-	}
-	struct own *place = free_place();
-	int fd = place ? open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
-	if (fd < 0)
-		return -1;
-	const struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	if (fcntl(fd, F_SETLK, &lock) != 0 || fstat(fd, &st) != 0) {
-		int err = errno == EACCES ? EAGAIN : errno;
-		close(fd);
-		errno = err;
-		return -1;
-	}
-	*place = (struct own){st.st_dev, st.st_ino, getpid()};
-	return fd;
-}
-
-static void unlock_owner_file(int fd)
-{
-	struct stat st;
-	pthread_mutex_lock(&own_mutex);
-	struct own *place = fstat(fd, &st) == 0 ? find_own(&st) : NULL;
-	if (place)
-		*place = (struct own){0};
-	close(fd);
-	pthread_mutex_unlock(&own_mutex);
-}
-
-static enum mw_err take_partition(struct mw_spool *s, const char *dir, char path[PATH_ROOM], struct mw_error *e)
-{
-	for (unsigned i = 0; i < MW_PARTITIONS_MAX; i++) {
-		char owner[PATH_ROOM];
-		if (snprintf(path, PATH_ROOM, "%s/p%u", dir, i) >= PATH_ROOM - 16)
-			return mw_error_set(e, MW_IO, 0, "the spool's path is too long");
-		enum mw_err err = mw_directory_open(path, e);
-		if (err != MW_OK)
-			return err;
-		snprintf(owner, sizeof owner, "%.4080s/owner", path);
-		pthread_mutex_lock(&own_mutex);
-		s->owner = lock_owner_file(owner);
-		pthread_mutex_unlock(&own_mutex);
-		if (s->owner >= 0) {
-			s->partition = s->stats.partition = i;
-			return MW_OK;
-		}
-		if (errno != EAGAIN)
-			return mw_error_set(e, MW_IO, 0, "%.150s: %s", owner, strerror(errno));
-	}
-	return mw_error_set(e, MW_LOCKED, 0,
-			    "%.120s: all %d partitions are in use; end a process that sends from this spool", dir,
-			    MW_PARTITIONS_MAX);
 }
 
 /* ---- open */
@@ -305,24 +213,25 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 enum mw_err mw_spool_open(const struct mw_spool_config *config, int64_t now, struct mw_spool **out,
 			  struct mw_error *e)
 {
-	char path[PATH_ROOM];
 	struct mw_spool *s = calloc(1, sizeof *s);
 	if (!s)
 		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the spool");
 	s->config = *config;
 	s->config.dir = NULL;
-	s->owner = -1;
+	s->partition.owner = -1;
 	s->disk_max = config->disk_max ? config->disk_max : MW_DISK_DEFAULT;
 	if (s->disk_max < MW_DISK_MIN)
 		s->disk_max = MW_DISK_MIN;
+	s->stats.disk_max = s->disk_max;
 	s->clock_ahead = mw_spool_wall() - now;
 	mw_outbox_init(&s->dying, SIZE_MAX);
 	enum mw_err err = sodium_init() < 0 ? mw_error_set(e, MW_IO, 0, "libsodium found no source of randomness")
 					    : mw_directory_open(config->dir, e);
 	if (err == MW_OK)
-		err = take_partition(s, config->dir, path, e);
+		err = mw_partition_take(&s->partition, config->dir, e);
+	s->stats.partition = s->partition.number;
 	if (err == MW_OK)
-		err = open_environment(s, path, e);
+		err = open_environment(s, s->partition.path, e);
 	if (err != MW_OK) {
 		mw_spool_close(s);
 		return err;
@@ -339,8 +248,7 @@ void mw_spool_close(struct mw_spool *s)
 		mdb_txn_abort(s->reader);
 	if (s->env)
 		mdb_env_close(s->env);
-	if (s->owner >= 0)
-		unlock_owner_file(s->owner);
+	mw_partition_release(&s->partition);
 	mw_outbox_deinit(&s->dying);
 	free(s->lanes);
 	free(s->plan);

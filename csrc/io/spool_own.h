@@ -7,6 +7,7 @@
 #include "../core/dead_letter.h"
 #include "../core/pack.h"
 #include "../core/message.h"
+#include "partition.h"
 #include "spool.h"
 
 #include <lmdb.h>
@@ -50,8 +51,7 @@ struct mw_spool {
 	struct mw_spool_config config;
 	MDB_env *env;
 	MDB_dbi meta, lane_rows, messages, dead, seen;
-	int owner; /* file descriptor that holds the partition's lock */
-	unsigned partition;
+	struct mw_partition partition;
 	uint64_t disk_max;
 	size_t page;
 	int64_t clock_ahead; /* wall clock less monotonic clock at open: what is written must mean something later */
