@@ -1,7 +1,7 @@
 #include "spool_check.h"
 
 #include "directory.h"
-#include "spool.h"
+#include "partition.h"
 
 #include <errno.h>
 #include <fcntl.h>
