@@ -1,10 +1,10 @@
 /* soak.c -- does a spool slow down or grow as messages pass through it?
  *
- *     soak DIRECTORY [MESSAGES [BACKLOG [LANES [SECONDS [DISK_MAX]]]]]        make soak
+ *     soak DIRECTORY [MESSAGES [BACKLOG [LANES [SECONDS [COMMIT [DISK_MAX]]]]]]        make soak
  *
- * Pushes messages of some 500 bytes in group commits and answers each request with 200 at once, with no HTTP
- * between. Some lanes are busy and most are not: of a hundred, the first gets a fifth of all messages, the
- * last a three-hundredth. The backlog swings, in rounds of five phases:
+ * Pushes messages of some 500 bytes in group commits of COMMIT bytes (128 KB) and answers each request with
+ * 200 at once, with no HTTP between. Some lanes are busy and most are not: of a hundred, the first gets a
+ * fifth of all messages, the last a three-hundredth. The backlog swings, in rounds of five phases:
  *
  *     fill      from nothing to BACKLOG bytes
  *     level     half of what is to be pushed, the backlog kept at 80 %
@@ -25,7 +25,6 @@
 #include <unistd.h>
 
 enum {
-	COMMIT_BYTES = 128 * 1024, /* a group commit, as the engine makes them */
 	SETTLE_BYTES = MW_BATCH_TARGET,
 	SETTLE_REQUESTS = 64,
 	LEN_MIN = 400,
@@ -41,6 +40,7 @@ struct soak {
 	uint64_t *pushed;  /* of each lane */
 	uint64_t *drained; /* of each lane */
 	uint64_t random;
+	uint64_t commit_bytes;
 	uint64_t backlog; /* bytes, now */
 	uint64_t messages;
 	int64_t end_us;
@@ -104,7 +104,7 @@ static void fill_box(struct soak *s)
 {
 	static uint8_t text[LEN_MIN + LEN_SPREAD];
 	char name[16];
-	while (s->box.bytes.len < COMMIT_BYTES) {
+	while (s->box.bytes.len < s->commit_bytes) {
 		uint64_t r = draw(s);
 		double share = (double)(r >> 32) / 4294967296.0;
 		uint32_t lane = (uint32_t)(share * share * share * s->lanes);
@@ -247,7 +247,7 @@ static void level(struct soak *s, uint64_t bytes, uint64_t at)
 	uint64_t before = s->messages, pushed = 0;
 	while (pushed < bytes && !is_over(s)) {
 		if (!s->is_full) {
-			pushed += COMMIT_BYTES;
+			pushed += s->commit_bytes;
 			fill_box(s);
 		}
 		if (s->backlog > at || s->is_full)
@@ -276,16 +276,17 @@ static uint64_t number(int argc, char **argv, int i, double otherwise)
 int main(int argc, char **argv)
 {
 	if (argc < 2)
-		die("usage",
-		    "soak DIRECTORY [MESSAGES [BACKLOG [LANES [SECONDS [DISK_MAX]]]]], 1e6 and the like");
+		die("usage", "soak DIRECTORY [MESSAGES [BACKLOG [LANES [SECONDS [COMMIT [DISK_MAX]]]]]], 1e6 "
+			     "and the like");
 	struct soak s = {.random = 1};
 	struct mw_error e = {.code = MW_OK};
 	uint64_t messages = number(argc, argv, 2, 1e7), backlog = number(argc, argv, 3, 1e9);
 	s.lanes = (uint32_t)number(argc, argv, 4, 100);
+	s.commit_bytes = number(argc, argv, 6, 128 * 1024);
 	s.end_us = clock_us(CLOCK_MONOTONIC) + (int64_t)number(argc, argv, 5, 3600) * 1000000;
 	s.pushed = calloc(s.lanes, sizeof *s.pushed);
 	s.drained = calloc(s.lanes, sizeof *s.drained);
-	const struct mw_spool_config config = {.dir = argv[1], .disk_max = number(argc, argv, 6, 64e9)};
+	const struct mw_spool_config config = {.dir = argv[1], .disk_max = number(argc, argv, 7, 64e9)};
 	struct mw_weir_config weir = mw_weir_defaults();
 	weir.rate = 0;
 	weir.linger_ms = 0;
@@ -300,8 +301,9 @@ int main(int argc, char **argv)
 		die(argv[1], e.detail);
 	if (mw_weir_totals(s.weir)->counts.accepted > 0)
 		die(argv[1], "not new");
-	printf("%.0f million messages, %.1f GB of backlog, %u lanes, packs of %d bytes\n",
-	       (double)messages / 1e6, (double)backlog / 1e9, s.lanes, MW_PACK_MAX);
+	printf("%.0f million messages, %.1f GB of backlog, %u lanes, commits of %.0f KB, packs of %d bytes\n",
+	       (double)messages / 1e6, (double)backlog / 1e9, s.lanes, (double)s.commit_bytes / 1024,
+	       MW_PACK_MAX);
 	printf("%-8s %6s %6s %6s %7s %7s %7s %7s %7s %7s %7s %7s %6s\n", "phase", "10^6", "s", "ns/msg",
 	       "commits", "p50 ms", "p99 ms", "max ms", "file MB", "used MB", "records", "longest", "RSS MB");
 	while (s.messages < messages && !is_over(&s)) {
