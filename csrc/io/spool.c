@@ -187,7 +187,7 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 	mdb_env_set_maxdbs(s->env, 8);
 	rc = mdb_env_set_mapsize(s->env, s->disk_max + s->disk_max / RESERVE_SHARE);
 	if (rc == 0)
-		rc = mdb_env_open(s->env, path, MDB_NOTLS | MDB_NORDAHEAD | MDB_NOMEMINIT, 0600);
+		rc = mdb_env_open(s->env, path, MDB_NOTLS | MDB_NORDAHEAD, 0600);
 	if (rc == 0)
 		rc = mdb_reader_check(s->env, &dead_readers);
 	if (rc == 0)

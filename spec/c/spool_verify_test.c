@@ -477,7 +477,7 @@ TEST(no_byte_of_the_file_can_crash_verify_or_keep_it_from_ending)
 	static uint8_t bytes[1 << 20];
 	char path[300];
 	uint64_t random = check_seed("spool_verify");
-	unsigned found = 0, rounds = getenv("MW_VALGRIND") ? 20 : 300;
+	unsigned found = 0, rounds = getenv("MW_VALGRIND") ? 60 : 300;
 	furnish();
 	snprintf(path, sizeof path, "%s/p0/data.mdb", r.config.dir);
 	FILE *f = fopen(path, "r+b");
