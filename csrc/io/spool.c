@@ -56,6 +56,11 @@ uint64_t mw_spool_row_sum(const struct mw_spool_row *row, struct mw_span name)
 	return mw_checksum_step(sum, mw_checksum(name.at, name.len));
 }
 
+uint64_t mw_spool_total_sum(const struct mw_spool_total *t)
+{
+	return mw_checksum((const uint8_t *)t, offsetof(struct mw_spool_total, sum));
+}
+
 enum mw_err mw_spool_fail(struct mw_error *e, int rc, const char *what)
 {
 	enum mw_err err = rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT ? MW_FULL
@@ -138,15 +143,21 @@ static enum mw_err check_format(struct mw_spool *s, MDB_txn *txn, struct mw_erro
 					    "the spool has format %u, this Moonweir knows formats up to %d; use the "
 					    "Moonweir that wrote it, or a newer one",
 					    format, FORMAT);
+		/* Nothing is decided by the total: `moonweir verify` tells if it is damaged. */
+		if (!get_meta(txn, s->meta, "total", &s->total, sizeof s->total))
+			s->total = (struct mw_spool_total){0};
 		if (get_meta(txn, s->meta, "seen_key", s->seen_key, sizeof s->seen_key))
 			return MW_OK;
 		return mw_error_set(e, MW_CORRUPT, 0, "the spool has lost the key of its list of known ids");
 	}
 	format = FORMAT;
 	randombytes_buf(s->seen_key, sizeof s->seen_key);
+	s->total.sum = mw_spool_total_sum(&s->total);
 	int rc = put_meta(txn, s->meta, "format", &format, sizeof format);
 	if (rc == 0)
 		rc = put_meta(txn, s->meta, "seen_key", s->seen_key, sizeof s->seen_key);
+	if (rc == 0)
+		rc = put_meta(txn, s->meta, "total", &s->total, sizeof s->total);
 	return rc == 0 ? MW_OK : mw_spool_fail(e, rc, "not written");
 }
 
@@ -192,7 +203,7 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 	mdb_env_set_maxdbs(s->env, 8);
 	rc = mdb_env_set_mapsize(s->env, s->disk_max + s->disk_max / RESERVE_SHARE);
 	if (rc == 0)
-		rc = mdb_env_open(s->env, path, MDB_NOTLS | MDB_NORDAHEAD | MDB_NOMEMINIT, 0600);
+		rc = mdb_env_open(s->env, path, MDB_NOTLS | MDB_NORDAHEAD, 0600);
 	/* What a process wrote that was killed before its sync, or what LMDB put back when that failed, is
 	 * seen and not on the disk yet. */
 	if (rc == 0)

@@ -256,8 +256,9 @@ static uint32_t lanes_planned(const struct mw_spool *s)
 	return last > s->rows ? last : s->rows;
 }
 
-static int put_plan(struct mw_spool *s, MDB_txn *txn, int64_t now, uint64_t *number)
+static int put_plan(struct mw_spool *s, MDB_txn *txn, int64_t now, uint64_t *number, struct mw_spool_total *total)
 {
+	static const char name[] = "total";
 	int rc = s->config.repeats_ms > 0 ? find_repeats(s, txn, now + s->clock_ahead) : 0;
 	qsort(s->touched, s->touched_count, sizeof(struct mw_lane *), by_number);
 	/* Without a gap: a lane's number is its place in the weir, which finds them in this order again. */
@@ -275,7 +276,12 @@ static int put_plan(struct mw_spool *s, MDB_txn *txn, int64_t now, uint64_t *num
 				rc = put_pack(s, txn, lane, i, to, size, now);
 			i = to;
 		}
+		total->messages += l->plan_count;
+		total->bytes += l->plan_bytes;
 	}
+	total->sum = mw_spool_total_sum(total);
+	if (rc == 0)
+		rc = put(txn, s->meta, name, sizeof name - 1, total, sizeof *total);
 	return rc != 0 ? rc : put_letters(s, txn, s->box, number);
 }
 
@@ -418,12 +424,18 @@ static int64_t now_us(void)
 static enum mw_err write_all(struct mw_spool *s, bool with_plan, int64_t now, struct mw_error *e)
 {
 	MDB_txn *txn;
+	struct mw_spool_total total = s->total;
 	uint64_t number = s->next_dead;
 	int64_t start = now_us();
-	int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
+	int dead_readers;
+	/* Another process that died while it looked at the spool (verify, for one) would keep every page from being
+	 * used again, and the file would grow for ever. */
+	int rc = mdb_reader_check(s->env, &dead_readers);
+	if (rc == 0)
+		rc = mdb_txn_begin(s->env, NULL, 0, &txn);
 	if (rc != 0)
 		return mw_spool_fail(e, rc, "no transaction");
-	rc = with_plan ? put_plan(s, txn, now, &number) : 0;
+	rc = with_plan ? put_plan(s, txn, now, &number, &total) : 0;
 	if (rc == 0)
 		rc = put_settled(s, txn, &number);
 	if (rc == 0)
@@ -433,6 +445,7 @@ static enum mw_err write_all(struct mw_spool *s, bool with_plan, int64_t now, st
 	if (rc != 0)
 		return mw_spool_fail(e, rc, "not written");
 	s->next_dead = number;
+	s->total = total;
 	s->stats.commits++;
 	uint64_t us = (uint64_t)(now_us() - start);
 	if (us > s->stats.commit_us_max)

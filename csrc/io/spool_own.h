@@ -41,6 +41,15 @@ struct mw_spool_plan {
 
 #define MW_SPOOL_NONE UINT32_MAX
 
+/* All that this partition ever accepted, under "total" in meta. The lanes' packs say the same: a pack that is
+ * missing at a lane's end is missed here. */
+struct mw_spool_total {
+	uint64_t messages;
+	uint64_t bytes;
+	uint64_t sum; /* of the others */
+};
+uint64_t mw_spool_total_sum(const struct mw_spool_total *t);
+
 struct mw_spool {
 	struct mw_spool_config config;
 	MDB_env *env;
@@ -70,6 +79,7 @@ struct mw_spool {
 
 	uint64_t next_dead;   /* number of the next dead letter */
 	uint64_t dead_copied; /* letters up to this number have been copied; 0: none */
+	struct mw_spool_total total;
 	uint8_t seen_hand[16]; /* where the search for ids that are too old goes on */
 	uint8_t seen_key[16];  /* of the hash that ids are kept as */
 
