@@ -11,6 +11,7 @@
 enum {
 	FORMAT = 1, /* of all that is in a partition; a newer one is refused */
 	RESERVE_SHARE = 8, /* of disk_max, kept for settling beyond it */
+	SEEN_SHARE = 8,    /* of disk_max, at most, for known ids */
 };
 
 int64_t mw_spool_wall(void)
@@ -169,8 +170,7 @@ static enum mw_err open_databases(struct mw_spool *s, MDB_txn *txn, struct mw_er
 	} databases[] = {{"meta", &s->meta},
 			 {"lanes", &s->lane_rows},
 			 {"messages", &s->messages},
-			 {"dead", &s->dead},
-			 {"seen", &s->seen}};
+			 {"dead", &s->dead}};
 	for (size_t i = 0; i < sizeof databases / sizeof *databases; i++) {
 		int rc = mdb_dbi_open(txn, databases[i].name, MDB_CREATE, databases[i].db);
 		if (rc != 0)
@@ -190,6 +190,19 @@ static enum mw_err open_databases(struct mw_spool *s, MDB_txn *txn, struct mw_er
 	return rc == 0 ? MW_OK : mw_spool_fail(e, rc, "dead");
 }
 
+static enum mw_err open_seen(struct mw_spool *s, MDB_txn *txn, struct mw_error *e)
+{
+	const uint64_t most = s->disk_max / SEEN_SHARE / MW_SEEN_BYTES;
+	const uint64_t asked = s->config.repeats_max ? s->config.repeats_max : MW_REPEATS_MAX;
+	if (s->config.repeats_ms <= 0)
+		return MW_OK;
+	struct mw_seen_config config = {.window_s = mw_spool_seconds(s->config.repeats_ms + 999),
+					.max = asked < most ? asked : most};
+	memcpy(config.key, s->seen_key, sizeof config.key);
+	int rc = mw_seen_open(&config, txn, mw_spool_seconds(mw_spool_wall()), &s->seen);
+	return rc == 0 ? MW_OK : mw_spool_fail(e, rc, "known ids");
+}
+
 static enum mw_err open_environment(struct mw_spool *s, const char *path, struct mw_error *e)
 {
 	int dead_readers;
@@ -200,7 +213,7 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 		rc = mdb_env_create(&s->env);
 	if (rc != 0)
 		return mw_spool_fail(e, rc, path);
-	mdb_env_set_maxdbs(s->env, 8);
+	mdb_env_set_maxdbs(s->env, 16);
 	rc = mdb_env_set_mapsize(s->env, s->disk_max + s->disk_max / RESERVE_SHARE);
 	if (rc == 0)
 		rc = mdb_env_open(s->env, path, MDB_NOTLS | MDB_NORDAHEAD, 0600);
@@ -215,6 +228,8 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 	if (rc != 0)
 		return mw_spool_fail(e, rc, path);
 	enum mw_err err = open_databases(s, txn, e);
+	if (err == MW_OK)
+		err = open_seen(s, txn, e);
 	if (err != MW_OK) {
 		mdb_txn_abort(txn);
 		return err;
@@ -285,6 +300,7 @@ void mw_spool_close(struct mw_spool *s)
 	if (s->env)
 		mdb_env_close(s->env);
 	mw_partition_release(&s->partition);
+	mw_seen_close(s->seen);
 	mw_outbox_deinit(&s->dying);
 	free(s->lanes);
 	free(s->plan);
@@ -389,5 +405,11 @@ enum mw_err mw_spool_restore(struct mw_spool *s, struct mw_weir *w, int64_t now,
 
 struct mw_spool_stats mw_spool_stats(const struct mw_spool *s)
 {
-	return s->stats;
+	struct mw_spool_stats stats = s->stats;
+	if (s->seen) {
+		const struct mw_seen_stats seen = mw_seen_stats(s->seen);
+		stats.seen = seen.count;
+		stats.seen_dropped = seen.dropped;
+	}
+	return stats;
 }

@@ -8,6 +8,7 @@
 #include "../core/pack.h"
 #include "../core/message.h"
 #include "partition.h"
+#include "seen.h"
 #include "spool.h"
 
 #include <lmdb.h>
@@ -53,7 +54,8 @@ uint64_t mw_spool_total_sum(const struct mw_spool_total *t);
 struct mw_spool {
 	struct mw_spool_config config;
 	MDB_env *env;
-	MDB_dbi meta, lane_rows, messages, dead, seen;
+	MDB_dbi meta, lane_rows, messages, dead;
+	struct mw_seen *seen; /* NULL: ids are not remembered */
 	struct mw_partition partition;
 	uint64_t disk_max;
 	size_t page;
@@ -80,8 +82,7 @@ struct mw_spool {
 	uint64_t next_dead;   /* number of the next dead letter */
 	uint64_t dead_copied; /* letters up to this number have been copied; 0: none */
 	struct mw_spool_total total;
-	uint8_t seen_hand[16]; /* where the search for ids that are too old goes on */
-	uint8_t seen_key[16];  /* of the hash that ids are kept as */
+	uint8_t seen_key[16]; /* of the hash that ids are kept as */
 
 	MDB_txn *reader; /* reset between uses */
 	struct mw_spool_stats stats;
@@ -131,6 +132,12 @@ void mw_spool_bury(struct mw_spool *s, const struct mw_dead_letter *letter);
 #define MW_SPOOL_ANSWER_MAX 2048
 
 int64_t mw_spool_wall(void);
+
+/* Of a wall clock in ms: in seconds, for what seen.h keeps. */
+static inline uint32_t mw_spool_seconds(int64_t wall)
+{
+	return wall <= 0 ? 0 : wall / 1000 < UINT32_MAX ? (uint32_t)(wall / 1000) : UINT32_MAX;
+}
 
 /* What LMDB says as an error of ours: MW_FULL for a full map or disk, MW_NO_MEMORY, MW_CORRUPT, MW_IO. */
 enum mw_err mw_spool_fail(struct mw_error *e, int rc, const char *what);
