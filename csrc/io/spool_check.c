@@ -21,7 +21,7 @@ struct check {
 	struct mw_verify_record sums; /* the partition's, to be */
 	MDB_env *env;
 	MDB_txn *txn;
-	MDB_dbi meta, lanes, messages, dead, seen;
+	MDB_dbi meta, lanes, messages, dead;
 	int64_t told; /* progress, when */
 	uint64_t snapshot_bytes;
 	uint64_t done, total;
@@ -337,14 +337,6 @@ static void check_letter(struct check *c, const MDB_val *key, const MDB_val *val
 	find(c, MW_FINDING_LETTER, no_account(), "dead letter %llu is damaged", number);
 }
 
-static void check_id(struct check *c, const MDB_val *key, const MDB_val *value)
-{
-	c->sums.ids++;
-	if (key->mv_size != 16 || value->mv_size != sizeof(uint32_t))
-		find(c, MW_FINDING_ID, no_account(), "a known id has %zu and %zu bytes instead of 16 and 4",
-		     key->mv_size, value->mv_size);
-}
-
 /* Every entry of a database, with a new snapshot now and then. */
 static int check_each(struct check *c, MDB_dbi db,
 		      void (*one)(struct check *, const MDB_val *, const MDB_val *))
@@ -412,8 +404,7 @@ static bool open_databases(struct check *c)
 	} databases[] = {{"meta", &c->meta},
 			 {"lanes", &c->lanes},
 			 {"messages", &c->messages},
-			 {"dead", &c->dead},
-			 {"seen", &c->seen}};
+			 {"dead", &c->dead}};
 	size_t missing = 0, count = sizeof databases / sizeof *databases;
 	MDB_stat stat;
 	MDB_dbi root;
@@ -469,7 +460,7 @@ static int check_all(struct check *c)
 		rc = check_each(c, c->messages, check_pack);
 	if (rc == 0)
 		rc = check_each(c, c->dead, check_letter);
-	return rc == 0 ? check_each(c, c->seen, check_id) : rc;
+	return rc;
 }
 
 static pid_t owner_of(const char *path)
