@@ -91,6 +91,7 @@ static void release(struct mw_engine *g)
 {
 	mw_http_free(g->http);
 	mw_weir_free(g->weir);
+	mw_depot_deinit(&g->depot);
 	mw_keyring_free(g->keyring);
 	mw_reports_free(g->reports);
 	mw_trouble_deinit(&g->trouble);
@@ -107,8 +108,6 @@ static void release(struct mw_engine *g)
 static struct mw_weir_config weir_config(struct mw_engine *g, const struct mw_engine_config *config)
 {
 	struct mw_weir_config w = config->weir;
-	g->queue_max = w.queue_max > 0 ? w.queue_max : MW_QUEUE_DEFAULT;
-	w.queue_max = SIZE_MAX; /* the bound is push's, where the caller still can be told */
 	if (w.batch_bytes == 0 || w.batch_bytes > MW_BATCH_TARGET)
 		w.batch_bytes = MW_BATCH_TARGET;
 	if (w.batch_messages == 0 || w.batch_messages > MW_BATCH_MESSAGES)
@@ -117,9 +116,30 @@ static struct mw_weir_config weir_config(struct mw_engine *g, const struct mw_en
 		w.in_flight_max = MW_IN_FLIGHT_MAX;
 	if (w.seed == 0)
 		randombytes_buf(&w.seed, sizeof w.seed);
-	w.report = mw_engine_on_report;
-	w.context = g;
+	w.store = mw_depot_store(&g->depot);
+	w.report = (struct mw_report_to){mw_engine_on_report, g};
 	return w;
+}
+
+/* The depot and the weir over it. */
+static enum mw_err open_store(struct mw_engine *g, const struct mw_engine_config *config, struct mw_error *e)
+{
+	const struct mw_report_to report = {mw_engine_on_report, g};
+	struct mw_spool_config spool;
+	if (config->spool) {
+		spool = *config->spool;
+		spool.report = report;
+		spool.report_delivered = config->report_delivered;
+	}
+	enum mw_err err = mw_depot_init(&g->depot, config->spool ? &spool : NULL, report, now_ms(), e);
+	if (err != MW_OK)
+		return err;
+	struct mw_weir_config w = weir_config(g, config);
+	g->weir = mw_weir_new(&w, now_ms());
+	if (!g->weir)
+		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the engine");
+	err = mw_depot_restore(&g->depot, g->weir, now_ms(), e);
+	return err;
 }
 
 enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engine **out, struct mw_error *e)
@@ -139,12 +159,12 @@ enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engi
 	g->generation = atomic_load(&generation);
 	g->endpoint = config->endpoint;
 	g->report_delivered = config->report_delivered;
-	struct mw_weir_config w = weir_config(g, config);
+	g->has_spool = config->spool != NULL;
+	g->queue_max = config->queue_max > 0 ? config->queue_max : MW_QUEUE_DEFAULT;
 	mw_outbox_init(&g->inbox, g->queue_max);
 	mw_outbox_init(&g->taken, g->queue_max);
 	mw_buf_init(&g->batch, MW_BATCH_TARGET + MW_MESSAGE_MAX);
 	mw_trouble_init(&g->trouble);
-	g->weir = mw_weir_new(&w, now_ms());
 	g->keyring = mw_keyring_new();
 	g->reports = mw_reports_new();
 	struct mw_http_config http = {.proxy = config->proxy,
@@ -155,8 +175,10 @@ enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engi
 				      .done = mw_engine_on_done,
 				      .context = g};
 	enum mw_err err = MW_OK;
-	if (!g->weir || !g->keyring || !g->reports)
+	if (!g->keyring || !g->reports)
 		err = mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the engine");
+	if (err == MW_OK)
+		err = open_store(g, config, e);
 	if (err == MW_OK)
 		err = mw_http_new(&http, &g->http, e);
 	int no_thread = err == MW_OK ? start_thread(g) : 0;
@@ -207,9 +229,21 @@ static enum mw_err check_box(const struct mw_outbox *box, size_t queue_max)
 	for (size_t position = 0; mw_outbox_next(box, &position, &p);)
 		if (p.message.len == 0)
 			return MW_INVALID;
-		else if (p.message.len > MW_MESSAGE_MAX || p.account.len > MW_ACCOUNT_MAX)
+		else if ((p.message.len > MW_MESSAGE_MAX && p.kind != MW_PARCEL_DEAD) ||
+			 p.account.len > MW_ACCOUNT_MAX)
 			return MW_TOO_LARGE;
 	return box->bytes.len > queue_max ? MW_TOO_LARGE : MW_OK;
+}
+
+/* Under the gate. A box that is alone always fits: it is within queue_max. */
+static bool has_room(const struct mw_engine *g, size_t bytes)
+{
+	size_t waiting = g->taken_bytes + g->inbox.bytes.len;
+	if (g->is_full)
+		return false;
+	if (g->has_spool)
+		return waiting == 0 || waiting + bytes <= MW_UNWRITTEN_MAX;
+	return waiting + g->queued_bytes + bytes <= g->queue_max;
 }
 
 enum mw_err mw_engine_push(struct mw_engine *g, const struct mw_outbox *box)
@@ -223,7 +257,9 @@ enum mw_err mw_engine_push(struct mw_engine *g, const struct mw_outbox *box)
 	size_t before = g->inbox.bytes.len;
 	if (g->closing)
 		err = MW_CLOSED;
-	else if (g->held + before + box->bytes.len > g->queue_max)
+	else if (g->failure.code != MW_OK)
+		err = g->failure.code;
+	else if (!has_room(g, box->bytes.len))
 		err = MW_FULL;
 	else
 		err = mw_outbox_append(&g->inbox, box);
@@ -247,7 +283,7 @@ enum mw_err mw_engine_wait_room(struct mw_engine *g, size_t bytes, int64_t timeo
 	int64_t deadline = deadline_after(timeout_ms);
 	enum mw_err err = MW_OK;
 	pthread_mutex_lock(&g->gate);
-	while (!g->closing && g->held + g->inbox.bytes.len + bytes > g->queue_max && err == MW_OK)
+	while (!g->closing && !has_room(g, bytes) && g->failure.code == MW_OK && err == MW_OK)
 		if (!wait_for_change(g, deadline))
 			err = MW_TIMEOUT;
 	if (g->closing)
@@ -256,13 +292,40 @@ enum mw_err mw_engine_wait_room(struct mw_engine *g, size_t bytes, int64_t timeo
 	return err;
 }
 
+enum mw_err mw_engine_sync(struct mw_engine *g, int64_t timeout_ms, struct mw_error *e)
+{
+	if (mw_engine_is_forked(g))
+		return mw_error_set(e, MW_FORKED, 0, "%s", mw_err_sentence(MW_FORKED));
+	if (!g->has_spool)
+		return MW_OK;
+	int64_t deadline = deadline_after(timeout_ms);
+	bool late = false;
+	pthread_mutex_lock(&g->gate);
+	uint64_t pushed = g->pushed;
+	while (g->stored < pushed && g->failure.code == MW_OK && !g->closed && !late)
+		late = !wait_for_change(g, deadline);
+	struct mw_error failure = g->failure;
+	enum mw_err err = g->stored >= pushed          ? MW_OK
+			  : failure.code != MW_OK ? failure.code
+			  : g->closed                  ? MW_CLOSED
+			  : g->is_full                 ? MW_FULL
+						       : MW_TIMEOUT;
+	pthread_mutex_unlock(&g->gate);
+	if (err == MW_OK)
+		return MW_OK;
+	return mw_error_set(e, err, 0, "%s", err == failure.code ? failure.detail : mw_err_sentence(err));
+}
+
 /* Under both locks. MW_OK: no message is left; MW_PARKED: none that will move by itself; else MW_TIMEOUT. */
 static enum mw_err what_is_left(const struct mw_engine *g)
 {
-	if (g->finished == g->pushed)
-		return MW_OK;
-	if (g->in_flight > 0 || g->taken_left > 0 || g->inbox.count > 0)
+	if (g->failure.code != MW_OK)
+		return g->failure.code;
+	const struct mw_counts *c = &mw_weir_totals(g->weir)->counts;
+	if (g->inbox.count > 0 || g->taken_count > 0 || g->is_unsaved || c->in_flight > 0)
 		return MW_TIMEOUT;
+	if (c->queued == 0)
+		return MW_OK;
 	struct mw_weir_stats s = mw_weir_stats(g->weir);
 	return s.held > 0 && s.held == s.counts.queued ? MW_PARKED : MW_TIMEOUT;
 }
@@ -304,11 +367,12 @@ enum mw_err mw_engine_stats(struct mw_engine *g, struct mw_engine_stats *out)
 	pthread_mutex_lock(&g->core);
 	pthread_mutex_lock(&g->gate);
 	*out = (struct mw_engine_stats){.weir = mw_weir_stats(g->weir),
+					.spool = g->spool_stats,
 					.gate_ms = mw_weir_gate_ms(g->weir, now_ms())};
-	uint64_t waiting = g->inbox.count + g->taken_left;
+	uint64_t waiting = g->inbox.count + g->taken_count;
 	out->weir.counts.accepted += waiting;
 	out->weir.counts.queued += waiting;
-	out->weir.queued_bytes += g->inbox.bytes.len;
+	out->weir.queued_bytes += g->inbox.bytes.len + g->taken_bytes;
 	if (g->inbox.count > 0 && out->weir.oldest < 0)
 		out->weir.oldest = g->inbox_since;
 	pthread_mutex_unlock(&g->gate);
@@ -321,7 +385,7 @@ static void copy_lane(const struct mw_engine *g, const struct mw_lane *l, int64_
 		      struct mw_engine_lane *out)
 {
 	*out = (struct mw_engine_lane){.counts = l->counts,
-				       .queued_bytes = l->queue.bytes,
+				       .queued_bytes = l->bytes,
 				       .requests = l->requests,
 				       .bytes_sent = l->bytes_sent,
 				       .state = l->state,
@@ -375,14 +439,20 @@ static enum mw_err closing_result(struct mw_engine *g, struct mw_error *e)
 	pthread_mutex_lock(&g->core);
 	pthread_mutex_lock(&g->gate);
 	enum mw_err left = what_is_left(g);
-	unsigned long long count = g->pushed - g->finished;
+	const struct mw_counts *c = &mw_weir_totals(g->weir)->counts;
+	unsigned long long count = g->inbox.count + g->taken_count + c->queued + c->in_flight;
+	bool on_disk = g->has_spool && g->inbox.count + g->taken_count == 0;
+	struct mw_error failure = g->failure;
 	pthread_mutex_unlock(&g->gate);
 	pthread_mutex_unlock(&g->core);
 	if (left == MW_OK)
 		return MW_OK;
-	return mw_error_set(e, left, 0, "%llu message%s left undelivered%s", count,
+	if (failure.code != MW_OK)
+		return mw_error_set(e, left, 0, "%s", failure.detail);
+	return mw_error_set(e, left, 0, "%llu message%s left undelivered%s%s", count,
 			    count == 1 ? " was" : "s were",
-			    left == MW_PARKED ? ", all of accounts without a valid write key or paused" : "");
+			    left == MW_PARKED ? ", all of accounts without a valid write key or paused" : "",
+			    on_disk ? "; the spool keeps them for the next start" : "");
 }
 
 enum mw_err mw_engine_close(struct mw_engine *g, int64_t deadline_ms, struct mw_error *e)
@@ -413,6 +483,7 @@ enum mw_err mw_engine_close(struct mw_engine *g, int64_t deadline_ms, struct mw_
 	pthread_cond_broadcast(&g->changed);
 	pthread_mutex_unlock(&g->gate);
 	mw_http_free(http);
+	mw_depot_deinit(&g->depot);
 	return closing_result(g, e);
 }
 

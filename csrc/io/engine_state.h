@@ -10,6 +10,7 @@
 #ifndef MW_ENGINE_STATE_H
 #define MW_ENGINE_STATE_H
 
+#include "depot.h"
 #include "engine.h"
 #include "http.h"
 #include "keyring.h"
@@ -19,9 +20,12 @@
 #include <pthread.h>
 #include <time.h>
 
-/* Once a first message is there, the thread lets the inbox fill this long, or this far. */
+/* Once a first message is there, the thread lets the inbox fill this long, or this far: the group of a commit. */
 #define MW_COLLECT_MS    5
 #define MW_COLLECT_BYTES (128u * 1024)
+
+/* With a spool: bytes that push takes while they wait for the disk. One box always fits. */
+#define MW_UNWRITTEN_MAX (8u * 1024 * 1024)
 
 /* Waits longer than this are as good as for ever, and safe to add to any clock. */
 #define MW_FOREVER_MS INT64_C(1000000000000)
@@ -32,30 +36,36 @@ struct mw_engine {
 	struct mw_reports *reports;
 	struct mw_endpoint endpoint;
 	bool report_delivered;
+	bool has_spool;
 	size_t queue_max;
 	pthread_t thread;
 	struct mw_http *http;
-	struct mw_buf batch; /* the thread's own */
+
+	/* The thread's own. */
+	struct mw_buf batch;
+	struct mw_outbox taken; /* out of the inbox, not yet stored; its messages count as queued */
+	bool is_admitted;       /* `taken` is, to the depot */
 
 	/* Guarded by core; changed by the thread alone, but for the weir. */
 	pthread_mutex_t core;
 	struct mw_weir *weir;
+	struct mw_depot depot; /* but for its commit, which the thread does without a lock */
 	struct mw_trouble trouble;
-	struct mw_outbox taken; /* out of the inbox; from taken_at on not yet in the weir */
-	size_t taken_at;
-	size_t taken_left;  /* messages */
-	size_t weir_bytes;  /* of undelivered messages in the weir */
-	uint64_t settled;   /* messages delivered or dead */
-	unsigned in_flight; /* requests */
+	struct mw_spool_stats spool_stats;
 
 	/* Guarded by gate. */
 	pthread_mutex_t gate;
-	pthread_cond_t changed; /* `held` or `finished` did, or the engine closed */
+	pthread_cond_t changed; /* what is below did, or the engine closed */
 	struct mw_outbox inbox;
 	int64_t inbox_since;
-	size_t held;       /* bytes in `taken` and the weir, as of the thread's last step */
-	uint64_t pushed;   /* messages */
-	uint64_t finished; /* `settled`, as of the thread's last step */
+	uint64_t pushed;      /* parcels, ever */
+	uint64_t stored;      /* those of them that are in the depot: on disk, if it is there */
+	size_t taken_bytes;   /* the rest of this is as of the thread's last step: */
+	size_t taken_count;   /* parcels */
+	size_t queued_bytes;  /* in the depot */
+	bool is_unsaved;      /* the depot has something to write */
+	bool is_full;         /* `taken` did not fit on the disk */
+	struct mw_error failure; /* the disk failed for good; MW_OK: it did not */
 	unsigned flushers;
 	bool closing; /* no more pushes */
 	bool stop;    /* the thread's order to end */

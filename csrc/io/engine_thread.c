@@ -4,7 +4,7 @@
 
 enum {
 	KEEP_BYTES = 4 * 1024 * 1024, /* a box that a burst made larger gives its memory back */
-	MEMORY_RETRY_MS = 100,
+	STORE_RETRY_MS = 100,         /* without memory, or room on the disk */
 };
 
 static int64_t now_ms(void)
@@ -12,14 +12,15 @@ static int64_t now_ms(void)
 	return mw_engine_now(CLOCK_MONOTONIC);
 }
 
-/* The weir says what came of a message; core is held. */
+static int64_t sooner(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* What came of a message or a lane; core is held. */
 void mw_engine_on_report(void *context, const struct mw_report *r)
 {
 	struct mw_engine *g = context;
-	if (r->outcome != MW_OUTCOME_PARKED) {
-		g->weir_bytes -= r->message.len;
-		g->settled++;
-	}
 	if (r->outcome != MW_OUTCOME_DELIVERED || g->report_delivered)
 		mw_reports_add(g->reports, r);
 }
@@ -38,97 +39,131 @@ void mw_engine_on_done(void *context, const struct mw_request *r, const struct m
 {
 	struct mw_engine *g = context;
 	pthread_mutex_lock(&g->core);
-	g->in_flight--;
 	if (*error)
 		mw_trouble_note(&g->trouble, r->lane, error);
 	mw_weir_done(g->weir, r, a, now_ms());
 	pthread_mutex_unlock(&g->core);
 }
 
-/* Moves the inbox into the weir once enough has come or the first of it waited long enough. Ms until there
- * is something to take. */
+/* Takes the inbox once enough has come, or the first of it waited long enough, or the engine is to end. Ms until
+ * there is something to take. */
 static int64_t take_inbox(struct mw_engine *g, bool *stop)
 {
 	int64_t wait = MW_FOREVER_MS;
-	pthread_mutex_lock(&g->core);
-	int64_t now = now_ms();
 	pthread_mutex_lock(&g->gate);
 	*stop = g->stop;
-	bool flush = g->flushers > 0;
-	if (g->taken_left == 0 && g->inbox.count > 0) {
-		int64_t age = now - g->inbox_since;
-		if (age >= MW_COLLECT_MS || g->inbox.bytes.len >= MW_COLLECT_BYTES || g->flushers > 0) {
+	if (g->taken.count == 0 && g->inbox.count > 0) {
+		int64_t age = now_ms() - g->inbox_since;
+		if (age >= MW_COLLECT_MS || g->inbox.bytes.len >= MW_COLLECT_BYTES || g->flushers > 0 ||
+		    g->stop) {
 			struct mw_outbox empty = g->taken;
 			g->taken = g->inbox;
 			g->inbox = empty;
-			g->taken_at = 0;
-			g->taken_left = g->taken.count;
-			g->held += g->taken.bytes.len;
+			g->taken_bytes = g->taken.bytes.len;
+			g->taken_count = g->taken.count;
 		} else {
 			wait = MW_COLLECT_MS - age;
 		}
 	}
 	pthread_mutex_unlock(&g->gate);
-
-	struct mw_parcel p;
-	size_t next = g->taken_at;
-	while (g->taken_left > 0 && mw_outbox_next(&g->taken, &next, &p)) {
-		/* Sizes were checked by push and the weir has no bound of its own: only memory can be short.
-		 */
-		if (mw_weir_push(g->weir, p.account, p.message, p.tag, now) != MW_OK) {
-			wait = MEMORY_RETRY_MS;
-			break;
-		}
-		g->weir_bytes += p.message.len;
-		g->taken_at = next;
-		if (--g->taken_left == 0) {
-			mw_outbox_clear(&g->taken);
-			if (g->taken.bytes.cap > KEEP_BYTES)
-				mw_outbox_deinit(&g->taken);
-			break;
-		}
-	}
-	/* A queue half full of partial batches would be full before they had company enough. */
-	mw_weir_hurry(g->weir, flush || g->weir_bytes > g->queue_max / 2, now);
-	pthread_mutex_unlock(&g->core);
 	return wait;
+}
+
+/* What the commit came to, for those who push and wait. Under both locks. */
+static void tell_commit(struct mw_engine *g, enum mw_err err, const struct mw_error *e)
+{
+	size_t left = err == MW_OK ? 0 : g->taken.count - g->depot.admitted_count;
+	g->is_full = left > 0 && err == MW_FULL;
+	g->stored += g->taken_count - left;
+	g->taken_count = left;
+	g->queued_bytes = mw_weir_totals(g->weir)->queued_bytes;
+	g->spool_stats = mw_depot_stats(&g->depot);
+	if (left == 0)
+		g->taken_bytes = 0;
+	if (err == MW_IO || err == MW_CORRUPT)
+		g->failure = *e;
+}
+
+/* What was taken goes into the depot, what was settled leaves it: one commit. Ms until it is to be tried again. */
+static int64_t store(struct mw_engine *g)
+{
+	struct mw_error e = {.code = MW_OK};
+	enum mw_err err = MW_OK;
+	int64_t now = now_ms();
+	if (g->failure.code != MW_OK || (g->taken.count == 0 && !mw_depot_has_settled(&g->depot)))
+		return MW_FOREVER_MS;
+	pthread_mutex_lock(&g->core);
+	if (g->taken.count > 0 && !g->is_admitted)
+		err = mw_depot_admit(&g->depot, g->weir, &g->taken, now);
+	if (err == MW_OK && g->has_spool) {
+		g->is_admitted = g->taken.count > 0;
+		pthread_mutex_unlock(&g->core);
+		err = mw_depot_commit(&g->depot, now, &e);
+		pthread_mutex_lock(&g->core);
+	}
+	if (err == MW_OK)
+		mw_depot_apply(&g->depot, g->weir, now);
+	pthread_mutex_lock(&g->gate);
+	tell_commit(g, err, &e);
+	pthread_mutex_unlock(&g->gate);
+	pthread_mutex_unlock(&g->core);
+	if (err != MW_OK)
+		return STORE_RETRY_MS;
+	mw_outbox_clear(&g->taken);
+	if (g->taken.bytes.cap > KEEP_BYTES)
+		mw_outbox_deinit(&g->taken);
+	g->is_admitted = false;
+	return MW_FOREVER_MS;
+}
+
+/* Partial batches go at once while somebody waits for them, and when what is kept in memory is half full: that would
+ * be full before they had company enough. */
+static void hurry(struct mw_engine *g)
+{
+	pthread_mutex_lock(&g->core);
+	pthread_mutex_lock(&g->gate);
+	bool flush = g->flushers > 0;
+	pthread_mutex_unlock(&g->gate);
+	uint64_t queued = g->has_spool ? 0 : mw_weir_totals(g->weir)->queued_bytes;
+	mw_weir_hurry(g->weir, flush || queued > g->queue_max / 2, now_ms());
+	pthread_mutex_unlock(&g->core);
 }
 
 /* Under core: put a request on its way. */
 static void send_batch(struct mw_engine *g, const struct mw_request *r, int64_t now)
 {
 	struct mw_key key;
-	struct mw_span account = {(const uint8_t *)r->lane->name, r->lane->name_len};
 	struct mw_endpoint endpoint = g->endpoint;
 	struct mw_answer answer = {.status = MW_STATUS_NO_KEY, .retry_after_ms = -1};
 	/* Core is held from here to done: a key that is saved in between finds a parked lane to resume. */
-	if (!mw_keyring_get(g->keyring, account, &key, &endpoint)) {
+	if (!mw_keyring_get(g->keyring, mw_lane_account(r->lane), &key, &endpoint)) {
 		mw_trouble_note(&g->trouble, r->lane, "no write key is saved for this account");
 		mw_weir_done(g->weir, r, &answer, now);
 		return;
 	}
 	mw_buf_clear(&g->batch);
-	enum mw_err err = mw_weir_batch(g->weir, r, &g->batch);
+	enum mw_err err = mw_depot_read(&g->depot, r, &g->batch);
 	if (err == MW_OK)
 		err =
 		    mw_http_post(g->http, r, &endpoint, (struct mw_span){(const uint8_t *)key.text, key.len},
 				 mw_buf_span(&g->batch), mw_engine_now(CLOCK_REALTIME));
 	sodium_memzero(&key, sizeof key);
-	if (err == MW_OK) {
-		g->in_flight++;
+	if (err == MW_OK)
 		return;
-	}
 	/* As if the network had failed: the back-off gives memory time to come back. */
 	mw_trouble_note(&g->trouble, r->lane, mw_err_sentence(err));
 	answer.status = MW_STATUS_NETWORK;
 	mw_weir_done(g->weir, r, &answer, now);
 }
 
-/* Starts all requests that may start. Ms until the next may. */
-static int64_t send_ready(struct mw_engine *g)
+/* Starts all requests that may start. Ms until the next may. None goes while what became of the last ones can't be
+ * written: each would be sent once more after a crash. */
+static int64_t send_ready(struct mw_engine *g, bool may_send)
 {
 	struct mw_request r;
 	int64_t wait = MW_FOREVER_MS;
+	if (!may_send)
+		return wait;
 	pthread_mutex_lock(&g->core);
 	int64_t now = now_ms();
 	while (mw_weir_next(g->weir, now, &r, &wait))
@@ -140,14 +175,14 @@ static int64_t send_ready(struct mw_engine *g)
 /* Lets waiting callers see what came of the last step. */
 static void publish(struct mw_engine *g)
 {
+	pthread_mutex_lock(&g->core);
+	const struct mw_weir_stats *s = mw_weir_totals(g->weir);
 	pthread_mutex_lock(&g->gate);
-	size_t held = g->weir_bytes + (g->taken_left > 0 ? g->taken.bytes.len - g->taken_at : 0);
-	bool changed = g->flushers > 0 || held != g->held || g->settled != g->finished;
-	g->held = held;
-	g->finished = g->settled;
-	if (changed)
-		pthread_cond_broadcast(&g->changed);
+	g->queued_bytes = s->queued_bytes;
+	g->is_unsaved = mw_depot_has_settled(&g->depot);
+	pthread_cond_broadcast(&g->changed);
 	pthread_mutex_unlock(&g->gate);
+	pthread_mutex_unlock(&g->core);
 }
 
 void *mw_engine_run(void *context)
@@ -155,13 +190,18 @@ void *mw_engine_run(void *context)
 	struct mw_engine *g = context;
 	for (;;) {
 		bool stop;
-		int64_t inbox_wait = take_inbox(g, &stop);
+		int64_t wait = take_inbox(g, &stop);
+		wait = sooner(wait, store(g));
 		if (stop)
 			return NULL;
-		send_ready(g);
+		hurry(g);
+		bool may_send = !mw_depot_has_settled(&g->depot);
+		send_ready(g, may_send);
 		mw_http_work(g->http);
-		int64_t wait = send_ready(g); /* answers made lanes ready */
+		wait = sooner(wait, send_ready(g, may_send)); /* answers made lanes ready */
 		publish(g);
-		mw_http_wait(g->http, wait < inbox_wait ? wait : inbox_wait);
+		if (mw_depot_has_settled(&g->depot) && may_send)
+			wait = 0; /* the answers are to be written */
+		mw_http_wait(g->http, wait);
 	}
 }

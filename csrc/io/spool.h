@@ -74,8 +74,8 @@ enum mw_err mw_spool_commit(struct mw_spool *s, int64_t now, struct mw_error *e)
 /* After MW_OK: the weir gets what was planned. */
 void mw_spool_apply(struct mw_spool *s, struct mw_weir *w, int64_t now);
 
-/* Is there anything that the next commit would write? */
-bool mw_spool_has_work(const struct mw_spool *s);
+/* Is something settled that the disk does not know of? */
+bool mw_spool_has_settled(const struct mw_spool *s);
 
 /* Append the request's messages to `out`, a comma between each two. MW_CORRUPT, MW_NO_MEMORY. */
 enum mw_err mw_spool_read(struct mw_spool *s, const struct mw_request *r, struct mw_buf *out);

@@ -434,9 +434,9 @@ static void forget_settled(struct mw_spool *s)
 	mw_outbox_clear(&s->dying);
 }
 
-bool mw_spool_has_work(const struct mw_spool *s)
+bool mw_spool_has_settled(const struct mw_spool *s)
 {
-	return s->box || s->settled_count > 0 || s->dying.count > 0;
+	return s->settled_count > 0 || s->dying.count > 0;
 }
 
 enum mw_err mw_spool_commit(struct mw_spool *s, int64_t now, struct mw_error *e)
@@ -447,7 +447,7 @@ enum mw_err mw_spool_commit(struct mw_spool *s, int64_t now, struct mw_error *e)
 	enum mw_err err = full ? MW_FULL : write_all(s, s->box != NULL, now, e);
 	if (err == MW_FULL && s->box) {
 		full = true;
-		err = s->settled_count > 0 || s->dying.count > 0 ? write_all(s, false, now, e) : MW_OK;
+		err = mw_spool_has_settled(s) ? write_all(s, false, now, e) : MW_OK;
 	}
 	if (err == MW_IO || err == MW_CORRUPT)
 		s->is_broken = true;

@@ -382,7 +382,7 @@ static int client_new(lua_State *L)
 	config.weir.linger_ms =
 	    (int64_t)(1000 * opt_number(L, "linger", (double)config.weir.linger_ms / 1000));
 	config.weir.batch_messages = (uint32_t)opt_number(L, "batch_messages", config.weir.batch_messages);
-	config.weir.queue_max = (size_t)opt_number(L, "queue_bytes", (double)config.weir.queue_max);
+	config.queue_max = (size_t)opt_number(L, "queue_bytes", 0);
 	config.weir.retries_max = (uint32_t)opt_number(L, "retries", config.weir.retries_max);
 	config.timeout_ms = (int64_t)(1000 * opt_number(L, "timeout", 0));
 	lua_getfield(L, 1, "report");

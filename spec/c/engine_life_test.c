@@ -250,7 +250,7 @@ TEST(many_threads_may_use_an_engine_at_once)
 	struct rig r;
 	struct mw_engine_config config = rig_config();
 	const char *seconds = getenv("MW_STRESS_S");
-	config.weir.queue_max = 1 << 20;
+	config.queue_max = 1 << 20;
 	config.report_delivered = true;
 	rig_open(&r, config);
 	CHECK(mock_script(&r.mock, "key key1 200 200 200 401\nkey key2 200 413 200 400 500 200 429 200\n"));

@@ -66,7 +66,7 @@ TEST(a_full_queue_takes_nothing_of_a_box)
 {
 	struct rig r;
 	struct mw_engine_config config = rig_config();
-	config.weir.queue_max = 64 * 1024;
+	config.queue_max = 64 * 1024;
 	rig_open(&r, config);
 	CHECK(mock_script(&r.mock, "stall") && rig_key(&r, "", "key"));
 	CHECK(rig_push(&r, "a", 500) == MW_OK);
@@ -93,7 +93,7 @@ TEST(a_queue_half_full_of_partial_batches_does_not_wait_for_company)
 {
 	struct rig r;
 	struct mw_engine_config config = rig_config();
-	config.weir.queue_max = 64 * 1024;
+	config.queue_max = 64 * 1024;
 	config.weir.linger_ms = 3600 * 1000;
 	rig_open(&r, config);
 	CHECK(rig_key(&r, "", "key"));

@@ -59,7 +59,7 @@ TEST(what_is_settled_leaves_with_the_next_commit)
 	reopen();
 	CHECK(rig_counts(&r).queued == 3 && rig_next(&r) == 2 && batch_is("{1},{2}")); /* once more */
 	rig_answer(&r, 200);
-	CHECK(mw_spool_has_work(r.spool) && rig_commit(&r) == MW_OK && !mw_spool_has_work(r.spool));
+	CHECK(mw_spool_has_settled(r.spool) && rig_commit(&r) == MW_OK && !mw_spool_has_settled(r.spool));
 	reopen();
 	const struct mw_counts c = rig_counts(&r);
 	CHECK(c.accepted == 3 && c.delivered == 2 && c.queued == 1);
