@@ -25,9 +25,8 @@ static uint64_t sum_of(const uint8_t *start, size_t len)
 
 enum mw_err mw_dead_letter_write(struct mw_buf *out, const struct mw_dead_letter *l)
 {
-	const struct mw_span text[TEXTS] = {l->account, l->code,   l->reason, l->place,
-					    l->source,  l->answer, l->headers, l->event,
-					    l->message};
+	const struct mw_span text[TEXTS] = {l->account, l->code,    l->reason, l->place,  l->source,
+					    l->answer,  l->headers, l->event,  l->message};
 	struct head head = {.at = l->at,
 			    .tag = l->tag,
 			    .status = l->status,
@@ -74,9 +73,9 @@ bool mw_dead_letter_read(struct mw_span bytes, struct mw_dead_letter *out)
 				       .attempts = head.attempts,
 				       .count = head.count,
 				       .format = head.format};
-	struct mw_span *const text[TEXTS] = {&out->account, &out->code,   &out->reason, &out->place,
-					     &out->source,  &out->answer, &out->headers, &out->event,
-					     &out->message};
+	struct mw_span *const text[TEXTS] = {&out->account, &out->code,   &out->reason,
+					     &out->place,   &out->source, &out->answer,
+					     &out->headers, &out->event,  &out->message};
 	const uint8_t *at = bytes.at + sizeof head;
 	for (int i = 0; i < TEXTS; i++) {
 		*text[i] = (struct mw_span){at, head.len[i]};
@@ -141,9 +140,11 @@ void mw_dead_letter_place(struct mw_span text, struct mw_span *place, struct mw_
 	*reason = text;
 	for (size_t i = 0; i < text.len && text.at[i] != '"'; i++) {
 		size_t digits = i + 1;
-		while (text.at[i] == ':' && digits < text.len && text.at[digits] >= '0' && text.at[digits] <= '9')
+		while (text.at[i] == ':' && digits < text.len && text.at[digits] >= '0' &&
+		       text.at[digits] <= '9')
 			digits++;
-		if (i == 0 || digits == i + 1 || digits + 1 >= text.len || memcmp(text.at + digits, ": ", 2) != 0)
+		if (i == 0 || digits == i + 1 || digits + 1 >= text.len ||
+		    memcmp(text.at + digits, ": ", 2) != 0)
 			continue;
 		*place = (struct mw_span){text.at, digits};
 		*reason = (struct mw_span){text.at + digits + 2, text.len - digits - 2};

@@ -1,8 +1,8 @@
 /* dead_letter.h -- what could not be delivered, with all that is needed to understand it and to try again.
  *
- *     an event that the mapping failed on      event = a body with it alone, format and headers as it came with
- *     a message that Segment refused           message = the call, answer = what Segment said
- *     messages that the disk lost              message = what is left of them, count = how many there were
+ *     an event that the mapping failed on      event = a body with it alone, format and headers as it came
+ * with a message that Segment refused           message = the call, answer = what Segment said messages that
+ * the disk lost              message = what is left of them, count = how many there were
  *
  * Pure: a struct of spans to one run of bytes and back.
  */
@@ -46,7 +46,8 @@ bool mw_dead_letter_header(const struct mw_dead_letter *letter, size_t *position
  * place in a letter. */
 bool mw_dead_letter_is_secret(struct mw_span header_name);
 
-/* "acme.lua:14" at the start of an error's text, and what is said behind it; place is empty if it has none. */
+/* "acme.lua:14" at the start of an error's text, and what is said behind it; place is empty if it has none.
+ */
 void mw_dead_letter_place(struct mw_span text, struct mw_span *place, struct mw_span *reason);
 
 #endif

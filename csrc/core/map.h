@@ -96,8 +96,8 @@ struct mw_problem {
 	uint64_t index;         /* in the body, from 1; NDJSON: its line */
 	struct mw_span raw;     /* its text as it came, for people */
 	struct mw_span account; /* whose it is; at == NULL: not known */
-	/* A body of its own that holds this event and no other, in three pieces: where `each` has split the body,
-	 * what stands around the events comes with each of them. */
+	/* A body of its own that holds this event and no other, in three pieces: where `each` has split the
+	 * body, what stands around the events comes with each of them. */
 	struct mw_span body[3];
 	enum mw_format format; /* of that body */
 	const struct mw_error *error;

@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 enum {
-	FORMAT = 1, /* of all that is in a partition; a newer one is refused */
 	PATH_ROOM = 4096,
 	RESERVE_SHARE = 8, /* of disk_max, kept for settling beyond it */
 };
@@ -55,8 +54,8 @@ uint64_t mw_spool_row_sum(const struct mw_spool_row *row, struct mw_span name)
 
 enum mw_err mw_spool_fail(struct mw_error *e, int rc, const char *what)
 {
-	enum mw_err err = rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT ? MW_FULL
-			  : rc == ENOMEM                                    ? MW_NO_MEMORY
+	enum mw_err err = rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT                    ? MW_FULL
+			  : rc == ENOMEM                                                        ? MW_NO_MEMORY
 			  : rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_INVALID ? MW_CORRUPT
 												: MW_IO;
 	return mw_error_set(e, err, 0, "spool: %s: %s", what, mdb_strerror(rc));
@@ -99,13 +98,15 @@ void mw_spool_bury(struct mw_spool *s, const struct mw_dead_letter *letter)
 
 /* ---- whose partition */
 
-/* Partitions that this process owns: its own locks would not keep it out (fcntl(2)), and closing any descriptor of
- * the lock's file would give the lock away. */
+/* Partitions that this process owns: its own locks would not keep it out (fcntl(2)), and closing any
+ * descriptor of the lock's file would give the lock away. */
 static pthread_mutex_t own_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct own {
 	dev_t device;
 	ino_t inode;
-	pid_t pid; /* a child does not inherit its parent's locks */
+	pid_t pid;    /* a child does not inherit its parent's locks */
+	MDB_env *env; /* NULL until it is open */
+	MDB_dbi dead;
 } own[MW_PARTITIONS_MAX];
 
 static struct own *find_own(const struct stat *st)
@@ -114,6 +115,12 @@ static struct own *find_own(const struct stat *st)
 		if (own[i].pid == getpid() && own[i].device == st->st_dev && own[i].inode == st->st_ino)
 			return &own[i];
 	return NULL;
+}
+
+/* Another thread may hold it when this process forks; the child must be able to open a spool of its own. */
+static void guard_fork(void)
+{
+	pthread_atfork(mw_spool_own_lock, mw_spool_own_unlock, mw_spool_own_unlock);
 }
 
 static struct own *free_place(void)
@@ -143,22 +150,42 @@ static int lock_owner_file(const char *path)
 		errno = err;
 		return -1;
 	}
-	*place = (struct own){st.st_dev, st.st_ino, getpid()};
+	*place = (struct own){.device = st.st_dev, .inode = st.st_ino, .pid = getpid()};
 	return fd;
 }
 
 static void unlock_owner_file(int fd)
 {
 	struct stat st;
-	pthread_mutex_lock(&own_mutex);
 	struct own *place = fstat(fd, &st) == 0 ? find_own(&st) : NULL;
 	if (place)
 		*place = (struct own){0};
 	close(fd);
+}
+
+void mw_spool_own_lock(void)
+{
+	pthread_mutex_lock(&own_mutex);
+}
+
+void mw_spool_own_unlock(void)
+{
 	pthread_mutex_unlock(&own_mutex);
 }
 
-static enum mw_err take_partition(struct mw_spool *s, const char *dir, char path[PATH_ROOM], struct mw_error *e)
+bool mw_spool_own_find(const char *owner_file, MDB_env **env, MDB_dbi *dead)
+{
+	struct stat st;
+	const struct own *place = stat(owner_file, &st) == 0 ? find_own(&st) : NULL;
+	if (!place || !place->env)
+		return false;
+	*env = place->env;
+	*dead = place->dead;
+	return true;
+}
+
+static enum mw_err take_partition(struct mw_spool *s, const char *dir, char path[PATH_ROOM],
+				  struct mw_error *e)
 {
 	for (unsigned i = 0; i < MW_PARTITIONS_MAX; i++) {
 		char owner[PATH_ROOM];
@@ -167,10 +194,8 @@ static enum mw_err take_partition(struct mw_spool *s, const char *dir, char path
 		enum mw_err err = mw_directory_open(path, e);
 		if (err != MW_OK)
 			return err;
-		snprintf(owner, sizeof owner, "%.4080s/owner", path);
-		pthread_mutex_lock(&own_mutex);
+		snprintf(owner, sizeof owner, "%.4080s/" MW_SPOOL_OWNER, path);
 		s->owner = lock_owner_file(owner);
-		pthread_mutex_unlock(&own_mutex);
 		if (s->owner >= 0) {
 			s->partition = s->stats.partition = i;
 			return MW_OK;
@@ -179,8 +204,8 @@ static enum mw_err take_partition(struct mw_spool *s, const char *dir, char path
 			return mw_error_set(e, MW_IO, 0, "%.150s: %s", owner, strerror(errno));
 	}
 	return mw_error_set(e, MW_LOCKED, 0,
-			    "%.120s: all %d partitions are in use; end a process that sends from this spool", dir,
-			    MW_PARTITIONS_MAX);
+			    "%.120s: all %d partitions are in use; end a process that sends from this spool",
+			    dir, MW_PARTITIONS_MAX);
 }
 
 /* ---- open */
@@ -205,16 +230,13 @@ static enum mw_err check_format(struct mw_spool *s, MDB_txn *txn, struct mw_erro
 {
 	uint32_t format = 0;
 	if (get_meta(txn, s->meta, "format", &format, sizeof format)) {
-		if (format > FORMAT)
-			return mw_error_set(e, MW_VERSION, 0,
-					    "the spool has format %u, this Moonweir knows formats up to %d; use the "
-					    "Moonweir that wrote it, or a newer one",
-					    format, FORMAT);
+		if (format > MW_SPOOL_FORMAT)
+			return mw_error_set(e, MW_VERSION, 0, MW_SPOOL_NEWER, format, MW_SPOOL_FORMAT);
 		if (get_meta(txn, s->meta, "seen_key", s->seen_key, sizeof s->seen_key))
 			return MW_OK;
 		return mw_error_set(e, MW_CORRUPT, 0, "the spool has lost the key of its list of known ids");
 	}
-	format = FORMAT;
+	format = MW_SPOOL_FORMAT;
 	randombytes_buf(s->seen_key, sizeof s->seen_key);
 	int rc = put_meta(txn, s->meta, "format", &format, sizeof format);
 	if (rc == 0)
@@ -242,19 +264,10 @@ static enum mw_err open_databases(struct mw_spool *s, MDB_txn *txn, struct mw_er
 				return err;
 		}
 	}
-	MDB_cursor *cursor;
-	MDB_val key, value;
-	int rc = mdb_cursor_open(txn, s->dead, &cursor);
-	if (rc == 0 && mdb_cursor_get(cursor, &key, &value, MDB_LAST) == 0) {
-		uint32_t high;
-		const struct mw_spool_key padded = {{0}};
-		struct mw_spool_key last = padded;
-		memcpy(last.bytes + 4, key.mv_data, key.mv_size < 8 ? key.mv_size : 8);
-		key = (MDB_val){sizeof last.bytes, last.bytes};
-		mw_spool_key_read(&key, &high, &s->next_dead);
-		s->next_dead++;
-	}
-	return rc == 0 ? MW_OK : mw_spool_fail(e, rc, "dead");
+	/* Not the last one's and one: whoever has written down the number of a letter that is gone must not
+	 * find another under it. */
+	get_meta(txn, s->meta, "next_dead", &s->next_dead, sizeof s->next_dead);
+	return MW_OK;
 }
 
 static enum mw_err open_environment(struct mw_spool *s, const char *path, struct mw_error *e)
@@ -265,10 +278,10 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 	int rc = mdb_env_create(&s->env);
 	if (rc != 0)
 		return mw_spool_fail(e, rc, path);
-	mdb_env_set_maxdbs(s->env, 8);
+	mdb_env_set_maxdbs(s->env, MW_SPOOL_DATABASES);
 	rc = mdb_env_set_mapsize(s->env, s->disk_max + s->disk_max / RESERVE_SHARE);
 	if (rc == 0)
-		rc = mdb_env_open(s->env, path, MDB_NOTLS | MDB_NORDAHEAD | MDB_NOMEMINIT, 0600);
+		rc = mdb_env_open(s->env, path, MW_SPOOL_ENV_FLAGS, 0600);
 	if (rc == 0)
 		rc = mdb_reader_check(s->env, &dead_readers);
 	if (rc == 0)
@@ -291,10 +304,28 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 	return MW_OK;
 }
 
+static uint64_t dead_bytes_default(uint64_t disk_max)
+{
+	uint64_t share = disk_max / MW_DEAD_SHARE;
+	return share < MW_DEAD_BYTES_DEFAULT ? share : MW_DEAD_BYTES_DEFAULT;
+}
+
+static void share_environment(struct mw_spool *s)
+{
+	struct stat st;
+	struct own *place = fstat(s->owner, &st) == 0 ? find_own(&st) : NULL;
+	if (place) {
+		place->env = s->env;
+		place->dead = s->dead;
+	}
+}
+
 enum mw_err mw_spool_open(const struct mw_spool_config *config, int64_t now, struct mw_spool **out,
 			  struct mw_error *e)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	char path[PATH_ROOM];
+	pthread_once(&once, guard_fork);
 	struct mw_spool *s = calloc(1, sizeof *s);
 	if (!s)
 		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the spool");
@@ -304,14 +335,21 @@ enum mw_err mw_spool_open(const struct mw_spool_config *config, int64_t now, str
 	s->disk_max = config->disk_max ? config->disk_max : MW_DISK_DEFAULT;
 	if (s->disk_max < MW_DISK_MIN)
 		s->disk_max = MW_DISK_MIN;
+	s->dead_bytes_max = config->dead_bytes ? config->dead_bytes : dead_bytes_default(s->disk_max);
 	s->clock_ahead = mw_spool_wall() - now;
 	mw_outbox_init(&s->dying, SIZE_MAX);
-	enum mw_err err = sodium_init() < 0 ? mw_error_set(e, MW_IO, 0, "libsodium found no source of randomness")
-					    : mw_directory_open(config->dir, e);
+	enum mw_err err = sodium_init() < 0
+			      ? mw_error_set(e, MW_IO, 0, "libsodium found no source of randomness")
+			      : mw_directory_open(config->dir, e);
+	/* Held until its environment is open: nobody else in this process may open it meanwhile. */
+	mw_spool_own_lock();
 	if (err == MW_OK)
 		err = take_partition(s, config->dir, path, e);
 	if (err == MW_OK)
 		err = open_environment(s, path, e);
+	if (err == MW_OK)
+		share_environment(s);
+	mw_spool_own_unlock();
 	if (err != MW_OK) {
 		mw_spool_close(s);
 		return err;
@@ -324,12 +362,14 @@ void mw_spool_close(struct mw_spool *s)
 {
 	if (!s)
 		return;
+	mw_spool_own_lock();
 	if (s->reader)
 		mdb_txn_abort(s->reader);
 	if (s->env)
 		mdb_env_close(s->env);
 	if (s->owner >= 0)
 		unlock_owner_file(s->owner);
+	mw_spool_own_unlock();
 	mw_outbox_deinit(&s->dying);
 	free(s->lanes);
 	free(s->plan);
@@ -340,8 +380,8 @@ void mw_spool_close(struct mw_spool *s)
 
 /* ---- restore */
 
-/* The lane's newest and oldest packs say how much is queued. MW_CORRUPT if the newest can't be read: then nobody
- * knows how many messages there were. */
+/* The lane's newest and oldest packs say how much is queued. MW_CORRUPT if the newest can't be read: then
+ * nobody knows how many messages there were. */
 static enum mw_err restore_queue(struct mw_spool *s, MDB_cursor *messages, uint32_t number, int64_t *since,
 				 struct mw_error *e)
 {
@@ -363,19 +403,21 @@ static enum mw_err restore_queue(struct mw_spool *s, MDB_cursor *messages, uint3
 	if (lane != number)
 		return MW_OK;
 	if (!mw_pack_head(mw_spool_span(&value), &newest))
-		return mw_error_set(e, MW_CORRUPT, 0,
-				    "the spool's newest pack of lane %u is damaged; `moonweir verify` tells more", number);
+		return mw_error_set(
+		    e, MW_CORRUPT, 0,
+		    "the spool's newest pack of lane %u is damaged; `moonweir verify` tells more", number);
 	l->tail = first + newest.count;
 	l->tail_bytes = newest.bytes_before + newest.bytes;
 	at = mw_spool_key(number, 0);
 	key = (MDB_val){sizeof at.bytes, at.bytes};
 	rc = mdb_cursor_get(messages, &key, &value, MDB_SET_RANGE);
-	*since = (rc == 0 && mw_pack_head(mw_spool_span(&value), &oldest) ? oldest.since : newest.since) - s->clock_ahead;
+	*since = (rc == 0 && mw_pack_head(mw_spool_span(&value), &oldest) ? oldest.since : newest.since) -
+		 s->clock_ahead;
 	return MW_OK;
 }
 
-static enum mw_err restore_lane(struct mw_spool *s, struct mw_weir *w, MDB_cursor *messages, const MDB_val *key,
-				const MDB_val *value, int64_t now, struct mw_error *e)
+static enum mw_err restore_lane(struct mw_spool *s, struct mw_weir *w, MDB_cursor *messages,
+				const MDB_val *key, const MDB_val *value, int64_t now, struct mw_error *e)
 {
 	struct mw_spool_row row;
 	uint64_t unused;
@@ -392,7 +434,8 @@ static enum mw_err restore_lane(struct mw_spool *s, struct mw_weir *w, MDB_curso
 	if (!l)
 		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the spool's lanes");
 	if (lane->number != number)
-		return mw_error_set(e, MW_CORRUPT, 0, "the spool's lane %u is not where it should be", number);
+		return mw_error_set(e, MW_CORRUPT, 0, "the spool's lane %u is not where it should be",
+				    number);
 	l->head = row.head;
 	l->head_bytes = row.head_bytes;
 	l->dead = row.dead;

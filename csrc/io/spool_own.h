@@ -5,8 +5,8 @@
 #define MW_SPOOL_OWN_H
 
 #include "../core/dead_letter.h"
-#include "../core/pack.h"
 #include "../core/message.h"
+#include "../core/pack.h"
 #include "spool.h"
 
 #include <lmdb.h>
@@ -44,8 +44,10 @@ struct mw_spool {
 	int owner; /* file descriptor that holds the partition's lock */
 	unsigned partition;
 	uint64_t disk_max;
+	uint64_t dead_bytes_max;
 	size_t page;
-	int64_t clock_ahead; /* wall clock less monotonic clock at open: what is written must mean something later */
+	int64_t clock_ahead; /* wall clock less monotonic clock at open: what is written must mean something
+				later */
 	bool is_broken;      /* the disk failed: nothing is known of what is written any more */
 	bool has_no_space;   /* the file could not be made larger */
 
@@ -64,7 +66,7 @@ struct mw_spool {
 	uint32_t settled_count;
 	uint32_t settled_room;
 
-	uint64_t next_dead; /* number of the next dead letter */
+	uint64_t next_dead;    /* number of the next dead letter */
 	uint8_t seen_hand[16]; /* where the search for ids that are too old goes on */
 	uint8_t seen_key[16];  /* of the hash that ids are kept as */
 
@@ -96,6 +98,23 @@ void mw_spool_bury(struct mw_spool *s, const struct mw_dead_letter *letter);
 
 /* What a server said about a dead message: a sentence, not a page. */
 #define MW_SPOOL_ANSWER_MAX 2048
+
+/* The partitions that this process owns, for whoever wants to look into one (dead.c): LMDB must not open one
+ * environment twice in a process. From lock to unlock none is opened or closed. */
+#define MW_SPOOL_OWNER "owner" /* the file in a partition whose lock its owner holds */
+void mw_spool_own_lock(void);
+void mw_spool_own_unlock(void);
+bool mw_spool_own_find(const char *owner_file, MDB_env **env, MDB_dbi *dead);
+
+/* Of all that is in a partition. */
+#define MW_SPOOL_FORMAT 1
+#define MW_SPOOL_NEWER                                                                                       \
+	"the spool has format %u, this Moonweir knows formats up to %d; use the Moonweir that wrote it, or " \
+	"a newer one"
+
+/* The flags of every environment; with NOTLS a transaction that reads belongs to no thread. */
+#define MW_SPOOL_ENV_FLAGS (MDB_NOTLS | MDB_NORDAHEAD | MDB_NOMEMINIT)
+#define MW_SPOOL_DATABASES 8
 
 int64_t mw_spool_wall(void);
 

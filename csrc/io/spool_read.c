@@ -157,8 +157,10 @@ static void bury(struct mw_spool *s, const struct mw_report *r, uint32_t count)
 	    .count = count,
 	    .account = r->account,
 	    .code = mw_spool_text(damaged ? mw_err_word(MW_CORRUPT) : "refused"),
-	    .reason = mw_spool_text(damaged ? "the disk has changed these messages since they were written" : ""),
-	    .answer = {r->answer.at, r->answer.len < MW_SPOOL_ANSWER_MAX ? r->answer.len : MW_SPOOL_ANSWER_MAX},
+	    .reason =
+		mw_spool_text(damaged ? "the disk has changed these messages since they were written" : ""),
+	    .answer = {r->answer.at,
+		       r->answer.len < MW_SPOOL_ANSWER_MAX ? r->answer.len : MW_SPOOL_ANSWER_MAX},
 	    .message = r->message,
 	};
 	mw_spool_bury(s, &letter);
