@@ -50,6 +50,10 @@
 /* A lane with a partial batch waits this long for company. */
 #define MW_LINGER_MS 200
 
+/* An upstream id is remembered this long: longer than tools go on repeating a webhook in earnest, and twice as long
+ * as Segment itself de-duplicates. */
+#define MW_REPEATS_MS (48 * 3600 * 1000)
+
 /* Exponential back-off with full jitter, as Segment's newest library does. */
 #define MW_BACKOFF_BASE_MS 500
 #define MW_BACKOFF_MAX_MS  60000

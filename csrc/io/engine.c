@@ -160,6 +160,7 @@ enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engi
 	g->endpoint = config->endpoint;
 	g->report_delivered = config->report_delivered;
 	g->has_spool = config->spool != NULL;
+	g->settled_since = -1;
 	g->queue_max = config->queue_max > 0 ? config->queue_max : MW_QUEUE_DEFAULT;
 	mw_outbox_init(&g->inbox, g->queue_max);
 	mw_outbox_init(&g->taken, g->queue_max);

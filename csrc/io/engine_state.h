@@ -45,6 +45,8 @@ struct mw_engine {
 	struct mw_buf batch;
 	struct mw_outbox taken; /* out of the inbox, not yet stored; its messages count as queued */
 	bool is_admitted;       /* `taken` is, to the depot */
+	int64_t settled_since;  /* the depot has something to write since; -1: it has not */
+	bool is_behind;         /* ... and could not */
 
 	/* Guarded by core; changed by the thread alone, but for the weir. */
 	pthread_mutex_t core;

@@ -85,13 +85,18 @@ static void tell_commit(struct mw_engine *g, enum mw_err err, const struct mw_er
 }
 
 /* What was taken goes into the depot, what was settled leaves it: one commit. Ms until it is to be tried again. */
-static int64_t store(struct mw_engine *g)
+static int64_t store(struct mw_engine *g, bool at_once)
 {
 	struct mw_error e = {.code = MW_OK};
 	enum mw_err err = MW_OK;
 	int64_t now = now_ms();
-	if (g->failure.code != MW_OK || (g->taken.count == 0 && !mw_depot_has_settled(&g->depot)))
+	if (g->failure.code != MW_OK)
 		return MW_FOREVER_MS;
+	/* Answers alone wait for company as messages do. */
+	if (g->taken.count == 0 && g->settled_since < 0)
+		return MW_FOREVER_MS;
+	if (g->taken.count == 0 && !at_once && now - g->settled_since < MW_COLLECT_MS)
+		return MW_COLLECT_MS - (now - g->settled_since);
 	pthread_mutex_lock(&g->core);
 	if (g->taken.count > 0 && !g->is_admitted)
 		err = mw_depot_admit(&g->depot, g->weir, &g->taken, now);
@@ -107,6 +112,9 @@ static int64_t store(struct mw_engine *g)
 	tell_commit(g, err, &e);
 	pthread_mutex_unlock(&g->gate);
 	pthread_mutex_unlock(&g->core);
+	g->is_behind = mw_depot_has_settled(&g->depot);
+	if (!g->is_behind)
+		g->settled_since = -1;
 	if (err != MW_OK)
 		return STORE_RETRY_MS;
 	mw_outbox_clear(&g->taken);
@@ -158,11 +166,11 @@ static void send_batch(struct mw_engine *g, const struct mw_request *r, int64_t 
 
 /* Starts all requests that may start. Ms until the next may. None goes while what became of the last ones can't be
  * written: each would be sent once more after a crash. */
-static int64_t send_ready(struct mw_engine *g, bool may_send)
+static int64_t send_ready(struct mw_engine *g)
 {
 	struct mw_request r;
 	int64_t wait = MW_FOREVER_MS;
-	if (!may_send)
+	if (g->is_behind || g->failure.code != MW_OK)
 		return wait;
 	pthread_mutex_lock(&g->core);
 	int64_t now = now_ms();
@@ -191,17 +199,18 @@ void *mw_engine_run(void *context)
 	for (;;) {
 		bool stop;
 		int64_t wait = take_inbox(g, &stop);
-		wait = sooner(wait, store(g));
+		wait = sooner(wait, store(g, stop));
 		if (stop)
 			return NULL;
 		hurry(g);
-		bool may_send = !mw_depot_has_settled(&g->depot);
-		send_ready(g, may_send);
+		send_ready(g);
 		mw_http_work(g->http);
-		wait = sooner(wait, send_ready(g, may_send)); /* answers made lanes ready */
+		wait = sooner(wait, send_ready(g)); /* answers made lanes ready */
+		if (g->settled_since < 0 && mw_depot_has_settled(&g->depot)) {
+			g->settled_since = now_ms();
+			wait = sooner(wait, MW_COLLECT_MS);
+		}
 		publish(g);
-		if (mw_depot_has_settled(&g->depot) && may_send)
-			wait = 0; /* the answers are to be written */
 		mw_http_wait(g->http, wait);
 	}
 }

@@ -9,6 +9,8 @@ static const double WAIT_MAX_S = 365.0 * 24 * 3600;
 
 enum { UV_MAPPER = 1, UV_TELL };
 
+enum { SYNC_MS = 30000 };
+
 static struct mwl_client *check_client(lua_State *L)
 {
 	return luaL_checkudata(L, 1, MWL_CLIENT);
@@ -57,8 +59,31 @@ static int answer(lua_State *L, enum mw_err err, const struct mw_error *e)
 	return e && e->code == err ? mwl_fail(L, e) : mwl_fail_code(L, err);
 }
 
-static enum mw_err push_box(struct mwl_client *c, const struct mw_outbox *box, int64_t wait_ms)
+/* What a call may ask for beside its message. */
+struct asked {
+	int64_t wait_ms; /* for room, should the queue be full */
+	int64_t sync_ms; /* until it is on disk; -1: not */
+};
+
+/* From the table at `options`: wait = seconds, sync = seconds or true. */
+static struct asked check_asked(lua_State *L, int options)
 {
+	struct asked asked = {.sync_ms = -1};
+	lua_getfield(L, options, "wait");
+	lua_getfield(L, options, "sync");
+	int top = lua_gettop(L);
+	asked.wait_ms = check_wait(L, top - 1, 0);
+	if (lua_isboolean(L, top))
+		asked.sync_ms = lua_toboolean(L, top) ? SYNC_MS : -1;
+	else if (!lua_isnil(L, top))
+		asked.sync_ms = check_wait(L, top, 0);
+	lua_pop(L, 2);
+	return asked;
+}
+
+static enum mw_err push_box(struct mwl_client *c, const struct mw_outbox *box, struct asked asked)
+{
+	int64_t wait_ms = asked.wait_ms;
 	enum mw_err err = mw_engine_push(c->engine, box);
 	int64_t until = wait_ms > 0 ? mwl_now_monotonic() + wait_ms : 0;
 	while (err == MW_FULL && wait_ms > 0) {
@@ -67,7 +92,7 @@ static enum mw_err push_box(struct mwl_client *c, const struct mw_outbox *box, i
 			return MW_FULL;
 		err = mw_engine_push(c->engine, box);
 	}
-	return err;
+	return err == MW_OK && asked.sync_ms >= 0 ? mw_engine_sync(c->engine, asked.sync_ms, NULL) : err;
 }
 
 /* The first problem's message and code, from the list on top of the stack. */
@@ -123,12 +148,12 @@ static enum mw_err write_body(lua_State *L, struct mwl_client *c, struct mw_erro
 
 /* Maps and queues; nothing here can raise. */
 static enum mw_err push_event(lua_State *L, struct mwl_client *c, const struct mw_delivery *d,
-			      int64_t wait_ms)
+			      struct asked asked)
 {
 	c->last = (struct mw_tally){0};
 	mwl_mapper_run(L, 5, d, &c->last);
 	struct mw_outbox *box = mwl_mapper_outbox(mwl_check_mapper(L, 5));
-	enum mw_err err = box->count > 0 ? push_box(c, box, wait_ms) : MW_OK;
+	enum mw_err err = box->count > 0 ? push_box(c, box, asked) : MW_OK;
 	mw_outbox_clear(box);
 	if (err != MW_OK)
 		return err;
@@ -158,11 +183,10 @@ static int client_push(lua_State *L)
 
 	struct mw_header headers[MWL_HEADERS_MAX];
 	struct mw_delivery d = {.now = mwl_now_wall(), .account = default_account(c)};
-	int64_t wait_ms = 0;
+	struct asked asked = {.sync_ms = -1};
 	if (!lua_isnil(L, 3)) {
 		mwl_delivery_options(L, 3, &d, headers);
-		lua_getfield(L, 3, "wait"); /* at 6 */
-		wait_ms = check_wait(L, 6, 0);
+		asked = check_asked(L, 3);
 		lua_settop(L, 5);
 	}
 	if (lua_type(L, 2) == LUA_TTABLE) {
@@ -177,7 +201,7 @@ static int client_push(lua_State *L)
 
 	/* From here to the end the script's functions and finalizers may run, and call this client. */
 	c->busy = true;
-	enum mw_err err = push_event(L, c, &d, wait_ms);
+	enum mw_err err = push_event(L, c, &d, asked);
 	bool usual =
 	    err == MW_OK && c->last.failed == 0 && c->last.events == 1 && d.format != MW_FORMAT_NDJSON;
 	if (err != MW_OK || usual) {
@@ -202,14 +226,13 @@ static int client_call(lua_State *L)
 	enum mw_call call = (enum mw_call)lua_tointeger(L, lua_upvalueindex(1));
 	struct mw_parcel parcel = {.account = opt_account(L, c, 2)};
 	luaL_checktype(L, 3, LUA_TTABLE);
-	int64_t wait_ms = 0;
+	struct asked asked = {.sync_ms = -1};
 	if (!lua_isnoneornil(L, 4)) {
 		luaL_checktype(L, 4, LUA_TTABLE);
 		lua_settop(L, 4);
 		lua_getfield(L, 4, "tag");
 		parcel.tag = (int64_t)luaL_optinteger(L, 5, 0);
-		lua_getfield(L, 4, "wait");
-		wait_ms = check_wait(L, 6, 0);
+		asked = check_asked(L, 4);
 	}
 	if (!parcel.account.at)
 		return mwl_fail_code(L, MW_NO_ACCOUNT);
@@ -233,6 +256,7 @@ static int client_call(lua_State *L)
 	if (c->stamp.len > 0)
 		m.stamp = mw_buf_span(&c->stamp);
 	uint8_t id[36];
+	parcel.kind = m.message_id.at ? MW_PARCEL_REPEATABLE : MW_PARCEL_MESSAGE;
 	if (!m.message_id.at) {
 		struct mw_buf text = {.data = id, .cap = sizeof id, .max = sizeof id};
 		uint8_t random[16];
@@ -248,17 +272,16 @@ static int client_call(lua_State *L)
 	mw_outbox_clear(&c->box);
 	err = mw_outbox_add(&c->box, &parcel);
 	if (err == MW_OK)
-		err = push_box(c, &c->box, wait_ms);
+		err = push_box(c, &c->box, asked);
 	return answer(L, err, NULL);
 }
 
-/* Accepted is all there is to wait for while messages are kept in memory. */
+/* client:sync([seconds]): until all that was pushed is on disk; at once without a spool. */
 static int client_sync(lua_State *L)
 {
-	if (mw_engine_is_forked(check_open(L)->engine))
-		return mwl_fail_code(L, MW_FORKED);
-	lua_pushboolean(L, 1);
-	return 1;
+	struct mwl_client *c = check_open(L);
+	struct mw_error e = {.code = MW_OK};
+	return answer(L, mw_engine_sync(c->engine, check_wait(L, 2, SYNC_MS / 1000.0), &e), &e);
 }
 
 static int client_flush(lua_State *L)
@@ -390,7 +413,13 @@ static int client_new(lua_State *L)
 	uint8_t random[16];
 	mwl_random(NULL, random);
 	memcpy(&config.weir.seed, random, sizeof config.weir.seed);
-	luaL_checkstack(L, 8, NULL);
+	luaL_checkstack(L, 16, NULL);
+	struct mw_spool_config spool = {.dir = opt_string(L, "spool")};
+	if (spool.dir) {
+		spool.disk_max = (uint64_t)opt_number(L, "disk_bytes", 0);
+		spool.repeats_ms = (int64_t)(1000 * opt_number(L, "repeats", MW_REPEATS_MS / 1000));
+		config.spool = &spool;
+	}
 	config.proxy = opt_string(L, "proxy");
 	config.ca_file = opt_string(L, "ca_file");
 	lua_getfield(L, 1, "endpoint");

@@ -103,6 +103,10 @@ static int client_stats(lua_State *L)
 	mwl_set_count(L, "lanes", s.weir.lanes);
 	mwl_set_count(L, "lanes_parked", s.weir.lanes_parked);
 	mwl_set_count(L, "lanes_backing_off", s.weir.lanes_backing_off);
+	mwl_set_count(L, "commits", s.spool.commits);
+	mwl_set_count(L, "repeats", s.spool.repeats);
+	mwl_set_count(L, "damaged", s.spool.damaged);
+	mwl_set_count(L, "disk_bytes", s.spool.disk_bytes);
 	mwl_set_count(L, "reports_lost", s.reports_lost + c->reports_lost);
 	mwl_set_count(L, "events", c->tally.events);
 	mwl_set_count(L, "ignored", c->tally.ignored);

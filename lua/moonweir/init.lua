@@ -32,6 +32,10 @@ local LIBRARY = { name = "moonweir", version = core.version }
 ---@field linger? number        seconds a partial batch waits for company; default 0.2
 ---@field batch_messages? integer  at most this many messages a request; default and most 2500
 ---@field queue_bytes? integer  undelivered bytes in memory before push answers "full"; default 256 MiB
+---@field spool? string         directory where messages are kept until Segment has them; without it, in memory
+---@field disk_bytes? integer   the most that the spool may take on disk; default 10 GiB, at least 4 MiB
+---@field repeats? number       seconds for which an event's id is remembered, so that a repeat is not queued twice;
+---                             default two days, 0: not at all; only with a spool
 ---@field retries? integer      attempts beyond the first before a message is dead; default: no limit
 ---@field timeout? number       seconds for one request; default 30
 ---@field proxy? string         URL of an HTTP proxy; the environment's is never used
@@ -66,6 +70,9 @@ local OPTIONS = {
 	linger = { seconds, "seconds, at most a day" },
 	batch_messages = { function(v) return whole(v) and v >= 1 and v <= 2500 end, "1 to 2500" },
 	queue_bytes = { function(v) return whole(v) and v >= 64000 and v <= 2 ^ 48 end, "bytes, at least 64000" },
+	spool = { text, "the path of a directory" },
+	disk_bytes = { function(v) return whole(v) and v >= 4194304 and v <= 2 ^ 48 end, "bytes, at least 4194304" },
+	repeats = { function(v) return positive(v) and v <= 31622400 end, "seconds, at most a year" },
 	retries = { function(v) return whole(v) and v <= 1e6 end, "a whole number up to a million" },
 	timeout = { function(v) return seconds(v) and v > 0 end, "seconds, at most a day" },
 	proxy = { proxy.is_valid, proxy.shape },
@@ -147,7 +154,7 @@ end
 ---@param options moonweir.Options
 ---@return moonweir.Client|nil client
 ---@return string? message
----@return "mapping"|"bad_key"|"bad_endpoint"|"io"|"no_memory"|nil code
+---@return "mapping"|"bad_key"|"bad_endpoint"|"io"|"no_memory"|"locked"|"version"|"corrupt"|nil code
 function mw.open(options)
 	check_options(options)
 	local accounts = read_accounts(options.accounts)

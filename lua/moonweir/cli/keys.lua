@@ -131,6 +131,7 @@ function keys.options(args)
 		endpoint = args.endpoint,
 		rate = args.rate,
 		account = args.account,
+		spool = args.spool or os.getenv "MOONWEIR_SPOOL",
 		proxy = args.proxy,
 		ca_file = args.ca_file,
 	}

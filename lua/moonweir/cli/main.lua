@@ -11,7 +11,7 @@ local COMMANDS = { "map", "run", "send", "debugger" }
 
 local GLOBAL_OPTIONS = [[
 Global options, before or behind the command (moonweir --help explains them):
-  --endpoint, --write-key-file, --write-key, --accounts, --account, --rate, --proxy, --ca-file]]
+  --endpoint, --write-key-file, --write-key, --accounts, --account, --spool, --rate, --proxy, --ca-file]]
 
 --- What turns an option's text into a number, or says how the option is to be written.
 local function number(option, whole)
@@ -37,6 +37,7 @@ local function define_globals(parser)
 		:option("--accounts", 'A file of keys by account: JSON {"name":"key"} or Lua; only its owner may read it.')
 		:argname "<file>"
 	parser:option("--account", "Whose events are those that name no account."):argname "<name>"
+	parser:option("--spool", "A directory where messages are kept until Segment has them: a crash loses none."):argname "<dir>"
 	parser:option("--rate", "At most so many requests a second, all accounts together; 0: unlimited.")
 		:argname("<n>")
 		:convert(number "--rate")

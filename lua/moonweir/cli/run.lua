@@ -108,8 +108,8 @@ function Run:flush(patience)
 	end
 end
 
---- What came of it, as numbers under the names of the summary.
-local function summary_of(stats, lanes, seconds)
+--- What came of it since `before`, as numbers under the names of the summary.
+local function summary_of(stats, before, lanes, seconds)
 	local parked = 0
 	for _, lane in ipairs(lanes) do
 		if lane.state == "parked" then
@@ -118,9 +118,9 @@ local function summary_of(stats, lanes, seconds)
 	end
 	return {
 		{ "events", stats.events },
-		{ "accepted", stats.accepted },
-		{ "delivered", stats.delivered },
-		{ "dead", stats.dead },
+		{ "accepted", stats.accepted - before.accepted },
+		{ "delivered", stats.delivered - before.delivered },
+		{ "dead", stats.dead - before.dead },
 		{ "parked", parked },
 		{ "undelivered", stats.queued + stats.in_flight - parked },
 		{ "ignored", stats.ignored },
@@ -169,7 +169,7 @@ function run.run(args)
 		return 1
 	end
 	process.catch_signals()
-	local started = process.monotonic()
+	local started, before = process.monotonic(), client:stats() -- a spool may bring what an earlier run left
 	local self = setmetatable({
 		client = client,
 		reader = reader,
@@ -188,12 +188,12 @@ function run.run(args)
 	stats.failed = stats.failed + reader.failed_lines
 	self.progress:clear()
 	self.watch:finish(stats)
-	print_summary(summary_of(stats, client:lanes(), process.monotonic() - started), args.json)
+	print_summary(summary_of(stats, before, client:lanes(), process.monotonic() - started), args.json)
 	client:close(0)
 	if process.interrupted() then
 		return 130
 	end
-	local lost = stats.failed + stats.dead + stats.queued + stats.in_flight
+	local lost = stats.failed + stats.dead - before.dead + stats.queued + stats.in_flight
 	return (lost > 0 or reader.error or self.broken) and 1 or 0
 end
 
