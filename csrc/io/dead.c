@@ -283,6 +283,40 @@ static bool give_slice(unsigned partition, const struct slice *s, mw_dead_call *
 	return more;
 }
 
+/* Where the walk through a partition begins. False: it has nothing that is wanted. */
+static bool begin(struct walk *k, const struct mw_dead_filter *filter, unsigned partition)
+{
+	*k = (struct walk){.filter = filter};
+	if (!filter->is_behind || partition > filter->behind.partition)
+		return true;
+	k->next = filter->behind.number + 1;
+	return partition == filter->behind.partition && k->next != 0;
+}
+
+enum mw_err mw_dead_ends(const char *dir, uint64_t ends[MW_PARTITIONS_MAX], struct mw_error *e)
+{
+	enum mw_err err = check_dir(dir, e);
+	for (unsigned i = 0; err == MW_OK && i < MW_PARTITIONS_MAX; i++) {
+		struct visit v;
+		MDB_cursor *cursor;
+		MDB_val key, value;
+		ends[i] = 0;
+		err = enter(&v, dir, i, MDB_RDONLY, e);
+		if (err == MW_OK && v.txn) {
+			int rc = mdb_cursor_open(v.txn, v.dead, &cursor);
+			if (rc == 0) {
+				rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
+				ends[i] = rc == 0 ? number_of(&key) + 1 : 0;
+				mdb_cursor_close(cursor);
+			}
+			if (rc != 0 && rc != MDB_NOTFOUND)
+				err = mw_spool_fail(e, rc, "dead letters not read");
+		}
+		leave(&v);
+	}
+	return err;
+}
+
 enum mw_err mw_dead_each(const char *dir, const struct mw_dead_filter *filter, mw_dead_call *each,
 			 void *context, struct mw_error *e)
 {
@@ -291,7 +325,9 @@ enum mw_err mw_dead_each(const char *dir, const struct mw_dead_filter *filter, m
 	bool more = true;
 	enum mw_err err = check_dir(dir, e);
 	for (unsigned i = 0; more && err == MW_OK && i < MW_PARTITIONS_MAX; i++) {
-		struct walk k = {.filter = filter};
+		struct walk k;
+		if (!begin(&k, filter, i))
+			continue;
 		while (more && err == MW_OK && !k.is_done) {
 			err = read_slice(dir, i, &k, &slice, e);
 			more = err == MW_OK && give_slice(i, &slice, each, context);
@@ -397,8 +433,9 @@ enum mw_err mw_dead_drop_all(const char *dir, const struct mw_dead_filter *filte
 	*dropped = 0;
 	enum mw_err err = check_dir(dir, e);
 	for (unsigned i = 0; err == MW_OK && i < MW_PARTITIONS_MAX; i++) {
-		struct walk k = {.filter = filter};
-		while (err == MW_OK && !k.is_done)
+		struct walk k;
+		bool wanted = begin(&k, filter, i);
+		while (wanted && err == MW_OK && !k.is_done)
 			err = drop_slice(dir, i, &k, dropped, e);
 	}
 	return err;

@@ -15,6 +15,7 @@
 #define MW_DEAD_H
 
 #include "../core/dead_letter.h"
+#include "spool.h"
 
 #define MW_DEAD_ID_MAX 32
 
@@ -34,7 +35,13 @@ struct mw_dead_filter {
 	struct mw_span source;  /* "acme-mail", or with its version "acme-mail 1.0.0". at == NULL: any */
 	int64_t since;          /* wall clock, ms: it died then or later; 0: any */
 	int64_t until;          /* before then; 0: any */
+	bool is_behind;         /* only those behind this one, in the order of mw_dead_each */
+	struct mw_dead_id behind;
 };
+
+/* The number behind the last letter of each partition, 0 where there is none: what a walk must not pass that makes
+ * new letters itself. */
+enum mw_err mw_dead_ends(const char *dir, uint64_t ends[MW_PARTITIONS_MAX], struct mw_error *e);
 
 /* Calls `each` with those that match, oldest first in each partition, until it says false. A letter that is
  * damaged comes with the code "corrupt" and what is left of it as its event. MW_IO (no such spool),

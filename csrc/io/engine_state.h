@@ -63,7 +63,8 @@ struct mw_engine {
 	uint64_t pushed;      /* parcels, ever */
 	uint64_t stored;      /* those of them that are in the depot: on disk, if it is there */
 	size_t taken_bytes;   /* the rest of this is as of the thread's last step: */
-	size_t taken_count;   /* parcels */
+	size_t taken_count;   /* parcels ... */
+	size_t taken_letters; /* ... and those of them that are dead letters */
 	size_t queued_bytes;  /* in the depot */
 	bool is_unsaved;      /* the depot has something to write */
 	bool is_full;         /* `taken` did not fit on the disk */
