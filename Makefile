@@ -144,7 +144,7 @@ acceptance: all $(TOOLS) $(BUILD)/test/json_corpus_test ## tests that read the r
 	@if [ ! -d $(SHARED) ]; then echo "skipped: no reference material at $(SHARED)"; else \
 	  MW_JSON_CORPUS=$(SHARED)/fixtures/json-test-suite $(BUILD)/test/json_corpus_test; fi
 
-TSAN_TESTS := budget_test keyring_test http_test http_fault_test engine_test engine_life_test
+TSAN_TESTS := budget_test keyring_test state_test vault_test http_test http_fault_test engine_test engine_life_test engine_spool_test
 
 .PHONY: asan tsan valgrind
 asan: check-packages ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer

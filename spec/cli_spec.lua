@@ -6,7 +6,7 @@ describe("moonweir", function()
 	it("shows help with an example, for itself and each command", function()
 		local code, out = child.run { "--help" }
 		assert.equal(0, code)
-		for _, name in ipairs { "map", "run", "send", "debugger" } do
+		for _, name in ipairs { "map", "run", "send", "accounts", "debugger" } do
 			assert.matches("\n +" .. name .. " ", out)
 			local code_of, help = child.run { name, "--help" }
 			assert.equal(0, code_of)

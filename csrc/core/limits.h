@@ -87,4 +87,12 @@
  * name the size of what was too large. */
 #define MW_SCRATCH_MAX (1024 * 1024)
 
+/* The map of the store that processes share: address space, of which only what is used costs anything. A GiB
+ * is room for some million accounts; the rest is for whatever else will be remembered. */
+#define MW_STATE_MAP_LEN ((size_t)1 << 30)
+#define MW_STATE_MAP_MAX ((size_t)1 << (sizeof(size_t) > 4 ? 36 : 30))
+
+/* How an account is called, for people. */
+#define MW_LABEL_MAX 200
+
 #endif

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 
 enum {
-	PATH_ROOM = 4096,
 	SLICE_LETTERS = 256, /* one transaction gives so many, ... */
 	SLICE_BYTES = 1024 * 1024,
 	SLICE_LOOKS = 4096,                  /* ... or looks at so many that don't match, ... */
@@ -62,7 +61,7 @@ static void leave(struct visit *v)
 		mdb_txn_abort(v->txn);
 	if (v->env && !v->is_own)
 		mdb_env_close(v->env);
-	mw_spool_own_unlock();
+	mw_partition_leave();
 	*v = (struct visit){0};
 }
 
@@ -107,17 +106,21 @@ static bool is_there(const char *path)
 static enum mw_err enter(struct visit *v, const char *dir, unsigned partition, unsigned flags,
 			 struct mw_error *e)
 {
-	char path[PATH_ROOM], file[PATH_ROOM + 16];
+	char path[MW_PARTITION_PATH_ROOM], file[MW_PARTITION_PATH_ROOM + 16];
 	*v = (struct visit){0};
-	mw_spool_own_lock();
+	mw_partition_enter();
 	if (snprintf(path, sizeof path, "%s/p%u", dir, partition) >= (int)sizeof path)
 		return mw_error_set(e, MW_IO, 0, "the spool's path is too long");
 	snprintf(file, sizeof file, "%s/data.mdb", path);
 	if (!is_there(file))
 		return MW_OK;
-	snprintf(file, sizeof file, "%s/" MW_SPOOL_OWNER, path);
-	v->is_own = mw_spool_own_find(file, &v->env, &v->dead);
-	int rc = v->is_own ? 0 : open_other(v, path);
+	const struct mw_spool *own = mw_partition_shared(path);
+	v->is_own = own != NULL;
+	if (own) {
+		v->env = own->env;
+		v->dead = own->dead;
+	}
+	int rc = own ? 0 : open_other(v, path);
 	if (rc == 0)
 		rc = mdb_txn_begin(v->env, NULL, flags, &v->txn);
 	if (rc != 0)

@@ -15,7 +15,7 @@
 #define MW_DEAD_H
 
 #include "../core/dead_letter.h"
-#include "spool.h"
+#include "partition.h"
 
 #define MW_DEAD_ID_MAX 32
 

@@ -10,6 +10,7 @@
 #ifndef MW_ENGINE_STATE_H
 #define MW_ENGINE_STATE_H
 
+#include "commons.h"
 #include "depot.h"
 #include "engine.h"
 #include "http.h"
@@ -37,6 +38,7 @@ struct mw_engine {
 	struct mw_endpoint endpoint;
 	bool report_delivered;
 	bool has_spool;
+	double rate;
 	size_t queue_max;
 	pthread_t thread;
 	struct mw_http *http;
@@ -47,6 +49,9 @@ struct mw_engine {
 	bool is_admitted;       /* `taken` is, to the depot */
 	int64_t settled_since;  /* the depot has something to write since; -1: it has not */
 	bool is_behind;         /* ... and could not */
+	struct mw_commons commons;
+	struct mw_engine_lane *shown; /* room for the board: MW_BOARD_LANES of each */
+	struct mw_board_lane *posted;
 
 	/* Guarded by core; changed by the thread alone, but for the weir. */
 	pthread_mutex_t core;
@@ -88,5 +93,8 @@ int64_t mw_engine_on_permit(void *engine);
 void mw_engine_on_done(void *engine, const struct mw_request *r, const struct mw_answer *a,
 		       const char *error);
 void mw_engine_on_report(void *engine, const struct mw_report *r);
+
+/* The counters go on the board, where other processes see them (engine_board.c). The thread calls it. */
+void mw_engine_post(struct mw_engine *g);
 
 #endif

@@ -140,7 +140,7 @@ static bool make_room(struct mw_keyring *k)
 	return true;
 }
 
-static enum mw_err check_key(struct mw_span key, struct mw_error *e)
+enum mw_err mw_key_check(struct mw_span key, struct mw_error *e)
 {
 	if (key.len == 0)
 		return mw_error_set(e, MW_BAD_KEY, 0, "the write key is empty");
@@ -183,7 +183,7 @@ static struct entry *add(struct mw_keyring *k, struct mw_span account, uint64_t 
 enum mw_err mw_keyring_set(struct mw_keyring *k, struct mw_span account, struct mw_span write_key,
 			   const struct mw_endpoint *endpoint, struct mw_error *e)
 {
-	enum mw_err err = check_key(write_key, e);
+	enum mw_err err = mw_key_check(write_key, e);
 	if (err != MW_OK)
 		return err;
 	if (account.len > MW_ACCOUNT_MAX)
@@ -212,6 +212,15 @@ enum mw_err mw_keyring_set(struct mw_keyring *k, struct mw_span account, struct 
 	pthread_mutex_unlock(&k->lock);
 	free(own);
 	return n ? MW_OK : mw_error_set(e, MW_NO_MEMORY, 0, "no locked memory for another write key");
+}
+
+bool mw_keyring_has(struct mw_keyring *k, struct mw_span account)
+{
+	uint64_t hash = hash_of(k, account);
+	pthread_mutex_lock(&k->lock);
+	bool has = find(k, account, hash)->account != NULL;
+	pthread_mutex_unlock(&k->lock);
+	return has;
 }
 
 bool mw_keyring_get(struct mw_keyring *k, struct mw_span account, struct mw_key *key,

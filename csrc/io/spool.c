@@ -4,17 +4,11 @@
 #include "directory.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
 #include <sodium.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 enum {
-	PATH_ROOM = 4096,
 	RESERVE_SHARE = 8, /* of disk_max, kept for settling beyond it */
 };
 
@@ -94,118 +88,6 @@ void mw_spool_bury(struct mw_spool *s, const struct mw_dead_letter *letter)
 		mw_outbox_rollback(&s->dying, mark);
 		s->stats.letters_lost++;
 	}
-}
-
-/* ---- whose partition */
-
-/* Partitions that this process owns: its own locks would not keep it out (fcntl(2)), and closing any
- * descriptor of the lock's file would give the lock away. */
-static pthread_mutex_t own_mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct own {
-	dev_t device;
-	ino_t inode;
-	pid_t pid;    /* a child does not inherit its parent's locks */
-	MDB_env *env; /* NULL until it is open */
-	MDB_dbi dead;
-} own[MW_PARTITIONS_MAX];
-
-static struct own *find_own(const struct stat *st)
-{
-	for (size_t i = 0; i < MW_PARTITIONS_MAX; i++)
-		if (own[i].pid == getpid() && own[i].device == st->st_dev && own[i].inode == st->st_ino)
-			return &own[i];
-	return NULL;
-}
-
-/* Another thread may hold it when this process forks; the child must be able to open a spool of its own. */
-static void guard_fork(void)
-{
-	pthread_atfork(mw_spool_own_lock, mw_spool_own_unlock, mw_spool_own_unlock);
-}
-
-static struct own *free_place(void)
-{
-	for (size_t i = 0; i < MW_PARTITIONS_MAX; i++)
-		if (own[i].pid != getpid())
-			return &own[i];
-	return NULL;
-}
-
-/* The file's lock, or -1 with errno EAGAIN if somebody has it. */
-static int lock_owner_file(const char *path)
-{
-	struct stat st;
-	if (stat(path, &st) == 0 && find_own(&st)) {
-		errno = EAGAIN;
-		return -1;
-	}
-	struct own *place = free_place();
-	int fd = place ? open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
-	if (fd < 0)
-		return -1;
-	const struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	if (fcntl(fd, F_SETLK, &lock) != 0 || fstat(fd, &st) != 0) {
-		int err = errno == EACCES ? EAGAIN : errno;
-		close(fd);
-		errno = err;
-		return -1;
-	}
-	*place = (struct own){.device = st.st_dev, .inode = st.st_ino, .pid = getpid()};
-	return fd;
-}
-
-static void unlock_owner_file(int fd)
-{
-	struct stat st;
-	struct own *place = fstat(fd, &st) == 0 ? find_own(&st) : NULL;
-	if (place)
-		*place = (struct own){0};
-	close(fd);
-}
-
-void mw_spool_own_lock(void)
-{
-	pthread_mutex_lock(&own_mutex);
-}
-
-void mw_spool_own_unlock(void)
-{
-	pthread_mutex_unlock(&own_mutex);
-}
-
-bool mw_spool_own_find(const char *owner_file, MDB_env **env, MDB_dbi *dead)
-{
-	struct stat st;
-	const struct own *place = stat(owner_file, &st) == 0 ? find_own(&st) : NULL;
-	if (!place || !place->env)
-		return false;
-	*env = place->env;
-	*dead = place->dead;
-	return true;
-}
-
-static enum mw_err take_partition(struct mw_spool *s, const char *dir, char path[PATH_ROOM],
-				  struct mw_error *e)
-{
-	for (unsigned i = 0; i < MW_PARTITIONS_MAX; i++) {
-		char owner[PATH_ROOM];
-		if (snprintf(path, PATH_ROOM, "%s/p%u", dir, i) >= PATH_ROOM - 16)
-			return mw_error_set(e, MW_IO, 0, "the spool's path is too long");
-		enum mw_err err = mw_directory_open(path, e);
-		if (err != MW_OK)
-			return err;
-		snprintf(owner, sizeof owner, "%.4080s/" MW_SPOOL_OWNER, path);
-		s->owner = lock_owner_file(owner);
-		if (s->owner >= 0) {
-			s->partition = s->stats.partition = i;
-			return MW_OK;
-		}
-		if (errno != EAGAIN)
-			return mw_error_set(e, MW_IO, 0, "%.150s: %s", owner, strerror(errno));
-	}
-	return mw_error_set(e, MW_LOCKED, 0,
-			    "%.120s: all %d partitions are in use; end a process that sends from this spool",
-			    dir, MW_PARTITIONS_MAX);
 }
 
 /* ---- open */
@@ -310,46 +192,35 @@ static uint64_t dead_bytes_default(uint64_t disk_max)
 	return share < MW_DEAD_BYTES_DEFAULT ? share : MW_DEAD_BYTES_DEFAULT;
 }
 
-static void share_environment(struct mw_spool *s)
-{
-	struct stat st;
-	struct own *place = fstat(s->owner, &st) == 0 ? find_own(&st) : NULL;
-	if (place) {
-		place->env = s->env;
-		place->dead = s->dead;
-	}
-}
-
 enum mw_err mw_spool_open(const struct mw_spool_config *config, int64_t now, struct mw_spool **out,
 			  struct mw_error *e)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	char path[PATH_ROOM];
-	pthread_once(&once, guard_fork);
 	struct mw_spool *s = calloc(1, sizeof *s);
 	if (!s)
 		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the spool");
 	s->config = *config;
 	s->config.dir = NULL;
-	s->owner = -1;
+	s->partition.owner = -1;
 	s->disk_max = config->disk_max ? config->disk_max : MW_DISK_DEFAULT;
 	if (s->disk_max < MW_DISK_MIN)
 		s->disk_max = MW_DISK_MIN;
 	s->dead_bytes_max = config->dead_bytes ? config->dead_bytes : dead_bytes_default(s->disk_max);
+	s->stats.disk_max = s->disk_max;
 	s->clock_ahead = mw_spool_wall() - now;
 	mw_outbox_init(&s->dying, SIZE_MAX);
 	enum mw_err err = sodium_init() < 0
 			      ? mw_error_set(e, MW_IO, 0, "libsodium found no source of randomness")
 			      : mw_directory_open(config->dir, e);
 	/* Held until its environment is open: nobody else in this process may open it meanwhile. */
-	mw_spool_own_lock();
+	mw_partition_enter();
 	if (err == MW_OK)
-		err = take_partition(s, config->dir, path, e);
+		err = mw_partition_take(&s->partition, config->dir, e);
+	s->stats.partition = s->partition.number;
 	if (err == MW_OK)
-		err = open_environment(s, path, e);
+		err = open_environment(s, s->partition.path, e);
 	if (err == MW_OK)
-		share_environment(s);
-	mw_spool_own_unlock();
+		mw_partition_share(&s->partition, s);
+	mw_partition_leave();
 	if (err != MW_OK) {
 		mw_spool_close(s);
 		return err;
@@ -362,14 +233,13 @@ void mw_spool_close(struct mw_spool *s)
 {
 	if (!s)
 		return;
-	mw_spool_own_lock();
+	mw_partition_enter();
 	if (s->reader)
 		mdb_txn_abort(s->reader);
 	if (s->env)
 		mdb_env_close(s->env);
-	if (s->owner >= 0)
-		unlock_owner_file(s->owner);
-	mw_spool_own_unlock();
+	mw_partition_release(&s->partition);
+	mw_partition_leave();
 	mw_outbox_deinit(&s->dying);
 	free(s->lanes);
 	free(s->plan);

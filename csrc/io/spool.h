@@ -31,9 +31,6 @@
 #include "../core/outbox.h"
 #include "../core/weir.h"
 
-/* Processes that may share one spool. */
-#define MW_PARTITIONS_MAX 64
-
 /* The file's size without an option, and the least that is of use. */
 #define MW_DISK_DEFAULT (UINT64_C(10) << 30)
 #define MW_DISK_MIN     (UINT64_C(4) << 20)
@@ -96,7 +93,8 @@ enum mw_err mw_spool_read(struct mw_spool *s, const struct mw_request *r, struct
 struct mw_spool_stats {
 	uint64_t commits;
 	uint64_t commit_us_max; /* the slowest so far */
-	uint64_t disk_bytes;    /* in use */
+	uint64_t disk_bytes;    /* of the file */
+	uint64_t disk_max;
 	uint64_t repeats;       /* messages not queued since their id was known */
 	uint64_t damaged;       /* messages that could not be read any more */
 	uint64_t letters_lost;  /* dead letters that there was no memory for */

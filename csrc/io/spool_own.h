@@ -7,6 +7,7 @@
 #include "../core/dead_letter.h"
 #include "../core/message.h"
 #include "../core/pack.h"
+#include "partition.h"
 #include "spool.h"
 
 #include <lmdb.h>
@@ -41,8 +42,7 @@ struct mw_spool {
 	struct mw_spool_config config;
 	MDB_env *env;
 	MDB_dbi meta, lane_rows, messages, dead, seen;
-	int owner; /* file descriptor that holds the partition's lock */
-	unsigned partition;
+	struct mw_partition partition;
 	uint64_t disk_max;
 	uint64_t dead_bytes_max;
 	size_t page;
@@ -98,13 +98,6 @@ void mw_spool_bury(struct mw_spool *s, const struct mw_dead_letter *letter);
 
 /* What a server said about a dead message: a sentence, not a page. */
 #define MW_SPOOL_ANSWER_MAX 2048
-
-/* The partitions that this process owns, for whoever wants to look into one (dead.c): LMDB must not open one
- * environment twice in a process. From lock to unlock none is opened or closed. */
-#define MW_SPOOL_OWNER "owner" /* the file in a partition whose lock its owner holds */
-void mw_spool_own_lock(void);
-void mw_spool_own_unlock(void);
-bool mw_spool_own_find(const char *owner_file, MDB_env **env, MDB_dbi *dead);
 
 /* Of all that is in a partition. */
 #define MW_SPOOL_FORMAT 1

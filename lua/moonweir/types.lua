@@ -18,7 +18,11 @@
 ---| "closed"       # the engine is closed
 ---| "forked"       # opened in another process
 ---| "no_memory"
----| "io"
+---| "io"           # the operating system refused, or a file or directory is not fit
+---| "version"      # the store was written by a newer Moonweir
+---| "locked"       # another process has the store open
+---| "corrupt"      # the store is damaged
+---| "bad_master_key" # the vault's master key is missing or another one
 
 ---@class moonweir.Client
 local Client = {}

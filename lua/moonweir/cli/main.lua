@@ -7,11 +7,12 @@ local keys = require "moonweir.cli.keys"
 local terminal = require "moonweir.cli.terminal"
 
 -- In the order of --help. Each module gives name, summary, define(parser) and run(args) -> exit code.
-local COMMANDS = { "map", "run", "send", "debugger" }
+local COMMANDS = { "map", "run", "send", "accounts", "debugger" }
 
 local GLOBAL_OPTIONS = [[
 Global options, before or behind the command (moonweir --help explains them):
-  --endpoint, --write-key-file, --write-key, --accounts, --account, --spool, --rate, --proxy, --ca-file]]
+  --endpoint, --write-key-file, --write-key, --accounts, --account, --spool,
+  --master-key-file, --rate, --proxy, --ca-file]]
 
 --- What turns an option's text into a number, or says how the option is to be written.
 local function number(option, whole)
@@ -37,7 +38,14 @@ local function define_globals(parser)
 		:option("--accounts", 'A file of keys by account: JSON {"name":"key"} or Lua; only its owner may read it.')
 		:argname "<file>"
 	parser:option("--account", "Whose events are those that name no account."):argname "<name>"
-	parser:option("--spool", "A directory where messages are kept until Segment has them: a crash loses none."):argname "<dir>"
+	parser
+		:option("--spool", "A directory where messages are kept until Segment has them, so that a crash loses none, and "
+			.. "the accounts' write keys (MOONWEIR_SPOOL).")
+		:argname "<dir>"
+	parser
+		:option("--master-key-file", "What opens those write keys (MOONWEIR_MASTER_KEY_FILE, or the systemd credential "
+			.. "moonweir-master-key).")
+		:argname "<file>"
 	parser:option("--rate", "At most so many requests a second, all accounts together; 0: unlimited.")
 		:argname("<n>")
 		:convert(number "--rate")
@@ -46,10 +54,13 @@ local function define_globals(parser)
 end
 
 --- The names that would have been right, for a message about one that is not.
-local function known_names(root, parser, kind)
+local function known_names(parser, kind)
 	local names = {}
-	local owners = parser == root and { root } or { parser, root }
-	for _, owner in ipairs(owners) do
+	local owners = { parser }
+	while owners[#owners]._parent do
+		owners[#owners + 1] = owners[#owners]._parent
+	end
+	for _, owner in ipairs(kind == "option" and owners or { parser }) do
 		for _, element in ipairs(kind == "option" and owner._options or owner._commands) do
 			for _, alias in ipairs(element._aliases) do
 				names[#names + 1] = alias
@@ -59,14 +70,18 @@ local function known_names(root, parser, kind)
 	return names
 end
 
-local function refuse(root, parser, message)
+local function refuse(parser, message)
 	local suggest = require "moonweir.suggest"
 	local kind, name = message:match "^unknown (%a+) '([^']*)'"
 	if kind then
-		local hint = suggest(name, known_names(root, parser, kind)):gsub("^[%s,]+", "")
+		local hint = suggest(name, known_names(parser, kind)):gsub("^[%s,]+", "")
 		message = ("unknown %s '%s'%s"):format(kind, name, hint ~= "" and "; " .. hint or "")
 	end
-	local full_name = parser == root and "moonweir" or "moonweir " .. parser._name
+	local full_name = parser._name
+	while parser._parent do
+		parser = parser._parent
+		full_name = parser._name .. " " .. full_name
+	end
 	io.stderr:write("moonweir: ", message, "\n", "Try: ", full_name, " --help\n")
 	os.exit(2, true)
 end
@@ -99,12 +114,15 @@ Exit codes: 0 everything came through, 1 something did not, 2 the command line i
 		commands[name] = command
 	end
 	local function fail(parser, message)
-		refuse(root, parser, message)
+		refuse(parser, message)
 	end
-	root.error = fail
-	for _, parser in ipairs(root._commands) do
+	local function fail_by_exit(parser)
 		parser.error = fail
+		for _, below in ipairs(parser._commands) do
+			fail_by_exit(below)
+		end
 	end
+	fail_by_exit(root)
 	return root, commands
 end
 

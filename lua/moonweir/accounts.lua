@@ -1,0 +1,78 @@
+--- accounts -- the tool's customers: whose write key, sent where, and is it to be sent at all?
+--
+--     local accounts = require "moonweir.accounts"
+--     local vault = assert(accounts.open { spool = "spool", master_key_file = "/etc/acme/master-key" })
+--     vault:set("acme", { write_key = key, endpoint = "eu", label = "Acme Inc" })
+--     print(vault:show("acme").last)                                   -- "a1b2": all that is ever told of a key
+--     vault:close()
+--
+-- The vault lies in <spool>/state and is shared by all processes of the host: what is saved here counts for the next
+-- request of any of them. Misuse raises; everything else returns nil, message, code.
+
+local core = require "moonweir.core"
+local suggest = require "moonweir.suggest"
+
+local accounts = {}
+
+---@class moonweir.AccountChange  what is absent stays as it was
+---@field write_key? string       the key; copied, sealed, and never told again
+---@field write_key_file? string  a file that holds it, which only its owner may read; "-" is standard input
+---@field endpoint? string        "us", "eu" or a base URL; "" for the engine's own
+---@field label? string           for people, at most 200 bytes; "" for none
+---@field prompt? string          what is written before a key is typed, if standard input is a terminal
+
+---@class moonweir.Account
+---@field account string
+---@field state "active"|"paused"|"damaged"  a damaged one has nothing but this and its name
+---@field has_key boolean
+---@field last string               the key's last four characters; "" if it has fewer than 12
+---@field endpoint? string          as it was set
+---@field label? string
+---@field master_key string         8 hex digits that tell one master key from another
+---@field other_master_key boolean  sealed with one that is not the one given
+---@field revision integer          grows with every change of any account
+---@field updated_at number         seconds since 1970
+
+---@class moonweir.Vault
+---@field set fun(self, account: string, change: moonweir.AccountChange): true|nil, string?, string?
+---@field pause fun(self, account: string): true|nil, string?, string?   keep its messages, send none
+---@field resume fun(self, account: string): true|nil, string?, string?
+---@field remove fun(self, account: string): true|nil, string?, string?
+---@field show fun(self, account: string): moonweir.Account|nil, string?, string?
+---@field list fun(self): moonweir.Account[]|nil, string?, string?       by the bytes of their names
+---@field has_master_key fun(self): boolean
+---@field close fun(self)
+
+local OPTIONS = { spool = "string", master_key_file = "string", existing = "boolean" }
+
+--- Open the vault of a spool, making it if it is not there.
+---@param options {spool: string, master_key_file: string?, existing: boolean?} without a file, the service manager's
+--- credential "moonweir-master-key" counts, and without that no key can be saved; `existing` makes no new store
+---@return moonweir.Vault|nil
+---@return string? message
+---@return "io"|"bad_master_key"|"version"|"corrupt"|"no_memory"|nil code
+function accounts.open(options)
+	if type(options) ~= "table" or type(options.spool) ~= "string" or options.spool == "" then
+		error("accounts.open takes a table of options with spool, a path", 2)
+	end
+	for name, value in pairs(options) do
+		if not OPTIONS[name] then
+			error(("accounts.open: no option %q%s"):format(tostring(name), suggest(name, OPTIONS)), 2)
+		elseif type(value) ~= OPTIONS[name] then
+			error(("accounts.open: %s must be a %s"):format(name, OPTIONS[name]), 2)
+		end
+	end
+	return core.vault(options.spool, options)
+end
+
+--- Make a new master key in a file that must not exist yet: 64 hex digits that only its owner may read. Whoever loses it
+--- loses every key that was sealed with it.
+---@param path string
+---@return true|nil
+---@return string? message
+---@return "io"|"no_memory"|nil code
+function accounts.new_master_key(path)
+	return core.new_master_key(path)
+end
+
+return accounts

@@ -1,0 +1,284 @@
+--- moonweir accounts -- the customers' write keys, as they are kept in a spool's vault.
+--
+-- A key is read by the C side, from a file, a pipe or the terminal, and sealed there; nothing here ever holds or prints
+-- more of one than its last four characters.
+
+local accounts = require "moonweir.accounts"
+local core = require "moonweir.core"
+local keys = require "moonweir.cli.keys"
+local terminal = require "moonweir.cli.terminal"
+
+local process = core.process
+
+local command = {
+	summary = "Keep the customers' write keys: set, list, show, pause, resume, remove.",
+	example = [[
+Examples:
+  moonweir accounts new-master-key master-key
+  export MOONWEIR_SPOOL=/var/lib/acme/spool MOONWEIR_MASTER_KEY_FILE=$PWD/master-key
+  moonweir accounts set acme --endpoint eu --label "Acme Inc"
+  moonweir accounts list
+
+Keys are encrypted with the master key, and never shown again. What is saved counts at once for
+every process that sends from this spool.]],
+}
+
+local NAME = "The account, as the tool calls its customer."
+
+--- The commands below `accounts`, in the order of --help: name, summary, example.
+local ACTIONS = {
+	{
+		"set",
+		"Save a write key, an endpoint or a label; make the account if it is new.",
+		[[
+Examples:
+  moonweir accounts set acme                                    asks for the key, unseen
+  moonweir accounts set acme --write-key-file key --endpoint eu
+  pass show segment/acme | moonweir accounts set acme --write-key-file -
+  moonweir accounts set acme --label "Acme Inc"                 the key stays as it was
+
+The key comes from --write-key-file (- is standard input), the environment variable
+MOONWEIR_WRITE_KEY or --write-key. Saving a key anew sends what its refusal held back.]],
+	},
+	{
+		"list",
+		"Show all accounts.",
+		[[
+Example:
+  $ moonweir accounts list
+  ACCOUNT  KEY    ENDPOINT  STATE   CHANGED               LABEL
+  acme     …a1b2  eu        active  2026-01-31T12:00:00Z  Acme Inc]],
+	},
+	{ "show", "Show one account.", "Example:\n  moonweir accounts show acme --json" },
+	{
+		"pause",
+		"Send nothing for an account, and keep what comes for it.",
+		"Example:\n  moonweir accounts pause acme",
+	},
+	{ "resume", "Send for a paused account again.", "Example:\n  moonweir accounts resume acme" },
+	{
+		"remove",
+		"Forget an account and its key. Its undelivered messages are kept.",
+		"Example:\n  moonweir accounts remove acme",
+	},
+	{
+		"new-master-key",
+		"Make a master key in a new file.",
+		[[
+Example:
+  moonweir accounts new-master-key /etc/acme/master-key
+
+64 random hex digits that only you can read. Keep a copy in a safe place that is not where the
+spool is: without it no write key can ever be read again.]],
+	},
+}
+
+local function define_action(parser, name, summary, example)
+	local action = parser:command(name, summary):help_max_width(100):epilog(example)
+	if name == "new-master-key" then
+		action:argument("file", "The file to make.")
+	elseif name ~= "list" then
+		action:argument("name", NAME)
+	end
+	if name == "set" then
+		action:option("--label", "What people call it."):argname "<text>"
+	elseif name == "list" or name == "show" then
+		action:flag("--json", "An account a line, as JSON.")
+	end
+end
+
+function command.define(parser)
+	parser:target "accounts_command" -- apart from the option --accounts
+	parser:command_target "action"
+	for _, action in ipairs(ACTIONS) do
+		define_action(parser, action[1], action[2], action[3])
+	end
+end
+
+local function fail(message, code)
+	terminal.say("error", terminal.safe(message, 600))
+	return (keys.is_usage(code) or code == "invalid") and 2 or 1
+end
+
+--- The vault that the command is about. Only `set` makes one where there is none.
+local function open(args, existing)
+	local spool, message = keys.spool(args)
+	if not spool then
+		return nil, message, "usage"
+	end
+	return accounts.open { spool = spool, master_key_file = keys.master_key_file(args), existing = existing }
+end
+
+local function tail(a)
+	if not a.has_key then
+		return "none"
+	end
+	return "…" .. a.last
+end
+
+local function when(a)
+	return os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(a.updated_at))
+end
+
+local COLUMNS = { "ACCOUNT", "KEY", "ENDPOINT", "STATE", "CHANGED", "LABEL" }
+
+local function cells(a)
+	if a.state == "damaged" then
+		return { terminal.safe(a.account, 60), "?", "?", "damaged", "?", "" }
+	end
+	return {
+		terminal.safe(a.account, 60),
+		tail(a) .. (a.other_master_key and " (other master key)" or ""),
+		terminal.safe(a.endpoint or "default", 80),
+		a.state,
+		when(a),
+		terminal.safe(a.label or "", 60),
+	}
+end
+
+--- Characters, as good as columns for most writing.
+local function width(text)
+	local _, continued = text:gsub("[\128-\191]", "")
+	return #text - continued
+end
+
+local function print_table(list)
+	local rows = { COLUMNS }
+	for i, a in ipairs(list) do
+		rows[i + 1] = cells(a)
+	end
+	local widths = {}
+	for _, row in ipairs(rows) do
+		for i, cell in ipairs(row) do
+			widths[i] = math.max(widths[i] or 0, width(cell))
+		end
+	end
+	for n, row in ipairs(rows) do
+		local parts = {}
+		for i, cell in ipairs(row) do
+			parts[i] = cell .. (" "):rep(widths[i] - width(cell))
+		end
+		local line = table.concat(parts, "  "):gsub(" +$", "")
+		io.stdout:write(n == 1 and terminal.paint(1, "bold", line) or line, "\n")
+	end
+end
+
+--- Members in an order that people can read.
+local function print_json(a)
+	local members = { { "account", a.account }, { "state", a.state } }
+	if a.state ~= "damaged" then
+		members[3] = { "key", a.has_key and tail(a) or core.null }
+		members[4] = { "endpoint", a.endpoint or core.null }
+		members[5] = { "label", a.label or core.null }
+		members[6] = { "updated_at", when(a) }
+		members[7] = { "revision", a.revision }
+		members[8] = { "master_key", a.master_key }
+		members[9] = { "other_master_key", a.other_master_key }
+	end
+	for i, member in ipairs(members) do
+		members[i] = ('"%s":%s'):format(member[1], core.encode(member[2]))
+	end
+	io.stdout:write("{", table.concat(members, ","), "}\n")
+end
+
+local function print_list(list, as_json)
+	if not as_json then
+		print_table(list)
+		return
+	end
+	for _, a in ipairs(list) do
+		print_json(a)
+	end
+end
+
+local actions = {}
+
+--- Where the key comes from: the command line, a file, the environment, the terminal. Nothing if it is to stay as it was.
+local function key_source(args, change)
+	if args.write_key then
+		change.write_key = args.write_key
+	elseif args.write_key_file then
+		change.write_key_file = args.write_key_file
+	elseif environment "MOONWEIR_WRITE_KEY" then
+		change.write_key = environment "MOONWEIR_WRITE_KEY"
+	elseif not (args.endpoint or args.label) then
+		if not process.is_terminal(0) then
+			return nil, "nothing to set. Give --write-key-file FILE (- is standard input), --endpoint or --label", "usage"
+		end
+		change.write_key_file = "-"
+	end
+	return true
+end
+
+function actions.set(args, vault)
+	local change = { endpoint = args.endpoint, label = args.label }
+	local ok, message, code = key_source(args, change)
+	if not ok then
+		return nil, message, code
+	end
+	if not vault:has_master_key() and (change.endpoint or change.write_key or change.write_key_file) then
+		return nil,
+			"no master key to encrypt with. Give --master-key-file FILE, or set MOONWEIR_MASTER_KEY_FILE; "
+				.. "moonweir accounts new-master-key FILE makes one",
+			"usage"
+	end
+	change.prompt = ("write key of %s (not shown): "):format(terminal.safe(args.name, 60))
+	process.catch_signals() -- so that an interrupt at the prompt leaves the terminal as it was
+	ok, message, code = vault:set(args.name, change)
+	if not ok then
+		return nil, message, code
+	end
+	return actions.show(args, vault)
+end
+
+function actions.show(args, vault)
+	local a, message, code = vault:show(args.name)
+	if not a then
+		return nil, message, code
+	end
+	print_list({ a }, args.json)
+	return true
+end
+
+function actions.list(args, vault)
+	local list, message, code = vault:list()
+	if not list then
+		return nil, message, code
+	end
+	if #list == 0 and not args.json then
+		terminal.say("note", "there are no accounts yet; moonweir accounts set NAME makes one")
+	else
+		print_list(list, args.json)
+	end
+	return true
+end
+
+for _, name in ipairs { "pause", "resume", "remove" } do
+	actions[name] = function(args, vault)
+		local ok, message, code = vault[name](vault, args.name)
+		return ok, message, code
+	end
+end
+
+function command.run(args)
+	if args.action == "new-master-key" then
+		local ok, message, code = accounts.new_master_key(args.file)
+		return ok and 0 or fail(message, code)
+	end
+	if args.name and (args.name == "" or #args.name > 255) then
+		return fail("an account is named by 1 to 255 bytes", "usage")
+	end
+	local vault, message, code = open(args, args.action ~= "set")
+	if not vault then
+		return fail(message, code)
+	end
+	local ok
+	ok, message, code = actions[args.action](args, vault)
+	vault:close()
+	if not ok and process.interrupted() then
+		return 130
+	end
+	return ok and 0 or fail(message, code)
+end
+
+return command
