@@ -173,6 +173,7 @@ enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engi
 	g->generation = atomic_load(&generation);
 	g->endpoint = config->endpoint;
 	g->report_delivered = config->report_delivered;
+	g->holds = config->holds;
 	g->has_spool = config->spool != NULL;
 	g->rate = config->weir.rate;
 	g->settled_since = -1;

@@ -37,6 +37,7 @@ struct mw_engine {
 	struct mw_reports *reports;
 	struct mw_endpoint endpoint;
 	bool report_delivered;
+	bool holds;
 	bool has_spool;
 	double rate;
 	size_t queue_max;

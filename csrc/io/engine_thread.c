@@ -204,7 +204,7 @@ static int64_t send_ready(struct mw_engine *g)
 {
 	struct mw_request r;
 	int64_t wait = MW_FOREVER_MS;
-	if (g->is_behind || g->failure.code != MW_OK)
+	if (g->holds || g->is_behind || g->failure.code != MW_OK)
 		return wait;
 	pthread_mutex_lock(&g->core);
 	int64_t now = now_ms();

@@ -415,6 +415,8 @@ static int client_new(lua_State *L)
 	config.timeout_ms = (int64_t)(1000 * opt_number(L, "timeout", 0));
 	lua_getfield(L, 1, "report");
 	config.report_delivered = lua_isstring(L, -1) && strcmp(lua_tostring(L, -1), "all") == 0;
+	lua_getfield(L, 1, "send");
+	config.holds = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
 	uint8_t random[16];
 	mwl_random(NULL, random);
 	memcpy(&config.weir.seed, random, sizeof config.weir.seed);

@@ -45,6 +45,7 @@ local LIBRARY = { name = "moonweir", version = core.version }
 ---@field proxy? string         URL of an HTTP proxy; the environment's is never used
 ---@field ca_file? string       PEM file of the authorities to trust, in place of the system's
 ---@field report? "dead"|"all"  what poll() tells: dead and parked messages, or delivered ones too
+---@field send? boolean         false: only queue what is pushed; a process that opens the spool later sends it
 ---@field integration? {name: string, version: string}  context.integration for calls made without a source
 
 local function positive(value)
@@ -85,6 +86,7 @@ local OPTIONS = {
 	proxy = { proxy.is_valid, proxy.shape },
 	ca_file = { text, "a path" },
 	report = { function(v) return v == "dead" or v == "all" end, '"dead" or "all"' },
+	send = { function(v) return type(v) == "boolean" end, "true or false" },
 	integration = {
 		function(v) return type(v) == "table" and text(v.name) and text(v.version) end,
 		"{ name = , version = }",
