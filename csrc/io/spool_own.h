@@ -105,8 +105,9 @@ void mw_spool_bury(struct mw_spool *s, const struct mw_dead_letter *letter);
 	"the spool has format %u, this Moonweir knows formats up to %d; use the Moonweir that wrote it, or " \
 	"a newer one"
 
-/* The flags of every environment; with NOTLS a transaction that reads belongs to no thread. */
-#define MW_SPOOL_ENV_FLAGS (MDB_NOTLS | MDB_NORDAHEAD | MDB_NOMEMINIT)
+/* The flags of every environment. With NOTLS a transaction that reads belongs to no thread. NOMEMINIT must not be
+ * among them: it puts whatever lies about in memory into the file, keys too. */
+#define MW_SPOOL_ENV_FLAGS (MDB_NOTLS | MDB_NORDAHEAD)
 #define MW_SPOOL_DATABASES 8
 
 int64_t mw_spool_wall(void);
