@@ -95,7 +95,8 @@ static void push_number(struct model *m, uint32_t account)
 	snprintf(name, sizeof name, "a%u", account);
 	int head = snprintf(text, sizeof text, "%u:%06u:", account, m->pushed);
 	text[head] = 'x';
-	rig_add(&r, name, (struct mw_span){(const uint8_t *)text, len}, (int64_t)m->pushed++, MW_PARCEL_MESSAGE);
+	rig_add(&r, name, (struct mw_span){(const uint8_t *)text, len}, (int64_t)m->pushed++,
+		MW_PARCEL_MESSAGE);
 }
 
 static bool batch_is_right(const struct model *m, uint32_t account)
@@ -290,7 +291,8 @@ static void damage(const char *text)
 	static char bytes[1 << 20];
 	size_t len = fread(bytes, 1, sizeof bytes, f);
 	int found = 0;
-	for (char *at = bytes; (at = memmem(at, len - (size_t)(at - bytes), text, strlen(text))); at++, found++) {
+	for (char *at = bytes; (at = memmem(at, len - (size_t)(at - bytes), text, strlen(text)));
+	     at++, found++) {
 		fseek(f, at - bytes, SEEK_SET);
 		fputc('?', f);
 	}
