@@ -136,7 +136,7 @@ bool mw_dead_letter_is_secret(struct mw_span name)
 
 void mw_dead_letter_place(struct mw_span text, struct mw_span *place, struct mw_span *reason)
 {
-	*place = (struct mw_span){NULL, 0};
+	*place = (struct mw_span){text.at, 0};
 	*reason = text;
 	for (size_t i = 0; i < text.len && text.at[i] != '"'; i++) {
 		size_t digits = i + 1;

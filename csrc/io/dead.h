@@ -39,8 +39,8 @@ struct mw_dead_filter {
 	struct mw_dead_id behind;
 };
 
-/* The number behind the last letter of each partition, 0 where there is none: what a walk must not pass that makes
- * new letters itself. */
+/* The number behind the last letter of each partition, 0 where there is none: what a walk must not pass that
+ * makes new letters itself. */
 enum mw_err mw_dead_ends(const char *dir, uint64_t ends[MW_PARTITIONS_MAX], struct mw_error *e);
 
 /* Calls `each` with those that match, oldest first in each partition, until it says false. A letter that is

@@ -310,7 +310,8 @@ static uint32_t lanes_planned(const struct mw_spool *s)
 static int put_plan(struct mw_spool *s, MDB_txn *txn, int64_t now, uint64_t *number)
 {
 	int rc = s->config.repeats_ms > 0 ? find_repeats(s, txn, now + s->clock_ahead) : 0;
-	qsort(s->touched, s->touched_count, sizeof(struct mw_lane *), by_number);
+	if (s->touched_count > 1)
+		qsort(s->touched, s->touched_count, sizeof(struct mw_lane *), by_number);
 	/* Without a gap: a lane's number is its place in the weir, which finds them in this order again. */
 	for (uint32_t i = s->rows; rc == 0 && i < lanes_planned(s); i++)
 		rc = put_row(s, txn, i);

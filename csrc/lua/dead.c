@@ -1,5 +1,6 @@
 /* dead.c -- the dead letters of a spool as Lua tables (core.dead_list, dead_get, dead_drop, dead_ends), and
- * client:resend, which gives one of them another chance. What is asked for is checked by moonweir/dead.lua. */
+ * client:resend, which gives one of them another chance. What is asked for is checked by moonweir/dead.lua.
+ */
 #include "../io/dead.h"
 #include "client.h"
 
@@ -118,7 +119,7 @@ static int64_t field_ms(lua_State *L, int index, const char *name)
 
 static struct mw_dead_id check_id(lua_State *L, int index)
 {
-	struct mw_dead_id id;
+	struct mw_dead_id id = {0, 0};
 	if (lua_type(L, index) != LUA_TSTRING || !mw_dead_id_parse(mwl_check_span(L, index), &id))
 		luaL_error(L, "a dead letter is named like \"0-17\"");
 	return id;
@@ -140,8 +141,8 @@ static void read_filter(lua_State *L, int index, struct mw_dead_filter *f)
 		f->behind = check_id(L, -1);
 }
 
-/* core.dead_list(dir, filter, max) -> list of letters, oldest first in each partition; empty: there are no more.
- * It may be shorter than `max`: filter.behind = the last one's id goes on. */
+/* core.dead_list(dir, filter, max) -> list of letters, oldest first in each partition; empty: there are no
+ * more. It may be shorter than `max`: filter.behind = the last one's id goes on. */
 static int dead_list(lua_State *L)
 {
 	const char *dir = luaL_checkstring(L, 1);
@@ -262,8 +263,8 @@ static void add_text(struct mw_buf *b, struct mw_span text, enum mw_err *err)
 }
 
 /* What is this letter's alone: ids that would be random are made of it. */
-static enum mw_err seed_of(struct mw_buf *room, struct mw_span id, struct mw_span account, struct mw_span event,
-			   int64_t at, uint8_t seed[32])
+static enum mw_err seed_of(struct mw_buf *room, struct mw_span id, struct mw_span account,
+			   struct mw_span event, int64_t at, uint8_t seed[32])
 {
 	enum mw_err err = mw_buf_append(room, &at, sizeof at);
 	add_text(room, id, &err);
@@ -289,8 +290,8 @@ static int tell_failure(lua_State *L)
 static int resend_event(lua_State *L, struct mwl_client *c, struct mw_span event, struct mwl_asked asked)
 {
 	if (lua_isnil(L, 5)) {
-		const struct mw_error e = {.code = MW_MAPPING,
-					   .detail = "this client has no source that could map the event again"};
+		const struct mw_error e = {
+		    .code = MW_MAPPING, .detail = "this client has no source that could map the event again"};
 		return mwl_fail(L, &e);
 	}
 	if (c->busy)
@@ -362,8 +363,8 @@ static int resend_message(lua_State *L, struct mwl_client *c, struct mw_span mes
 	return 1;
 }
 
-/* client:resend(letter [, { wait =, sync = }]) -> messages | nil, message, code. An event is mapped once more, a
- * refused message queued as it is. */
+/* client:resend(letter [, { wait =, sync = }]) -> messages | nil, message, code. An event is mapped once
+ * more, a refused message queued as it is. */
 static int client_resend(lua_State *L)
 {
 	struct mwl_client *c = mwl_client_check_open(L);
@@ -379,9 +380,11 @@ static int client_resend(lua_State *L)
 	lua_rawgeti(L, 4, MWL_CLIENT_MAPPER);
 	struct mw_span event = field_text(L, 2, "event"), message = field_text(L, 2, "message");
 	lua_getfield(L, 2, "code");
-	bool is_damaged = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), mw_err_word(MW_CORRUPT)) == 0;
+	bool is_damaged =
+	    lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), mw_err_word(MW_CORRUPT)) == 0;
 	if (is_damaged || (event.len == 0 && message.len == 0)) {
-		const struct mw_error e = {.code = MW_CORRUPT, .detail = "this letter holds nothing that could be sent"};
+		const struct mw_error e = {.code = MW_CORRUPT,
+					   .detail = "this letter holds nothing that could be sent"};
 		return mwl_fail(L, &e);
 	}
 	return event.len > 0 ? resend_event(L, c, event, asked) : resend_message(L, c, message, asked);

@@ -1,4 +1,5 @@
-/* letters.c -- an event that the mapping failed on, as a dead letter: all of it, and what is needed to map it again. */
+/* letters.c -- an event that the mapping failed on, as a dead letter: all of it, and what is needed to map it
+ * again. */
 #include "../core/dead_letter.h"
 #include "mwl.h"
 

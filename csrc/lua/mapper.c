@@ -27,7 +27,7 @@ struct mwl_mapper {
 	size_t problems_max;
 	size_t problem_count;
 	size_t problems_lost;
-	bool keeps_letters;      /* what fails goes into the outbox, as a dead letter */
+	bool keeps_letters; /* what fails goes into the outbox, as a dead letter */
 	struct mwl_letters letters;
 	const uint8_t *seed; /* of 32 bytes; NULL: ids are random */
 	uint64_t seeded;

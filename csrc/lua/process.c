@@ -163,8 +163,8 @@ static int process_read_private(lua_State *L)
 	return 1;
 }
 
-/* process.make_private(path) -> true | nil, message, code: an empty file that nobody else can read, ready to be
- * written. What it held before is gone. */
+/* process.make_private(path) -> true | nil, message, code: an empty file that nobody else can read, ready to
+ * be written. What it held before is gone. */
 static int process_make_private(lua_State *L)
 {
 	const char *path = luaL_checkstring(L, 1);
