@@ -20,13 +20,13 @@ static const char *const moods[] = {
     "",
     "delay 3",
     "always 503",
-    "status 500 200 429 200 413 200 408",
+    "status 500 200 429 200 502 200 408",
     "cut-response 9",
     "cut-response 60",
     "cut-request 300",
     "cut-request 5000",
     "stall",
-    "max-body 3000",
+    "max-body 24000",
     "drop-reused",
 };
 

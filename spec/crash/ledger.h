@@ -21,7 +21,7 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 
-enum { LEDGER_ACCOUNTS = 5, LEDGER_MESSAGES = 60000, POISON_EVERY = 61 };
+enum { LEDGER_ACCOUNTS = 5, LEDGER_MESSAGES = 60000, POISON_EVERY = 61, MESSAGE_FILLER_MAX = 20000 };
 
 enum ledger_state { UNKNOWN, PUSHED, SAFE };
 
@@ -95,7 +95,7 @@ static struct mw_span message_of(unsigned history, unsigned lane, uint32_t numbe
 	/* Mostly small; some that fill pages of their own. */
 	size_t filler = dice >> 16 & 1023;
 	if ((dice >> 32) % 50 == 0)
-		filler = (dice >> 40) % 20000;
+		filler = (dice >> 40) % MESSAGE_FILLER_MAX;
 	size_t len = (size_t)snprintf(text, sizeof text, "{\"messageId\":\"%u-%u-%u\",\"p\":\"%s", history, lane,
 				      number, is_poison(history, lane, number) ? "POISON" : "");
 	for (size_t i = 0; i < filler; i++)
@@ -150,10 +150,12 @@ static bool ledger_line(struct ledger *b, size_t len)
 		b->repeats++;
 		return true;
 	}
-	if (number < l->seen_next)
+	/* One that was refused, and whose refusal was not on disk before the kill, may be taken later. */
+	if (number < l->seen_next && !is_poison(history, lane, number))
 		return ledger_complain(b, "a message after a newer one", lane, number, l->seen_next);
 	l->seen[number] = true;
-	l->seen_next = number + 1;
+	if (number >= l->seen_next)
+		l->seen_next = number + 1;
 	l->seen_count++;
 	return true;
 }
@@ -359,24 +361,29 @@ static bool ledger_read_dead(struct ledger *b)
 	bool fine = mdb_env_create(&env) == 0 && mdb_env_set_maxdbs(env, 16) == 0 &&
 		    mdb_env_open(env, path, MDB_RDONLY, 0) == 0 && mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0 &&
 		    mdb_dbi_open(txn, "dead", 0, &db) == 0 && mdb_cursor_open(txn, db, &cursor) == 0;
+	if (!fine)
+		return ledger_complain(b, "its dead letters can't be read", 0, 0, 0);
 	while (fine && mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
-		struct mw_dead_letter letter;
-		unsigned history, lane;
-		uint32_t number;
+		struct mw_dead_letter letter = {.status = 0};
+		unsigned history = 0, lane = 0;
+		uint32_t number = 0;
 		fine = mw_dead_letter_read((struct mw_span){value.mv_data, value.mv_size}, &letter) &&
-		       letter.message.len > 0 &&
+		       letter.message.len > 0 && letter.status == 400 &&
 		       sscanf((const char *)letter.message.at, "{\"messageId\":\"%u-%u-%u\"", &history, &lane,
 			      &number) == 3 &&
 		       history == b->history && lane < LEDGER_ACCOUNTS && number < LEDGER_MESSAGES &&
-		       (letter.status == 413 || (letter.status == 400 && is_poison(history, lane, number)));
-		if (!fine)
+		       is_poison(history, lane, number);
+		if (!fine) {
+			ledger_complain(b, "a dead letter is not what it should be", lane, number,
+					(uint64_t)letter.status);
 			break;
+		}
 		b->dead += !b->lanes[lane].seen[number];
 		b->lanes[lane].seen[number] = true;
 		b->letters++;
 	}
 	mdb_env_close(env);
-	return fine || ledger_complain(b, "a dead letter is not what it should be", 0, b->letters, 0);
+	return fine;
 }
 
 /* After the drain: each safe message was delivered, or is a dead letter and deserved it; and the books agree. */
