@@ -68,24 +68,6 @@ static void work(struct ledger *b, uint64_t random, unsigned rounds)
 	_exit(0);
 }
 
-static bool drain(struct ledger *b, const struct mock *m)
-{
-	int status;
-	if (!set_mood(m, "") || !ledger_before(b))
-		return false;
-	pid_t pid = fork();
-	if (pid == 0) {
-		alarm(RIG_PATIENCE_MS / 1000 * 3);
-		ledger_drain(b);
-		_exit(0);
-	}
-	if (waitpid(pid, &status, 0) != pid || status != 0) {
-		fprintf(stderr, "history %u: the process that drains ended with %#x\n", b->history, (unsigned)status);
-		return false;
-	}
-	return ledger_after(b) && ledger_end(b);
-}
-
 /* From just after the fork to well into sending. */
 static int64_t moment_us(uint64_t *random)
 {
@@ -113,7 +95,7 @@ static bool history(const struct mock *m, uint64_t *random, uint64_t *kills)
 		if (!ledger_after(b))
 			return false;
 	}
-	return drain(b, m);
+	return ledger_finish(b, m);
 }
 
 static uint64_t from_environment(const char *name, uint64_t otherwise)
@@ -176,7 +158,7 @@ static bool sweep_history(const struct mock *m, long n, long k)
 	struct ledger *b = books;
 	ledger_begin(b, m);
 	bool fine = set_mood(m, n % 3 ? "" : "status 500 200 429") && run_traced(b, 3, n) > 0 &&
-		    run_traced(b, 4, k) > 0 && drain(b, m);
+		    run_traced(b, 4, k) > 0 && ledger_finish(b, m);
 	if (!fine)
 		fprintf(stderr, "killed at call %ld, then at call %ld\n", n, k);
 	return fine;
@@ -190,7 +172,7 @@ TEST(a_process_killed_at_any_system_call_loses_nothing_that_was_safe)
 	ledger_begin(books, &m);
 	bool fine = set_mood(&m, "");
 	long first = fine ? run_traced(books, 3, 0) : 0, second = fine ? run_traced(books, 4, 0) : 0;
-	fine = first > 100 && second > 100 && drain(books, &m);
+	fine = first > 100 && second > 100 && ledger_finish(books, &m);
 	for (long n = 1; fine && n <= first; n++)
 		for (uint64_t i = 0; fine && i < nested; i++, kills += 2) {
 			/* The second kills go through all calls too, in a line of their own. */
