@@ -209,6 +209,11 @@ bool mw_weir_next(struct mw_weir *w, int64_t now, struct mw_request *out, int64_
 	return true;
 }
 
+int64_t mw_weir_permit_wait(struct mw_weir *w, int64_t now)
+{
+	return mw_rate_wait(&w->permits, now);
+}
+
 int64_t mw_weir_permit(struct mw_weir *w, int64_t now)
 {
 	int64_t wait = mw_rate_wait(&w->permits, now);

@@ -80,6 +80,9 @@ bool mw_weir_next(struct mw_weir *w, int64_t now, struct mw_request *out, int64_
 void mw_weir_restore(struct mw_weir *w, struct mw_lane *lane, const struct mw_counts *counts, uint64_t bytes,
 		     int64_t since, int64_t now);
 
+/* Ms until a permit may be taken; 0: now. */
+int64_t mw_weir_permit_wait(struct mw_weir *w, int64_t now);
+
 /* Take the permit for really sending. 0: taken. Else ms to wait before asking again, or not to send at all.
  */
 int64_t mw_weir_permit(struct mw_weir *w, int64_t now);

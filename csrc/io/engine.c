@@ -93,6 +93,10 @@ static void release(struct mw_engine *g)
 	mw_weir_free(g->weir);
 	mw_depot_deinit(&g->depot);
 	mw_keyring_free(g->keyring);
+	mw_adoption_free(g->adoption);
+	mw_commons_close(&g->commons);
+	free(g->shown);
+	free(g->posted);
 	mw_reports_free(g->reports);
 	mw_trouble_deinit(&g->trouble);
 	mw_outbox_deinit(&g->inbox);
@@ -139,6 +143,21 @@ static enum mw_err open_store(struct mw_engine *g, const struct mw_engine_config
 	if (!g->weir)
 		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the engine");
 	err = mw_depot_restore(&g->depot, g->weir, now_ms(), e);
+	if (err != MW_OK || !config->spool)
+		return err;
+	g->shown = malloc(MW_BOARD_LANES * sizeof *g->shown);
+	g->posted = malloc(MW_BOARD_LANES * sizeof *g->posted);
+	if (!g->shown || !g->posted)
+		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the engine");
+	const struct mw_commons_config commons = {.dir = config->spool->dir,
+						  .partition = mw_depot_stats(&g->depot).partition,
+						  .rate = w.rate,
+						  .master_key_file = config->master_key_file};
+	g->adoption = mw_adoption_new(config->spool, commons.partition);
+	g->adopt_at = now_ms() + MW_ADOPT_MS;
+	if (!g->adoption)
+		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the engine");
+	err = mw_commons_open(&g->commons, &commons, e);
 	return err;
 }
 
@@ -160,6 +179,8 @@ enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engi
 	g->endpoint = config->endpoint;
 	g->report_delivered = config->report_delivered;
 	g->has_spool = config->spool != NULL;
+	g->rate = config->weir.rate;
+	g->has_adopted = !g->has_spool;
 	g->settled_since = -1;
 	g->queue_max = config->queue_max > 0 ? config->queue_max : MW_QUEUE_DEFAULT;
 	mw_outbox_init(&g->inbox, g->queue_max);
@@ -323,7 +344,7 @@ static enum mw_err what_is_left(const struct mw_engine *g)
 	if (g->failure.code != MW_OK)
 		return g->failure.code;
 	const struct mw_counts *c = &mw_weir_totals(g->weir)->counts;
-	if (g->inbox.count > 0 || g->taken_count > 0 || g->is_unsaved || c->in_flight > 0)
+	if (g->inbox.count > 0 || g->taken_count > 0 || g->is_unsaved || c->in_flight > 0 || !g->has_adopted)
 		return MW_TIMEOUT;
 	if (c->queued == 0)
 		return MW_OK;
@@ -396,6 +417,7 @@ static void copy_lane(const struct mw_engine *g, const struct mw_lane *l, int64_
 	if (waits && l->due > now)
 		out->due_in_ms = l->due - now;
 	memcpy(out->account, l->name, l->name_len);
+	out->account_len = l->name_len;
 	snprintf(out->last_error, sizeof out->last_error, "%s", mw_trouble_of(&g->trouble, l));
 }
 
@@ -484,7 +506,10 @@ enum mw_err mw_engine_close(struct mw_engine *g, int64_t deadline_ms, struct mw_
 	pthread_cond_broadcast(&g->changed);
 	pthread_mutex_unlock(&g->gate);
 	mw_http_free(http);
+	mw_adoption_free(g->adoption);
+	g->adoption = NULL;
 	mw_depot_deinit(&g->depot);
+	mw_commons_close(&g->commons);
 	return closing_result(g, e);
 }
 

@@ -21,6 +21,7 @@ struct mw_engine;
 struct mw_engine_config {
 	struct mw_weir_config weir;  /* its store and report are the engine's own: leave them NULL */
 	const struct mw_spool_config *spool; /* NULL: messages are kept in memory. Its report is the engine's own */
+	const char *master_key_file; /* of the spool's vault; NULL: the service manager's, if there is one */
 	size_t queue_max;            /* bytes that push takes before it says full: undelivered ones in memory, with
 				      * a spool those on their way to the disk. 0: the default */
 	struct mw_endpoint endpoint; /* where accounts without one of their own send */
@@ -32,7 +33,7 @@ struct mw_engine_config {
 	    report_delivered; /* keep a report of every delivered message, not only of dead and parked ones */
 };
 
-/* MW_NO_MEMORY, MW_IO, MW_BAD_ENDPOINT, and what mw_spool_open says. Strings are copied. */
+/* MW_NO_MEMORY, MW_IO, MW_BAD_ENDPOINT, and what mw_spool_open and mw_commons_open say. Strings are copied. */
 enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engine **out, struct mw_error *e);
 
 /* Is this a child of the process that opened it? */
@@ -74,6 +75,7 @@ enum mw_err mw_engine_stats(struct mw_engine *g, struct mw_engine_stats *out);
 /* One lane's state, copied out. */
 struct mw_engine_lane {
 	char account[MW_ACCOUNT_MAX + 1];
+	size_t account_len;
 	struct mw_counts counts;
 	uint64_t queued_bytes;
 	uint64_t requests;

@@ -10,6 +10,8 @@
 #ifndef MW_ENGINE_STATE_H
 #define MW_ENGINE_STATE_H
 
+#include "adoption.h"
+#include "commons.h"
 #include "depot.h"
 #include "engine.h"
 #include "http.h"
@@ -24,6 +26,10 @@
 #define MW_COLLECT_MS    5
 #define MW_COLLECT_BYTES (128u * 1024)
 
+/* Left alone this long, a dead process's partition may still find its own successor; then we take it, looking every so
+ * often. Whoever waits for all to be delivered does not wait for that. */
+#define MW_ADOPT_MS 5000
+
 /* With a spool: bytes that push takes while they wait for the disk. One box always fits. */
 #define MW_UNWRITTEN_MAX (8u * 1024 * 1024)
 
@@ -37,6 +43,7 @@ struct mw_engine {
 	struct mw_endpoint endpoint;
 	bool report_delivered;
 	bool has_spool;
+	double rate;
 	size_t queue_max;
 	pthread_t thread;
 	struct mw_http *http;
@@ -47,6 +54,12 @@ struct mw_engine {
 	bool is_admitted;       /* `taken` is, to the depot */
 	int64_t settled_since;  /* the depot has something to write since; -1: it has not */
 	bool is_behind;         /* ... and could not */
+	struct mw_adoption *adoption; /* NULL: no spool */
+	bool is_adopting;       /* `taken` is the adoption's */
+	int64_t adopt_at;
+	struct mw_commons commons;
+	struct mw_engine_lane *shown; /* room for the board: MW_BOARD_LANES of each */
+	struct mw_board_lane *posted;
 
 	/* Guarded by core; changed by the thread alone, but for the weir. */
 	pthread_mutex_t core;
@@ -66,6 +79,7 @@ struct mw_engine {
 	size_t taken_count;   /* parcels */
 	size_t queued_bytes;  /* in the depot */
 	bool is_unsaved;      /* the depot has something to write */
+	bool has_adopted;     /* nothing was left in other partitions when they were last looked at, by a flush */
 	bool is_full;         /* `taken` did not fit on the disk */
 	struct mw_error failure; /* the disk failed for good; MW_OK: it did not */
 	unsigned flushers;
@@ -87,5 +101,8 @@ int64_t mw_engine_on_permit(void *engine);
 void mw_engine_on_done(void *engine, const struct mw_request *r, const struct mw_answer *a,
 		       const char *error);
 void mw_engine_on_report(void *engine, const struct mw_report *r);
+
+/* The counters go on the board, where other processes see them (engine_board.c). The thread calls it. */
+void mw_engine_post(struct mw_engine *g);
 
 #endif

@@ -29,7 +29,12 @@ int64_t mw_engine_on_permit(void *context)
 {
 	struct mw_engine *g = context;
 	pthread_mutex_lock(&g->core);
-	int64_t wait = mw_weir_permit(g->weir, now_ms());
+	int64_t now = now_ms();
+	int64_t wait = mw_weir_permit_wait(g->weir, now);
+	if (wait == 0)
+		wait = mw_commons_permit(&g->commons, now);
+	if (wait == 0)
+		wait = mw_weir_permit(g->weir, now);
 	pthread_mutex_unlock(&g->core);
 	return wait;
 }
@@ -41,8 +46,28 @@ void mw_engine_on_done(void *context, const struct mw_request *r, const struct m
 	pthread_mutex_lock(&g->core);
 	if (*error)
 		mw_trouble_note(&g->trouble, r->lane, error);
-	mw_weir_done(g->weir, r, a, now_ms());
+	int64_t now = now_ms();
+	mw_weir_done(g->weir, r, a, now);
+	mw_commons_close_gate(&g->commons, now, mw_weir_gate_ms(g->weir, now));
 	pthread_mutex_unlock(&g->core);
+}
+
+/* With nothing else to store, what dead processes left is taken. Ms until it is time to look for that. */
+static int64_t adopt(struct mw_engine *g, bool wanted)
+{
+	int64_t now = now_ms();
+	if (!g->adoption || g->taken.count > 0)
+		return MW_FOREVER_MS;
+	if (now < g->adopt_at && !wanted)
+		return g->adopt_at - now;
+	g->is_adopting = mw_adoption_next(g->adoption, &g->taken, now);
+	pthread_mutex_lock(&g->gate);
+	g->taken_bytes = g->taken.bytes.len;
+	g->taken_count = g->taken.count;
+	g->has_adopted = !g->is_adopting;
+	pthread_mutex_unlock(&g->gate);
+	g->adopt_at = now + (g->is_adopting ? 0 : MW_ADOPT_MS);
+	return g->is_adopting ? 0 : MW_ADOPT_MS;
 }
 
 /* Takes the inbox once enough has come, or the first of it waited long enough, or the engine is to end. Ms until
@@ -65,8 +90,9 @@ static int64_t take_inbox(struct mw_engine *g, bool *stop)
 			wait = MW_COLLECT_MS - age;
 		}
 	}
+	bool wanted = g->flushers > 0 && !g->has_adopted;
 	pthread_mutex_unlock(&g->gate);
-	return wait;
+	return sooner(wait, adopt(g, wanted));
 }
 
 /* What the commit came to, for those who push and wait. Under both locks. */
@@ -74,7 +100,7 @@ static void tell_commit(struct mw_engine *g, enum mw_err err, const struct mw_er
 {
 	size_t left = err == MW_OK ? 0 : g->taken.count - g->depot.admitted_count;
 	g->is_full = left > 0 && err == MW_FULL;
-	g->stored += g->taken_count - left;
+	g->stored += g->is_adopting ? 0 : g->taken_count - left;
 	g->taken_count = left;
 	g->queued_bytes = mw_weir_totals(g->weir)->queued_bytes;
 	g->spool_stats = mw_depot_stats(&g->depot);
@@ -121,6 +147,9 @@ static int64_t store(struct mw_engine *g, bool at_once)
 	if (g->taken.bytes.cap > KEEP_BYTES)
 		mw_outbox_deinit(&g->taken);
 	g->is_admitted = false;
+	if (g->is_adopting)
+		mw_adoption_done(g->adoption, now);
+	g->is_adopting = false;
 	return MW_FOREVER_MS;
 }
 
@@ -137,15 +166,40 @@ static void hurry(struct mw_engine *g)
 	pthread_mutex_unlock(&g->core);
 }
 
+/* The key to send with: the program's own for this account, else the vault's, else the program's for all. MW_OK, or
+ * why there is none, in e. */
+static enum mw_err find_key(struct mw_engine *g, struct mw_lane *lane, struct mw_key *key,
+			    struct mw_endpoint *endpoint, int64_t now, struct mw_error *e)
+{
+	struct mw_span account = mw_lane_account(lane);
+	bool paused = false;
+	enum mw_err err = mw_keyring_has(g->keyring, account)
+			      ? MW_NO_ACCOUNT
+			      : mw_commons_key(&g->commons, account, key, endpoint, &paused, e);
+	if (paused)
+		mw_weir_pause(g->weir, lane, now);
+	if (err != MW_NO_ACCOUNT || mw_keyring_get(g->keyring, account, key, endpoint))
+		return err == MW_NO_ACCOUNT ? MW_OK : err;
+	return mw_error_set(e, MW_BAD_KEY, 0, "no write key is saved for this account");
+}
+
 /* Under core: put a request on its way. */
 static void send_batch(struct mw_engine *g, const struct mw_request *r, int64_t now)
 {
 	struct mw_key key;
+	struct mw_error e;
 	struct mw_endpoint endpoint = g->endpoint;
 	struct mw_answer answer = {.status = MW_STATUS_NO_KEY, .retry_after_ms = -1};
 	/* Core is held from here to done: a key that is saved in between finds a parked lane to resume. */
-	if (!mw_keyring_get(g->keyring, mw_lane_account(r->lane), &key, &endpoint)) {
-		mw_trouble_note(&g->trouble, r->lane, "no write key is saved for this account");
+	enum mw_err no_key = find_key(g, r->lane, &key, &endpoint, now, &e);
+	if (no_key != MW_OK || r->lane->paused) {
+		sodium_memzero(&key, sizeof key);
+		if (no_key != MW_OK)
+			mw_trouble_note(&g->trouble, r->lane, e.detail);
+		if (r->lane->paused)
+			answer.status = MW_STATUS_UNSENT;
+		else if (no_key == MW_NO_MEMORY || no_key == MW_IO)
+			answer.status = MW_STATUS_NETWORK; /* passes, as a fault of the network does */
 		mw_weir_done(g->weir, r, &answer, now);
 		return;
 	}
@@ -180,6 +234,28 @@ static int64_t send_ready(struct mw_engine *g)
 	return wait;
 }
 
+/* Somebody saved, paused, resumed or removed this account: its lane finds out what by trying. */
+static void on_changed(void *context, struct mw_span account)
+{
+	struct mw_engine *g = context;
+	pthread_mutex_lock(&g->core);
+	struct mw_lane *lane = mw_weir_lane(g->weir, account);
+	if (lane)
+		mw_weir_resume(g->weir, lane, now_ms());
+	pthread_mutex_unlock(&g->core);
+}
+
+/* Now and then: what others changed, and what they are to see. Ms until the next time. */
+static int64_t look_around(struct mw_engine *g)
+{
+	int64_t wait;
+	if (mw_commons_is_due(&g->commons, now_ms(), &wait)) {
+		mw_commons_changes(&g->commons, on_changed, g);
+		mw_engine_post(g);
+	}
+	return wait;
+}
+
 /* Lets waiting callers see what came of the last step. */
 static void publish(struct mw_engine *g)
 {
@@ -202,6 +278,7 @@ void *mw_engine_run(void *context)
 		wait = sooner(wait, store(g, stop));
 		if (stop)
 			return NULL;
+		wait = sooner(wait, look_around(g));
 		hurry(g);
 		send_ready(g);
 		mw_http_work(g->http);

@@ -214,6 +214,15 @@ enum mw_err mw_keyring_set(struct mw_keyring *k, struct mw_span account, struct 
 	return n ? MW_OK : mw_error_set(e, MW_NO_MEMORY, 0, "no locked memory for another write key");
 }
 
+bool mw_keyring_has(struct mw_keyring *k, struct mw_span account)
+{
+	uint64_t hash = hash_of(k, account);
+	pthread_mutex_lock(&k->lock);
+	bool has = find(k, account, hash)->account != NULL;
+	pthread_mutex_unlock(&k->lock);
+	return has;
+}
+
 bool mw_keyring_get(struct mw_keyring *k, struct mw_span account, struct mw_key *key,
 		    struct mw_endpoint *endpoint)
 {

@@ -22,6 +22,9 @@ enum mw_err mw_key_check(struct mw_span key, struct mw_error *e);
 enum mw_err mw_keyring_set(struct mw_keyring *k, struct mw_span account, struct mw_span write_key,
 			   const struct mw_endpoint *endpoint, struct mw_error *e);
 
+/* Has the account a key of its own? */
+bool mw_keyring_has(struct mw_keyring *k, struct mw_span account);
+
 /* Copy out the key and endpoint of an account, or of "" if it has none. `endpoint` is left alone if the entry
  * has none. False if there is no key. The caller wipes `key` (sodium_memzero). */
 struct mw_key {

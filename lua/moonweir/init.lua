@@ -33,6 +33,7 @@ local LIBRARY = { name = "moonweir", version = core.version }
 ---@field batch_messages? integer  at most this many messages a request; default and most 2500
 ---@field queue_bytes? integer  undelivered bytes in memory before push answers "full"; default 256 MiB
 ---@field spool? string         directory where messages are kept until Segment has them; without it, in memory
+---@field master_key_file? string  what opens the spool's write keys (moonweir accounts); default: the service manager's credential
 ---@field disk_bytes? integer   the most that the spool may take on disk; default 10 GiB, at least 4 MiB
 ---@field repeats? number       seconds for which an event's id is remembered, so that a repeat is not queued twice;
 ---                             default two days, 0: not at all; only with a spool
@@ -71,6 +72,7 @@ local OPTIONS = {
 	batch_messages = { function(v) return whole(v) and v >= 1 and v <= 2500 end, "1 to 2500" },
 	queue_bytes = { function(v) return whole(v) and v >= 64000 and v <= 2 ^ 48 end, "bytes, at least 64000" },
 	spool = { text, "the path of a directory" },
+	master_key_file = { text, "a path" },
 	disk_bytes = { function(v) return whole(v) and v >= 4194304 and v <= 2 ^ 48 end, "bytes, at least 4194304" },
 	repeats = { function(v) return positive(v) and v <= 31622400 end, "seconds, at most a year" },
 	retries = { function(v) return whole(v) and v <= 1e6 end, "a whole number up to a million" },

@@ -1,3 +1,4 @@
+#include "../../csrc/io/commons.h"
 #include "folder.h"
 #include "rig.h"
 
@@ -34,6 +35,31 @@ static void reopen(struct rig *r, struct mw_engine_config config)
 static bool sync_all(struct rig *r)
 {
 	return mw_engine_sync(r->engine, RIG_PATIENCE_MS, &r->error) == MW_OK;
+}
+
+/* A process that has pushed, synced and not yet gone away, on this spool. */
+static pid_t fork_pusher(struct mw_engine_config config, const char *url, const char *account, int count)
+{
+	int ready[2];
+	char answer = 0;
+	if (pipe(ready) != 0)
+		return -1;
+	pid_t child = fork();
+	if (child == 0) {
+		struct rig r = {.engine = NULL};
+		snprintf(r.mock.url, sizeof r.mock.url, "%s", url);
+		mw_outbox_init(&r.box, 64u << 20);
+		reopen(&r, config);
+		bool ok = rig_push(&r, account, count) == MW_OK && sync_all(&r);
+		if (write(ready[1], ok ? "y" : "n", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	bool is_ready = read(ready[0], &answer, 1) == 1 && answer == 'y';
+	close(ready[0]);
+	close(ready[1]);
+	return is_ready ? child : -1;
 }
 
 TEST(what_was_synced_is_sent_by_the_next_start)
@@ -94,28 +120,41 @@ TEST(a_killed_process_leaves_all_that_it_synced)
 	struct mw_engine_config config = spool_config();
 	r.mock = mock_start(NULL, NULL);
 	mw_outbox_init(&r.box, 64u << 20);
-	int ready[2];
-	CHECK(pipe(ready) == 0);
-	pid_t child = fork();
-	if (child == 0) {
-		r.engine = NULL;
-		reopen(&r, config);
-		bool ok = rig_push(&r, "a", 500) == MW_OK && sync_all(&r);
-		if (write(ready[1], ok ? "y" : "n", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	char answer = 0;
-	CHECK(read(ready[0], &answer, 1) == 1 && answer == 'y');
+	pid_t child = fork_pusher(config, r.mock.url, "a", 500);
+	CHECK(child > 0);
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
-	close(ready[0]);
-	close(ready[1]);
 	r.engine = NULL;
 	reopen(&r, config);
 	CHECK(rig_key(&r, "", "key") && mw_engine_flush(r.engine, RIG_PATIENCE_MS) == MW_OK);
 	CHECK(rig_counts(&r).delivered == 500);
+	rig_close(&r);
+}
+
+TEST(what_dead_processes_left_in_other_partitions_is_adopted)
+{
+	struct rig r = {.mock = mock_start(NULL, NULL)};
+	struct mw_engine_config config = spool_config();
+	mw_outbox_init(&r.box, 64u << 20);
+	pid_t first = fork_pusher(config, r.mock.url, "a", 500);
+	pid_t second = fork_pusher(config, r.mock.url, "b", 3000);
+	pid_t third = fork_pusher(config, r.mock.url, "b", 20);
+	CHECK(first > 0 && second > 0 && third > 0);
+	kill(first, SIGKILL);
+	kill(third, SIGKILL);
+	waitpid(first, NULL, 0);
+	waitpid(third, NULL, 0);
+	reopen(&r, config); /* in the place of the first; the second lives */
+	CHECK(rig_counts(&r).queued + rig_counts(&r).in_flight == 500 && rig_key(&r, "", "key"));
+	CHECK(mw_engine_flush(r.engine, RIG_PATIENCE_MS) == MW_OK && rig_counts(&r).delivered == 520);
+	kill(second, SIGKILL);
+	waitpid(second, NULL, 0);
+	reopen(&r, config);
+	CHECK(rig_key(&r, "", "key") && mw_engine_flush(r.engine, RIG_PATIENCE_MS) == MW_OK);
+	CHECK(rig_counts(&r).delivered == 3520);
+	reopen(&r, config); /* and not again */
+	CHECK(rig_key(&r, "", "key") && mw_engine_flush(r.engine, RIG_PATIENCE_MS) == MW_OK);
+	CHECK(rig_counts(&r).accepted == 3520);
 	rig_close(&r);
 }
 
@@ -160,6 +199,113 @@ TEST(refused_messages_are_dead_and_the_rest_is_delivered_across_a_restart)
 	rig_close(&r);
 }
 
+/* ---- keys that are kept in the spool's vault */
+
+static struct mw_state *state;
+static struct mw_vault *vault;
+
+/* The vault as another process would have it open. */
+static void open_vault(struct mw_engine_config *config)
+{
+	struct mw_error e;
+	static char path[256];
+	static unsigned count;
+	char name[32];
+	snprintf(name, sizeof name, "master-%u", count++);
+	snprintf(path, sizeof path, "%s", folder_path(name));
+	config->master_key_file = path;
+	CHECK(mw_master_key_create(path, &e) == MW_OK);
+	CHECK(mw_state_open(spool.dir, 0, &state, &e) == MW_OK);
+	CHECK(mw_vault_open(state, path, &vault, &e) == MW_OK);
+}
+
+static void close_vault(void)
+{
+	mw_vault_close(vault);
+	mw_state_close(state);
+}
+
+static bool save_key(const char *account, const char *key)
+{
+	struct mw_error e;
+	const struct mw_account_change change = {.write_key = span(key)};
+	return mw_vault_set(vault, span(account), &change, &e) == MW_OK;
+}
+
+TEST(a_key_that_is_saved_later_sends_what_waited_for_it)
+{
+	struct rig r;
+	struct mw_engine_lane lane;
+	struct mw_engine_config config = spool_config();
+	open_vault(&config);
+	rig_open(&r, config);
+	CHECK(rig_push(&r, "a", 10) == MW_OK && rig_push(&r, "b", 10) == MW_OK);
+	RIG_UNTIL(rig_lane(&r, "a", &lane) && lane.state == MW_LANE_PARKED);
+	CHECK(strstr(lane.last_error, "no write key is saved"));
+	CHECK(save_key("a", "key-of-a"));
+	RIG_UNTIL(rig_counts(&r).delivered == 10);
+	CHECK(rig_counts(&r).delivered == 10 && rig_lane(&r, "b", &lane) && lane.counts.delivered == 0);
+	size_t count;
+	struct mock_request *log = mock_log(&r.mock, &count);
+	CHECK(count == 1 && strcmp(log[0].key, "key-of-a") == 0);
+	free(log);
+	close_vault();
+	rig_close(&r);
+}
+
+TEST(a_refused_key_keeps_its_messages_until_another_is_saved)
+{
+	struct rig r;
+	struct mw_engine_lane lane;
+	struct mw_engine_config config = spool_config();
+	open_vault(&config);
+	CHECK(save_key("a", "revoked"));
+	rig_open(&r, config);
+	CHECK(mock_script(&r.mock, "key revoked 401") && rig_push(&r, "a", 10) == MW_OK);
+	RIG_UNTIL(rig_lane(&r, "a", &lane) && lane.state == MW_LANE_PARKED);
+	CHECK(lane.last_status == 401 && lane.counts.queued == 10);
+	CHECK(save_key("a", "fresh") && mw_engine_flush(r.engine, RIG_PATIENCE_MS) != MW_TIMEOUT);
+	RIG_UNTIL(rig_counts(&r).delivered == 10);
+	CHECK(rig_counts(&r).delivered == 10);
+	close_vault();
+	rig_close(&r);
+}
+
+TEST(a_paused_account_waits_and_goes_on)
+{
+	struct rig r;
+	struct mw_error e;
+	struct mw_engine_lane lane;
+	struct mw_engine_config config = spool_config();
+	open_vault(&config);
+	CHECK(save_key("a", "key-of-a") && mw_vault_pause(vault, span("a"), &e) == MW_OK);
+	rig_open(&r, config);
+	CHECK(rig_push(&r, "a", 10) == MW_OK);
+	RIG_UNTIL(rig_lane(&r, "a", &lane) && lane.state == MW_LANE_PAUSED);
+	CHECK(lane.state == MW_LANE_PAUSED && mw_engine_flush(r.engine, RIG_PATIENCE_MS) == MW_PARKED);
+	CHECK(mw_vault_resume(vault, span("a"), &e) == MW_OK);
+	RIG_UNTIL(rig_counts(&r).delivered == 10);
+	CHECK(rig_counts(&r).delivered == 10);
+	close_vault();
+	rig_close(&r);
+}
+
+TEST(the_board_shows_what_the_engine_counts)
+{
+	static struct mw_board_copy copy;
+	struct rig r;
+	char path[300];
+	struct mw_engine_config config = spool_config();
+	rig_open(&r, config);
+	snprintf(path, sizeof path, "%s/p0/board", spool.dir);
+	CHECK(rig_push(&r, "shown", 10) == MW_OK);
+	RIG_UNTIL(mw_board_read(path, &copy, &r.error) == MW_OK && copy.totals.accepted == 10 &&
+		  copy.lanes[0].flags == MW_BOARD_PARKED);
+	CHECK(copy.totals.queued == 10 && copy.head.lane_count == 1 && copy.head.pid == getpid());
+	CHECK(strcmp(copy.lanes[0].account, "shown") == 0 && copy.totals.lanes_parked == 1);
+	rig_close(&r);
+}
+
 int main(int argc, char **argv)
 {
 	alarm(300);
@@ -168,7 +314,12 @@ int main(int argc, char **argv)
 	RUN(flush_waits_until_the_answers_are_on_disk);
 	RUN(close_writes_what_was_pushed_just_before);
 	RUN(a_killed_process_leaves_all_that_it_synced);
+	RUN(what_dead_processes_left_in_other_partitions_is_adopted);
 	RUN(a_full_disk_refuses_and_drains);
 	RUN(refused_messages_are_dead_and_the_rest_is_delivered_across_a_restart);
+	RUN(a_key_that_is_saved_later_sends_what_waited_for_it);
+	RUN(a_refused_key_keeps_its_messages_until_another_is_saved);
+	RUN(a_paused_account_waits_and_goes_on);
+	RUN(the_board_shows_what_the_engine_counts);
 	return CHECK_END();
 }

@@ -90,19 +90,9 @@ end
 function command.define(parser)
 	parser:target "accounts_command" -- apart from the option --accounts
 	parser:command_target "action"
-	parser:option("--spool", "The directory that the messages and accounts are kept in (MOONWEIR_SPOOL)."):argname "<dir>"
-	parser
-		:option("--master-key-file", "The file of the master key (MOONWEIR_MASTER_KEY_FILE, or the systemd credential "
-			.. "moonweir-master-key).")
-		:argname "<file>"
 	for _, action in ipairs(ACTIONS) do
 		define_action(parser, action[1], action[2], action[3])
 	end
-end
-
-local function environment(name)
-	local value = os.getenv(name)
-	return value ~= "" and value or nil
 end
 
 local function fail(message, code)
@@ -112,15 +102,11 @@ end
 
 --- The vault that the command is about. Only `set` makes one where there is none.
 local function open(args, existing)
-	local spool = args.spool or environment "MOONWEIR_SPOOL"
-	if not spool or spool == "" then
-		return nil, "no spool. Give --spool DIR, or set MOONWEIR_SPOOL", "usage"
+	local spool, message = keys.spool(args)
+	if not spool then
+		return nil, message, "usage"
 	end
-	return accounts.open {
-		spool = spool,
-		master_key_file = args.master_key_file or environment "MOONWEIR_MASTER_KEY_FILE",
-		existing = existing,
-	}
+	return accounts.open { spool = spool, master_key_file = keys.master_key_file(args), existing = existing }
 end
 
 local function tail(a)

@@ -101,6 +101,24 @@ function keys.accounts(path)
 	return accounts, message and path .. ": " .. message
 end
 
+local function environment(name)
+	local value = os.getenv(name)
+	return value ~= "" and value or nil
+end
+
+--- The directory of messages and accounts.
+---@return string|nil spool
+---@return string? message
+function keys.spool(args)
+	local spool = args.spool ~= "" and args.spool or environment "MOONWEIR_SPOOL"
+	return spool, not spool and "no spool. Give --spool DIR, or set MOONWEIR_SPOOL" or nil
+end
+
+--- The file of the master key; nil: the service manager's, if there is one.
+function keys.master_key_file(args)
+	return args.master_key_file or environment "MOONWEIR_MASTER_KEY_FILE"
+end
+
 --- The write key: from the option, the file or the environment, in this order.
 ---@return string|nil key nil without a message: none was given
 ---@return string? message
@@ -119,8 +137,7 @@ function keys.write_key(args)
 		end
 		return text
 	end
-	local key = os.getenv "MOONWEIR_WRITE_KEY"
-	return key ~= "" and key or nil
+	return environment "MOONWEIR_WRITE_KEY"
 end
 
 --- What mw.open takes, from the global options.
@@ -131,7 +148,8 @@ function keys.options(args)
 		endpoint = args.endpoint,
 		rate = args.rate,
 		account = args.account,
-		spool = args.spool or os.getenv "MOONWEIR_SPOOL",
+		spool = keys.spool(args),
+		master_key_file = keys.spool(args) and keys.master_key_file(args) or nil,
 		proxy = args.proxy,
 		ca_file = args.ca_file,
 	}
@@ -149,7 +167,7 @@ function keys.options(args)
 	if message then
 		return nil, message
 	end
-	if not options.write_key and not options.accounts then
+	if not options.write_key and not options.accounts and not options.spool then
 		return nil,
 			"no write key. Give --write-key-file FILE, or set MOONWEIR_WRITE_KEY, or name a key for each account with --accounts FILE"
 	end

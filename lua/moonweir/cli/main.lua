@@ -7,11 +7,12 @@ local keys = require "moonweir.cli.keys"
 local terminal = require "moonweir.cli.terminal"
 
 -- In the order of --help. Each module gives name, summary, define(parser) and run(args) -> exit code.
-local COMMANDS = { "map", "run", "send", "accounts", "debugger" }
+local COMMANDS = { "map", "run", "send", "accounts", "verify", "debugger" }
 
 local GLOBAL_OPTIONS = [[
 Global options, before or behind the command (moonweir --help explains them):
-  --endpoint, --write-key-file, --write-key, --accounts, --account, --spool, --rate, --proxy, --ca-file]]
+  --endpoint, --write-key-file, --write-key, --accounts, --account, --spool,
+  --master-key-file, --rate, --proxy, --ca-file]]
 
 --- What turns an option's text into a number, or says how the option is to be written.
 local function number(option, whole)
@@ -37,7 +38,14 @@ local function define_globals(parser)
 		:option("--accounts", 'A file of keys by account: JSON {"name":"key"} or Lua; only its owner may read it.')
 		:argname "<file>"
 	parser:option("--account", "Whose events are those that name no account."):argname "<name>"
-	parser:option("--spool", "A directory where messages are kept until Segment has them: a crash loses none."):argname "<dir>"
+	parser
+		:option("--spool", "A directory where messages are kept until Segment has them, so that a crash loses none, and "
+			.. "the accounts' write keys (MOONWEIR_SPOOL).")
+		:argname "<dir>"
+	parser
+		:option("--master-key-file", "What opens those write keys (MOONWEIR_MASTER_KEY_FILE, or the systemd credential "
+			.. "moonweir-master-key).")
+		:argname "<file>"
 	parser:option("--rate", "At most so many requests a second, all accounts together; 0: unlimited.")
 		:argname("<n>")
 		:convert(number "--rate")

@@ -1,0 +1,56 @@
+/* commons.h -- what the processes that use one spool directory have in common, as one engine sees it.
+ *
+ *     <dir>/state/     accounts: write keys, looked up when a request is about to go (vault.h)
+ *     <dir>/budget     the rate, all of them together (budget.h)
+ *     <dir>/pN/board   this engine's counters, for others to read (board.h)
+ *
+ * Without a spool there are none: every call then answers as if there were no accounts and no limit.
+ * Owned by the engine's thread, once it is open.
+ */
+#ifndef MW_COMMONS_H
+#define MW_COMMONS_H
+
+#include "board.h"
+#include "budget.h"
+#include "vault.h"
+
+/* How soon a key that another process saved is noticed, and how often the board is written. */
+#define MW_COMMONS_LOOK_MS 250
+
+struct mw_commons {
+	struct mw_state *state; /* NULL: no spool */
+	struct mw_vault *vault;
+	struct mw_budget *budget;
+	struct mw_board *board;
+	uint64_t revision; /* of the vault, as of the last look */
+	int64_t next_look;
+};
+
+struct mw_commons_config {
+	const char *dir;
+	unsigned partition;
+	double rate;
+	const char *master_key_file; /* NULL: the service manager's credential, if there is one */
+};
+
+/* The errors of vault.h, budget.h and board.h. Close it in any case. */
+enum mw_err mw_commons_open(struct mw_commons *c, const struct mw_commons_config *config, struct mw_error *e);
+void mw_commons_close(struct mw_commons *c);
+
+/* Is it time for a look at the accounts and for the board? `wait_ms`: until then, if not. */
+bool mw_commons_is_due(struct mw_commons *c, int64_t now, int64_t *wait_ms);
+
+/* Names the accounts that were changed since the last look. */
+void mw_commons_changes(struct mw_commons *c, mw_account_changed *changed, void *context);
+
+/* As mw_vault_get; MW_NO_ACCOUNT too where there is no vault. */
+enum mw_err mw_commons_key(struct mw_commons *c, struct mw_span account, struct mw_key *key,
+			   struct mw_endpoint *endpoint, bool *paused, struct mw_error *e);
+
+/* A permit of the common budget: 0, or ms to wait. */
+int64_t mw_commons_permit(struct mw_commons *c, int64_t now);
+
+/* A server closed our gate for so long: nobody else need try. */
+void mw_commons_close_gate(struct mw_commons *c, int64_t now, int64_t for_ms);
+
+#endif
