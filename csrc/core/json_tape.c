@@ -66,7 +66,8 @@ static __attribute__((noinline)) bool escaped_is(struct mw_span escaped, const u
 	return len == 0;
 }
 
-/* Names are short, where a call of memcmp costs more than the comparison: words that overlap see every byte. */
+/* Names are short, where a call of memcmp costs more than the comparison: words that overlap see every byte.
+ */
 static inline bool is_same(const uint8_t *a, const uint8_t *b, size_t len)
 {
 	uint64_t differ = 0;
@@ -92,9 +93,8 @@ uint32_t mw_json_member(const struct mw_json *doc, uint32_t object, const void *
 			uint32_t key = (uint32_t)(node - nodes);
 			struct mw_span raw = mw_json_raw(doc, key);
 			/* The tag of an escaped name is that of other bytes. */
-			if (node->flags & MW_JSON_ESCAPED
-				? escaped_is(raw, name, len)
-				: raw.len == len && is_same(raw.at, name, len))
+			if (node->flags & MW_JSON_ESCAPED ? escaped_is(raw, name, len)
+							  : raw.len == len && is_same(raw.at, name, len))
 				return key + 1;
 		}
 		uint32_t link = node->next;
