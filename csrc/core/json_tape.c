@@ -66,8 +66,7 @@ static __attribute__((noinline)) bool escaped_is(struct mw_span escaped, const u
 	return len == 0;
 }
 
-/* Names are short, where a call of memcmp costs more than the comparison: words that overlap see every byte.
- */
+/* Names are short, where a call of memcmp costs more than comparing: words that overlap see every byte. */
 static inline bool is_same(const uint8_t *a, const uint8_t *b, size_t len)
 {
 	uint64_t differ = 0;
