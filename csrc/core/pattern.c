@@ -1,7 +1,6 @@
 #include "pattern.h"
 
 #include "json_token.h"
-#include "limits.h"
 
 static bool is_scalar(const struct mw_json_node *node)
 {
