@@ -96,6 +96,24 @@ static enum mw_err find_entry(struct mw_mapper *p, const struct mw_entry **entry
 			    name.len < 100 ? (int)name.len : 100, (const char *)name.at);
 }
 
+/* "acme.lua:14: what" */
+static bool has_place(const char *text)
+{
+	const char *line = text + strcspn(text, ":");
+	size_t digits = *line ? strspn(line + 1, "0123456789") : 0;
+	return digits > 0 && line[digits + 1] == ':';
+}
+
+/* A function's error names its line, unless what it raised was no text, or it ran out of stack or memory:
+ * then that of the entry. */
+static enum mw_err place_function(struct mw_mapper *p, enum mw_err err, struct mw_error *e)
+{
+	if (!err || !e->detail[0] || has_place(e->detail))
+		return err;
+	struct mw_error found = *e;
+	return mw_mapping_fail(p, e, err, found.detail);
+}
+
 static enum mw_err run_entry(struct mw_mapper *p, const struct mw_entry *entry, struct mw_error *e)
 {
 	enum mw_err err = MW_OK;
@@ -111,6 +129,7 @@ static enum mw_err run_entry(struct mw_mapper *p, const struct mw_entry *entry, 
 		p->scene.place = entry->place;
 		err = p->host.entry(p->host.host.context, entry->function, p, &p->doc,
 				    p->scene.base[MW_SCOPE_EVENT], e);
+		err = place_function(p, err, e);
 		break;
 	}
 	return err;

@@ -144,6 +144,11 @@ struct mwl_piece {
 	size_t len;
 	bool present;
 };
+static inline void mwl_pieces_clear(struct mwl_piece *pieces, int count)
+{
+	for (int i = 0; i < count; i++)
+		pieces[i].present = false;
+}
 static inline struct mw_span mwl_piece_span(struct mwl_piece p, const struct mw_buf *b)
 {
 	return p.present ? (struct mw_span){b->data + p.start, p.len} : (struct mw_span){NULL, 0};

@@ -566,7 +566,7 @@ TEST(a_function_that_catches_an_error_meets_it_again)
 {
 	host.entry = go_on;
 	CHECK(mw_map_add_function(map, MW_SPAN("f"), 1, MW_SPAN("acme.lua:40")) == MW_OK);
-	CHECK(fails("{\"type\":\"f\",\"user\":\"u\",\"id\":[]}", MW_MAPPING, "three times"));
+	CHECK(fails("{\"type\":\"f\",\"user\":\"u\",\"id\":[]}", MW_MAPPING, "acme.lua:40: three times"));
 }
 
 TEST(a_mapper_serves_one_map_after_another)
