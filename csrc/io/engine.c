@@ -31,6 +31,15 @@ static void prepare_process(void)
 	pthread_atfork(NULL, NULL, count_fork);
 }
 
+void mw_engine_start(struct mw_engine *g)
+{
+	pthread_mutex_lock(&g->gate);
+	g->holds = false;
+	if (!g->closed)
+		mw_http_wake(g->http);
+	pthread_mutex_unlock(&g->gate);
+}
+
 bool mw_engine_is_forked(const struct mw_engine *g)
 {
 	return g->generation != atomic_load_explicit(&generation, memory_order_relaxed);

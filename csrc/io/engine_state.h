@@ -42,7 +42,6 @@ struct mw_engine {
 	struct mw_reports *reports;
 	struct mw_endpoint endpoint;
 	bool report_delivered;
-	bool holds;
 	bool has_spool;
 	double rate;
 	size_t queue_max;
@@ -82,6 +81,7 @@ struct mw_engine {
 	size_t queued_bytes;  /* in the depot */
 	bool is_unsaved;      /* the depot has something to write */
 	bool has_adopted;     /* nothing was left in other partitions when they were last looked at, by a flush */
+	bool holds;           /* nothing is to be sent yet */
 	bool is_full;         /* `taken` did not fit on the disk */
 	struct mw_error failure; /* the disk failed for good; MW_OK: it did not */
 	unsigned flushers;

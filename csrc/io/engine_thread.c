@@ -226,7 +226,10 @@ static int64_t send_ready(struct mw_engine *g)
 {
 	struct mw_request r;
 	int64_t wait = MW_FOREVER_MS;
-	if (g->holds || g->is_behind || g->failure.code != MW_OK)
+	pthread_mutex_lock(&g->gate);
+	bool holds = g->holds;
+	pthread_mutex_unlock(&g->gate);
+	if (holds || g->is_behind || g->failure.code != MW_OK)
 		return wait;
 	pthread_mutex_lock(&g->core);
 	int64_t now = now_ms();
