@@ -82,7 +82,8 @@ bool mw_seen_set_add(struct mw_seen_set *s, const struct mw_seen_id *id)
 	return true;
 }
 
-/* The newest took a slot that was empty, and no other was placed since: to empty it again leaves all as it was. */
+/* The newest took a slot that was empty, and no other was placed since: to empty it again leaves all as it
+ * was. */
 void mw_seen_set_cut(struct mw_seen_set *s, uint32_t count)
 {
 	while (s->count > count) {

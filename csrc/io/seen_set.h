@@ -12,8 +12,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* 96 bits of a keyed hash, that is without a pattern: among 32 million ids a new one is taken for a known one with
- * a chance of 2^-71. A million a second for a hundred years lose an event with a chance of one in 700,000. */
+/* 96 bits of a keyed hash, that is without a pattern: among 32 million ids a new one is taken for a known one
+ * with a chance of 2^-71. A million a second for a hundred years lose an event with a chance of one in
+ * 700,000. */
 struct mw_seen_id {
 	uint32_t word[3];
 };

@@ -56,8 +56,8 @@ uint64_t mw_spool_row_sum(const struct mw_spool_row *row, struct mw_span name)
 
 enum mw_err mw_spool_fail(struct mw_error *e, int rc, const char *what)
 {
-	enum mw_err err = rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT ? MW_FULL
-			  : rc == ENOMEM                                    ? MW_NO_MEMORY
+	enum mw_err err = rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT                    ? MW_FULL
+			  : rc == ENOMEM                                                        ? MW_NO_MEMORY
 			  : rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_INVALID ? MW_CORRUPT
 												: MW_IO;
 	return mw_error_set(e, err, 0, "spool: %s: %s", what, mdb_strerror(rc));
@@ -100,8 +100,8 @@ void mw_spool_bury(struct mw_spool *s, const struct mw_dead_letter *letter)
 
 /* ---- whose partition */
 
-/* Partitions that this process owns: its own locks would not keep it out (fcntl(2)), and closing any descriptor of
- * the lock's file would give the lock away. */
+/* Partitions that this process owns: its own locks would not keep it out (fcntl(2)), and closing any
+ * descriptor of the lock's file would give the lock away. */
 static pthread_mutex_t own_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct own {
 	dev_t device;
@@ -159,7 +159,8 @@ static void unlock_owner_file(int fd)
 	pthread_mutex_unlock(&own_mutex);
 }
 
-static enum mw_err take_partition(struct mw_spool *s, const char *dir, char path[PATH_ROOM], struct mw_error *e)
+static enum mw_err take_partition(struct mw_spool *s, const char *dir, char path[PATH_ROOM],
+				  struct mw_error *e)
 {
 	for (unsigned i = 0; i < MW_PARTITIONS_MAX; i++) {
 		char owner[PATH_ROOM];
@@ -180,8 +181,8 @@ static enum mw_err take_partition(struct mw_spool *s, const char *dir, char path
 			return mw_error_set(e, MW_IO, 0, "%.150s: %s", owner, strerror(errno));
 	}
 	return mw_error_set(e, MW_LOCKED, 0,
-			    "%.120s: all %d partitions are in use; end a process that sends from this spool", dir,
-			    MW_PARTITIONS_MAX);
+			    "%.120s: all %d partitions are in use; end a process that sends from this spool",
+			    dir, MW_PARTITIONS_MAX);
 }
 
 /* ---- open */
@@ -207,10 +208,11 @@ static enum mw_err check_format(struct mw_spool *s, MDB_txn *txn, struct mw_erro
 	uint32_t format = 0;
 	if (get_meta(txn, s->meta, "format", &format, sizeof format)) {
 		if (format > FORMAT)
-			return mw_error_set(e, MW_VERSION, 0,
-					    "the spool has format %u, this Moonweir knows formats up to %d; use the "
-					    "Moonweir that wrote it, or a newer one",
-					    format, FORMAT);
+			return mw_error_set(
+			    e, MW_VERSION, 0,
+			    "the spool has format %u, this Moonweir knows formats up to %d; use the "
+			    "Moonweir that wrote it, or a newer one",
+			    format, FORMAT);
 		if (get_meta(txn, s->meta, "seen_key", s->seen_key, sizeof s->seen_key))
 			return MW_OK;
 		return mw_error_set(e, MW_CORRUPT, 0, "the spool has lost the key of its list of known ids");
@@ -228,10 +230,8 @@ static enum mw_err open_databases(struct mw_spool *s, MDB_txn *txn, struct mw_er
 	const struct {
 		const char *name;
 		MDB_dbi *db;
-	} databases[] = {{"meta", &s->meta},
-			 {"lanes", &s->lane_rows},
-			 {"messages", &s->messages},
-			 {"dead", &s->dead}};
+	} databases[] = {
+	    {"meta", &s->meta}, {"lanes", &s->lane_rows}, {"messages", &s->messages}, {"dead", &s->dead}};
 	for (size_t i = 0; i < sizeof databases / sizeof *databases; i++) {
 		int rc = mdb_dbi_open(txn, databases[i].name, MDB_CREATE, databases[i].db);
 		if (rc != 0)
@@ -321,8 +321,9 @@ enum mw_err mw_spool_open(const struct mw_spool_config *config, int64_t now, str
 		s->disk_max = MW_DISK_MIN;
 	s->clock_ahead = mw_spool_wall() - now;
 	mw_outbox_init(&s->dying, SIZE_MAX);
-	enum mw_err err = sodium_init() < 0 ? mw_error_set(e, MW_IO, 0, "libsodium found no source of randomness")
-					    : mw_directory_open(config->dir, e);
+	enum mw_err err = sodium_init() < 0
+			      ? mw_error_set(e, MW_IO, 0, "libsodium found no source of randomness")
+			      : mw_directory_open(config->dir, e);
 	if (err == MW_OK)
 		err = take_partition(s, config->dir, path, e);
 	if (err == MW_OK)
@@ -356,8 +357,8 @@ void mw_spool_close(struct mw_spool *s)
 
 /* ---- restore */
 
-/* The lane's newest and oldest packs say how much is queued. MW_CORRUPT if the newest can't be read: then nobody
- * knows how many messages there were. */
+/* The lane's newest and oldest packs say how much is queued. MW_CORRUPT if the newest can't be read: then
+ * nobody knows how many messages there were. */
 static enum mw_err restore_queue(struct mw_spool *s, MDB_cursor *messages, uint32_t number, int64_t *since,
 				 struct mw_error *e)
 {
@@ -379,19 +380,21 @@ static enum mw_err restore_queue(struct mw_spool *s, MDB_cursor *messages, uint3
 	if (lane != number)
 		return MW_OK;
 	if (!mw_pack_head(mw_spool_span(&value), &newest))
-		return mw_error_set(e, MW_CORRUPT, 0,
-				    "the spool's newest pack of lane %u is damaged; `moonweir verify` tells more", number);
+		return mw_error_set(
+		    e, MW_CORRUPT, 0,
+		    "the spool's newest pack of lane %u is damaged; `moonweir verify` tells more", number);
 	l->tail = first + newest.count;
 	l->tail_bytes = newest.bytes_before + newest.bytes;
 	at = mw_spool_key(number, 0);
 	key = (MDB_val){sizeof at.bytes, at.bytes};
 	rc = mdb_cursor_get(messages, &key, &value, MDB_SET_RANGE);
-	*since = (rc == 0 && mw_pack_head(mw_spool_span(&value), &oldest) ? oldest.since : newest.since) - s->clock_ahead;
+	*since = (rc == 0 && mw_pack_head(mw_spool_span(&value), &oldest) ? oldest.since : newest.since) -
+		 s->clock_ahead;
 	return MW_OK;
 }
 
-static enum mw_err restore_lane(struct mw_spool *s, struct mw_weir *w, MDB_cursor *messages, const MDB_val *key,
-				const MDB_val *value, int64_t now, struct mw_error *e)
+static enum mw_err restore_lane(struct mw_spool *s, struct mw_weir *w, MDB_cursor *messages,
+				const MDB_val *key, const MDB_val *value, int64_t now, struct mw_error *e)
 {
 	struct mw_spool_row row;
 	uint64_t unused;
@@ -408,7 +411,8 @@ static enum mw_err restore_lane(struct mw_spool *s, struct mw_weir *w, MDB_curso
 	if (!l)
 		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the spool's lanes");
 	if (lane->number != number)
-		return mw_error_set(e, MW_CORRUPT, 0, "the spool's lane %u is not where it should be", number);
+		return mw_error_set(e, MW_CORRUPT, 0, "the spool's lane %u is not where it should be",
+				    number);
 	l->head = row.head;
 	l->head_bytes = row.head_bytes;
 	l->dead = row.dead;

@@ -137,8 +137,8 @@ static int find_repeats(struct mw_spool *s, MDB_txn *txn, int64_t now_wall)
 		     i = s->plan[i].next) {
 			struct mw_spool_plan *p = &s->plan[i];
 			p->is_repeat = false;
-			if (!p->is_repeatable ||
-			    !mw_seen_id(s->seen, account, mw_message_id_of(p->message), &look.ids[look.count]))
+			if (!p->is_repeatable || !mw_seen_id(s->seen, account, mw_message_id_of(p->message),
+							     &look.ids[look.count]))
 				continue;
 			look.plan[look.count++] = p;
 			if (look.count == MW_SEEN_LOOK)
@@ -271,7 +271,8 @@ static int drop_packs(struct mw_spool *s, MDB_cursor *messages, uint32_t number)
 			return rc;
 		rc = mdb_cursor_del(messages, 0);
 		if (rc == 0)
-			rc = mdb_cursor_get(messages, &key, &value, MDB_NEXT); /* after del: the one behind it */
+			rc = mdb_cursor_get(messages, &key, &value,
+					    MDB_NEXT); /* after del: the one behind it */
 	}
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
@@ -317,8 +318,8 @@ static uint64_t file_used(const struct mw_spool *s)
 	return ((uint64_t)info.me_last_pgno + 1) * s->page;
 }
 
-/* Space on the disk beyond the last page, so that settling, which needs pages before it frees any, finds some even
- * on a disk that is full. */
+/* Space on the disk beyond the last page, so that settling, which needs pages before it frees any, finds some
+ * even on a disk that is full. */
 static void reserve_space(struct mw_spool *s)
 {
 	struct stat st;
@@ -343,7 +344,8 @@ static bool has_room(struct mw_spool *s)
 	if (s->has_no_space)
 		return false;
 	/* Each lane's packs end in the middle of a page, and its path through the tree is written anew. */
-	uint64_t used = file_used(s), need = s->box->bytes.len + (8 + 3 * (uint64_t)s->touched_count) * s->page;
+	uint64_t used = file_used(s),
+		 need = s->box->bytes.len + (8 + 3 * (uint64_t)s->touched_count) * s->page;
 	if (s->seen)
 		need += mw_seen_pages(s->seen, s->box->count) * s->page;
 	if (used + need <= s->disk_max)
@@ -405,7 +407,8 @@ bool mw_spool_has_settled(const struct mw_spool *s)
 enum mw_err mw_spool_commit(struct mw_spool *s, int64_t now, struct mw_error *e)
 {
 	if (s->is_broken)
-		return mw_error_set(e, MW_IO, 0, "the spool's disk has failed; see to it, then open the spool again");
+		return mw_error_set(e, MW_IO, 0,
+				    "the spool's disk has failed; see to it, then open the spool again");
 	bool full = s->box && !has_room(s);
 	enum mw_err err = full ? MW_FULL : write_all(s, s->box != NULL, now, e);
 	if (err == MW_FULL && s->box) {

@@ -5,8 +5,8 @@
 #define MW_SPOOL_OWN_H
 
 #include "../core/dead_letter.h"
-#include "../core/pack.h"
 #include "../core/message.h"
+#include "../core/pack.h"
 #include "seen.h"
 #include "spool.h"
 
@@ -43,11 +43,12 @@ struct mw_spool {
 	MDB_env *env;
 	MDB_dbi meta, lane_rows, messages, dead;
 	struct mw_seen *seen; /* NULL: ids are not remembered */
-	int owner; /* file descriptor that holds the partition's lock */
+	int owner;            /* file descriptor that holds the partition's lock */
 	unsigned partition;
 	uint64_t disk_max;
 	size_t page;
-	int64_t clock_ahead; /* wall clock less monotonic clock at open: what is written must mean something later */
+	int64_t clock_ahead; /* wall clock less monotonic clock at open: what is written must mean something
+				later */
 	bool is_broken;      /* the disk failed: nothing is known of what is written any more */
 	bool has_no_space;   /* the file could not be made larger */
 
@@ -66,7 +67,7 @@ struct mw_spool {
 	uint32_t settled_count;
 	uint32_t settled_room;
 
-	uint64_t next_dead; /* number of the next dead letter */
+	uint64_t next_dead;   /* number of the next dead letter */
 	uint8_t seen_key[16]; /* of the hash that ids are kept as */
 
 	MDB_txn *reader; /* reset between uses */
