@@ -166,8 +166,11 @@ TEST(a_clock_that_goes_back_makes_ids_young_and_not_eternal)
 	CHECK(seen_reopen(&r) == 0);
 	r.now_s += 3600;
 	CHECK(seen_knows(&r, seen_id_of(0)) && seen_knows(&r, seen_id_of(1199)));
+	CHECK(seen_reopen(&r) == 0);
 	r.now_s += 3600 / 16 + 1;
-	CHECK(!seen_knows(&r, seen_id_of(0)) && !seen_knows(&r, seen_id_of(1199)));
+	CHECK(!seen_knows(&r, seen_id_of(0)));
+	r.now_s += 3600;
+	CHECK(!seen_knows(&r, seen_id_of(1199)));
 	CHECK(mw_seen_stats(r.seen).count == 0);
 	seen_deinit(&r);
 }
