@@ -167,6 +167,8 @@ static void start_sealing(struct mw_seen *s)
 	s->sealing = s->recent;
 	s->sealing.run.count = s->recent.set.count;
 	s->recent = (struct mw_seen_stage){.run = {.number = s->sealing.run.number + 1}};
+	if (s->sealing.set.count >= s->run_ids)
+		mw_seen_set_reserve(&s->recent.set, &s->sealing.set);
 }
 
 /* What is sealed is a run from now on. Without memory for its index, it stays as it is until there is. */

@@ -46,9 +46,8 @@ static void place(struct mw_seen_set *s, uint32_t number)
 	s->slots[i] = slot_of(id, number);
 }
 
-static bool grow_ids(struct mw_seen_set *s)
+static bool grow_ids(struct mw_seen_set *s, uint32_t room)
 {
-	uint32_t room = s->room + s->room / 2 + 32;
 	struct mw_seen_id *ids = realloc(s->ids, room * sizeof *ids);
 	if (!ids)
 		return false;
@@ -58,9 +57,8 @@ static bool grow_ids(struct mw_seen_set *s)
 }
 
 /* In the order they came, as cut relies on. */
-static bool grow_slots(struct mw_seen_set *s)
+static bool grow_slots(struct mw_seen_set *s, uint32_t count)
 {
-	uint32_t count = s->slot_count ? 2 * s->slot_count : 64;
 	uint32_t *slots = calloc(count, sizeof *slots);
 	if (!slots)
 		return false;
@@ -72,10 +70,17 @@ static bool grow_slots(struct mw_seen_set *s)
 	return true;
 }
 
+void mw_seen_set_reserve(struct mw_seen_set *s, const struct mw_seen_set *like)
+{
+	if (grow_ids(s, like->count + like->count / 16))
+		grow_slots(s, like->slot_count);
+}
+
 bool mw_seen_set_add(struct mw_seen_set *s, const struct mw_seen_id *id)
 {
-	if (s->count == MW_SEEN_SET_MAX || (s->count == s->room && !grow_ids(s)) ||
-	    (2 * s->count >= s->slot_count && !grow_slots(s)))
+	if (s->count == MW_SEEN_SET_MAX ||
+	    (s->count == s->room && !grow_ids(s, s->room + s->room / 2 + 32)) ||
+	    (s->count >= s->slot_count / 4 * 3 && !grow_slots(s, s->slot_count ? 2 * s->slot_count : 64)))
 		return false;
 	s->ids[s->count] = *id;
 	place(s, s->count++);
