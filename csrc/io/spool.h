@@ -8,17 +8,17 @@
  *         dead             what can't be delivered, until somebody looks at it
  *         seen_...         ids that were accepted, so that a repeat is not queued twice (seen.h)
  *
- * Everything is written in one place, `commit`: one transaction, synced, holds the new messages and what became
- * of old ones. Messages that are settled leave with the next commit; after a crash between the two they are
- * sent once more, with the same messageId.
+ * Everything is written in one place, `commit`: one transaction, synced, holds the new messages and what
+ * became of old ones. Messages that are settled leave with the next commit; after a crash between the two
+ * they are sent once more, with the same messageId.
  *
  *     plan     which messages of a box go to which lane              (the weir is looked at)
- *     commit   a transaction, synced                                 (blocks on the disk; the weir is left alone)
- *     apply    the weir is told what is there now
+ *     commit   a transaction, synced                                 (blocks on the disk; the weir is left
+ * alone) apply    the weir is told what is there now
  *
- * A batch is read straight from LMDB's map, and opening does not look at the backlog: memory does not grow with
- * it. What is written costs free pages of the file first; `disk_max` bounds the file, with a reserve beyond it for
- * settling, and space for that is allocated ahead.
+ * A batch is read straight from LMDB's map, and opening does not look at the backlog: memory does not grow
+ * with it. What is written costs free pages of the file first; `disk_max` bounds the file, with a reserve
+ * beyond it for settling, and space for that is allocated ahead.
  *
  * One thread owns it, but for mw_spool_dead_* (dead.h).
  */
@@ -42,15 +42,17 @@ struct mw_spool;
 
 struct mw_spool_config {
 	const char *dir;
-	uint64_t disk_max;     /* bytes; 0: MW_DISK_DEFAULT */
-	int64_t repeats_ms;    /* how long an id is remembered, a sixteenth more at most; 0: not at all */
-	uint64_t repeats_max;  /* ids remembered; 0: MW_REPEATS_MAX. They never take more than an eighth of disk_max */
+	uint64_t disk_max;    /* bytes; 0: MW_DISK_DEFAULT */
+	int64_t repeats_ms;   /* how long an id is remembered, a sixteenth more at most; 0: not at all */
+	uint64_t repeats_max; /* ids remembered; 0: MW_REPEATS_MAX. They never take more than an eighth of
+				 disk_max */
 	struct mw_report_to report;
 	bool report_delivered; /* of each delivered message too: costs a look at it */
 };
 
-/* Opens the first partition that no living process owns, made if there is none. MW_IO (directory.h), MW_LOCKED
- * (MW_PARTITIONS_MAX processes have one), MW_VERSION, MW_CORRUPT, MW_NO_MEMORY. `now` is the monotonic clock. */
+/* Opens the first partition that no living process owns, made if there is none. MW_IO (directory.h),
+ * MW_LOCKED (MW_PARTITIONS_MAX processes have one), MW_VERSION, MW_CORRUPT, MW_NO_MEMORY. `now` is the
+ * monotonic clock. */
 enum mw_err mw_spool_open(const struct mw_spool_config *config, int64_t now, struct mw_spool **out,
 			  struct mw_error *e);
 
@@ -63,16 +65,17 @@ enum mw_err mw_spool_restore(struct mw_spool *s, struct mw_weir *w, int64_t now,
 /* What mw_weir_config.store is to be. */
 struct mw_store mw_spool_store(struct mw_spool *s);
 
-/* The box's messages, each to its lane. The box must stay as it is until apply. MW_NO_MEMORY: nothing is planned.
+/* The box's messages, each to its lane. The box must stay as it is until apply. MW_NO_MEMORY: nothing is
+ * planned.
  */
 enum mw_err mw_spool_plan(struct mw_spool *s, struct mw_weir *w, const struct mw_outbox *box);
 
 /* Is there a plan that is not applied yet? */
 bool mw_spool_is_planned(const struct mw_spool *s);
 
-/* MW_OK: what was planned and settled is on disk. MW_FULL: no room for what was planned, which stays planned; what
- * was settled is on disk. MW_IO: the disk failed, and the spool is of no further use: every later commit says so
- * too. */
+/* MW_OK: what was planned and settled is on disk. MW_FULL: no room for what was planned, which stays planned;
+ * what was settled is on disk. MW_IO: the disk failed, and the spool is of no further use: every later commit
+ * says so too. */
 enum mw_err mw_spool_commit(struct mw_spool *s, int64_t now, struct mw_error *e);
 
 /* After MW_OK: the weir gets what was planned. */
