@@ -163,10 +163,8 @@ static enum mw_err open_databases(struct mw_spool *s, MDB_txn *txn, struct mw_er
 	const struct {
 		const char *name;
 		MDB_dbi *db;
-	} databases[] = {{"meta", &s->meta},
-			 {"lanes", &s->lane_rows},
-			 {"messages", &s->messages},
-			 {"dead", &s->dead}};
+	} databases[] = {
+	    {"meta", &s->meta}, {"lanes", &s->lane_rows}, {"messages", &s->messages}, {"dead", &s->dead}};
 	for (size_t i = 0; i < sizeof databases / sizeof *databases; i++) {
 		int rc = mdb_dbi_open(txn, databases[i].name, MDB_CREATE, databases[i].db);
 		if (rc != 0)

@@ -138,8 +138,8 @@ static int find_repeats(struct mw_spool *s, MDB_txn *txn, int64_t now_wall)
 		     i = s->plan[i].next) {
 			struct mw_spool_plan *p = &s->plan[i];
 			p->is_repeat = false;
-			if (!p->is_repeatable ||
-			    !mw_seen_id(s->seen, account, mw_message_id_of(p->message), &look.ids[look.count]))
+			if (!p->is_repeatable || !mw_seen_id(s->seen, account, mw_message_id_of(p->message),
+							     &look.ids[look.count]))
 				continue;
 			look.plan[look.count++] = p;
 			if (look.count == MW_SEEN_LOOK)
@@ -416,7 +416,8 @@ static bool has_room(struct mw_spool *s)
 	if (s->has_no_space)
 		return false;
 	/* Each lane's packs end in the middle of a page, and its path through the tree is written anew. */
-	uint64_t used = file_used(s), need = s->box->bytes.len + (8 + 3 * (uint64_t)s->touched_count) * s->page;
+	uint64_t used = file_used(s),
+		 need = s->box->bytes.len + (8 + 3 * (uint64_t)s->touched_count) * s->page;
 	if (s->seen)
 		need += mw_seen_pages(s->seen, s->box->count) * s->page;
 	if (used + need <= s->disk_max)
