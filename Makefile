@@ -183,6 +183,11 @@ lint: check-packages ## warnings as errors with both compilers, clang-tidy, cppc
 	cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,portability --suppress=missingInclude csrc
 	clang-format --dry-run -Werror $(wildcard csrc/*/*.[ch] spec/c/*.[ch] spec/support/*.c spec/bench/*.c)
 
+.PHONY: soak
+SOAK ?= 1e7 1e9 100
+soak: $(BUILD)/test/soak ## messages through a spool, its backlog swinging: SOAK="messages backlog lanes seconds" (not part of the tests)
+	@folder=$$(mktemp -d $(BUILD)/soak-XXXXXX) && trap 'rm -rf "$$folder"' EXIT INT TERM && $(BUILD)/test/soak $$folder $(SOAK)
+
 .PHONY: bench
 bench: test-packages ## what one event costs, medians of five (see spec/bench)
 	@$(MAKE) -s -j2 all $(patsubst spec/bench/%.c,$(BUILD)/test/%,$(wildcard spec/bench/*.c))

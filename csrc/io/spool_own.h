@@ -8,6 +8,7 @@
 #include "../core/pack.h"
 #include "../core/message.h"
 #include "partition.h"
+#include "seen.h"
 #include "spool.h"
 
 #include <lmdb.h>
@@ -20,6 +21,9 @@ struct mw_spool_lane {
 	uint64_t head_bytes;
 	uint64_t tail_bytes; /* of all messages before */
 	uint64_t dead;
+	uint64_t moved;  /* of those settled: to another partition */
+	uint32_t copied; /* by mw_spool_copy: these are about to move */
+	uint64_t copied_bytes;
 	uint32_t plan_first; /* its chain in the plan */
 	uint32_t plan_last;
 	uint32_t plan_count; /* taken by the commit under way ... */
@@ -38,10 +42,20 @@ struct mw_spool_plan {
 
 #define MW_SPOOL_NONE UINT32_MAX
 
+/* All that this partition ever accepted, under "total" in meta. The lanes' packs say the same: a pack that is
+ * missing at a lane's end is missed here. */
+struct mw_spool_total {
+	uint64_t messages;
+	uint64_t bytes;
+	uint64_t sum; /* of the others */
+};
+uint64_t mw_spool_total_sum(const struct mw_spool_total *t);
+
 struct mw_spool {
 	struct mw_spool_config config;
 	MDB_env *env;
-	MDB_dbi meta, lane_rows, messages, dead, seen;
+	MDB_dbi meta, lane_rows, messages, dead;
+	struct mw_seen *seen; /* NULL: ids are not remembered */
 	struct mw_partition partition;
 	uint64_t disk_max;
 	size_t page;
@@ -65,9 +79,10 @@ struct mw_spool {
 	uint32_t settled_count;
 	uint32_t settled_room;
 
-	uint64_t next_dead; /* number of the next dead letter */
-	uint8_t seen_hand[16]; /* where the search for ids that are too old goes on */
-	uint8_t seen_key[16];  /* of the hash that ids are kept as */
+	uint64_t next_dead;   /* number of the next dead letter */
+	uint64_t dead_copied; /* letters up to this number have been copied; 0: none */
+	struct mw_spool_total total;
+	uint8_t seen_key[16]; /* of the hash that ids are kept as */
 
 	MDB_txn *reader; /* reset between uses */
 	struct mw_spool_stats stats;
@@ -85,17 +100,30 @@ struct mw_spool_key {
 struct mw_spool_key mw_spool_key(uint32_t lane, uint64_t number);
 void mw_spool_key_read(const MDB_val *key, uint32_t *lane, uint64_t *number);
 
+/* Of a dead letter, from its key: 8 bytes, big endian. */
+uint64_t mw_spool_letter_number(const MDB_val *key);
+
 /* A row of lane_rows, followed by the account's name. */
 struct mw_spool_row {
 	uint64_t head;
 	uint64_t head_bytes;
 	uint64_t dead;
+	uint64_t moved;
 	uint64_t sum; /* of the others and the name */
 };
 uint64_t mw_spool_row_sum(const struct mw_spool_row *row, struct mw_span name);
 
 /* Room for this lane in `lanes` and `settled`. NULL if memory is short. */
 struct mw_spool_lane *mw_spool_lane(struct mw_spool *s, const struct mw_lane *lane);
+
+/* As mw_spool_open, with a partition that is taken already and is the spool's from now on, even if this fails. */
+enum mw_err mw_spool_open_partition(const struct mw_spool_config *config, const struct mw_partition *partition,
+				    int64_t now, struct mw_spool **out, struct mw_error *e);
+
+/* Appends the oldest messages and dead letters, up to about `bytes_max`, to a box; `w` is where the spool was restored
+ * to. Then drop_copied takes them out: MW_OK, or as mw_spool_commit. */
+void mw_spool_copy(struct mw_spool *s, const struct mw_weir *w, size_t bytes_max, struct mw_outbox *box);
+enum mw_err mw_spool_drop_copied(struct mw_spool *s, int64_t now, struct mw_error *e);
 
 /* One more dead letter for the next commit. */
 void mw_spool_bury(struct mw_spool *s, const struct mw_dead_letter *letter);
@@ -104,6 +132,12 @@ void mw_spool_bury(struct mw_spool *s, const struct mw_dead_letter *letter);
 #define MW_SPOOL_ANSWER_MAX 2048
 
 int64_t mw_spool_wall(void);
+
+/* Of a wall clock in ms: in seconds, for what seen.h keeps. */
+static inline uint32_t mw_spool_seconds(int64_t wall)
+{
+	return wall <= 0 ? 0 : wall / 1000 < UINT32_MAX ? (uint32_t)(wall / 1000) : UINT32_MAX;
+}
 
 /* What LMDB says as an error of ours: MW_FULL for a full map or disk, MW_NO_MEMORY, MW_CORRUPT, MW_IO. */
 enum mw_err mw_spool_fail(struct mw_error *e, int rc, const char *what);

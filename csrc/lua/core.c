@@ -123,5 +123,6 @@ int luaopen_moonweir_core(lua_State *L)
 	mwl_open_reader(L);
 	mwl_open_intake(L);
 	mwl_open_vault(L);
+	mwl_open_verify(L);
 	return 1;
 }

@@ -17,6 +17,7 @@
  *     process what the command needs of its process: terminal, signals, argv (no userdata)
  *     reader  a file or pipe as blocks of whole lines
  *     vault   the accounts of a store
+ *     verify  a look at a spool (no userdata)
  *     intake  a Tracking API request taken apart, for the debugger (no userdata)
  *
  * Errors: misuse raises; everything else is nil, message, code (mwl_fail).
@@ -219,5 +220,6 @@ void mwl_open_process(lua_State *L);
 void mwl_open_reader(lua_State *L);
 void mwl_open_intake(lua_State *L);
 void mwl_open_vault(lua_State *L);
+void mwl_open_verify(lua_State *L);
 
 #endif

@@ -202,7 +202,7 @@ TEST(an_id_that_was_seen_is_not_queued_again)
 	push("a", "{no id}");
 	CHECK(rig_commit(&r) == MW_OK && rig_counts(&r).accepted == 5);
 	CHECK(mw_spool_stats(r.spool).repeats == 1);
-	r.now += 3600 * 1000 + 2000; /* forgotten */
+	r.now += 3600 * 1000 * 17 / 16 + 2000; /* forgotten */
 	push_id("a", "s:a:1:0");
 	CHECK(rig_commit(&r) == MW_OK && rig_counts(&r).accepted == 6);
 }
@@ -249,6 +249,63 @@ TEST(a_full_spool_refuses_what_is_new_and_still_drains)
 	CHECK(mw_spool_stats(r.spool).disk_bytes <= MW_DISK_MIN + MW_DISK_MIN / 8);
 }
 
+TEST(a_reader_that_died_does_not_make_the_file_grow)
+{
+	static char text[20000], path[300];
+	memset(text, 'x', sizeof text);
+	snprintf(path, sizeof path, "%s/p0", r.config.dir);
+	pid_t child = fork();
+	if (child == 0) {
+		MDB_env *env;
+		MDB_txn *txn;
+		bool ok = mdb_env_create(&env) == 0 && mdb_env_open(env, path, MDB_RDONLY, 0600) == 0 &&
+			  mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0;
+		_exit(ok ? 0 : 1);
+	}
+	int status;
+	CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	uint64_t after_ten = 0;
+	for (int i = 0; i < 100; i++) {
+		rig_add(&r, "a", (struct mw_span){(const uint8_t *)text, sizeof text}, 0, MW_PARCEL_MESSAGE);
+		CHECK(rig_commit(&r) == MW_OK && rig_next(&r) == 1);
+		rig_answer(&r, 200);
+		if (i == 10)
+			after_ten = mw_spool_stats(r.spool).disk_bytes;
+	}
+	CHECK(mw_spool_stats(r.spool).disk_bytes <= after_ten + 5 * sizeof text);
+}
+
+/* Pages are never written with what the memory they were made in held before: that may have been a key. */
+TEST(nothing_of_the_memory_gets_into_the_file)
+{
+	enum { BLOCKS = 64, BLOCK = 4096 };
+	static uint8_t bytes[1 << 20];
+	static const char canary[] = "CANARY-KEY";
+	char *block[BLOCKS], path[300];
+	for (int size = BLOCK; size <= 8 * BLOCK; size *= 2) {
+		for (int i = 0; i < BLOCKS; i++) {
+			block[i] = malloc((size_t)size);
+			CHECK(block[i]);
+			for (int at = 0; at + (int)sizeof canary <= size; at += (int)sizeof canary)
+				memcpy(block[i] + at, canary, sizeof canary);
+		}
+		for (int i = 0; i < BLOCKS; i += 2) /* the others keep the gaps from growing together */
+			free(block[i]);
+		rig_add(&r, "a", (struct mw_span){bytes, (size_t)(size - 1000)}, 0, MW_PARCEL_MESSAGE);
+		push("b", "{1}");
+		push("c", "{2}");
+		CHECK(rig_commit(&r) == MW_OK);
+		for (int i = 1; i < BLOCKS; i += 2)
+			free(block[i]);
+	}
+	snprintf(path, sizeof path, "%s/p0/data.mdb", r.config.dir);
+	FILE *f = fopen(path, "rb");
+	CHECK(f);
+	size_t len = fread(bytes, 1, sizeof bytes, f);
+	fclose(f);
+	CHECK(len > 0 && !memmem(bytes, len, canary, sizeof canary));
+}
+
 /* ---- opening */
 
 TEST(each_process_has_a_partition_and_a_dead_ones_is_taken_over)
@@ -286,7 +343,7 @@ static void change_format(uint32_t format)
 	MDB_txn *txn;
 	MDB_dbi meta;
 	snprintf(path, sizeof path, "%s/p0", r.config.dir);
-	CHECK(mdb_env_create(&env) == 0 && mdb_env_set_maxdbs(env, 8) == 0);
+	CHECK(mdb_env_create(&env) == 0 && mdb_env_set_maxdbs(env, 16) == 0);
 	CHECK(mdb_env_open(env, path, 0, 0600) == 0 && mdb_txn_begin(env, NULL, 0, &txn) == 0);
 	CHECK(mdb_dbi_open(txn, "meta", 0, &meta) == 0);
 	MDB_val key = {6, "format"}, value = {sizeof format, &format};
@@ -360,6 +417,8 @@ int main(void)
 	RUN_FRESH(any_history_with_crashes_keeps_every_message_and_its_place);
 	RUN_FRESH(an_id_that_was_seen_is_not_queued_again);
 	RUN_FRESH(a_full_spool_refuses_what_is_new_and_still_drains);
+	RUN_FRESH(a_reader_that_died_does_not_make_the_file_grow);
+	RUN_FRESH(nothing_of_the_memory_gets_into_the_file);
 	RUN_FRESH(each_process_has_a_partition_and_a_dead_ones_is_taken_over);
 	RUN_FRESH(a_spool_of_a_newer_moonweir_is_refused);
 	RUN_FRESH(damage_costs_what_it_hit_and_nothing_else);

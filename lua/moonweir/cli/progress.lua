@@ -26,25 +26,17 @@ local function bar(share)
 end
 
 --- Draw, unless that was done a moment ago.
----@param done integer bytes read
----@param stats table the client's
-function Progress:update(done, stats)
+---@param share number|false|nil of the whole, 0 to 1; not known: no bar
+---@param parts string[] what there is to say, the most important first
+function Progress:draw(share, parts)
 	local now = process.monotonic()
 	if not self.shown or now - self.drawn < INTERVAL then
 		return
 	end
 	self.drawn = now
-	local parts = {}
-	if self.total and self.total > 0 then
-		parts[1] = bar(math.min(1, done / self.total))
+	if share then
+		table.insert(parts, 1, bar(math.min(1, share)))
 	end
-	local seconds = math.max(now - self.started, 0.001)
-	parts[#parts + 1] = terminal.count(stats.events) .. " events"
-	parts[#parts + 1] = terminal.count(stats.delivered) .. " delivered"
-	if stats.dead > 0 then
-		parts[#parts + 1] = terminal.count(stats.dead) .. " dead"
-	end
-	parts[#parts + 1] = terminal.count(stats.events / seconds) .. "/s"
 	local line = table.concat(parts, "  ")
 	while #line >= process.width() and #parts > 1 do -- a narrow terminal: the last things matter least
 		parts[#parts] = nil
@@ -53,6 +45,22 @@ function Progress:update(done, stats)
 	io.stderr:write("\r", line:sub(1, process.width() - 1), "\27[K")
 	io.stderr:flush()
 	self.visible = true
+end
+
+--- How far a run is.
+---@param done integer bytes read
+---@param stats table the client's
+function Progress:update(done, stats)
+	if not self.shown then
+		return
+	end
+	local seconds = math.max(process.monotonic() - self.started, 0.001)
+	local parts = { terminal.count(stats.events) .. " events", terminal.count(stats.delivered) .. " delivered" }
+	if stats.dead > 0 then
+		parts[#parts + 1] = terminal.count(stats.dead) .. " dead"
+	end
+	parts[#parts + 1] = terminal.count(stats.events / seconds) .. "/s"
+	self:draw(self.total and self.total > 0 and done / self.total, parts)
 end
 
 --- Take the line away, so that another can be written.
