@@ -52,8 +52,12 @@ struct ledger {
 	uint64_t repeats;
 	uint64_t dead;    /* never taken by the server */
 	uint64_t letters;
+	long failing;   /* the number of the call that a fault test makes fail */
 	bool is_broken; /* the process said that its disk had failed */
 };
+
+/* Histories begun: no two of a test have the same number. */
+static unsigned ledger_histories;
 
 /* What all histories came to. */
 static struct {
@@ -115,10 +119,9 @@ static const char *account_of(unsigned lane)
 /* A new spool, and the server's list from its beginning. */
 __attribute__((unused)) static void ledger_begin(struct ledger *b, const struct mock *m)
 {
-	static unsigned history;
 	char name[48], path[160];
 	memset(b->lanes, 0, sizeof b->lanes);
-	b->history = ++history;
+	b->history = ++ledger_histories;
 	b->repeats = b->dead = b->letters = 0;
 	b->partial = 0;
 	snprintf(name, sizeof name, "h%u", b->history);
