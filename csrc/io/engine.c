@@ -326,7 +326,7 @@ enum mw_err mw_engine_sync(struct mw_engine *g, int64_t timeout_ms, struct mw_er
 	uint64_t pushed = g->pushed;
 	while (g->stored < pushed && g->failure.code == MW_OK && !g->closed && !late)
 		late = !wait_for_change(g, deadline);
-	struct mw_error failure = g->failure;
+	struct mw_error failure = g->failure, shortage = g->shortage;
 	enum mw_err err = g->stored >= pushed          ? MW_OK
 			  : failure.code != MW_OK ? failure.code
 			  : g->closed                  ? MW_CLOSED
@@ -335,7 +335,10 @@ enum mw_err mw_engine_sync(struct mw_engine *g, int64_t timeout_ms, struct mw_er
 	pthread_mutex_unlock(&g->gate);
 	if (err == MW_OK)
 		return MW_OK;
-	return mw_error_set(e, err, 0, "%s", err == failure.code ? failure.detail : mw_err_sentence(err));
+	return mw_error_set(e, err, 0, "%s",
+			    err == failure.code ? failure.detail
+			    : err == MW_FULL	? shortage.detail
+						: mw_err_sentence(err));
 }
 
 /* Under both locks. MW_OK: no message is left; MW_PARKED: none that will move by itself; else MW_TIMEOUT. */

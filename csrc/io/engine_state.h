@@ -81,6 +81,7 @@ struct mw_engine {
 	bool is_unsaved;      /* the depot has something to write */
 	bool has_adopted;     /* nothing was left in other partitions when they were last looked at, by a flush */
 	bool is_full;         /* `taken` did not fit on the disk */
+	struct mw_error shortage; /* ... and why */
 	struct mw_error failure; /* the disk failed for good; MW_OK: it did not */
 	unsigned flushers;
 	bool closing; /* no more pushes */
