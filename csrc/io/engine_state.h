@@ -45,6 +45,7 @@ struct mw_engine {
 	bool has_spool;
 	double rate;
 	size_t queue_max;
+	size_t unwritten_max; /* MW_UNWRITTEN_MAX, or what a small disk allows */
 	pthread_t thread;
 	struct mw_http *http;
 

@@ -1,5 +1,6 @@
-/* Each system call that the engine and its spool make, failed once with each error that it may have: either somebody is
- * told, or all works. In any case nothing that sync called safe is lost, and the next process finds a spool in order.
+/* Each system call that the engine and its spool make, failed once with each error that it may have: either
+ * somebody is told, or all works. In any case nothing that sync called safe is lost, and the next process
+ * finds a spool in order.
  *
  *     MW_FAULTS=1000     occurrences of each call that are failed, at most; default 6, spread over all
  */
@@ -10,7 +11,8 @@ enum { ERRORS_MAX = 8, ROUNDS = 3, FLUSH_MS = 1500, JOBS = 4 };
 
 static struct ledger *books;
 
-/* What may go wrong. Not here: calls without an error that could happen (getpid), and those that only end things. */
+/* What may go wrong. Not here: calls without an error that could happen (getpid), and those that only end
+ * things. */
 static const struct fault {
 	const char *name;
 	long nr;
@@ -63,13 +65,16 @@ static const struct fault {
 /* An error is one of those that its caller may get, and says something. */
 static bool is_told(enum mw_err err, const struct mw_error *e)
 {
-	/* LMDB takes any refusal of its lock for another process that has it, and then misses what that one has written. */
+	/* LMDB takes any refusal of its lock for another process that has it, and then misses what that one
+	 * has written. */
 	if (err == MW_CORRUPT)
 		return books->failing == SYS_fcntl;
-	return (err == MW_IO || err == MW_FULL || err == MW_NO_MEMORY) && e->code == err && strlen(e->detail) > 10;
+	return (err == MW_IO || err == MW_FULL || err == MW_NO_MEMORY) && e->code == err &&
+	       strlen(e->detail) > 10;
 }
 
-/* The fault may be over, and full or out of memory may pass by itself: until it does, or it is told that it won't. */
+/* The fault may be over, and full or out of memory may pass by itself: until it does, or it is told that it
+ * won't. */
 static enum mw_err sync_in_the_end(struct ledger *b, struct mw_engine *g, uint32_t first[LEDGER_ACCOUNTS],
 				   struct mw_error *e)
 {
@@ -118,7 +123,8 @@ static void work(struct ledger *b, uint64_t random)
 		}
 		err = sync_in_the_end(b, g, first, &e);
 		/* With nothing new to wait for, all that was taken is safe. */
-		if (is_broken ? err != MW_IO && !is_refused : err != MW_OK && (err != MW_IO || !is_told(err, &e))) {
+		if (is_broken ? err != MW_IO && !is_refused
+			      : err != MW_OK && (err != MW_IO || !is_told(err, &e))) {
 			ledger_say(b, "sync said %s: %s", mw_err_word(err), e.detail);
 			_exit(3);
 		}
@@ -181,7 +187,8 @@ static bool fail_each(struct ledger *b, const struct mock *m, const struct fault
 	return fine;
 }
 
-/* Every JOBSth of the faults, on a server and in histories of its own: most of them are waiting for something. */
+/* Every JOBSth of the faults, on a server and in histories of its own: most of them are waiting for
+ * something. */
 static int job(unsigned number, const long *counts)
 {
 	const char *given = getenv("MW_FAULTS"), *only = getenv("MW_FAULT");
@@ -191,8 +198,10 @@ static int job(unsigned number, const long *counts)
 	ledger_histories = (number + 1) * 100000;
 	for (size_t i = number; i < sizeof faults / sizeof *faults; i += JOBS)
 		if (!only || strcmp(only, faults[i].name) == 0)
-			wrong += !fail_each(books, &m, &faults[i], counts[faults[i].nr], given ? atol(given) : 6);
-	printf("%u faults, %u of them ended with a spool that said its disk had failed\n", done.runs, done.broken);
+			wrong +=
+			    !fail_each(books, &m, &faults[i], counts[faults[i].nr], given ? atol(given) : 6);
+	printf("%u faults, %u of them ended with a spool that said its disk had failed\n", done.runs,
+	       done.broken);
 	mock_stop(&m);
 	return wrong > 0 || done.runs == 0;
 }

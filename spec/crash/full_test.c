@@ -1,4 +1,5 @@
-/* A disk that is really full: a small tmpfs, in a mount namespace of the test's own. Needs to be root, and says so. */
+/* A disk that is really full: a small tmpfs, in a mount namespace of the test's own. Needs to be root, and
+ * says so. */
 #include "ledger.h"
 
 #include <errno.h>
