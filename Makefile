@@ -123,7 +123,7 @@ $(BUILD)/test/mockserver: spec/support/mockserver.c spec/support/mockscript.c
 $(BUILD)/test/%: spec/bench/%.c $(CORE) $(IO)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE) $(IO) $(LIBS) -lcrypto
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE) $(IO) $(LIBS) -lssl -lcrypto
 
 .PHONY: test spec spec-c spec-lua
 test: test-packages ## install what is needed, build and run every test on both Luas

@@ -31,10 +31,14 @@ struct mw_engine_config {
 	const char *user_agent;      /* NULL: "moonweir/<version>" */
 	bool
 	    report_delivered; /* keep a report of every delivered message, not only of dead and parked ones */
+	bool holds; /* sends nothing before mw_engine_start: keys can be saved first, or another process is to send */
 };
 
 /* MW_NO_MEMORY, MW_IO, MW_BAD_ENDPOINT, and what mw_spool_open and mw_commons_open say. Strings are copied. */
 enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engine **out, struct mw_error *e);
+
+/* Send from now on, if the engine holds. */
+void mw_engine_start(struct mw_engine *g);
 
 /* Is this a child of the process that opened it? */
 bool mw_engine_is_forked(const struct mw_engine *g);

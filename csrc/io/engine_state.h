@@ -77,10 +77,12 @@ struct mw_engine {
 	uint64_t pushed;      /* parcels, ever */
 	uint64_t stored;      /* those of them that are in the depot: on disk, if it is there */
 	size_t taken_bytes;   /* the rest of this is as of the thread's last step: */
-	size_t taken_count;   /* parcels */
+	size_t taken_count;   /* parcels ... */
+	size_t taken_letters; /* ... and those of them that are dead letters */
 	size_t queued_bytes;  /* in the depot */
 	bool is_unsaved;      /* the depot has something to write */
 	bool has_adopted;     /* nothing was left in other partitions when they were last looked at, by a flush */
+	bool holds;           /* nothing is to be sent yet */
 	bool is_full;         /* `taken` did not fit on the disk */
 	struct mw_error shortage; /* ... and why */
 	struct mw_error failure; /* the disk failed for good; MW_OK: it did not */

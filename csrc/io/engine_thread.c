@@ -86,6 +86,7 @@ static int64_t take_inbox(struct mw_engine *g, bool *stop)
 			g->inbox = empty;
 			g->taken_bytes = g->taken.bytes.len;
 			g->taken_count = g->taken.count;
+			g->taken_letters = g->taken.letters;
 		} else {
 			wait = MW_COLLECT_MS - age;
 		}
@@ -104,6 +105,7 @@ static void tell_commit(struct mw_engine *g, enum mw_err err, const struct mw_er
 		g->shortage = *e;
 	g->stored += g->is_adopting ? 0 : g->taken_count - left;
 	g->taken_count = left;
+	g->taken_letters = left > 0 ? g->taken_letters : 0;
 	g->queued_bytes = mw_weir_totals(g->weir)->queued_bytes;
 	g->spool_stats = mw_depot_stats(&g->depot);
 	if (left == 0)
@@ -226,7 +228,10 @@ static int64_t send_ready(struct mw_engine *g)
 {
 	struct mw_request r;
 	int64_t wait = MW_FOREVER_MS;
-	if (g->is_behind || g->failure.code != MW_OK)
+	pthread_mutex_lock(&g->gate);
+	bool holds = g->holds;
+	pthread_mutex_unlock(&g->gate);
+	if (holds || g->is_behind || g->failure.code != MW_OK)
 		return wait;
 	pthread_mutex_lock(&g->core);
 	int64_t now = now_ms();

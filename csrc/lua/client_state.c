@@ -88,13 +88,14 @@ static int client_stats(lua_State *L)
 	enum mw_err err = mw_engine_stats(c->engine, &s);
 	if (err != MW_OK)
 		return mwl_fail_code(L, err);
-	lua_createtable(L, 0, 24);
+	lua_createtable(L, 0, 32);
 	mwl_set_count(L, "accepted", s.weir.counts.accepted);
 	mwl_set_count(L, "delivered", s.weir.counts.delivered);
 	mwl_set_count(L, "dead", s.weir.counts.dead);
 	mwl_set_count(L, "queued", s.weir.counts.queued);
 	mwl_set_count(L, "in_flight", s.weir.counts.in_flight);
 	mwl_set_count(L, "queued_bytes", s.weir.queued_bytes);
+	mwl_set_count(L, "held", s.weir.held);
 	mwl_set_count(L, "requests", s.weir.requests);
 	mwl_set_count(L, "answers", s.weir.answers);
 	mwl_set_count(L, "retries", s.weir.retries);
@@ -107,6 +108,10 @@ static int client_stats(lua_State *L)
 	mwl_set_count(L, "repeats", s.spool.repeats);
 	mwl_set_count(L, "damaged", s.spool.damaged);
 	mwl_set_count(L, "disk_bytes", s.spool.disk_bytes);
+	mwl_set_count(L, "letters", s.spool.letters);
+	mwl_set_count(L, "letter_bytes", s.spool.letter_bytes);
+	mwl_set_count(L, "letters_lost", s.spool.letters_lost);
+	mwl_set_count(L, "dead_dropped", s.spool.dead_dropped);
 	mwl_set_count(L, "reports_lost", s.reports_lost + c->reports_lost);
 	mwl_set_count(L, "events", c->tally.events);
 	mwl_set_count(L, "ignored", c->tally.ignored);
@@ -122,7 +127,7 @@ static const char *const state_words[] = {
     [MW_LANE_FLYING] = "flying", [MW_LANE_PARKED] = "parked",   [MW_LANE_PAUSED] = "paused",
 };
 
-/* client:lanes() -> list of { account, state, accepted, delivered, dead, queued, in_flight, ... } */
+/* client:lanes([max]) -> list of all lanes, or of the busiest: { account, state, accepted, delivered, dead, queued, in_flight, ... } */
 static int client_lanes(lua_State *L)
 {
 	struct mwl_client *c = luaL_checkudata(L, 1, MWL_CLIENT);
@@ -131,6 +136,10 @@ static int client_lanes(lua_State *L)
 	if (mw_engine_is_forked(c->engine))
 		return mwl_fail_code(L, MW_FORKED);
 	size_t room = mw_engine_lanes(c->engine, NULL, 0);
+	lua_Number max = luaL_optnumber(L, 2, (lua_Number)room);
+	luaL_argcheck(L, max >= 0, 2, "how many, from 0 up");
+	if (max < (lua_Number)room)
+		room = (size_t)max;
 	/* Lua owns the copy, so an error on the way frees it. */
 	struct mw_engine_lane *lanes = mwl_newuserdata(L, (room ? room : 1) * sizeof *lanes);
 	size_t count = mw_engine_lanes(c->engine, lanes, room);
@@ -140,7 +149,7 @@ static int client_lanes(lua_State *L)
 	for (size_t i = 0; i < count; i++) {
 		const struct mw_engine_lane *lane = &lanes[i];
 		lua_createtable(L, 0, 14);
-		lua_pushstring(L, lane->account);
+		lua_pushlstring(L, lane->account, lane->account_len);
 		lua_setfield(L, -2, "account");
 		lua_pushstring(L, state_words[lane->state]);
 		lua_setfield(L, -2, "state");
