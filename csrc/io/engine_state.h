@@ -45,6 +45,7 @@ struct mw_engine {
 	bool has_spool;
 	double rate;
 	size_t queue_max;
+	size_t unwritten_max; /* MW_UNWRITTEN_MAX, or what a small disk allows */
 	pthread_t thread;
 	struct mw_http *http;
 
@@ -83,6 +84,7 @@ struct mw_engine {
 	bool has_adopted;     /* nothing was left in other partitions when they were last looked at, by a flush */
 	bool holds;           /* nothing is to be sent yet */
 	bool is_full;         /* `taken` did not fit on the disk */
+	struct mw_error shortage; /* ... and why */
 	struct mw_error failure; /* the disk failed for good; MW_OK: it did not */
 	unsigned flushers;
 	bool closing; /* no more pushes */

@@ -101,6 +101,8 @@ static void tell_commit(struct mw_engine *g, enum mw_err err, const struct mw_er
 {
 	size_t left = err == MW_OK ? 0 : g->taken.count - g->depot.admitted_count;
 	g->is_full = left > 0 && err == MW_FULL;
+	if (g->is_full)
+		g->shortage = *e;
 	g->stored += g->is_adopting ? 0 : g->taken_count - left;
 	g->taken_count = left;
 	g->taken_letters = left > 0 ? g->taken_letters : 0;

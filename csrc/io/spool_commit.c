@@ -9,6 +9,7 @@
 enum {
 	DEAD_SWEEP = 16,               /* dead letters that a commit may drop, and two more for each one added */
 	RESERVE_MAX = 4 * 1024 * 1024, /* space allocated ahead of the file's last page */
+	SETTLING_PAGES = 64,           /* free ones that a plan leaves alone where no others can be had */
 };
 
 /* ---- plan */
@@ -413,13 +414,14 @@ static bool has_room(struct mw_spool *s)
 {
 	if (s->has_no_space)
 		reserve_space(s);
-	if (s->has_no_space)
-		return false;
 	/* Each lane's packs end in the middle of a page, and its path through the tree is written anew. */
 	uint64_t used = file_used(s),
 		 need = s->box->bytes.len + (8 + 3 * (uint64_t)s->touched_count) * s->page;
 	if (s->seen)
 		need += mw_seen_pages(s->seen, s->box->count) * s->page;
+	/* A file that can't grow has what was settled in it, less what the next to settle need. */
+	if (s->has_no_space)
+		return need + SETTLING_PAGES * s->page <= pages_free(s) * s->page;
 	if (used + need <= s->disk_max)
 		return true;
 	uint64_t free_bytes = pages_free(s) * s->page;
