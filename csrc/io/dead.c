@@ -184,14 +184,6 @@ static void read_letter(struct mw_span bytes, struct mw_dead_letter *out)
 		    .event = bytes};
 }
 
-static uint64_t number_of(const MDB_val *key)
-{
-	uint64_t number = 0;
-	for (size_t i = 0; i < 8 && i < key->mv_size; i++)
-		number = number << 8 | ((const uint8_t *)key->mv_data)[i];
-	return number;
-}
-
 /* ---- a walk in slices */
 
 /* What one slice did, and where the next begins. */
@@ -224,7 +216,7 @@ static bool walk_next(struct walk *k, MDB_cursor *cursor, MDB_val *value, uint64
 		}
 		k->looks++;
 		k->look_bytes += value->mv_size;
-		*number = number_of(&key);
+		*number = mw_spool_letter_number(&key);
 		k->next = *number + 1;
 		read_letter(mw_spool_span(value), &letter);
 		if (matches(k->filter, &letter))
@@ -309,7 +301,7 @@ enum mw_err mw_dead_ends(const char *dir, uint64_t ends[MW_PARTITIONS_MAX], stru
 			int rc = mdb_cursor_open(v.txn, v.dead, &cursor);
 			if (rc == 0) {
 				rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
-				ends[i] = rc == 0 ? number_of(&key) + 1 : 0;
+				ends[i] = rc == 0 ? mw_spool_letter_number(&key) + 1 : 0;
 				mdb_cursor_close(cursor);
 			}
 			if (rc != 0 && rc != MDB_NOTFOUND)
