@@ -34,7 +34,7 @@ local LIBRARY = { name = "moonweir", version = core.version }
 ---@field batch_messages? integer  at most this many messages a request; default and most 2500
 ---@field queue_bytes? integer  undelivered bytes in memory before push answers "full"; default 256 MiB
 ---@field spool? string         directory where messages are kept until Segment has them; without it, in memory
----@field master_key_file? string  what opens the spool's write keys (moonweir accounts); default: the service manager's credential
+---@field master_key_file? string  what opens the write keys in the spool; default: the credential of the service manager
 ---@field disk_bytes? integer   the most that the spool may take on disk; default 10 GiB, at least 4 MiB
 ---@field repeats? number       seconds for which an event's id is remembered, so that a repeat is not queued twice;
 ---                             default two days, 0: not at all; only with a spool

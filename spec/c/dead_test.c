@@ -4,6 +4,7 @@
 
 #include <lmdb.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 static struct spool_rig r;
@@ -360,6 +361,23 @@ TEST(all_partitions_of_a_spool_are_looked_at)
 	rig_deinit(&r);
 }
 
+TEST(a_partition_that_is_not_made_yet_has_no_letters)
+{
+	set_up();
+	die("a", "mapping", "e");
+	CHECK(rig_commit(&r) == MW_OK);
+	char path[512];
+	MDB_env *env;
+	snprintf(path, sizeof path, "%s/p1", r.config.dir);
+	CHECK(mkdir(path, 0700) == 0 && lists(&any, "0-0:e "));
+	CHECK(mdb_env_create(&env) == 0 && mdb_env_open(env, path, 0, 0600) == 0);
+	mdb_env_close(env);
+	uint64_t dropped;
+	CHECK(lists(&any, "0-0:e "));
+	CHECK(mw_dead_drop_all(r.config.dir, &any, &dropped, &error) == MW_OK && dropped == 1);
+	rig_deinit(&r);
+}
+
 static void *read_on(void *stop)
 {
 	size_t rounds = 0;
@@ -537,6 +555,7 @@ int main(void)
 	RUN(another_process_reads_and_drops_beside_the_owner);
 	RUN(the_owner_keeps_its_lock_while_its_letters_are_read);
 	RUN(all_partitions_of_a_spool_are_looked_at);
+	RUN(a_partition_that_is_not_made_yet_has_no_letters);
 	RUN(other_threads_read_and_drop_while_the_spool_commits_closes_and_opens);
 	RUN(letters_that_are_too_old_go_with_the_next_commit_and_are_counted);
 	RUN(letters_that_take_too_much_room_make_the_oldest_go);
