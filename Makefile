@@ -106,6 +106,8 @@ TOOLS := $(BUILD)/test/mockserver $(BUILD)/test/sink
 
 # The tests that make every allocation fail in turn put themselves between us and malloc.
 $(BUILD)/test/%_memory_test: LIBS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+# The one that cuts the power puts itself between liblmdb and libc.
+$(BUILD)/test/power_loss_test: LIBS += -rdynamic
 $(BUILD)/test/%: spec/c/%.c $(CORE) $(IO)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
@@ -139,6 +141,10 @@ spec-lua: all $(TOOLS)
 	  MOONWEIR_LUA=$$vm LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/'$$vm'/?.so;;' \
 	  $$vm /usr/bin/busted --output=plainTerminal $(BUSTED) spec || exit 1; done
 
+.PHONY: power
+power: $(BUILD)/test/power_loss_test ## 100,000 power cuts (MW_TRIALS): nothing that was accepted is lost
+	@MW_TRIALS=$(or $(MW_TRIALS),100000) $<
+
 .PHONY: acceptance
 acceptance: all $(TOOLS) $(BUILD)/test/json_corpus_test ## tests that read the reference material in $(SHARED), where it is present
 	@if [ ! -d $(SHARED) ]; then echo "skipped: no reference material at $(SHARED)"; else \
@@ -159,7 +165,7 @@ tsan: check-packages ## the threaded tests under ThreadSanitizer
 OWN_SPECS = $(filter-out spec/e2e% spec/bad_input% spec/cli% spec/rockspec%,$(wildcard spec/*_spec.lua))
 PRELOAD = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)
 spec-sanitized: all $(TOOLS)
-	@MW_HISTORIES=500 MW_DOUBLES=100000 $(MAKE) SANITIZE=$(SANITIZE) spec-c
+	@MW_HISTORIES=500 MW_DOUBLES=100000 MW_TRIALS=2000 $(MAKE) SANITIZE=$(SANITIZE) spec-c
 	@for vm in $(VMS); do echo "== asan specs on $$vm"; \
 	  MOONWEIR_LUA=$$vm LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/'$$vm'/?.so;;' \
 	  MW_SANITIZED=1 LD_PRELOAD=$(PRELOAD) ASAN_OPTIONS=detect_leaks=1 \
@@ -168,7 +174,7 @@ spec-sanitized: all $(TOOLS)
 valgrind: check-packages ## the C tests under valgrind's memory check
 	@$(MAKE) -j2 $(TESTS) $(TOOLS)
 	@for t in $(TESTS); do echo "== valgrind $$t"; \
-	  MW_HISTORIES=20 MW_DOUBLES=2000 MW_VALGRIND=1 valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --child-silent-after-fork=yes $$t || exit 1; done
+	  MW_HISTORIES=20 MW_DOUBLES=2000 MW_TRIALS=500 MW_VALGRIND=1 valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --child-silent-after-fork=yes $$t || exit 1; done
 
 .PHONY: lint
 lint: check-packages ## warnings as errors with both compilers, clang-tidy, cppcheck, luacheck, formatting

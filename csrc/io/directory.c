@@ -70,7 +70,7 @@ static enum mw_err examine(int fd, const char *path, struct mw_error *e)
 	if (st.st_uid != geteuid())
 		return mw_error_set(e, MW_IO, 0,
 				    PATH ": belongs to user %u, and this process runs as %u; "
-					 "use a directory of its own or chown it",
+					 "run as that user or chown it",
 				    path, (unsigned)st.st_uid, (unsigned)geteuid());
 	if (st.st_mode & 077)
 		return mw_error_set(e, MW_IO, 0,

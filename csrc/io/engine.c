@@ -93,6 +93,7 @@ static void release(struct mw_engine *g)
 	mw_weir_free(g->weir);
 	mw_depot_deinit(&g->depot);
 	mw_keyring_free(g->keyring);
+	mw_adoption_free(g->adoption);
 	mw_commons_close(&g->commons);
 	free(g->shown);
 	free(g->posted);
@@ -152,6 +153,10 @@ static enum mw_err open_store(struct mw_engine *g, const struct mw_engine_config
 						  .partition = mw_depot_stats(&g->depot).partition,
 						  .rate = w.rate,
 						  .master_key_file = config->master_key_file};
+	g->adoption = mw_adoption_new(config->spool, commons.partition);
+	g->adopt_at = now_ms() + MW_ADOPT_MS;
+	if (!g->adoption)
+		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the engine");
 	err = mw_commons_open(&g->commons, &commons, e);
 	return err;
 }
@@ -175,6 +180,7 @@ enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engi
 	g->report_delivered = config->report_delivered;
 	g->has_spool = config->spool != NULL;
 	g->rate = config->weir.rate;
+	g->has_adopted = !g->has_spool;
 	g->settled_since = -1;
 	g->queue_max = config->queue_max > 0 ? config->queue_max : MW_QUEUE_DEFAULT;
 	mw_outbox_init(&g->inbox, g->queue_max);
@@ -338,7 +344,7 @@ static enum mw_err what_is_left(const struct mw_engine *g)
 	if (g->failure.code != MW_OK)
 		return g->failure.code;
 	const struct mw_counts *c = &mw_weir_totals(g->weir)->counts;
-	if (g->inbox.count > 0 || g->taken_count > 0 || g->is_unsaved || c->in_flight > 0)
+	if (g->inbox.count > 0 || g->taken_count > 0 || g->is_unsaved || c->in_flight > 0 || !g->has_adopted)
 		return MW_TIMEOUT;
 	if (c->queued == 0)
 		return MW_OK;
@@ -500,6 +506,8 @@ enum mw_err mw_engine_close(struct mw_engine *g, int64_t deadline_ms, struct mw_
 	pthread_cond_broadcast(&g->changed);
 	pthread_mutex_unlock(&g->gate);
 	mw_http_free(http);
+	mw_adoption_free(g->adoption);
+	g->adoption = NULL;
 	mw_depot_deinit(&g->depot);
 	mw_commons_close(&g->commons);
 	return closing_result(g, e);

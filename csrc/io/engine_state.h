@@ -10,6 +10,7 @@
 #ifndef MW_ENGINE_STATE_H
 #define MW_ENGINE_STATE_H
 
+#include "adoption.h"
 #include "commons.h"
 #include "depot.h"
 #include "engine.h"
@@ -24,6 +25,10 @@
 /* Once a first message is there, the thread lets the inbox fill this long, or this far: the group of a commit. */
 #define MW_COLLECT_MS    5
 #define MW_COLLECT_BYTES (128u * 1024)
+
+/* Left alone this long, a dead process's partition may still find its own successor; then we take it, looking every so
+ * often. Whoever waits for all to be delivered does not wait for that. */
+#define MW_ADOPT_MS 5000
 
 /* With a spool: bytes that push takes while they wait for the disk. One box always fits. */
 #define MW_UNWRITTEN_MAX (8u * 1024 * 1024)
@@ -49,6 +54,9 @@ struct mw_engine {
 	bool is_admitted;       /* `taken` is, to the depot */
 	int64_t settled_since;  /* the depot has something to write since; -1: it has not */
 	bool is_behind;         /* ... and could not */
+	struct mw_adoption *adoption; /* NULL: no spool */
+	bool is_adopting;       /* `taken` is the adoption's */
+	int64_t adopt_at;
 	struct mw_commons commons;
 	struct mw_engine_lane *shown; /* room for the board: MW_BOARD_LANES of each */
 	struct mw_board_lane *posted;
@@ -71,6 +79,7 @@ struct mw_engine {
 	size_t taken_count;   /* parcels */
 	size_t queued_bytes;  /* in the depot */
 	bool is_unsaved;      /* the depot has something to write */
+	bool has_adopted;     /* nothing was left in other partitions when they were last looked at, by a flush */
 	bool is_full;         /* `taken` did not fit on the disk */
 	struct mw_error failure; /* the disk failed for good; MW_OK: it did not */
 	unsigned flushers;

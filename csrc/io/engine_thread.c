@@ -52,6 +52,24 @@ void mw_engine_on_done(void *context, const struct mw_request *r, const struct m
 	pthread_mutex_unlock(&g->core);
 }
 
+/* With nothing else to store, what dead processes left is taken. Ms until it is time to look for that. */
+static int64_t adopt(struct mw_engine *g, bool wanted)
+{
+	int64_t now = now_ms();
+	if (!g->adoption || g->taken.count > 0)
+		return MW_FOREVER_MS;
+	if (now < g->adopt_at && !wanted)
+		return g->adopt_at - now;
+	g->is_adopting = mw_adoption_next(g->adoption, &g->taken, now);
+	pthread_mutex_lock(&g->gate);
+	g->taken_bytes = g->taken.bytes.len;
+	g->taken_count = g->taken.count;
+	g->has_adopted = !g->is_adopting;
+	pthread_mutex_unlock(&g->gate);
+	g->adopt_at = now + (g->is_adopting ? 0 : MW_ADOPT_MS);
+	return g->is_adopting ? 0 : MW_ADOPT_MS;
+}
+
 /* Takes the inbox once enough has come, or the first of it waited long enough, or the engine is to end. Ms until
  * there is something to take. */
 static int64_t take_inbox(struct mw_engine *g, bool *stop)
@@ -72,8 +90,9 @@ static int64_t take_inbox(struct mw_engine *g, bool *stop)
 			wait = MW_COLLECT_MS - age;
 		}
 	}
+	bool wanted = g->flushers > 0 && !g->has_adopted;
 	pthread_mutex_unlock(&g->gate);
-	return wait;
+	return sooner(wait, adopt(g, wanted));
 }
 
 /* What the commit came to, for those who push and wait. Under both locks. */
@@ -81,7 +100,7 @@ static void tell_commit(struct mw_engine *g, enum mw_err err, const struct mw_er
 {
 	size_t left = err == MW_OK ? 0 : g->taken.count - g->depot.admitted_count;
 	g->is_full = left > 0 && err == MW_FULL;
-	g->stored += g->taken_count - left;
+	g->stored += g->is_adopting ? 0 : g->taken_count - left;
 	g->taken_count = left;
 	g->queued_bytes = mw_weir_totals(g->weir)->queued_bytes;
 	g->spool_stats = mw_depot_stats(&g->depot);
@@ -128,6 +147,9 @@ static int64_t store(struct mw_engine *g, bool at_once)
 	if (g->taken.bytes.cap > KEEP_BYTES)
 		mw_outbox_deinit(&g->taken);
 	g->is_admitted = false;
+	if (g->is_adopting)
+		mw_adoption_done(g->adoption, now);
+	g->is_adopting = false;
 	return MW_FOREVER_MS;
 }
 

@@ -11,6 +11,7 @@
 enum {
 	FORMAT = 1, /* of all that is in a partition; a newer one is refused */
 	RESERVE_SHARE = 8, /* of disk_max, kept for settling beyond it */
+	SEEN_SHARE = 8,    /* of disk_max, at most, for known ids */
 };
 
 int64_t mw_spool_wall(void)
@@ -39,6 +40,15 @@ void mw_spool_key_read(const MDB_val *key, uint32_t *lane, uint64_t *number)
 		*lane = *lane << 8 | at[i];
 	for (size_t i = 4; i < 12 && i < key->mv_size; i++)
 		*number = *number << 8 | at[i];
+}
+
+uint64_t mw_spool_letter_number(const MDB_val *key)
+{
+	const uint8_t *at = key->mv_data;
+	uint64_t number = 0;
+	for (size_t i = 0; i < 8 && i < key->mv_size; i++)
+		number = number << 8 | at[i];
+	return number;
 }
 
 uint64_t mw_spool_row_sum(const struct mw_spool_row *row, struct mw_span name)
@@ -113,6 +123,17 @@ static bool get_meta(MDB_txn *txn, MDB_dbi meta, const char *name, void *value, 
 	return true;
 }
 
+/* Each opening writes something. What is seen of the last commit may never have come to the disk, if that
+ * failed: its pages are in memory as if they had. With a commit on top that does not matter any more, and
+ * only then what is seen may be built on. */
+static int count_opening(struct mw_spool *s, MDB_txn *txn)
+{
+	uint64_t openings = 0;
+	get_meta(txn, s->meta, "openings", &openings, sizeof openings);
+	openings++;
+	return put_meta(txn, s->meta, "openings", &openings, sizeof openings);
+}
+
 /* Checks the format or, in a new partition, writes it. */
 static enum mw_err check_format(struct mw_spool *s, MDB_txn *txn, struct mw_error *e)
 {
@@ -149,8 +170,7 @@ static enum mw_err open_databases(struct mw_spool *s, MDB_txn *txn, struct mw_er
 	} databases[] = {{"meta", &s->meta},
 			 {"lanes", &s->lane_rows},
 			 {"messages", &s->messages},
-			 {"dead", &s->dead},
-			 {"seen", &s->seen}};
+			 {"dead", &s->dead}};
 	for (size_t i = 0; i < sizeof databases / sizeof *databases; i++) {
 		int rc = mdb_dbi_open(txn, databases[i].name, MDB_CREATE, databases[i].db);
 		if (rc != 0)
@@ -164,16 +184,23 @@ static enum mw_err open_databases(struct mw_spool *s, MDB_txn *txn, struct mw_er
 	MDB_cursor *cursor;
 	MDB_val key, value;
 	int rc = mdb_cursor_open(txn, s->dead, &cursor);
-	if (rc == 0 && mdb_cursor_get(cursor, &key, &value, MDB_LAST) == 0) {
-		uint32_t high;
-		const struct mw_spool_key padded = {{0}};
-		struct mw_spool_key last = padded;
-		memcpy(last.bytes + 4, key.mv_data, key.mv_size < 8 ? key.mv_size : 8);
-		key = (MDB_val){sizeof last.bytes, last.bytes};
-		mw_spool_key_read(&key, &high, &s->next_dead);
-		s->next_dead++;
-	}
+	s->next_dead = 1;
+	if (rc == 0 && mdb_cursor_get(cursor, &key, &value, MDB_LAST) == 0)
+		s->next_dead = mw_spool_letter_number(&key) + 1;
 	return rc == 0 ? MW_OK : mw_spool_fail(e, rc, "dead");
+}
+
+static enum mw_err open_seen(struct mw_spool *s, MDB_txn *txn, struct mw_error *e)
+{
+	const uint64_t most = s->disk_max / SEEN_SHARE / MW_SEEN_BYTES;
+	const uint64_t asked = s->config.repeats_max ? s->config.repeats_max : MW_REPEATS_MAX;
+	if (s->config.repeats_ms <= 0)
+		return MW_OK;
+	struct mw_seen_config config = {.window_s = mw_spool_seconds(s->config.repeats_ms + 999),
+					.max = asked < most ? asked : most};
+	memcpy(config.key, s->seen_key, sizeof config.key);
+	int rc = mw_seen_open(&config, txn, mw_spool_seconds(mw_spool_wall()), &s->seen);
+	return rc == 0 ? MW_OK : mw_spool_fail(e, rc, "known ids");
 }
 
 static enum mw_err open_environment(struct mw_spool *s, const char *path, struct mw_error *e)
@@ -181,13 +208,19 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 	int dead_readers;
 	MDB_txn *txn;
 	MDB_stat stat;
-	int rc = mdb_env_create(&s->env);
+	int rc = mw_spool_make_file(path);
+	if (rc == 0)
+		rc = mdb_env_create(&s->env);
 	if (rc != 0)
 		return mw_spool_fail(e, rc, path);
-	mdb_env_set_maxdbs(s->env, 8);
+	mdb_env_set_maxdbs(s->env, 16);
 	rc = mdb_env_set_mapsize(s->env, s->disk_max + s->disk_max / RESERVE_SHARE);
 	if (rc == 0)
 		rc = mdb_env_open(s->env, path, MDB_NOTLS | MDB_NORDAHEAD, 0600);
+	/* What a process wrote that was killed before its sync, or what LMDB put back when that failed, is
+	 * seen and not on the disk yet. */
+	if (rc == 0)
+		rc = mdb_env_sync(s->env, 1);
 	if (rc == 0)
 		rc = mdb_reader_check(s->env, &dead_readers);
 	if (rc == 0)
@@ -195,11 +228,17 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 	if (rc != 0)
 		return mw_spool_fail(e, rc, path);
 	enum mw_err err = open_databases(s, txn, e);
+	if (err == MW_OK)
+		err = open_seen(s, txn, e);
 	if (err != MW_OK) {
 		mdb_txn_abort(txn);
 		return err;
 	}
-	rc = mdb_txn_commit(txn);
+	rc = count_opening(s, txn);
+	if (rc == 0)
+		rc = mdb_txn_commit(txn);
+	else
+		mdb_txn_abort(txn);
 	if (rc == 0)
 		rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &s->reader);
 	if (rc != 0)
@@ -213,23 +252,35 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 enum mw_err mw_spool_open(const struct mw_spool_config *config, int64_t now, struct mw_spool **out,
 			  struct mw_error *e)
 {
+	struct mw_partition partition;
+	enum mw_err err = mw_directory_open(config->dir, e);
+	if (err == MW_OK)
+		err = mw_partition_take(&partition, config->dir, e);
+	return err == MW_OK ? mw_spool_open_partition(config, &partition, now, out, e) : err;
+}
+
+enum mw_err mw_spool_open_partition(const struct mw_spool_config *config, const struct mw_partition *partition,
+				    int64_t now, struct mw_spool **out, struct mw_error *e)
+{
 	struct mw_spool *s = calloc(1, sizeof *s);
-	if (!s)
+	if (!s) {
+		struct mw_partition taken = *partition;
+		mw_partition_release(&taken);
 		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the spool");
+	}
 	s->config = *config;
 	s->config.dir = NULL;
-	s->partition.owner = -1;
+	s->partition = *partition;
+	s->stats.partition = partition->number;
 	s->disk_max = config->disk_max ? config->disk_max : MW_DISK_DEFAULT;
 	if (s->disk_max < MW_DISK_MIN)
 		s->disk_max = MW_DISK_MIN;
 	s->stats.disk_max = s->disk_max;
 	s->clock_ahead = mw_spool_wall() - now;
+	s->now = now;
 	mw_outbox_init(&s->dying, SIZE_MAX);
 	enum mw_err err = sodium_init() < 0 ? mw_error_set(e, MW_IO, 0, "libsodium found no source of randomness")
-					    : mw_directory_open(config->dir, e);
-	if (err == MW_OK)
-		err = mw_partition_take(&s->partition, config->dir, e);
-	s->stats.partition = s->partition.number;
+					    : MW_OK;
 	if (err == MW_OK)
 		err = open_environment(s, s->partition.path, e);
 	if (err != MW_OK) {
@@ -249,6 +300,7 @@ void mw_spool_close(struct mw_spool *s)
 	if (s->env)
 		mdb_env_close(s->env);
 	mw_partition_release(&s->partition);
+	mw_seen_close(s->seen);
 	mw_outbox_deinit(&s->dying);
 	free(s->lanes);
 	free(s->plan);
@@ -315,13 +367,14 @@ static enum mw_err restore_lane(struct mw_spool *s, struct mw_weir *w, MDB_curso
 	l->head = row.head;
 	l->head_bytes = row.head_bytes;
 	l->dead = row.dead;
+	l->moved = row.moved;
 	s->rows = number + 1;
 	int64_t since = now;
 	enum mw_err err = restore_queue(s, messages, number, &since, e);
 	if (err != MW_OK)
 		return err;
-	const struct mw_counts counts = {.accepted = l->tail,
-					 .delivered = l->head - l->dead,
+	const struct mw_counts counts = {.accepted = l->tail - l->moved,
+					 .delivered = l->head - l->dead - l->moved,
 					 .dead = l->dead,
 					 .queued = l->tail - l->head};
 	mw_weir_restore(w, lane, &counts, l->tail_bytes - l->head_bytes, since < now ? since : now, now);
@@ -352,5 +405,11 @@ enum mw_err mw_spool_restore(struct mw_spool *s, struct mw_weir *w, int64_t now,
 
 struct mw_spool_stats mw_spool_stats(const struct mw_spool *s)
 {
-	return s->stats;
+	struct mw_spool_stats stats = s->stats;
+	if (s->seen) {
+		const struct mw_seen_stats seen = mw_seen_stats(s->seen);
+		stats.seen = seen.count;
+		stats.seen_dropped = seen.dropped;
+	}
+	return stats;
 }

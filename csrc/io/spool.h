@@ -6,7 +6,7 @@
  *         lanes            number -> account, how far it is settled
  *         messages         (lane, number of the first message) -> a pack of messages (core/pack.h)
  *         dead             what can't be delivered, until somebody looks at it
- *         seen             ids that were accepted, so that a repeat is not queued twice
+ *         seen_...         ids that were accepted, so that a repeat is not queued twice (seen.h)
  *
  * Everything is written in one place, `commit`: one transaction, synced, holds the new messages and what became
  * of old ones. Messages that are settled leave with the next commit; after a crash between the two they are
@@ -32,12 +32,16 @@
 #define MW_DISK_DEFAULT (UINT64_C(10) << 30)
 #define MW_DISK_MIN     (UINT64_C(4) << 20)
 
+/* Ids remembered without an option: 70 MB of memory, 1 GB of disk, if there are as many. */
+#define MW_REPEATS_MAX (UINT64_C(32) << 20)
+
 struct mw_spool;
 
 struct mw_spool_config {
 	const char *dir;
 	uint64_t disk_max;     /* bytes; 0: MW_DISK_DEFAULT */
-	int64_t repeats_ms;    /* how long an id is remembered; 0: not at all */
+	int64_t repeats_ms;    /* how long an id is remembered, a sixteenth more at most; 0: not at all */
+	uint64_t repeats_max;  /* ids remembered; 0: MW_REPEATS_MAX. They never take more than an eighth of disk_max */
 	struct mw_report_to report;
 	bool report_delivered; /* of each delivered message too: costs a look at it */
 };
@@ -83,6 +87,8 @@ struct mw_spool_stats {
 	uint64_t disk_bytes;    /* of the file */
 	uint64_t disk_max;
 	uint64_t repeats;       /* messages not queued since their id was known */
+	uint64_t seen;          /* ids remembered */
+	uint64_t seen_dropped;  /* ids forgotten before their time, since there were too many */
 	uint64_t damaged;       /* messages that could not be read any more */
 	uint64_t letters_lost;  /* dead letters that there was no memory for */
 	unsigned partition;

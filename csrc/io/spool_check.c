@@ -21,7 +21,7 @@ struct check {
 	struct mw_verify_record sums; /* the partition's, to be */
 	MDB_env *env;
 	MDB_txn *txn;
-	MDB_dbi meta, lanes, messages, dead, seen;
+	MDB_dbi meta, lanes, messages, dead;
 	int64_t told; /* progress, when */
 	uint64_t snapshot_bytes;
 	uint64_t done, total;
@@ -111,6 +111,7 @@ static int get_meta(struct check *c, const char *name, void *value, size_t len)
 static void add(struct mw_verify_counts *to, const struct mw_verify_counts *more)
 {
 	to->accepted += more->accepted;
+	to->moved += more->moved;
 	to->delivered += more->delivered;
 	to->dead += more->dead;
 	to->queued += more->queued;
@@ -142,9 +143,9 @@ static void begin_lane(struct check *c, struct lane *l, const MDB_val *key, cons
 		     "lane %u: its row is damaged; whose it is can't be told", number);
 		return;
 	}
-	if (l->row.dead > l->row.head)
+	if (l->row.dead + l->row.moved > l->row.head)
 		find(c, MW_FINDING_LANE, l->account, "lane %u: %llu dead messages of %llu settled", number,
-		     (unsigned long long)l->row.dead, (unsigned long long)l->row.head);
+		     (unsigned long long)(l->row.dead + l->row.moved), (unsigned long long)l->row.head);
 	l->is_sure = true;
 	l->next = l->row.head;
 	l->bytes = l->row.head_bytes;
@@ -221,9 +222,10 @@ static void end_lane(struct check *c, struct lane *l)
 {
 	if (!l->is_known)
 		return;
-	l->counts.accepted = l->next;
+	l->counts.accepted = l->next - l->row.moved;
+	l->counts.moved = l->row.moved;
 	l->counts.dead = l->row.dead;
-	l->counts.delivered = l->row.head - l->row.dead;
+	l->counts.delivered = l->row.head - l->row.dead - l->row.moved;
 	add(&c->sums.counts, &l->counts);
 	const struct mw_verify_record r = {
 	    .kind = MW_VERIFY_LANE,
@@ -290,10 +292,10 @@ static void check_total(struct check *c)
 		find(c, MW_FINDING_META, no_account(), "the count of what was accepted is damaged");
 		return;
 	}
-	if (t.messages != n->accepted)
+	if (t.messages != n->accepted + n->moved)
 		find(c, MW_FINDING_TOTAL, no_account(), "%llu messages were accepted, the lanes tell of %llu",
-		     (unsigned long long)t.messages, (unsigned long long)n->accepted);
-	n->accepted = t.messages;
+		     (unsigned long long)t.messages, (unsigned long long)(n->accepted + n->moved));
+	n->accepted = t.messages - n->moved;
 }
 
 /* ---- the second look: bytes */
@@ -333,14 +335,6 @@ static void check_letter(struct check *c, const MDB_val *key, const MDB_val *val
 	for (size_t i = 0; i < key->mv_size && i < 8; i++)
 		number = number << 8 | ((const uint8_t *)key->mv_data)[i];
 	find(c, MW_FINDING_LETTER, no_account(), "dead letter %llu is damaged", number);
-}
-
-static void check_id(struct check *c, const MDB_val *key, const MDB_val *value)
-{
-	c->sums.ids++;
-	if (key->mv_size != 16 || value->mv_size != sizeof(uint32_t))
-		find(c, MW_FINDING_ID, no_account(), "a known id has %zu and %zu bytes instead of 16 and 4",
-		     key->mv_size, value->mv_size);
 }
 
 /* Every entry of a database, with a new snapshot now and then. */
@@ -410,8 +404,7 @@ static bool open_databases(struct check *c)
 	} databases[] = {{"meta", &c->meta},
 			 {"lanes", &c->lanes},
 			 {"messages", &c->messages},
-			 {"dead", &c->dead},
-			 {"seen", &c->seen}};
+			 {"dead", &c->dead}};
 	size_t missing = 0, count = sizeof databases / sizeof *databases;
 	MDB_stat stat;
 	MDB_dbi root;
@@ -467,7 +460,7 @@ static int check_all(struct check *c)
 		rc = check_each(c, c->messages, check_pack);
 	if (rc == 0)
 		rc = check_each(c, c->dead, check_letter);
-	return rc == 0 ? check_each(c, c->seen, check_id) : rc;
+	return rc;
 }
 
 static pid_t owner_of(const char *path)

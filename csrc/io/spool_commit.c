@@ -2,13 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
 
 enum {
-	SEEN_SWEEP = 4,             /* entries looked at, for age, for each one added */
 	RESERVE_MAX = 4 * 1024 * 1024, /* space allocated ahead of the file's last page */
 };
 
@@ -102,7 +100,7 @@ static int put_row(struct mw_spool *s, MDB_txn *txn, uint32_t number)
 	struct {
 		struct mw_spool_row row;
 		uint8_t name[MW_ACCOUNT_MAX];
-	} value = {.row = {.head = l->head, .head_bytes = l->head_bytes, .dead = l->dead}};
+	} value = {.row = {.head = l->head, .head_bytes = l->head_bytes, .dead = l->dead, .moved = l->moved}};
 	uint8_t key[4] = {(uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8),
 			  (uint8_t)number};
 	if (name.len > 0)
@@ -111,84 +109,45 @@ static int put_row(struct mw_spool *s, MDB_txn *txn, uint32_t number)
 	return put(txn, s->lane_rows, key, sizeof key, &value, sizeof value.row + name.len);
 }
 
-/* The id of a message, as 16 bytes that nobody outside can aim at. False if it has none. */
-static bool hash_id(const struct mw_spool *s, struct mw_span account, struct mw_span message, uint8_t out[16])
-{
-	uint8_t text[MW_ACCOUNT_MAX + 1 + 8 * MW_MESSAGE_ID_MAX];
-	struct mw_span id = mw_message_id_of(message);
-	if (!id.at || account.len > MW_ACCOUNT_MAX || id.len > sizeof text - account.len - 1)
-		return false;
-	memcpy(text, account.at, account.len);
-	text[account.len] = '\0';
-	memcpy(text + account.len + 1, id.at, id.len);
-	crypto_shorthash_siphashx24(out, text, account.len + 1 + id.len, s->seen_key);
-	return true;
-}
+/* Planned messages whose ids are looked up together. */
+struct look {
+	struct mw_seen_id ids[MW_SEEN_LOOK];
+	struct mw_spool_plan *plan[MW_SEEN_LOOK];
+	unsigned count;
+};
 
-/* Notes the id as seen now; or finds that it was already, within the time that counts. */
-static int see(struct mw_spool *s, MDB_cursor *seen, struct mw_span account, struct mw_spool_plan *p,
-	       uint32_t now_s)
+static int look_up(struct mw_spool *s, struct look *l)
 {
-	uint8_t id[16];
-	if (!hash_id(s, account, p->message, id))
-		return 0;
-	uint32_t then = now_s;
-	MDB_val key = {sizeof id, id}, value = {sizeof then, &then};
-	int rc = mdb_cursor_put(seen, &key, &value, MDB_NOOVERWRITE);
-	if (rc != MDB_KEYEXIST)
-		return rc;
-	if (value.mv_size == sizeof then)
-		memcpy(&then, value.mv_data, sizeof then);
-	/* A clock that went back makes old ids young: that errs on the side of repeats, never for ever. */
-	if ((int64_t)now_s - then <= s->config.repeats_ms / 1000) {
-		p->is_repeat = true;
-		return 0;
-	}
-	value = (MDB_val){sizeof now_s, &now_s};
-	return mdb_cursor_put(seen, &key, &value, 0);
-}
-
-/* A hand goes round the ids and drops those that are too old: a few for each one added. */
-static int sweep(struct mw_spool *s, MDB_cursor *seen, uint32_t now_s, size_t looks)
-{
-	MDB_val key = {sizeof s->seen_hand, s->seen_hand}, value;
-	int rc = mdb_cursor_get(seen, &key, &value, MDB_SET_RANGE);
-	for (; looks > 0 && rc == 0; looks--) {
-		uint32_t then = 0;
-		if (value.mv_size == sizeof then)
-			memcpy(&then, value.mv_data, sizeof then);
-		if ((int64_t)now_s - then > s->config.repeats_ms / 1000 && (rc = mdb_cursor_del(seen, 0)) != 0)
-			return rc;
-		rc = mdb_cursor_get(seen, &key, &value, MDB_NEXT);
-	}
-	if (rc == 0 && key.mv_size == sizeof s->seen_hand)
-		memcpy(s->seen_hand, key.mv_data, sizeof s->seen_hand);
-	else
-		memset(s->seen_hand, 0, sizeof s->seen_hand);
-	return rc == MDB_NOTFOUND ? 0 : rc;
+	bool is_known[MW_SEEN_LOOK];
+	int rc = l->count > 0 ? mw_seen_look(s->seen, l->ids, l->count, is_known) : 0;
+	for (unsigned i = 0; i < l->count && rc == 0; i++)
+		l->plan[i]->is_repeat = is_known[i];
+	l->count = 0;
+	return rc;
 }
 
 /* Which of the planned messages are repeats. */
 static int find_repeats(struct mw_spool *s, MDB_txn *txn, int64_t now_wall)
 {
-	MDB_cursor *seen;
-	size_t looked_up = 0;
-	uint32_t now_s = (uint32_t)(now_wall / 1000);
-	int rc = mdb_cursor_open(txn, s->seen, &seen);
+	struct look look = {.count = 0};
+	int rc = mw_seen_begin(s->seen, txn, mw_spool_seconds(now_wall), s->box->count);
 	for (uint32_t t = 0; rc == 0 && t < s->touched_count; t++) {
 		struct mw_span account = mw_lane_account(s->touched[t]);
 		for (uint32_t i = s->lanes[s->touched[t]->number].plan_first; rc == 0 && i != MW_SPOOL_NONE;
 		     i = s->plan[i].next) {
-			s->plan[i].is_repeat = false;
-			if (!s->plan[i].is_repeatable)
+			struct mw_spool_plan *p = &s->plan[i];
+			p->is_repeat = false;
+			if (!p->is_repeatable ||
+			    !mw_seen_id(s->seen, account, mw_message_id_of(p->message), &look.ids[look.count]))
 				continue;
-			rc = see(s, seen, account, &s->plan[i], now_s);
-			looked_up++;
+			look.plan[look.count++] = p;
+			if (look.count == MW_SEEN_LOOK)
+				rc = look_up(s, &look);
 		}
 	}
-	if (rc == 0 && looked_up > 0)
-		rc = sweep(s, seen, now_s, SEEN_SWEEP * looked_up);
-	return rc;
+	if (rc == 0)
+		rc = look_up(s, &look);
+	return rc != 0 ? rc : mw_seen_end(s->seen);
 }
 
 /* From `from` in a chain, as many as go into one pack; returns the first behind them. */
@@ -259,7 +218,7 @@ static uint32_t lanes_planned(const struct mw_spool *s)
 static int put_plan(struct mw_spool *s, MDB_txn *txn, int64_t now, uint64_t *number, struct mw_spool_total *total)
 {
 	static const char name[] = "total";
-	int rc = s->config.repeats_ms > 0 ? find_repeats(s, txn, now + s->clock_ahead) : 0;
+	int rc = s->seen ? find_repeats(s, txn, now + s->clock_ahead) : 0;
 	qsort(s->touched, s->touched_count, sizeof(struct mw_lane *), by_number);
 	/* Without a gap: a lane's number is its place in the weir, which finds them in this order again. */
 	for (uint32_t i = s->rows; rc == 0 && i < lanes_planned(s); i++)
@@ -323,6 +282,19 @@ static int drop_packs(struct mw_spool *s, MDB_cursor *messages, uint32_t number)
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
+/* Letters that another partition has now. */
+static int drop_letters(struct mw_spool *s, MDB_txn *txn)
+{
+	MDB_cursor *dead;
+	MDB_val key, value;
+	int rc = mdb_cursor_open(txn, s->dead, &dead);
+	if (rc == 0)
+		rc = mdb_cursor_get(dead, &key, &value, MDB_FIRST);
+	while (rc == 0 && mw_spool_letter_number(&key) <= s->dead_copied && (rc = mdb_cursor_del(dead, 0)) == 0)
+		rc = mdb_cursor_get(dead, &key, &value, MDB_NEXT);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
 static int put_settled(struct mw_spool *s, MDB_txn *txn, uint64_t *number)
 {
 	MDB_cursor *messages;
@@ -332,6 +304,8 @@ static int put_settled(struct mw_spool *s, MDB_txn *txn, uint64_t *number)
 		if (rc == 0)
 			rc = put_row(s, txn, s->settled[i]);
 	}
+	if (rc == 0 && s->dead_copied > 0)
+		rc = drop_letters(s, txn);
 	return rc != 0 ? rc : put_letters(s, txn, &s->dying, number);
 }
 
@@ -391,6 +365,8 @@ static bool has_room(struct mw_spool *s)
 		return false;
 	/* Each lane's packs end in the middle of a page, and its path through the tree is written anew. */
 	uint64_t used = file_used(s), need = s->box->bytes.len + (8 + 3 * (uint64_t)s->touched_count) * s->page;
+	if (s->seen)
+		need += mw_seen_pages(s->seen, s->box->count) * s->page;
 	if (used + need <= s->disk_max)
 		return true;
 	uint64_t free_bytes = pages_free(s) * s->page;
@@ -427,6 +403,8 @@ static enum mw_err write_all(struct mw_spool *s, bool with_plan, int64_t now, st
 		rc = mdb_txn_commit(txn);
 	else
 		mdb_txn_abort(txn);
+	if (with_plan && s->seen)
+		mw_seen_done(s->seen, rc == 0);
 	if (rc != 0)
 		return mw_spool_fail(e, rc, "not written");
 	s->next_dead = number;
@@ -456,6 +434,7 @@ enum mw_err mw_spool_commit(struct mw_spool *s, int64_t now, struct mw_error *e)
 {
 	if (s->is_broken)
 		return mw_error_set(e, MW_IO, 0, "the spool's disk has failed; see to it, then open the spool again");
+	s->now = now;
 	bool full = s->box && !has_room(s);
 	enum mw_err err = full ? MW_FULL : write_all(s, s->box != NULL, now, e);
 	if (err == MW_FULL && s->box) {

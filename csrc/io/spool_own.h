@@ -1,5 +1,5 @@
-/* spool_own.h -- what the spool's files share: spool.c (open, restore), spool_commit.c (everything that is
- * written), spool_read.c (the weir's side), and nobody else.
+/* spool_own.h -- what the spool's files share: spool.c (open, restore), spool_file.c (the file to open),
+ * spool_commit.c (everything that is written), spool_read.c (the weir's side), and nobody else.
  */
 #ifndef MW_SPOOL_OWN_H
 #define MW_SPOOL_OWN_H
@@ -8,6 +8,7 @@
 #include "../core/pack.h"
 #include "../core/message.h"
 #include "partition.h"
+#include "seen.h"
 #include "spool.h"
 
 #include <lmdb.h>
@@ -20,6 +21,9 @@ struct mw_spool_lane {
 	uint64_t head_bytes;
 	uint64_t tail_bytes; /* of all messages before */
 	uint64_t dead;
+	uint64_t moved;  /* of those settled: to another partition */
+	uint32_t copied; /* by mw_spool_copy: these are about to move */
+	uint64_t copied_bytes;
 	uint32_t plan_first; /* its chain in the plan */
 	uint32_t plan_last;
 	uint32_t plan_count; /* taken by the commit under way ... */
@@ -50,11 +54,13 @@ uint64_t mw_spool_total_sum(const struct mw_spool_total *t);
 struct mw_spool {
 	struct mw_spool_config config;
 	MDB_env *env;
-	MDB_dbi meta, lane_rows, messages, dead, seen;
+	MDB_dbi meta, lane_rows, messages, dead;
+	struct mw_seen *seen; /* NULL: ids are not remembered */
 	struct mw_partition partition;
 	uint64_t disk_max;
 	size_t page;
 	int64_t clock_ahead; /* wall clock less monotonic clock at open: what is written must mean something later */
+	int64_t now;         /* the latest that it was told */
 	bool is_broken;      /* the disk failed: nothing is known of what is written any more */
 	bool has_no_space;   /* the file could not be made larger */
 
@@ -73,14 +79,19 @@ struct mw_spool {
 	uint32_t settled_count;
 	uint32_t settled_room;
 
+	uint64_t next_dead;   /* number of the next dead letter */
+	uint64_t dead_copied; /* letters up to this number have been copied; 0: none */
 	struct mw_spool_total total;
-	uint64_t next_dead; /* number of the next dead letter */
-	uint8_t seen_hand[16]; /* where the search for ids that are too old goes on */
-	uint8_t seen_key[16];  /* of the hash that ids are kept as */
+	uint8_t seen_key[16]; /* of the hash that ids are kept as */
 
 	MDB_txn *reader; /* reset between uses */
 	struct mw_spool_stats stats;
 };
+
+/* The partition has its data file, which is durable with its name. LMDB by itself writes the first pages of a
+ * new file unsynced: after a power cut it may be there and not be LMDB's. Returns what LMDB or the system
+ * said. */
+int mw_spool_make_file(const char *partition);
 
 /* (lane, number): big endian, so that they sort. */
 struct mw_spool_key {
@@ -89,17 +100,30 @@ struct mw_spool_key {
 struct mw_spool_key mw_spool_key(uint32_t lane, uint64_t number);
 void mw_spool_key_read(const MDB_val *key, uint32_t *lane, uint64_t *number);
 
+/* Of a dead letter, from its key: 8 bytes, big endian. */
+uint64_t mw_spool_letter_number(const MDB_val *key);
+
 /* A row of lane_rows, followed by the account's name. */
 struct mw_spool_row {
 	uint64_t head;
 	uint64_t head_bytes;
 	uint64_t dead;
+	uint64_t moved;
 	uint64_t sum; /* of the others and the name */
 };
 uint64_t mw_spool_row_sum(const struct mw_spool_row *row, struct mw_span name);
 
 /* Room for this lane in `lanes` and `settled`. NULL if memory is short. */
 struct mw_spool_lane *mw_spool_lane(struct mw_spool *s, const struct mw_lane *lane);
+
+/* As mw_spool_open, with a partition that is taken already and is the spool's from now on, even if this fails. */
+enum mw_err mw_spool_open_partition(const struct mw_spool_config *config, const struct mw_partition *partition,
+				    int64_t now, struct mw_spool **out, struct mw_error *e);
+
+/* Appends the oldest messages and dead letters, up to about `bytes_max`, to a box; `w` is where the spool was restored
+ * to. Then drop_copied takes them out: MW_OK, or as mw_spool_commit. */
+void mw_spool_copy(struct mw_spool *s, const struct mw_weir *w, size_t bytes_max, struct mw_outbox *box);
+enum mw_err mw_spool_drop_copied(struct mw_spool *s, int64_t now, struct mw_error *e);
 
 /* One more dead letter for the next commit. */
 void mw_spool_bury(struct mw_spool *s, const struct mw_dead_letter *letter);
@@ -108,6 +132,12 @@ void mw_spool_bury(struct mw_spool *s, const struct mw_dead_letter *letter);
 #define MW_SPOOL_ANSWER_MAX 2048
 
 int64_t mw_spool_wall(void);
+
+/* Of a wall clock in ms: in seconds, for what seen.h keeps. */
+static inline uint32_t mw_spool_seconds(int64_t wall)
+{
+	return wall <= 0 ? 0 : wall / 1000 < UINT32_MAX ? (uint32_t)(wall / 1000) : UINT32_MAX;
+}
 
 /* What LMDB says as an error of ours: MW_FULL for a full map or disk, MW_NO_MEMORY, MW_CORRUPT, MW_IO. */
 enum mw_err mw_spool_fail(struct mw_error *e, int rc, const char *what);

@@ -10,6 +10,14 @@ struct walk {
 	uint32_t lane;
 };
 
+/* When a pack came. If the wall clock was set back since, it has come just now: it would wait for that hour
+ * to return. */
+static int64_t since_of(const struct mw_spool *s, const struct mw_pack *pack)
+{
+	int64_t since = pack->head.since - s->clock_ahead;
+	return since < s->now ? since : s->now;
+}
+
 /* The cursor's pack, if it is one of the lane's. */
 static bool at_pack(const struct walk *k, MDB_val *key, uint64_t *first)
 {
@@ -89,7 +97,7 @@ static void skip_damage(struct walk *k, struct mw_batch *out)
 			continue;
 		number = first;
 		bytes = pack.head.bytes_before;
-		out->since_next = pack.head.since - k->spool->clock_ahead;
+		out->since_next = since_of(k->spool, &pack);
 		break;
 	}
 	uint64_t count = number - l->head;
@@ -111,7 +119,7 @@ static void measure(void *context, const struct mw_lane *lane, size_t bytes_max,
 	begin(&k, context, lane);
 	while (next(&k, &message, &tag)) {
 		size_t bytes = out->bytes + (out->count > 0) + message.len;
-		out->since_next = k.pack.head.since - k.spool->clock_ahead;
+		out->since_next = since_of(k.spool, &k.pack);
 		if (out->count == count_max || (out->count > 0 && bytes > bytes_max))
 			break;
 		out->bytes = bytes;
@@ -173,6 +181,14 @@ static void tell(struct mw_spool *s, const struct mw_report *r, uint32_t count)
 		s->config.report.call(s->config.report.context, r);
 }
 
+/* The lane's row is behind. */
+static void mark_settled(struct mw_spool *s, uint32_t number)
+{
+	if (!s->lanes[number].is_settled)
+		s->settled[s->settled_count++] = number;
+	s->lanes[number].is_settled = true;
+}
+
 static void settle(void *context, const struct mw_lane *lane, uint32_t count, uint64_t bytes,
 		   enum mw_outcome outcome, const struct mw_answer *a)
 {
@@ -196,12 +212,73 @@ static void settle(void *context, const struct mw_lane *lane, uint32_t count, ui
 	l->head += count;
 	l->head_bytes += bytes;
 	l->dead += outcome == MW_OUTCOME_DEAD ? count : 0;
-	if (!l->is_settled)
-		s->settled[s->settled_count++] = lane->number;
-	l->is_settled = true;
+	mark_settled(s, lane->number);
 }
 
 struct mw_store mw_spool_store(struct mw_spool *s)
 {
 	return (struct mw_store){measure, settle, s};
+}
+
+/* The lane's oldest messages, as parcels. */
+static void copy_lane(struct mw_spool *s, const struct mw_lane *lane, size_t bytes_max, struct mw_outbox *box)
+{
+	struct walk k;
+	struct mw_spool_lane *l = &s->lanes[lane->number];
+	struct mw_span message;
+	int64_t tag;
+	begin(&k, s, lane);
+	while (box->bytes.len < bytes_max && next(&k, &message, &tag)) {
+		const struct mw_parcel p = {.account = mw_lane_account(lane), .message = message, .tag = tag};
+		if (mw_outbox_add(box, &p) != MW_OK)
+			break;
+		l->copied++;
+		l->copied_bytes += message.len;
+	}
+	finish(&k);
+}
+
+static void copy_letters(struct mw_spool *s, size_t bytes_max, struct mw_outbox *box)
+{
+	MDB_cursor *dead;
+	MDB_val key, value;
+	if (mdb_txn_renew(s->reader) != 0)
+		return;
+	if (mdb_cursor_open(s->reader, s->dead, &dead) == 0) {
+		while (box->bytes.len < bytes_max && mdb_cursor_get(dead, &key, &value, MDB_NEXT) == 0) {
+			const struct mw_parcel p = {.message = mw_spool_span(&value), .kind = MW_PARCEL_DEAD};
+			if (mw_outbox_add(box, &p) != MW_OK)
+				break;
+			s->dead_copied = mw_spool_letter_number(&key);
+		}
+		mdb_cursor_close(dead);
+	}
+	mdb_txn_reset(s->reader);
+}
+
+void mw_spool_copy(struct mw_spool *s, const struct mw_weir *w, size_t bytes_max, struct mw_outbox *box)
+{
+	const struct mw_lane *lane;
+	for (size_t position = 0; (lane = mw_weir_each(w, &position)) && box->bytes.len < bytes_max;)
+		if (s->lanes[lane->number].head < s->lanes[lane->number].tail)
+			copy_lane(s, lane, bytes_max, box);
+	copy_letters(s, bytes_max, box);
+}
+
+enum mw_err mw_spool_drop_copied(struct mw_spool *s, int64_t now, struct mw_error *e)
+{
+	for (uint32_t i = 0; i < s->rows; i++) {
+		struct mw_spool_lane *l = &s->lanes[i];
+		if (l->copied == 0)
+			continue;
+		l->head += l->copied;
+		l->head_bytes += l->copied_bytes;
+		l->moved += l->copied;
+		l->copied = 0;
+		l->copied_bytes = 0;
+		mark_settled(s, i);
+	}
+	enum mw_err err = mw_spool_commit(s, now, e);
+	s->dead_copied = 0;
+	return err;
 }

@@ -11,7 +11,7 @@
  *
  * accepted is what the partition counted as it took messages in, a lane's last number what its packs say;
  * queued is counted pack by pack. Two looks: the rows and the heads of all packs, in one snapshot, so that
- * the sums are those of one instant; then every byte of packs, dead letters and known ids, with a new
+ * the sums are those of one instant; then every byte of packs and dead letters, with a new
  * snapshot now and then, since a snapshot keeps pages from being used again and packs never change.
  *
  * Each partition is read in a child process: LMDB trusts its pages, so that a damaged one may crash who reads
@@ -43,8 +43,7 @@
 	X(MW_FINDING_OVERLAP, "overlap", "messages are there twice: keep a copy of the partition")           \
 	X(MW_FINDING_BYTES, "bytes", "a count of bytes is wrong, no message is: stats may be off")           \
 	X(MW_FINDING_PACK, "pack", "a sender skips these messages and keeps a dead letter; check the disk")  \
-	X(MW_FINDING_LETTER, "letter", "it can't be shown or replayed; drop it")                             \
-	X(MW_FINDING_ID, "id", "a repeat of that one event may be queued twice")
+	X(MW_FINDING_LETTER, "letter", "it can't be shown or replayed; drop it")
 
 enum mw_finding {
 #define MW_FINDING_CODE(code, word, advice) code,
@@ -59,7 +58,8 @@ const char *mw_finding_advice(enum mw_finding f);
 #define MW_FINDINGS_MAX 1000
 
 struct mw_verify_counts {
-	uint64_t accepted;
+	uint64_t accepted; /* those that moved to another partition are counted there */
+	uint64_t moved;
 	uint64_t delivered;
 	uint64_t dead;
 	uint64_t queued;
@@ -72,7 +72,7 @@ enum mw_verify_kind {
 	MW_VERIFY_LANE,      /* partition, lane, account, counts */
 	MW_VERIFY_FINDING,   /* partition, account or empty, finding, text */
 	MW_VERIFY_PROGRESS,  /* partition, done of total bytes; a few times a second */
-	MW_VERIFY_PARTITION, /* partition, owner, sums, letters, ids, findings */
+	MW_VERIFY_PARTITION, /* partition, owner, sums, letters, findings */
 };
 
 struct mw_verify_record {
@@ -85,7 +85,6 @@ struct mw_verify_record {
 	struct mw_verify_counts counts;
 	uint64_t lanes;
 	uint64_t letters;  /* dead letters kept */
-	uint64_t ids;      /* known ids */
 	uint64_t findings; /* all of them */
 	uint64_t done, total;
 	struct mw_span account; /* borrowed until the next call */

@@ -18,6 +18,9 @@
 /* Read transactions kept for the next reader: taking one anew costs a lock that all processes share. */
 enum { KEPT_READERS = 8, DATABASES_MAX = 32, READERS_MAX = 1024 };
 
+/* A cache line for each reader, and what LMDB puts before them. */
+enum { LOCK_FILE_LEN = READERS_MAX * 64 + 4096 };
+
 struct mw_state {
 	struct mw_state *next;
 	dev_t device;
@@ -334,11 +337,28 @@ static enum mw_err check_file(const struct mw_state *s, const char *name, struct
 	return MW_OK;
 }
 
+/* Gives the lock file its blocks. LMDB leaves it sparse and writes to it through its map, which on a full
+ * disk would end the process, whichever reader came first to a new page. Nobody in this process has it open:
+ * with the last descriptor that is closed go all locks of the process. */
+static enum mw_err fill_lock_file(const struct mw_state *s, struct mw_error *e)
+{
+	int fd = openat(s->directory, "lock.mdb", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return mw_state_fail(s, errno, e);
+	/* Not posix_fallocate: where the file system can't do it, that one writes into what others use. */
+	int failed =
+	    fallocate(fd, 0, 0, LOCK_FILE_LEN) < 0 && (errno == ENOSPC || errno == EDQUOT) ? errno : 0;
+	close(fd);
+	return failed ? mw_state_fail(s, failed, e) : MW_OK;
+}
+
 static enum mw_err open_env(struct mw_state *s, size_t map, struct mw_error *e)
 {
 	enum mw_err err = check_file(s, "data.mdb", e);
 	if (err == MW_OK)
 		err = check_file(s, "lock.mdb", e);
+	if (err == MW_OK)
+		err = fill_lock_file(s, e);
 	if (err != MW_OK)
 		return err;
 	int dead, answer = mdb_env_create(&s->env);

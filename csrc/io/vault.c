@@ -251,37 +251,43 @@ static enum mw_err apply(const struct edit *d, bool usable, struct mw_account_ro
 	return err;
 }
 
+/* The account's row as it is, in `room`: what the map shows is good only until the first write. */
+static int read_old(const struct edit *d, MDB_txn *txn, uint8_t room[MW_ACCOUNT_ROW_MAX],
+		    struct mw_account_row *r, bool *usable)
+{
+	MDB_val name = mw_value_of(d->account), value;
+	int answer = mdb_get(txn, d->v->accounts, &name, &value);
+	*usable = answer == 0 && value.mv_size <= MW_ACCOUNT_ROW_MAX;
+	if (*usable) {
+		memcpy(room, value.mv_data, value.mv_size);
+		*usable = mw_account_row_unpack((struct mw_span){room, value.mv_size}, d->account, r);
+	}
+	return answer;
+}
+
 static enum mw_err edit(MDB_txn *txn, void *context, struct mw_error *e)
 {
 	const struct edit *d = context;
 	struct mw_account_row r = {0};
-	uint8_t old[MW_ACCOUNT_ROW_MAX], room[MW_SEALED_MAX];
-	MDB_val name = mw_value_of(d->account), value;
-	int answer = mdb_get(txn, d->v->accounts, &name, &value);
-	if (answer != 0 && answer != MDB_NOTFOUND)
+	uint8_t old[MW_ACCOUNT_ROW_MAX], sealed[MW_SEALED_MAX];
+	bool usable;
+	int answer = read_old(d, txn, old, &r, &usable);
+	bool found = answer != MDB_NOTFOUND;
+	if (found && answer != 0)
 		return mw_state_fail(d->v->state, answer, e);
-	bool found = answer == 0, usable = found && mw_account_row_unpack(mw_span_of(value), d->account, &r);
 	if (!found && d->what != SET)
 		return mw_vault_no_account(d->account, e);
 	bool whole = d->what == SET && d->change->write_key.at && d->change->endpoint.at;
 	if (found && !usable && d->what != REMOVE && !whole)
 		return mw_vault_damaged(d->account, e);
-	if (usable) {
-		/* What is read from the map moves when it is written to. */
-		memcpy(old, value.mv_data, value.mv_size);
-		(void)mw_account_row_unpack((struct mw_span){old, value.mv_size}, d->account, &r);
-	}
 	uint64_t before = r.revision;
-	enum mw_err err = d->what == SET ? apply(d, usable, &r, room, e) : MW_OK;
+	enum mw_err err = d->what == SET ? apply(d, usable, &r, sealed, e) : MW_OK;
 	if (err != MW_OK)
 		return err;
 	if (d->what == PAUSE || d->what == RESUME)
 		r.paused = d->what == PAUSE;
 	r.updated_at = d->now;
-	if (before > 0)
-		answer = forget(txn, d->v->by_revision, before);
-	else
-		answer = 0;
+	answer = before > 0 ? forget(txn, d->v->by_revision, before) : 0;
 	if (answer == 0)
 		answer = next_revision(d->v, txn, &r.revision);
 	if (answer == 0)

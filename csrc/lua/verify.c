@@ -69,7 +69,6 @@ static void push_partition(lua_State *L, const struct mw_verify_record *r)
 	set_counts(L, &r->counts);
 	mwl_set_count(L, "lanes", r->lanes);
 	mwl_set_count(L, "letters", r->letters);
-	mwl_set_count(L, "ids", r->ids);
 	mwl_set_count(L, "findings", r->findings);
 	lua_pushboolean(L, r->is_balanced != 0);
 	lua_setfield(L, -2, "balanced");

@@ -37,6 +37,31 @@ static bool sync_all(struct rig *r)
 	return mw_engine_sync(r->engine, RIG_PATIENCE_MS, &r->error) == MW_OK;
 }
 
+/* A process that has pushed, synced and not yet gone away, on this spool. */
+static pid_t fork_pusher(struct mw_engine_config config, const char *url, const char *account, int count)
+{
+	int ready[2];
+	char answer = 0;
+	if (pipe(ready) != 0)
+		return -1;
+	pid_t child = fork();
+	if (child == 0) {
+		struct rig r = {.engine = NULL};
+		snprintf(r.mock.url, sizeof r.mock.url, "%s", url);
+		mw_outbox_init(&r.box, 64u << 20);
+		reopen(&r, config);
+		bool ok = rig_push(&r, account, count) == MW_OK && sync_all(&r);
+		if (write(ready[1], ok ? "y" : "n", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	bool is_ready = read(ready[0], &answer, 1) == 1 && answer == 'y';
+	close(ready[0]);
+	close(ready[1]);
+	return is_ready ? child : -1;
+}
+
 TEST(what_was_synced_is_sent_by_the_next_start)
 {
 	struct rig r;
@@ -95,28 +120,41 @@ TEST(a_killed_process_leaves_all_that_it_synced)
 	struct mw_engine_config config = spool_config();
 	r.mock = mock_start(NULL, NULL);
 	mw_outbox_init(&r.box, 64u << 20);
-	int ready[2];
-	CHECK(pipe(ready) == 0);
-	pid_t child = fork();
-	if (child == 0) {
-		r.engine = NULL;
-		reopen(&r, config);
-		bool ok = rig_push(&r, "a", 500) == MW_OK && sync_all(&r);
-		if (write(ready[1], ok ? "y" : "n", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	char answer = 0;
-	CHECK(read(ready[0], &answer, 1) == 1 && answer == 'y');
+	pid_t child = fork_pusher(config, r.mock.url, "a", 500);
+	CHECK(child > 0);
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
-	close(ready[0]);
-	close(ready[1]);
 	r.engine = NULL;
 	reopen(&r, config);
 	CHECK(rig_key(&r, "", "key") && mw_engine_flush(r.engine, RIG_PATIENCE_MS) == MW_OK);
 	CHECK(rig_counts(&r).delivered == 500);
+	rig_close(&r);
+}
+
+TEST(what_dead_processes_left_in_other_partitions_is_adopted)
+{
+	struct rig r = {.mock = mock_start(NULL, NULL)};
+	struct mw_engine_config config = spool_config();
+	mw_outbox_init(&r.box, 64u << 20);
+	pid_t first = fork_pusher(config, r.mock.url, "a", 500);
+	pid_t second = fork_pusher(config, r.mock.url, "b", 3000);
+	pid_t third = fork_pusher(config, r.mock.url, "b", 20);
+	CHECK(first > 0 && second > 0 && third > 0);
+	kill(first, SIGKILL);
+	kill(third, SIGKILL);
+	waitpid(first, NULL, 0);
+	waitpid(third, NULL, 0);
+	reopen(&r, config); /* in the place of the first; the second lives */
+	CHECK(rig_counts(&r).queued + rig_counts(&r).in_flight == 500 && rig_key(&r, "", "key"));
+	CHECK(mw_engine_flush(r.engine, RIG_PATIENCE_MS) == MW_OK && rig_counts(&r).delivered == 520);
+	kill(second, SIGKILL);
+	waitpid(second, NULL, 0);
+	reopen(&r, config);
+	CHECK(rig_key(&r, "", "key") && mw_engine_flush(r.engine, RIG_PATIENCE_MS) == MW_OK);
+	CHECK(rig_counts(&r).delivered == 3520);
+	reopen(&r, config); /* and not again */
+	CHECK(rig_key(&r, "", "key") && mw_engine_flush(r.engine, RIG_PATIENCE_MS) == MW_OK);
+	CHECK(rig_counts(&r).accepted == 3520);
 	rig_close(&r);
 }
 
@@ -276,6 +314,7 @@ int main(int argc, char **argv)
 	RUN(flush_waits_until_the_answers_are_on_disk);
 	RUN(close_writes_what_was_pushed_just_before);
 	RUN(a_killed_process_leaves_all_that_it_synced);
+	RUN(what_dead_processes_left_in_other_partitions_is_adopted);
 	RUN(a_full_disk_refuses_and_drains);
 	RUN(refused_messages_are_dead_and_the_rest_is_delivered_across_a_restart);
 	RUN(a_key_that_is_saved_later_sends_what_waited_for_it);

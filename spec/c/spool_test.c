@@ -70,6 +70,21 @@ TEST(what_is_settled_leaves_with_the_next_commit)
 	CHECK(rig_counts(&r).dead == 1 && rig_counts(&r).accepted == 3 && rig_next(&r) == 0);
 }
 
+TEST(a_wall_clock_that_was_set_back_makes_nothing_wait)
+{
+	r.weir_config.batch_messages = 2;
+	r.now += 3600 * 1000;
+	push("a", "{1}");
+	push("a", "{2}");
+	push("a", "{3}");
+	CHECK(rig_commit(&r) == MW_OK);
+	r.now -= 3600 * 1000; /* and the wall clock did not go on */
+	reopen();
+	CHECK(rig_next(&r) == 2 && batch_is("{1},{2}"));
+	rig_answer(&r, 200);
+	CHECK(rig_next(&r) == 1 && batch_is("{3}"));
+}
+
 /* ---- against a model */
 
 enum { ACCOUNTS = 5, KEPT = 4096 };
@@ -187,7 +202,7 @@ TEST(an_id_that_was_seen_is_not_queued_again)
 	push("a", "{no id}");
 	CHECK(rig_commit(&r) == MW_OK && rig_counts(&r).accepted == 5);
 	CHECK(mw_spool_stats(r.spool).repeats == 1);
-	r.now += 3600 * 1000 + 2000; /* forgotten */
+	r.now += 3600 * 1000 * 17 / 16 + 2000; /* forgotten */
 	push_id("a", "s:a:1:0");
 	CHECK(rig_commit(&r) == MW_OK && rig_counts(&r).accepted == 6);
 }
@@ -321,7 +336,7 @@ static void change_format(uint32_t format)
 	MDB_txn *txn;
 	MDB_dbi meta;
 	snprintf(path, sizeof path, "%s/p0", r.config.dir);
-	CHECK(mdb_env_create(&env) == 0 && mdb_env_set_maxdbs(env, 8) == 0);
+	CHECK(mdb_env_create(&env) == 0 && mdb_env_set_maxdbs(env, 16) == 0);
 	CHECK(mdb_env_open(env, path, 0, 0600) == 0 && mdb_txn_begin(env, NULL, 0, &txn) == 0);
 	CHECK(mdb_dbi_open(txn, "meta", 0, &meta) == 0);
 	MDB_val key = {6, "format"}, value = {sizeof format, &format};
@@ -391,6 +406,7 @@ int main(void)
 {
 	RUN_FRESH(what_is_committed_is_there_after_a_crash_and_in_order);
 	RUN_FRESH(what_is_settled_leaves_with_the_next_commit);
+	RUN_FRESH(a_wall_clock_that_was_set_back_makes_nothing_wait);
 	RUN_FRESH(any_history_with_crashes_keeps_every_message_and_its_place);
 	RUN_FRESH(an_id_that_was_seen_is_not_queued_again);
 	RUN_FRESH(a_full_spool_refuses_what_is_new_and_still_drains);

@@ -98,6 +98,16 @@ TEST(only_the_owner_may_read_the_files)
 	mw_state_close(s);
 }
 
+TEST(the_lock_file_has_all_its_blocks)
+{
+	struct mw_state *s;
+	struct stat st;
+	CHECK(opens(folder_path("blocks"), &s));
+	CHECK(stat(folder_path("blocks/state/lock.mdb"), &st) == 0);
+	CHECK(st.st_size >= 1024 * 64 && st.st_blocks * 512 >= st.st_size);
+	mw_state_close(s);
+}
+
 TEST(a_link_in_place_of_a_file_is_refused)
 {
 	struct mw_state *s;
@@ -259,26 +269,29 @@ TEST(a_process_follows_when_another_made_the_map_grow)
 	mw_state_close(s);
 }
 
-TEST(readers_that_were_killed_do_not_stay_in_the_table)
+TEST(readers_that_were_killed_are_cleared_by_the_next_to_open)
 {
-	struct mw_state *s;
+	struct mw_state *s, *own;
 	struct MDB_txn *txn;
-	int status;
-	for (int i = 0; i < 3; i++) {
+	int status, dead = -1;
+	CHECK(opens(folder_path("killed"), &s));
+	for (int i = 0; i < 4; i++) {
 		pid_t child = fork();
 		if (child == 0) {
-			if (!opens(folder_path("killed"), &s) || mw_state_read(s, &txn, &error) != MW_OK)
+			if (!opens(folder_path("killed"), &own))
 				_exit(1);
-			kill(getpid(), SIGKILL);
+			if (i == 3) {
+				mw_state_close(own);
+				_exit(0);
+			}
+			if (mw_state_read(own, &txn, &error) == MW_OK)
+				kill(getpid(), SIGKILL);
 		}
-		CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+		CHECK(waitpid(child, &status, 0) == child);
+		CHECK(i == 3 ? status == 0 : WIFSIGNALED(status));
 	}
-	CHECK(opens(folder_path("killed"), &s));
-	MDB_env *env;
-	int dead = -1;
 	CHECK(mw_state_read(s, &txn, &error) == MW_OK);
-	env = mdb_txn_env(txn);
-	CHECK(mdb_reader_check(env, &dead) == 0 && dead == 0);
+	CHECK(mdb_reader_check(mdb_txn_env(txn), &dead) == 0 && dead == 0);
 	mw_state_read_end(s, txn);
 	mw_state_close(s);
 }
@@ -340,6 +353,7 @@ int main(void)
 {
 	RUN(what_was_written_is_there_after_closing);
 	RUN(only_the_owner_may_read_the_files);
+	RUN(the_lock_file_has_all_its_blocks);
 	RUN(a_link_in_place_of_a_file_is_refused);
 	RUN(one_process_opens_one_directory_once);
 	RUN(after_fork_the_parents_state_is_refused_and_an_own_one_works);
@@ -348,7 +362,7 @@ int main(void)
 	RUN(what_is_no_store_is_refused);
 	RUN(a_full_map_grows_and_the_step_is_repeated);
 	RUN(a_process_follows_when_another_made_the_map_grow);
-	RUN(readers_that_were_killed_do_not_stay_in_the_table);
+	RUN(readers_that_were_killed_are_cleared_by_the_next_to_open);
 	RUN(threads_may_open_read_and_close_at_once);
 	RUN(a_step_that_fails_has_done_nothing);
 	return CHECK_END();

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <lmdb.h>
+#include <sys/wait.h>
 
 static enum mw_err load(const char *path, struct mw_master_key *k)
 {
@@ -40,6 +41,37 @@ TEST(a_master_key_is_raw_bytes_or_hex_digits_in_a_private_file)
 	CHECK(load(folder_path("nowhere"), &k) == MW_IO && load(folder(), &k) == MW_IO);
 	memset(bytes, 0, sizeof bytes);
 	CHECK(load(write_file("raw", bytes, sizeof bytes, 0600), &k) == MW_BAD_MASTER_KEY);
+}
+
+/* Does the kernel keep this flag for the memory at `at`? */
+static bool memory_has(const void *at, const char *flag)
+{
+	char line[512];
+	bool here = false, has = false;
+	FILE *f = fopen("/proc/self/smaps", "re");
+	while (f && fgets(line, sizeof line, f)) {
+		unsigned long long first, last;
+		if (sscanf(line, "%llx-%llx", &first, &last) == 2)
+			here = (uintptr_t)at >= first && (uintptr_t)at < last;
+		else if (here && strncmp(line, "VmFlags:", 8) == 0)
+			has = strstr(line, flag) != NULL;
+	}
+	if (f)
+		fclose(f);
+	return has;
+}
+
+TEST(a_master_key_is_in_no_core_file_and_no_child)
+{
+	struct mw_master_key k;
+	int status;
+	CHECK(load(master(0), &k) == MW_OK);
+	CHECK(memory_has(k.bytes, " dd") && memory_has(k.bytes, " wf") && !memory_has(k.bytes, " wr"));
+	pid_t child = fork();
+	if (child == 0)
+		_exit(sodium_is_zero(k.bytes, MW_MASTER_KEY_LEN) ? 0 : 1);
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	mw_master_key_wipe(&k);
 }
 
 TEST(a_new_master_key_is_private_random_and_never_written_over)
@@ -314,6 +346,7 @@ TEST(no_file_of_the_store_holds_a_key_in_any_form)
 int main(void)
 {
 	RUN(a_master_key_is_raw_bytes_or_hex_digits_in_a_private_file);
+	RUN(a_master_key_is_in_no_core_file_and_no_child);
 	RUN(a_new_master_key_is_private_random_and_never_written_over);
 	RUN(the_service_managers_credential_is_found_when_no_file_is_named);
 	RUN(no_row_with_a_bit_turned_or_bytes_missing_opens);

@@ -2,6 +2,8 @@
 
 #include <lmdb.h>
 #include <pthread.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 
 TEST(what_was_set_is_got)
@@ -277,6 +279,49 @@ TEST(processes_that_write_at_once_lose_nothing)
 	stop(&f);
 }
 
+/* The disk full and not full again, in a small file system of the child's own. 0 good, 1 bad, 2 not tried. */
+static int live_on_a_full_disk(const char *mount_point)
+{
+	struct fixture f;
+	struct mw_key key;
+	char account[32];
+	if (unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) < 0 ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", mount_point, "tmpfs", 0, "mode=0700,size=300k") < 0)
+		return 2;
+	int filler = open(folder_path("disk/filler"), O_CREAT | O_WRONLY, 0600);
+	if (filler < 0 || fallocate(filler, 0, 0, 64 * 1024) < 0)
+		return 2;
+	close(filler);
+	if (!start(&f, "disk/spool", master(0)) || set(&f, "first", "key", NULL, NULL) != MW_OK)
+		return 1;
+	enum mw_err err = MW_OK;
+	for (int i = 0; i < 10000 && err == MW_OK; i++) {
+		snprintf(account, sizeof account, "account%d", i);
+		err = set(&f, account, "key", NULL, NULL);
+	}
+	if (err != MW_IO || !strstr(error.detail, "No space left") || !holds(&f, "first", "key", us) ||
+	    get(&f, account, &key) != MW_NO_ACCOUNT)
+		return 1;
+	unlink(folder_path("disk/filler"));
+	bool good = set(&f, account, "late", NULL, NULL) == MW_OK && holds(&f, account, "late", us);
+	stop(&f);
+	return good ? 0 : 1;
+}
+
+TEST(a_full_disk_refuses_what_is_new_and_keeps_what_is_there)
+{
+	int status;
+	(void)master(0);
+	mkdir(folder_path("disk"), 0700);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(live_on_a_full_disk(folder_path("disk")));
+	CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) != 1);
+	if (WEXITSTATUS(status) == 2)
+		printf("not tried: a small file system can't be mounted here\n");
+}
+
 static void *set_and_get(void *argument)
 {
 	struct fixture *f = argument;
@@ -325,6 +370,7 @@ int main(void)
 	RUN(removals_are_forgotten_after_a_day_oldest_first);
 	RUN(what_another_process_changes_is_seen_at_once);
 	RUN(processes_that_write_at_once_lose_nothing);
+	RUN(a_full_disk_refuses_what_is_new_and_keeps_what_is_there);
 	RUN(threads_may_share_a_vault);
 	return CHECK_END();
 }

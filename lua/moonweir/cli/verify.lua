@@ -74,7 +74,7 @@ local function print_json(result, sum)
 		'"partitions":' .. json_list(result.partitions, function(p)
 			local owner = p.owner and (',"owner":%d'):format(p.owner) or ""
 			return "{" .. members(p, { "partition", "lanes", "accepted", "delivered", "dead", "queued", "queued_bytes", "packs",
-				"letters", "ids", "findings" }) .. owner .. ',"balanced":' .. tostring(p.balanced) .. "}"
+				"letters", "findings" }) .. owner .. ',"balanced":' .. tostring(p.balanced) .. "}"
 		end),
 		'"findings":' .. json_list(result.findings, function(f)
 			local account = f.account and ',"account":' .. core.encode(f.account) or ""
