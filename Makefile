@@ -112,6 +112,10 @@ $(BUILD)/test/%: spec/c/%.c $(CORE) $(IO)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE) $(IO) $(LIBS) -lcrypto
+$(BUILD)/test/%: spec/crash/%.c $(CORE) $(IO)
+	@mkdir -p $(@D)
+	@echo "  LD $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE) $(IO) $(LIBS) -lcrypto
 $(BUILD)/test/mockserver: spec/support/mockserver.c spec/support/mockscript.c
 	@mkdir -p $(@D)
 	@echo "  LD $@"

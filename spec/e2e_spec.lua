@@ -3,6 +3,7 @@
 
 local cjson = require "cjson"
 local child = require "spec.support.child"
+local mock = require "spec.support.mock"
 local workload = require "support.workload"
 
 local ACCOUNTS = 50
@@ -69,35 +70,6 @@ local function busiest_second(stamps)
 	return most
 end
 
-local function mock()
-	local log, messages = child.folder() .. "/mock.log", child.folder() .. "/mock.messages"
-	os.remove(log)
-	local pipe = io.popen(("echo $$; exec %s --log '%s' --messages '%s'"):format(os.getenv "MW_MOCKSERVER", log, messages))
-	local pid = pipe:read "*l"
-	local port = tonumber(pipe:read "*l":match "%d+")
-	return {
-		url = "http://127.0.0.1:" .. port,
-		port = port,
-		control = function(script)
-			assert.equal(200, (child.http(port, "POST", "/control", {}, script)))
-		end,
-		--- Stops the server and gives its log: lists of fields as mockserver.c documents them.
-		finish = function()
-			os.execute("kill -TERM " .. pid)
-			pipe:close()
-			local requests = {}
-			for line in io.lines(log) do
-				local r = {}
-				for field in line:gmatch "%S+" do
-					r[#r + 1] = field
-				end
-				requests[#requests + 1] = r
-			end
-			return requests
-		end,
-	}
-end
-
 describe("end to end", function()
 	local seed = tonumber(os.getenv "MW_SEED") or os.time()
 
@@ -131,10 +103,10 @@ describe("end to end", function()
 	end)
 
 	it("stays inside fifty requests in any second, hidden re-sends included", function()
-		local server = mock()
-		server.control "drop-reused\n"
+		local server = mock.start()
+		server:control "drop-reused\n"
 		local summary = run(server.url, 20000, seed)
-		local requests = server.finish()
+		local requests = server:finish()
 		local stamps, dropped = {}, 0
 		for i, r in ipairs(requests) do
 			stamps[i] = tonumber(r[1])
@@ -150,7 +122,7 @@ describe("end to end", function()
 	end)
 
 	it("fills requests when there is a backlog, and passes no limit", function()
-		local server = mock()
+		local server = mock.start()
 		local events = child.folder() .. "/single.ndjson"
 		local file = assert(io.open(events, "w"))
 		for i = 1, 20000 do
@@ -169,7 +141,7 @@ describe("end to end", function()
 		assert.equal("", err)
 		assert.equal(0, code)
 		local bytes, most, count, messages = 0, 0, 0, 0
-		local requests = server.finish()
+		local requests = server:finish()
 		for i, r in ipairs(requests) do
 			most = math.max(most, tonumber(r[4]))
 			messages = math.max(messages, tonumber(r[5]))

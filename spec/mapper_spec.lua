@@ -324,6 +324,18 @@ describe("m:map", function()
 		assert.equal("mapping", problems[1].code)
 	end)
 
+	it("names the entry's line where an error names none", function()
+		for text, raise in pairs {
+			["s.lua:1: plain"] = function() error("plain", 0) end,
+			["s.lua:1: raised a table where a text was expected"] = function() error {} end,
+			["s.lua:1: raised nil where a text was expected"] = function() error() end,
+			["s.lua:9: has one"] = function() error("s.lua:9: has one", 0) end,
+		} do
+			local _, _, problems = entry(raise):map(GO:format "1")
+			assert.equal(text, problems[1].message)
+		end
+	end)
+
 	it("seals its map", function()
 		local map = new_map()
 		core.mapper(map)

@@ -105,6 +105,12 @@ describe("a script", function()
 		assert.equal("source.lua:1: x", message)
 	end)
 
+	it("is named in front of errors that name no line", function()
+		assert.equal("acme.lua: raised a table where a text was expected", run "error({})")
+		assert.equal("acme.lua: no line", run "error('no line', 0)")
+		assert.matches("^acme.lua: require: \"io\" is not for mapping scripts", run "return require 'io'")
+	end)
+
 	it("that is not there is told", function()
 		local made, message, code = sandbox.load "/nowhere/acme.lua"
 		assert.is_nil(made)
@@ -218,6 +224,19 @@ return source.define { slug = 'a', version = '1', event = source.get 'e', on = {
 			assert.equal("aa", ("a"):rep(2))
 		end)
 	end
+
+	it("is named with its own line when a limit is met inside one of the sandbox's functions", function()
+		local made = assert(sandbox.load("acme.lua", [[
+local source = require "moonweir.source"
+return source.define { slug = "a", version = "1", event = source.get "e", on = { x = function()
+	while true do ("x"):rep(2):find("y") end
+end } }]]))
+		for instructions = 20000, 40000, 1000 do
+			local ok, message = core.guard_call(made.entries[1].run, { instructions = instructions, time_ms = 60000 })
+			assert.is_false(ok)
+			assert.matches("^acme.lua:3: more than %d+ instructions", message)
+		end
+	end)
 
 	it("that closes over a loop does not stop the host", function()
 		local made = assert(sandbox.load("acme.lua", [[

@@ -241,35 +241,14 @@ static enum mw_err is_wanted(struct mw_mapper *p, uint32_t when, bool *wanted, s
 	return err;
 }
 
-/* Each field by itself: the compiler clears a whole structure of this size by a loop in microcode. */
-static void clear(struct mw_message *m, enum mw_call call)
-{
-	static const struct mw_span none = {NULL, 0};
-	m->call = call;
-	m->user_id = none;
-	m->anonymous_id = none;
-	m->message_id = none;
-	m->has_random_id = false;
-	m->name = none;
-	m->category = none;
-	m->group_id = none;
-	m->previous_id = none;
-	m->payload = none;
-	m->context = none;
-	m->stamp = none;
-	m->integrations = none;
-	m->timestamp = 0;
-	m->time = none;
-	m->upstream_id = none;
-}
-
 static enum mw_err compose(struct mw_mapper *p, const struct mw_entry_call *c, struct mw_facts *f,
 			   struct mw_error *e)
 {
 	struct mw_message m;
 	uint32_t index = p->calls++;
 	bool wanted, dropped = false;
-	clear(&m, c->as_given.call);
+	mw_message_clear(&m);
+	m.call = c->as_given.call;
 	p->scene.place = c->as_given.place;
 	enum mw_err err = is_wanted(p, c->as_given.when, &wanted, e);
 	if (!err && wanted)

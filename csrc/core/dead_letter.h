@@ -1,8 +1,8 @@
 /* dead_letter.h -- what could not be delivered, with all that is needed to understand it and to try again.
  *
- *     an event that the mapping failed on      event = its raw bytes, message empty
- *     a message that Segment refused           message = the call, answer = what Segment said
- *     messages that the disk lost              message = what is left of them, count = how many there were
+ *     an event that the mapping failed on      event = a body with it alone, format and headers as it came
+ * with a message that Segment refused           message = the call, answer = what Segment said messages that
+ * the disk lost              message = what is left of them, count = how many there were
  *
  * Pure: a struct of spans to one run of bytes and back.
  */
@@ -24,6 +24,7 @@ struct mw_dead_letter {
 	struct mw_span place;   /* "acme.lua:14" where the script is to be mended; may be empty */
 	struct mw_span source;  /* slug and version of the source; may be empty */
 	struct mw_span answer;
+	struct mw_span headers; /* name, NUL, value, NUL; again and again */
 	struct mw_span event;
 	struct mw_span message;
 };
@@ -33,5 +34,20 @@ enum mw_err mw_dead_letter_write(struct mw_buf *out, const struct mw_dead_letter
 
 /* False if it is damaged. Spans point into `bytes`. */
 bool mw_dead_letter_read(struct mw_span bytes, struct mw_dead_letter *out);
+
+/* When it died, without a look at the rest, damaged or not; 0 if it is too short to say. */
+int64_t mw_dead_letter_at(struct mw_span bytes);
+
+/* The next header: start with *position = 0; false at the end. */
+bool mw_dead_letter_header(const struct mw_dead_letter *letter, size_t *position, struct mw_span *name,
+			   struct mw_span *value);
+
+/* Headers whose names say that they hold a secret (Authorization, cookies, keys, tokens, signatures) have no
+ * place in a letter. */
+bool mw_dead_letter_is_secret(struct mw_span header_name);
+
+/* "acme.lua:14" at the start of an error's text, and what is said behind it; place is empty if it has none.
+ */
+void mw_dead_letter_place(struct mw_span text, struct mw_span *place, struct mw_span *reason);
 
 #endif

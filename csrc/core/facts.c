@@ -104,9 +104,12 @@ enum mw_err mw_facts_text(struct mw_mapper *p, uint32_t expr, const char *field,
 enum mw_err mw_facts_account(struct mw_mapper *p, struct mw_facts *f, struct mw_error *e)
 {
 	struct mw_span account;
+	uint32_t expr = expr_of(f, MW_PART_ACCOUNT);
 	if (is_known(f, MW_PART_ACCOUNT))
 		return MW_OK;
-	enum mw_err err = id_chars(p, expr_of(f, MW_PART_ACCOUNT), "account", &account, e);
+	if (mw_expr_known_text(p->map->x, expr, &p->scene, &f->account) && f->account.len <= MW_ACCOUNT_MAX)
+		return learn(f, MW_PART_ACCOUNT, MW_OK);
+	enum mw_err err = id_chars(p, expr, "account", &account, e);
 	if (err)
 		return err;
 	if (!account.at && p->delivery->account.len > 0)

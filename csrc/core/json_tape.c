@@ -1,6 +1,7 @@
 /* What is read off the tape once it is there: members, elements, characters, numbers. */
 #include "json_read.h"
 #include "number.h"
+#include "scan.h"
 #include "utf8.h"
 
 static uint32_t hex4(const uint8_t *p)
@@ -65,6 +66,20 @@ static __attribute__((noinline)) bool escaped_is(struct mw_span escaped, const u
 	return len == 0;
 }
 
+/* Names are short, where a call of memcmp costs more than comparing: words that overlap see every byte. */
+static inline bool is_same(const uint8_t *a, const uint8_t *b, size_t len)
+{
+	uint64_t differ = 0;
+	if (len >= 8) {
+		for (size_t i = 0; i < len - 8; i += 8)
+			differ |= mw_scan_load(a + i) ^ mw_scan_load(b + i);
+		return (differ | (mw_scan_load(a + len - 8) ^ mw_scan_load(b + len - 8))) == 0;
+	}
+	for (size_t i = 0; i < len; i++)
+		differ |= a[i] ^ b[i];
+	return differ == 0;
+}
+
 uint32_t mw_json_member(const struct mw_json *doc, uint32_t object, const void *name, size_t len,
 			uint32_t tag)
 {
@@ -77,9 +92,8 @@ uint32_t mw_json_member(const struct mw_json *doc, uint32_t object, const void *
 			uint32_t key = (uint32_t)(node - nodes);
 			struct mw_span raw = mw_json_raw(doc, key);
 			/* The tag of an escaped name is that of other bytes. */
-			if (node->flags & MW_JSON_ESCAPED
-				? escaped_is(raw, name, len)
-				: raw.len == len && (len == 0 || memcmp(raw.at, name, len) == 0))
+			if (node->flags & MW_JSON_ESCAPED ? escaped_is(raw, name, len)
+							  : raw.len == len && is_same(raw.at, name, len))
 				return key + 1;
 		}
 		uint32_t link = node->next;

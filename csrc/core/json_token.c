@@ -20,7 +20,7 @@ struct mw_stops mw_json_drop_stops(struct mw_stops s, const uint8_t *p, const ui
 	size_t blocks = (size_t)(p - s.block) / 64;
 	if (blocks > 0) {
 		s.block += blocks * 64;
-		s.mask = s.block < end ? scan_block(s.block, end) : 0;
+		s.mask = s.block < end ? scan_next_block(s.block, end) : 0;
 	}
 	s.mask &= ~UINT64_C(0) << (p - s.block);
 	return s;

@@ -46,6 +46,7 @@ struct mw_stops {
 	uint64_t mask; /* 0: none left in this block */
 };
 
+/* The first block of a text. */
 static inline uint64_t scan_block(const uint8_t *block, const uint8_t *end)
 {
 	size_t left = (size_t)(end - block);
@@ -55,6 +56,16 @@ static inline uint64_t scan_block(const uint8_t *block, const uint8_t *end)
 	memset(padded, ' ', sizeof padded);
 	memcpy(padded, block, left);
 	return mw_scan_block(padded);
+}
+
+/* A later one, with 64 bytes or more of the text in front of it: at the end of the text they are looked at
+ * once more, which costs less than a copy. */
+static inline uint64_t scan_next_block(const uint8_t *block, const uint8_t *end)
+{
+	size_t left = (size_t)(end - block);
+	if (LIKELY(left >= 64))
+		return mw_scan_block(block);
+	return left > 0 ? mw_scan_block(end - 64) >> (64 - left) : 0;
 }
 
 /* Forget the stops before p. */
@@ -70,7 +81,7 @@ static inline struct mw_stops find_stop(struct mw_stops s, const uint8_t *end)
 		if (end - s.block <= 64)
 			return (struct mw_stops){end, 0};
 		s.block += 64;
-		s.mask = scan_block(s.block, end);
+		s.mask = scan_next_block(s.block, end);
 	}
 	return s;
 }

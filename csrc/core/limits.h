@@ -79,6 +79,10 @@
 /* Working memory for mapping one event: the largest event with all its escapes undone, and as much again. */
 #define MW_ARENA_MAX (32u * 1024 * 1024)
 
+/* What stands around the events of a body and is kept with each that fails: an envelope of any tool, but a body of
+ * thousands of events that fail does not become thousands of its size. */
+#define MW_SURROUNDINGS_MAX (64u * 1024)
+
 /* One field group (properties, context) while it is written. Far above MW_MESSAGE_MAX, so that the error can
  * name the size of what was too large. */
 #define MW_SCRATCH_MAX (1024 * 1024)

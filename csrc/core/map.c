@@ -47,6 +47,7 @@ struct mw_map *mw_map_new(struct mw_span slug, struct mw_span version, struct mw
 	m->table_size = FIRST_TABLE;
 	m->plain.context_is_one = true;
 	if (m->x && m->table && mw_arena_copy(&m->arena, slug, &m->slug) &&
+	    mw_arena_copy(&m->arena, version, &m->version) &&
 	    stamp(m, version, library_name, library_version))
 		return m;
 	mw_map_free(m);
@@ -76,6 +77,11 @@ struct mw_span mw_map_stamp(const struct mw_map *m)
 struct mw_span mw_map_slug(const struct mw_map *m)
 {
 	return m->slug;
+}
+
+struct mw_span mw_map_version(const struct mw_map *m)
+{
+	return m->version;
 }
 
 void mw_map_policy(struct mw_map *m, enum mw_missing_user missing, enum mw_unmatched unmatched)

@@ -68,6 +68,7 @@ enum mw_err mw_map_add_function(struct mw_map *m, struct mw_span event, int func
 /* `"integration":{...},"library":{...}`: the members that end every context. */
 struct mw_span mw_map_stamp(const struct mw_map *m);
 struct mw_span mw_map_slug(const struct mw_map *m);
+struct mw_span mw_map_version(const struct mw_map *m);
 
 enum mw_format { MW_FORMAT_JSON, MW_FORMAT_NDJSON, MW_FORMAT_FORM };
 
@@ -90,6 +91,18 @@ struct mw_tally {
 	uint64_t failed;    /* told to `problem` */
 };
 
+/* An event that failed. Spans are borrowed for the call. */
+struct mw_problem {
+	uint64_t index;         /* in the body, from 1; NDJSON: its line */
+	struct mw_span raw;     /* its text as it came, for people */
+	struct mw_span account; /* whose it is; at == NULL: not known */
+	/* A body of its own that holds this event and no other, in three pieces: where `each` has split the
+	 * body, what stands around the events comes with each of them. */
+	struct mw_span body[3];
+	enum mw_format format; /* of that body */
+	const struct mw_error *error;
+};
+
 /* One thread's working memory for mapping. */
 struct mw_mapper;
 
@@ -98,9 +111,7 @@ struct mw_mapper_host {
 	/* A function entry: call mw_mapper_emit any number of times. An error undoes them all. */
 	enum mw_err (*entry)(void *context, int function, struct mw_mapper *mapper, const struct mw_json *doc,
 			     uint32_t event, struct mw_error *e);
-	/* Event number `index` of the body (from 1; NDJSON: its line) failed. `raw` is its text. */
-	void (*problem)(void *context, uint64_t index, struct mw_span raw, struct mw_span account,
-			const struct mw_error *e);
+	void (*problem)(void *context, const struct mw_problem *problem);
 };
 
 struct mw_mapper *mw_mapper_new(const struct mw_mapper_host *host);

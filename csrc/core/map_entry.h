@@ -40,6 +40,7 @@ struct mw_map {
 	struct mw_entry *entries;
 	struct mw_arena arena;
 	struct mw_span slug;
+	struct mw_span version;
 	struct mw_span stamp;
 	struct mw_entry_call
 	    plain; /* what a function's message has if it says nothing: the source's context */

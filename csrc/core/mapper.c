@@ -96,6 +96,24 @@ static enum mw_err find_entry(struct mw_mapper *p, const struct mw_entry **entry
 			    name.len < 100 ? (int)name.len : 100, (const char *)name.at);
 }
 
+/* "acme.lua:14: what" */
+static bool has_place(const char *text)
+{
+	const char *line = text + strcspn(text, ":");
+	size_t digits = *line ? strspn(line + 1, "0123456789") : 0;
+	return digits > 0 && line[digits + 1] == ':';
+}
+
+/* A function's error names its line, unless what it raised was no text, or it ran out of stack or memory:
+ * then that of the entry. */
+static enum mw_err place_function(struct mw_mapper *p, enum mw_err err, struct mw_error *e)
+{
+	if (!err || !e->detail[0] || has_place(e->detail))
+		return err;
+	struct mw_error found = *e;
+	return mw_mapping_fail(p, e, err, found.detail);
+}
+
 static enum mw_err run_entry(struct mw_mapper *p, const struct mw_entry *entry, struct mw_error *e)
 {
 	enum mw_err err = MW_OK;
@@ -111,6 +129,7 @@ static enum mw_err run_entry(struct mw_mapper *p, const struct mw_entry *entry, 
 		p->scene.place = entry->place;
 		err = p->host.entry(p->host.host.context, entry->function, p, &p->doc,
 				    p->scene.base[MW_SCOPE_EVENT], e);
+		err = place_function(p, err, e);
 		break;
 	}
 	return err;
@@ -124,22 +143,50 @@ static struct mw_span account_of(struct mw_mapper *p)
 	return p->delivery->account;
 }
 
-/* A node as it stands in the body, strings with their quotes; the body itself when it was no JSON. */
-static struct mw_span raw_of(const struct mw_mapper *p, struct mw_span body, uint32_t node)
+/* A node's own bytes, a string's quotes included. */
+static struct mw_span whole(const struct mw_json *doc, uint32_t node)
 {
-	if (node == 0 || p->delivery->format == MW_FORMAT_FORM)
-		return body;
-	struct mw_span raw = mw_json_raw(&p->doc, node);
-	if (p->doc.nodes[node].type == MW_JSON_STRING)
+	struct mw_span raw = mw_json_raw(doc, node);
+	if (doc->nodes[node].type == MW_JSON_STRING)
 		raw = (struct mw_span){raw.at - 1, raw.len + 2};
 	return raw;
 }
 
-static void report(struct mw_mapper *p, uint64_t index, struct mw_span raw, struct mw_span account,
+/* Something is wrong with the whole body, or with the line. */
+static void report_body(struct mw_mapper *p, uint64_t index, struct mw_span body, const struct mw_error *e)
+{
+	const struct mw_problem problem = {
+	    .index = index,
+	    .raw = body,
+	    .account = p->delivery->account,
+	    .body = {{NULL, 0}, body, {NULL, 0}},
+	    .format = p->delivery->format == MW_FORMAT_FORM ? MW_FORMAT_FORM : MW_FORMAT_JSON,
+	    .error = e,
+	};
+	p->tally->failed++;
+	p->host.problem(p->host.host.context, &problem);
+}
+
+/* Something is wrong with the event at `node`. */
+static void report(struct mw_mapper *p, uint64_t index, struct mw_span body, uint32_t node,
 		   const struct mw_error *e)
 {
+	struct mw_span own = whole(&p->doc, node);
+	bool is_form = p->delivery->format == MW_FORMAT_FORM;
+	struct mw_problem problem = {
+	    .index = index,
+	    .raw = node == 0 || is_form ? body : own,
+	    .account = account_of(p),
+	    .body = {p->before, own, p->after},
+	    .format = MW_FORMAT_JSON,
+	    .error = e,
+	};
+	if (node == 0) {
+		problem.body[1] = body;
+		problem.format = is_form ? MW_FORMAT_FORM : MW_FORMAT_JSON;
+	}
 	p->tally->failed++;
-	p->host.problem(p->host.host.context, index, raw, account, e);
+	p->host.problem(p->host.host.context, &problem);
 }
 
 static void run_event(struct mw_mapper *p, struct mw_span body, uint32_t node, uint64_t index)
@@ -160,7 +207,7 @@ static void run_event(struct mw_mapper *p, struct mw_span body, uint32_t node, u
 	}
 	mw_outbox_rollback(&p->outbox, mark);
 	e.code = err;
-	report(p, index, raw_of(p, body, node), account_of(p), &e);
+	report(p, index, body, node, &e);
 }
 
 /* ---- documents */
@@ -180,6 +227,18 @@ static void run_elements(struct mw_mapper *p, struct mw_span body, struct mw_ele
 	}
 }
 
+/* What stands in `node` around `part`, or around its elements if it is an array, if that is worth keeping. */
+static void note_surroundings(struct mw_mapper *p, uint32_t node, uint32_t part)
+{
+	struct mw_span outer = whole(&p->doc, node), inner = whole(&p->doc, part);
+	if (p->doc.nodes[part].type == MW_JSON_ARRAY)
+		inner = (struct mw_span){inner.at + 1, inner.len - 2};
+	if (outer.len - inner.len > MW_SURROUNDINGS_MAX)
+		return;
+	p->before = (struct mw_span){outer.at, (size_t)(inner.at - outer.at)};
+	p->after = (struct mw_span){inner.at + inner.len, outer.len - inner.len - p->before.len};
+}
+
 /* What `each` names in a value of the body, or that value itself if it names nothing. */
 static void run_each(struct mw_mapper *p, struct mw_span body, uint32_t node, uint64_t *index)
 {
@@ -194,8 +253,11 @@ static void run_each(struct mw_mapper *p, struct mw_span body, uint32_t node, ui
 		p->scene.field = "each";
 		e.code = mw_expr_eval(map->x, map->parts[MW_PART_EACH], &p->scene, &v, &e);
 	}
+	if (!e.code && v.kind == MW_VALUE_NODE && v.node != node)
+		note_surroundings(p, node, v.node);
 	if (!e.code && mw_elements_of(&p->doc, &v, &all)) {
 		run_elements(p, body, &all, index);
+		p->before = p->after = (struct mw_span){NULL, 0};
 		return;
 	}
 	if (!e.code && v.kind != MW_VALUE_ABSENT && v.kind != MW_VALUE_NODE)
@@ -205,8 +267,9 @@ static void run_each(struct mw_mapper *p, struct mw_span body, uint32_t node, ui
 		run_event(p, body, v.kind == MW_VALUE_NODE ? v.node : node, *index);
 	} else {
 		p->tally->events++;
-		report(p, *index, raw_of(p, body, node), account_of(p), &e);
+		report(p, *index, body, node, &e);
 	}
+	p->before = p->after = (struct mw_span){NULL, 0};
 	count(p, index);
 }
 
@@ -234,7 +297,7 @@ static void run_document(struct mw_mapper *p, struct mw_span json, struct mw_spa
 		e.code = err;
 		if (e.detail[0] && (err == MW_JSON || e.offset > 0) && json.at == body.at)
 			say_where(&e);
-		report(p, index, body, p->delivery->account, &e);
+		report_body(p, index, body, &e);
 		return;
 	}
 	p->scene.base[MW_SCOPE_BODY] = 0;
@@ -291,7 +354,7 @@ static void run_form(struct mw_mapper *p, struct mw_span body)
 	}
 	p->tally->events++;
 	e.code = err;
-	report(p, 1, body, p->delivery->account, &e);
+	report_body(p, 1, body, &e);
 }
 
 void mw_map_run(const struct mw_map *m, struct mw_mapper *p, const struct mw_delivery *d,
@@ -300,6 +363,7 @@ void mw_map_run(const struct mw_map *m, struct mw_mapper *p, const struct mw_del
 	p->map = m;
 	p->delivery = d;
 	p->tally = tally;
+	p->before = p->after = (struct mw_span){NULL, 0};
 	p->scene.doc = &p->doc;
 	p->scene.headers = d->headers;
 	p->scene.header_count = d->header_count;

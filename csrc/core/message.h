@@ -44,6 +44,28 @@ struct mw_message {
 	    upstream_id; /* characters; not written: the mapper makes message_id of it if that is absent */
 };
 
+/* A track without any field. Not `= {0}`: a structure of this size is cleared by a loop in microcode. */
+static inline void mw_message_clear(struct mw_message *m)
+{
+	static const struct mw_span none = {NULL, 0};
+	m->call = (enum mw_call)0;
+	m->user_id = none;
+	m->anonymous_id = none;
+	m->message_id = none;
+	m->has_random_id = false;
+	m->name = none;
+	m->category = none;
+	m->group_id = none;
+	m->previous_id = none;
+	m->payload = none;
+	m->context = none;
+	m->stamp = none;
+	m->integrations = none;
+	m->timestamp = 0;
+	m->time = none;
+	m->upstream_id = none;
+}
+
 /* Append the message. MW_INVALID (with the field's name), MW_NO_USER, MW_TOO_LARGE (with its size),
  * MW_NO_MEMORY; on error the buffer is as it was. */
 enum mw_err mw_message_write(struct mw_buf *out, const struct mw_message *m, struct mw_error *e);

@@ -19,24 +19,24 @@ static size_t padding(size_t len)
 void mw_outbox_init(struct mw_outbox *o, size_t max)
 {
 	mw_buf_init(&o->bytes, max);
-	o->count = 0;
+	o->count = o->letters = 0;
 }
 
 void mw_outbox_deinit(struct mw_outbox *o)
 {
 	mw_buf_deinit(&o->bytes);
-	o->count = 0;
+	o->count = o->letters = 0;
 }
 
 void mw_outbox_clear(struct mw_outbox *o)
 {
 	mw_buf_clear(&o->bytes);
-	o->count = 0;
+	o->count = o->letters = 0;
 }
 
 struct mw_outbox_mark mw_outbox_mark(const struct mw_outbox *o)
 {
-	return (struct mw_outbox_mark){o->bytes.len, o->count};
+	return (struct mw_outbox_mark){o->bytes.len, o->count, o->letters};
 }
 
 void mw_outbox_rollback(struct mw_outbox *o, struct mw_outbox_mark mark)
@@ -44,6 +44,7 @@ void mw_outbox_rollback(struct mw_outbox *o, struct mw_outbox_mark mark)
 	assert(mark.len <= o->bytes.len && mark.count <= o->count);
 	o->bytes.len = mark.len;
 	o->count = mark.count;
+	o->letters = mark.letters;
 }
 
 enum mw_err mw_outbox_begin(struct mw_outbox *o, struct mw_span account, int64_t tag,
@@ -83,6 +84,7 @@ enum mw_err mw_outbox_end(struct mw_outbox *o, struct mw_outbox_mark begun)
 	r.message_len = (uint32_t)message_len;
 	memcpy(o->bytes.data + begun.len, &r, sizeof r);
 	o->count++;
+	o->letters += r.kind == MW_PARCEL_DEAD;
 	return MW_OK;
 }
 
@@ -101,9 +103,11 @@ enum mw_err mw_outbox_add(struct mw_outbox *o, const struct mw_parcel *p)
 enum mw_err mw_outbox_append(struct mw_outbox *to, const struct mw_outbox *from)
 {
 	enum mw_err err = mw_buf_append_span(&to->bytes, mw_buf_span(&from->bytes));
-	if (!err)
-		to->count += from->count;
-	return err;
+	if (err)
+		return err;
+	to->count += from->count;
+	to->letters += from->letters;
+	return MW_OK;
 }
 
 bool mw_outbox_next(const struct mw_outbox *o, size_t *position, struct mw_parcel *p)

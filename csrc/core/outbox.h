@@ -13,12 +13,14 @@
 
 struct mw_outbox {
 	struct mw_buf bytes;
-	size_t count; /* records */
+	size_t count;   /* records */
+	size_t letters; /* those of them that are dead letters */
 };
 
 struct mw_outbox_mark {
 	size_t len;
 	size_t count;
+	size_t letters;
 };
 
 enum mw_parcel_kind {

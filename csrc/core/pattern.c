@@ -1,7 +1,6 @@
 #include "pattern.h"
 
 #include "json_token.h"
-#include "limits.h"
 
 static bool is_scalar(const struct mw_json_node *node)
 {
@@ -88,13 +87,50 @@ static inline bool stands_at(const struct mw_pattern *pattern, const struct mw_p
 	return differ == 0;
 }
 
-static inline struct mw_stops drop_stops(struct mw_stops stops, const uint8_t *p, const uint8_t *end)
+/* Where the text may not be stepped over, as in json_token.h, but found for all of it before anything is
+ * read: as a part tells where its value begins, the end of a string is then looked up, and nothing has to be
+ * kept from value to value. */
+struct stops {
+	uint64_t mask[MW_PATTERN_TEXT / 64 + 2]; /* a bit for each byte; the last one is 0 */
+	uint32_t len;
+};
+
+static void find_stops(struct stops *stops, const uint8_t *start, const uint8_t *end)
 {
-	size_t passed = (size_t)(p - stops.block);
-	if (UNLIKELY(passed >= 64))
-		return mw_json_drop_stops(stops, p, end);
-	stops.mask &= ~UINT64_C(0) << passed;
-	return stops;
+	uint64_t *mask = stops->mask;
+	stops->len = (uint32_t)(end - start);
+	*mask++ = scan_block(start, end);
+	for (size_t at = 64; at < stops->len; at += 64)
+		*mask++ = scan_next_block(start + at, end);
+	*mask = 0;
+}
+
+/* The first stop from `at` on, the text's length if there is none. */
+static inline uint32_t next_stop(const struct stops *stops, uint32_t at)
+{
+	while (at < stops->len) {
+		const uint64_t *mask = stops->mask + at / 64;
+		uint64_t window = mask[0] >> at % 64 | mask[1] << 1 << (63 - at % 64);
+		if (LIKELY(window != 0))
+			return at + (uint32_t)__builtin_ctzll(window);
+		at += 64;
+	}
+	return stops->len;
+}
+
+/* The closing quote of the string whose inside begins at p, NULL if it is no string. */
+static inline const uint8_t *find_quote(const struct stops *stops, const uint8_t *start, const uint8_t *p,
+					uint32_t *flags)
+{
+	uint32_t at = next_stop(stops, (uint32_t)(p - start));
+	*flags = 0;
+	if (LIKELY(at < stops->len && start[at] == '"'))
+		return start + at;
+	struct mw_fault fault;
+	const uint8_t *block = start + at / 64 * 64, *end = start + stops->len;
+	struct mw_stops rare = {block, at < stops->len ? stops->mask[at / 64] & ~UINT64_C(0) << at % 64 : 0};
+	rare = mw_json_pass_rare(rare, end, flags, &fault);
+	return rare.block ? stop_at(rare) : NULL;
 }
 
 /* Behind the word at p, NULL if there is none. */
@@ -136,21 +172,19 @@ static bool read_parts(const struct mw_pattern *pattern, struct mw_json_node *no
 	/* The text ends with a bracket, as `closed` says: no value can pass it. */
 	const bool closed = true;
 	const struct mw_pattern_part *part = pattern->part;
-	const struct mw_json_node *from = pattern->nodes;
-	struct mw_json_node *to = nodes;
-	struct mw_stops stops = {start, scan_block(start, end)};
 	struct mw_fault fault;
+	struct stops stops;
 	const uint8_t *p = start, *q;
-	uint32_t shifts[MW_PATTERN_VALUES], last = pattern->parts - 1, flags;
+	uint32_t shifts[MW_PATTERN_VALUES], last = pattern->parts - 1, node = 0, flags;
+	find_stops(&stops, start, end);
+	memcpy(nodes, pattern->nodes, pattern->count * sizeof *nodes);
 	for (uint32_t i = 0;; i++, part++) {
 		uint32_t at = (uint32_t)(p - start), shift = at - part->at;
 		if (!stands_at(pattern, part, p, end))
 			return false;
 		shifts[i] = shift;
-		for (const struct mw_json_node *value = pattern->nodes + part->value; from < value; from++) {
-			*to = *from;
-			to++->at += shift;
-		}
+		for (; node < part->value; node++)
+			nodes[node].at += shift;
 		p += part->len;
 		at += part->len;
 		if (i == last)
@@ -158,27 +192,26 @@ static bool read_parts(const struct mw_pattern *pattern, struct mw_json_node *no
 		if (UNLIKELY(p == end))
 			return false;
 		if (*p == '"') {
-			stops = pass_string(drop_stops(stops, p, end), end, &q, &flags, &fault);
+			q = find_quote(&stops, start, p + 1, &flags);
 			if (UNLIKELY(!q))
 				return false;
-			set(to, at + 1, (uint32_t)(q - start), part->value + 1, MW_JSON_STRING, flags);
+			set(&nodes[node], at + 1, (uint32_t)(q - start), node + 1, MW_JSON_STRING, flags);
 			p = q + 1;
 		} else if (is_digit(*p) || *p == '-') {
 			q = pass_number(p, end, closed, &flags, &fault);
 			if (UNLIKELY(!q))
 				return false;
-			set(to, at, (uint32_t)(q - start), part->value + 1, MW_JSON_NUMBER, flags);
+			set(&nodes[node], at, (uint32_t)(q - start), node + 1, MW_JSON_NUMBER, flags);
 			p = q;
 		} else {
 			enum mw_json_type type;
 			q = pass_word(p, end, &type);
 			if (UNLIKELY(!q))
 				return false;
-			set(to, at, (uint32_t)(q - start), part->value + 1, type, 0);
+			set(&nodes[node], at, (uint32_t)(q - start), node + 1, type, 0);
 			p = q;
 		}
-		to++;
-		from++;
+		node++;
 	}
 	move_ends(pattern, nodes, shifts);
 	return p == end;
@@ -189,7 +222,7 @@ bool mw_pattern_read(const struct mw_pattern *pattern, struct mw_json *doc, stru
 	doc->text = text.at;
 	doc->len = text.len;
 	doc->count = 0;
-	if (pattern->count == 0 || text.len < 2 || text.len > MW_EVENT_MAX || doc->cap < pattern->count)
+	if (pattern->count == 0 || text.len < 2 || text.len > MW_PATTERN_TEXT || doc->cap < pattern->count)
 		return false;
 	const uint8_t *end = text.at + text.len;
 	if ((end[-1] != '}' && end[-1] != ']') || !read_parts(pattern, doc->nodes, text.at, end))

@@ -16,7 +16,7 @@
 #include "json_read.h"
 
 enum {
-	MW_PATTERN_TEXT = 4096,  /* bytes of the document */
+	MW_PATTERN_TEXT = 4096,  /* bytes of the document, and of those that are read with it */
 	MW_PATTERN_NODES = 384,  /* of its tape */
 	MW_PATTERN_VALUES = 192, /* in it, and one for its end */
 	MW_PATTERN_SPARE = 8,    /* bytes behind the text that may be read */

@@ -28,15 +28,15 @@ static int64_t days_from_date(int64_t year, int64_t month, int64_t day)
 /* The way back, for days of the years 0000 to 9999. */
 static void date_from_days(int64_t days, int *year, int *month, int *day)
 {
-	days += 719468;
-	int64_t era = (days >= 0 ? days : days - 146096) / 146097;
-	int64_t of_era = days - era * 146097;
-	int64_t y = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-	int64_t of_year = of_era - (365 * y + y / 4 - y / 100);
-	int64_t m = (5 * of_year + 2) / 153;
+	/* From the March of the year -400, so that nothing is negative. */
+	uint32_t since = (uint32_t)(days + 719468 + 146097);
+	uint32_t era = since / 146097, of_era = since % 146097;
+	uint32_t y = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+	uint32_t of_year = of_era - (365 * y + y / 4 - y / 100);
+	uint32_t m = (5 * of_year + 2) / 153;
 	*day = (int)(of_year - (153 * m + 2) / 5 + 1);
 	*month = (int)(m < 10 ? m + 3 : m - 9);
-	*year = (int)(y + era * 400 + (*month <= 2));
+	*year = (int)(y + era * 400) - 400 + (*month <= 2);
 }
 
 static int days_of_month(int year, int month)
@@ -46,27 +46,29 @@ static int days_of_month(int year, int month)
 	return days[month - 1] + (month == 2 && leap);
 }
 
-static void put(char *out, int width, int value)
+static void put_pair(char *out, uint32_t value)
 {
-	for (; width > 0; value /= 10)
-		out[--width] = (char)('0' + value % 10);
+	out[0] = (char)('0' + value / 10);
+	out[1] = (char)('0' + value % 10);
 }
 
 void mw_timestamp_write(char out[MW_TIMESTAMP_LEN], int64_t ms)
 {
 	ms = ms < EARLIEST ? EARLIEST : ms > LATEST ? LATEST : ms;
 	int64_t days = (ms >= 0 ? ms : ms - (DAY_MS - 1)) / DAY_MS;
-	int of_day = (int)(ms - days * DAY_MS);
+	uint32_t of_day = (uint32_t)(ms - days * DAY_MS), second = of_day / 1000;
 	int year, month, day;
 	date_from_days(days, &year, &month, &day);
 	memcpy(out, "0000-00-00T00:00:00.000Z", MW_TIMESTAMP_LEN);
-	put(out, 4, year);
-	put(out + 5, 2, month);
-	put(out + 8, 2, day);
-	put(out + 11, 2, of_day / 3600000);
-	put(out + 14, 2, of_day / 60000 % 60);
-	put(out + 17, 2, of_day / 1000 % 60);
-	put(out + 20, 3, of_day % 1000);
+	put_pair(out, (uint32_t)year / 100);
+	put_pair(out + 2, (uint32_t)year % 100);
+	put_pair(out + 5, (uint32_t)month);
+	put_pair(out + 8, (uint32_t)day);
+	put_pair(out + 11, second / 3600);
+	put_pair(out + 14, second / 60 % 60);
+	put_pair(out + 17, second % 60);
+	put_pair(out + 20, of_day % 1000 / 10);
+	out[22] = (char)('0' + of_day % 10);
 }
 
 /* What is still to be read. */

@@ -49,8 +49,11 @@ static bool enter(struct mw_adoption *a, int64_t now)
 {
 	struct mw_error e;
 	struct mw_partition partition;
-	if (mw_partition_take_number(&partition, a->dir, a->number++, &e) != MW_OK)
+	mw_partition_enter();
+	if (mw_partition_take_number(&partition, a->dir, a->number++, &e) != MW_OK) {
+		mw_partition_leave();
 		return false;
+	}
 	if (mw_spool_open_partition(&a->config, &partition, now, &a->from, &e) != MW_OK) {
 		a->from = NULL;
 		return false;

@@ -178,6 +178,7 @@ enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engi
 	g->generation = atomic_load(&generation);
 	g->endpoint = config->endpoint;
 	g->report_delivered = config->report_delivered;
+	g->holds = config->holds;
 	g->has_spool = config->spool != NULL;
 	g->rate = config->weir.rate;
 	g->has_adopted = !g->has_spool;
@@ -391,7 +392,7 @@ enum mw_err mw_engine_stats(struct mw_engine *g, struct mw_engine_stats *out)
 	*out = (struct mw_engine_stats){.weir = mw_weir_stats(g->weir),
 					.spool = g->spool_stats,
 					.gate_ms = mw_weir_gate_ms(g->weir, now_ms())};
-	uint64_t waiting = g->inbox.count + g->taken_count;
+	uint64_t waiting = g->inbox.count - g->inbox.letters + g->taken_count - g->taken_letters;
 	out->weir.counts.accepted += waiting;
 	out->weir.counts.queued += waiting;
 	out->weir.queued_bytes += g->inbox.bytes.len + g->taken_bytes;
@@ -463,7 +464,8 @@ static enum mw_err closing_result(struct mw_engine *g, struct mw_error *e)
 	pthread_mutex_lock(&g->gate);
 	enum mw_err left = what_is_left(g);
 	const struct mw_counts *c = &mw_weir_totals(g->weir)->counts;
-	unsigned long long count = g->inbox.count + g->taken_count + c->queued + c->in_flight;
+	unsigned long long count = g->inbox.count - g->inbox.letters + g->taken_count - g->taken_letters +
+				   c->queued + c->in_flight;
 	bool on_disk = g->has_spool && g->inbox.count + g->taken_count == 0;
 	struct mw_error failure = g->failure;
 	pthread_mutex_unlock(&g->gate);

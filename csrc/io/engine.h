@@ -31,6 +31,7 @@ struct mw_engine_config {
 	const char *user_agent;      /* NULL: "moonweir/<version>" */
 	bool
 	    report_delivered; /* keep a report of every delivered message, not only of dead and parked ones */
+	bool holds;           /* takes messages and sends none: the spool's next process does */
 };
 
 /* MW_NO_MEMORY, MW_IO, MW_BAD_ENDPOINT, and what mw_spool_open and mw_commons_open say. Strings are copied. */

@@ -42,6 +42,7 @@ struct mw_engine {
 	struct mw_reports *reports;
 	struct mw_endpoint endpoint;
 	bool report_delivered;
+	bool holds;
 	bool has_spool;
 	double rate;
 	size_t queue_max;
@@ -76,7 +77,8 @@ struct mw_engine {
 	uint64_t pushed;      /* parcels, ever */
 	uint64_t stored;      /* those of them that are in the depot: on disk, if it is there */
 	size_t taken_bytes;   /* the rest of this is as of the thread's last step: */
-	size_t taken_count;   /* parcels */
+	size_t taken_count;   /* parcels ... */
+	size_t taken_letters; /* ... and those of them that are dead letters */
 	size_t queued_bytes;  /* in the depot */
 	bool is_unsaved;      /* the depot has something to write */
 	bool has_adopted;     /* nothing was left in other partitions when they were last looked at, by a flush */

@@ -86,6 +86,7 @@ static int64_t take_inbox(struct mw_engine *g, bool *stop)
 			g->inbox = empty;
 			g->taken_bytes = g->taken.bytes.len;
 			g->taken_count = g->taken.count;
+			g->taken_letters = g->taken.letters;
 		} else {
 			wait = MW_COLLECT_MS - age;
 		}
@@ -102,6 +103,7 @@ static void tell_commit(struct mw_engine *g, enum mw_err err, const struct mw_er
 	g->is_full = left > 0 && err == MW_FULL;
 	g->stored += g->is_adopting ? 0 : g->taken_count - left;
 	g->taken_count = left;
+	g->taken_letters = left > 0 ? g->taken_letters : 0;
 	g->queued_bytes = mw_weir_totals(g->weir)->queued_bytes;
 	g->spool_stats = mw_depot_stats(&g->depot);
 	if (left == 0)
@@ -224,7 +226,7 @@ static int64_t send_ready(struct mw_engine *g)
 {
 	struct mw_request r;
 	int64_t wait = MW_FOREVER_MS;
-	if (g->is_behind || g->failure.code != MW_OK)
+	if (g->holds || g->is_behind || g->failure.code != MW_OK)
 		return wait;
 	pthread_mutex_lock(&g->core);
 	int64_t now = now_ms();

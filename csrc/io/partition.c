@@ -17,7 +17,11 @@ static struct own {
 	dev_t device;
 	ino_t inode;
 	pid_t pid; /* a child does not inherit its parent's locks */
+	void *store;
 } own[MW_PARTITIONS_MAX];
+
+static pthread_mutex_t store_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static struct own *find_own(const struct stat *st)
 {
@@ -55,7 +59,7 @@ static int lock_file(const char *path, int flags)
 		errno = err;
 		return -1;
 	}
-	*place = (struct own){st.st_dev, st.st_ino, getpid()};
+	*place = (struct own){.device = st.st_dev, .inode = st.st_ino, .pid = getpid()};
 	return fd;
 }
 
@@ -117,4 +121,57 @@ void mw_partition_release(struct mw_partition *p)
 	close(p->owner);
 	p->owner = -1;
 	pthread_mutex_unlock(&own_mutex);
+}
+
+/* ---- what is open */
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&store_mutex);
+	pthread_mutex_lock(&own_mutex);
+}
+
+static void after_fork(void)
+{
+	pthread_mutex_unlock(&own_mutex);
+	pthread_mutex_unlock(&store_mutex);
+}
+
+/* Another thread may hold them when this process forks; the child must be able to open a spool of its own. */
+static void guard_fork(void)
+{
+	pthread_atfork(before_fork, after_fork, after_fork);
+}
+
+void mw_partition_enter(void)
+{
+	pthread_once(&once, guard_fork);
+	pthread_mutex_lock(&store_mutex);
+}
+
+void mw_partition_leave(void)
+{
+	pthread_mutex_unlock(&store_mutex);
+}
+
+void mw_partition_share(const struct mw_partition *p, void *store)
+{
+	struct stat st;
+	pthread_mutex_lock(&own_mutex);
+	struct own *place = fstat(p->owner, &st) == 0 ? find_own(&st) : NULL;
+	if (place)
+		place->store = store;
+	pthread_mutex_unlock(&own_mutex);
+}
+
+void *mw_partition_shared(const char *path)
+{
+	char owner[MW_PARTITION_PATH_ROOM + 8];
+	struct stat st;
+	snprintf(owner, sizeof owner, "%s/owner", path);
+	pthread_mutex_lock(&own_mutex);
+	const struct own *place = stat(owner, &st) == 0 ? find_own(&st) : NULL;
+	void *store = place ? place->store : NULL;
+	pthread_mutex_unlock(&own_mutex);
+	return store;
 }

@@ -30,4 +30,15 @@ enum mw_err mw_partition_take_number(struct mw_partition *p, const char *dir, un
 
 void mw_partition_release(struct mw_partition *p);
 
+/* LMDB must not open one environment twice in a process, so whoever opens, closes or looks into a partition's does
+ * it from enter to leave: no other thread of this process does so meanwhile, nor does it fork. Not while commits
+ * are made or waited for. */
+void mw_partition_enter(void);
+void mw_partition_leave(void);
+
+/* Between the two: what its owner has open, for other threads; until release. */
+void mw_partition_share(const struct mw_partition *p, void *store);
+/* Of the partition with this path; NULL: it is not this process's, who may open it then. */
+void *mw_partition_shared(const char *path);
+
 #endif

@@ -57,3 +57,22 @@ enum mw_err mw_private_read(const char *path, unsigned spared, void *room, size_
 	close(fd);
 	return err;
 }
+
+enum mw_err mw_private_make(const char *path, struct mw_error *e)
+{
+	struct stat st;
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	if (fd < 0)
+		return refuse(path, errno == ELOOP ? "a symbolic link" : strerror(errno), e);
+	enum mw_err err = MW_OK;
+	if (fstat(fd, &st) < 0)
+		err = refuse(path, strerror(errno), e);
+	else if (!S_ISREG(st.st_mode))
+		err = refuse(path, "not a file", e);
+	else if (st.st_uid != geteuid())
+		err = refuse(path, "belongs to somebody else", e);
+	else if (ftruncate(fd, 0) < 0 || fchmod(fd, 0600) < 0)
+		err = refuse(path, strerror(errno), e);
+	close(fd);
+	return err;
+}

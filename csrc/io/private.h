@@ -13,4 +13,8 @@
 enum mw_err mw_private_read(const char *path, unsigned spared, void *room, size_t size, size_t *len,
 			    struct mw_error *e);
 
+/* An empty file of mode 0600 at this path, made or emptied; no link is followed. MW_IO: it belongs to
+ * somebody else, is no file, or can't be made. */
+enum mw_err mw_private_make(const char *path, struct mw_error *e);
+
 #endif

@@ -9,7 +9,6 @@
 #include <time.h>
 
 enum {
-	FORMAT = 1, /* of all that is in a partition; a newer one is refused */
 	RESERVE_SHARE = 8, /* of disk_max, kept for settling beyond it */
 	SEEN_SHARE = 8,    /* of disk_max, at most, for known ids */
 };
@@ -64,8 +63,8 @@ uint64_t mw_spool_total_sum(const struct mw_spool_total *t)
 
 enum mw_err mw_spool_fail(struct mw_error *e, int rc, const char *what)
 {
-	enum mw_err err = rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT ? MW_FULL
-			  : rc == ENOMEM                                    ? MW_NO_MEMORY
+	enum mw_err err = rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT                    ? MW_FULL
+			  : rc == ENOMEM                                                        ? MW_NO_MEMORY
 			  : rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_INVALID ? MW_CORRUPT
 												: MW_IO;
 	return mw_error_set(e, err, 0, "spool: %s: %s", what, mdb_strerror(rc));
@@ -139,11 +138,8 @@ static enum mw_err check_format(struct mw_spool *s, MDB_txn *txn, struct mw_erro
 {
 	uint32_t format = 0;
 	if (get_meta(txn, s->meta, "format", &format, sizeof format)) {
-		if (format > FORMAT)
-			return mw_error_set(e, MW_VERSION, 0,
-					    "the spool has format %u, this Moonweir knows formats up to %d; use the "
-					    "Moonweir that wrote it, or a newer one",
-					    format, FORMAT);
+		if (format > MW_SPOOL_FORMAT)
+			return mw_error_set(e, MW_VERSION, 0, MW_SPOOL_NEWER, format, MW_SPOOL_FORMAT);
 		/* Nothing is decided by the total: `moonweir verify` tells if it is damaged. */
 		if (!get_meta(txn, s->meta, "total", &s->total, sizeof s->total))
 			s->total = (struct mw_spool_total){0};
@@ -151,7 +147,7 @@ static enum mw_err check_format(struct mw_spool *s, MDB_txn *txn, struct mw_erro
 			return MW_OK;
 		return mw_error_set(e, MW_CORRUPT, 0, "the spool has lost the key of its list of known ids");
 	}
-	format = FORMAT;
+	format = MW_SPOOL_FORMAT;
 	randombytes_buf(s->seen_key, sizeof s->seen_key);
 	s->total.sum = mw_spool_total_sum(&s->total);
 	int rc = put_meta(txn, s->meta, "format", &format, sizeof format);
@@ -181,13 +177,10 @@ static enum mw_err open_databases(struct mw_spool *s, MDB_txn *txn, struct mw_er
 				return err;
 		}
 	}
-	MDB_cursor *cursor;
-	MDB_val key, value;
-	int rc = mdb_cursor_open(txn, s->dead, &cursor);
-	s->next_dead = 1;
-	if (rc == 0 && mdb_cursor_get(cursor, &key, &value, MDB_LAST) == 0)
-		s->next_dead = mw_spool_letter_number(&key) + 1;
-	return rc == 0 ? MW_OK : mw_spool_fail(e, rc, "dead");
+	/* Not the last one's and one: whoever has written down the number of a letter that is gone must not
+	 * find another under it. */
+	get_meta(txn, s->meta, "next_dead", &s->next_dead, sizeof s->next_dead);
+	return MW_OK;
 }
 
 static enum mw_err open_seen(struct mw_spool *s, MDB_txn *txn, struct mw_error *e)
@@ -213,10 +206,10 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 		rc = mdb_env_create(&s->env);
 	if (rc != 0)
 		return mw_spool_fail(e, rc, path);
-	mdb_env_set_maxdbs(s->env, 16);
+	mdb_env_set_maxdbs(s->env, MW_SPOOL_DATABASES);
 	rc = mdb_env_set_mapsize(s->env, s->disk_max + s->disk_max / RESERVE_SHARE);
 	if (rc == 0)
-		rc = mdb_env_open(s->env, path, MDB_NOTLS | MDB_NORDAHEAD, 0600);
+		rc = mdb_env_open(s->env, path, MW_SPOOL_ENV_FLAGS, 0600);
 	/* What a process wrote that was killed before its sync, or what LMDB put back when that failed, is
 	 * seen and not on the disk yet. */
 	if (rc == 0)
@@ -249,14 +242,25 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 	return MW_OK;
 }
 
+static uint64_t dead_bytes_default(uint64_t disk_max)
+{
+	uint64_t share = disk_max / MW_DEAD_SHARE;
+	return share < MW_DEAD_BYTES_DEFAULT ? share : MW_DEAD_BYTES_DEFAULT;
+}
+
 enum mw_err mw_spool_open(const struct mw_spool_config *config, int64_t now, struct mw_spool **out,
 			  struct mw_error *e)
 {
 	struct mw_partition partition;
 	enum mw_err err = mw_directory_open(config->dir, e);
+	if (err != MW_OK)
+		return err;
+	mw_partition_enter();
+	err = mw_partition_take(&partition, config->dir, e);
 	if (err == MW_OK)
-		err = mw_partition_take(&partition, config->dir, e);
-	return err == MW_OK ? mw_spool_open_partition(config, &partition, now, out, e) : err;
+		return mw_spool_open_partition(config, &partition, now, out, e);
+	mw_partition_leave();
+	return err;
 }
 
 enum mw_err mw_spool_open_partition(const struct mw_spool_config *config, const struct mw_partition *partition,
@@ -266,6 +270,7 @@ enum mw_err mw_spool_open_partition(const struct mw_spool_config *config, const 
 	if (!s) {
 		struct mw_partition taken = *partition;
 		mw_partition_release(&taken);
+		mw_partition_leave();
 		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the spool");
 	}
 	s->config = *config;
@@ -275,6 +280,7 @@ enum mw_err mw_spool_open_partition(const struct mw_spool_config *config, const 
 	s->disk_max = config->disk_max ? config->disk_max : MW_DISK_DEFAULT;
 	if (s->disk_max < MW_DISK_MIN)
 		s->disk_max = MW_DISK_MIN;
+	s->dead_bytes_max = config->dead_bytes ? config->dead_bytes : dead_bytes_default(s->disk_max);
 	s->stats.disk_max = s->disk_max;
 	s->clock_ahead = mw_spool_wall() - now;
 	s->now = now;
@@ -283,6 +289,9 @@ enum mw_err mw_spool_open_partition(const struct mw_spool_config *config, const 
 					    : MW_OK;
 	if (err == MW_OK)
 		err = open_environment(s, s->partition.path, e);
+	if (err == MW_OK)
+		mw_partition_share(&s->partition, s);
+	mw_partition_leave();
 	if (err != MW_OK) {
 		mw_spool_close(s);
 		return err;
@@ -295,12 +304,14 @@ void mw_spool_close(struct mw_spool *s)
 {
 	if (!s)
 		return;
+	mw_partition_enter();
 	if (s->reader)
 		mdb_txn_abort(s->reader);
 	if (s->env)
 		mdb_env_close(s->env);
 	mw_partition_release(&s->partition);
 	mw_seen_close(s->seen);
+	mw_partition_leave();
 	mw_outbox_deinit(&s->dying);
 	free(s->lanes);
 	free(s->plan);
@@ -311,8 +322,8 @@ void mw_spool_close(struct mw_spool *s)
 
 /* ---- restore */
 
-/* The lane's newest and oldest packs say how much is queued. MW_CORRUPT if the newest can't be read: then nobody
- * knows how many messages there were. */
+/* The lane's newest and oldest packs say how much is queued. MW_CORRUPT if the newest can't be read: then
+ * nobody knows how many messages there were. */
 static enum mw_err restore_queue(struct mw_spool *s, MDB_cursor *messages, uint32_t number, int64_t *since,
 				 struct mw_error *e)
 {
@@ -334,19 +345,21 @@ static enum mw_err restore_queue(struct mw_spool *s, MDB_cursor *messages, uint3
 	if (lane != number)
 		return MW_OK;
 	if (!mw_pack_head(mw_spool_span(&value), &newest))
-		return mw_error_set(e, MW_CORRUPT, 0,
-				    "the spool's newest pack of lane %u is damaged; `moonweir verify` tells more", number);
+		return mw_error_set(
+		    e, MW_CORRUPT, 0,
+		    "the spool's newest pack of lane %u is damaged; `moonweir verify` tells more", number);
 	l->tail = first + newest.count;
 	l->tail_bytes = newest.bytes_before + newest.bytes;
 	at = mw_spool_key(number, 0);
 	key = (MDB_val){sizeof at.bytes, at.bytes};
 	rc = mdb_cursor_get(messages, &key, &value, MDB_SET_RANGE);
-	*since = (rc == 0 && mw_pack_head(mw_spool_span(&value), &oldest) ? oldest.since : newest.since) - s->clock_ahead;
+	*since = (rc == 0 && mw_pack_head(mw_spool_span(&value), &oldest) ? oldest.since : newest.since) -
+		 s->clock_ahead;
 	return MW_OK;
 }
 
-static enum mw_err restore_lane(struct mw_spool *s, struct mw_weir *w, MDB_cursor *messages, const MDB_val *key,
-				const MDB_val *value, int64_t now, struct mw_error *e)
+static enum mw_err restore_lane(struct mw_spool *s, struct mw_weir *w, MDB_cursor *messages,
+				const MDB_val *key, const MDB_val *value, int64_t now, struct mw_error *e)
 {
 	struct mw_spool_row row;
 	uint64_t unused;
@@ -363,7 +376,8 @@ static enum mw_err restore_lane(struct mw_spool *s, struct mw_weir *w, MDB_curso
 	if (!l)
 		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the spool's lanes");
 	if (lane->number != number)
-		return mw_error_set(e, MW_CORRUPT, 0, "the spool's lane %u is not where it should be", number);
+		return mw_error_set(e, MW_CORRUPT, 0, "the spool's lane %u is not where it should be",
+				    number);
 	l->head = row.head;
 	l->head_bytes = row.head_bytes;
 	l->dead = row.dead;

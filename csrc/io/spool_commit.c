@@ -7,6 +7,7 @@
 #include <time.h>
 
 enum {
+	DEAD_SWEEP = 16,               /* dead letters that a commit may drop, and two more for each one added */
 	RESERVE_MAX = 4 * 1024 * 1024, /* space allocated ahead of the file's last page */
 };
 
@@ -202,6 +203,55 @@ static int put_letters(struct mw_spool *s, MDB_txn *txn, const struct mw_outbox 
 	return rc;
 }
 
+static uint64_t room_of(const MDB_stat *stat)
+{
+	return (uint64_t)(stat->ms_branch_pages + stat->ms_leaf_pages + stat->ms_overflow_pages) *
+	       stat->ms_psize;
+}
+
+/* Drops the oldest letters that are too old or too many: a few, so that no commit takes long. */
+static int drop_letters(struct mw_spool *s, MDB_txn *txn, size_t max, int64_t now_wall, uint64_t *dropped)
+{
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	MDB_stat stat;
+	int rc = mdb_cursor_open(txn, s->dead, &cursor);
+	for (; rc == 0 && max > 0; max--) {
+		rc = mdb_stat(txn, s->dead, &stat);
+		if (rc == 0)
+			rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+		if (rc != 0)
+			break;
+		int64_t age = now_wall - mw_dead_letter_at(mw_spool_span(&value));
+		bool is_old = s->config.dead_ms > 0 && age > s->config.dead_ms;
+		if (!is_old && room_of(&stat) <= s->dead_bytes_max)
+			return 0;
+		rc = mdb_cursor_del(cursor, 0);
+		*dropped += rc == 0;
+	}
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+/* Letters are numbered on for ever, so the next number outlives them. */
+static int finish_letters(struct mw_spool *s, MDB_txn *txn, uint64_t number, int64_t now_wall,
+			  struct mw_spool_stats *stats)
+{
+	MDB_stat stat;
+	int rc = 0;
+	if (number != s->next_dead)
+		rc = put(txn, s->meta, "next_dead", strlen("next_dead"), &number, sizeof number);
+	if (rc == 0)
+		rc = drop_letters(s, txn, DEAD_SWEEP + 2 * (size_t)(number - s->next_dead), now_wall,
+				  &stats->dead_dropped);
+	if (rc == 0)
+		rc = mdb_stat(txn, s->dead, &stat);
+	if (rc != 0)
+		return rc;
+	stats->letters = stat.ms_entries;
+	stats->letter_bytes = room_of(&stat);
+	return 0;
+}
+
 static int by_number(const void *a, const void *b)
 {
 	uint32_t x = (*(struct mw_lane *const *)a)->number, y = (*(struct mw_lane *const *)b)->number;
@@ -219,7 +269,8 @@ static int put_plan(struct mw_spool *s, MDB_txn *txn, int64_t now, uint64_t *num
 {
 	static const char name[] = "total";
 	int rc = s->seen ? find_repeats(s, txn, now + s->clock_ahead) : 0;
-	qsort(s->touched, s->touched_count, sizeof(struct mw_lane *), by_number);
+	if (s->touched_count > 1)
+		qsort(s->touched, s->touched_count, sizeof(struct mw_lane *), by_number);
 	/* Without a gap: a lane's number is its place in the weir, which finds them in this order again. */
 	for (uint32_t i = s->rows; rc == 0 && i < lanes_planned(s); i++)
 		rc = put_row(s, txn, i);
@@ -277,20 +328,21 @@ static int drop_packs(struct mw_spool *s, MDB_cursor *messages, uint32_t number)
 			return rc;
 		rc = mdb_cursor_del(messages, 0);
 		if (rc == 0)
-			rc = mdb_cursor_get(messages, &key, &value, MDB_NEXT); /* after del: the one behind it */
+			rc = mdb_cursor_get(messages, &key, &value,
+					    MDB_NEXT); /* after del: the one behind it */
 	}
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
 /* Letters that another partition has now. */
-static int drop_letters(struct mw_spool *s, MDB_txn *txn)
+static int drop_copied_letters(struct mw_spool *s, MDB_txn *txn)
 {
 	MDB_cursor *dead;
 	MDB_val key, value;
 	int rc = mdb_cursor_open(txn, s->dead, &dead);
 	if (rc == 0)
 		rc = mdb_cursor_get(dead, &key, &value, MDB_FIRST);
-	while (rc == 0 && mw_spool_letter_number(&key) <= s->dead_copied && (rc = mdb_cursor_del(dead, 0)) == 0)
+	while (rc == 0 && mw_spool_letter_number(&key) < s->dead_copied && (rc = mdb_cursor_del(dead, 0)) == 0)
 		rc = mdb_cursor_get(dead, &key, &value, MDB_NEXT);
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
@@ -305,7 +357,7 @@ static int put_settled(struct mw_spool *s, MDB_txn *txn, uint64_t *number)
 			rc = put_row(s, txn, s->settled[i]);
 	}
 	if (rc == 0 && s->dead_copied > 0)
-		rc = drop_letters(s, txn);
+		rc = drop_copied_letters(s, txn);
 	return rc != 0 ? rc : put_letters(s, txn, &s->dying, number);
 }
 
@@ -338,8 +390,8 @@ static uint64_t file_used(const struct mw_spool *s)
 	return ((uint64_t)info.me_last_pgno + 1) * s->page;
 }
 
-/* Space on the disk beyond the last page, so that settling, which needs pages before it frees any, finds some even
- * on a disk that is full. */
+/* Space on the disk beyond the last page, so that settling, which needs pages before it frees any, finds some
+ * even on a disk that is full. */
 static void reserve_space(struct mw_spool *s)
 {
 	struct stat st;
@@ -387,6 +439,7 @@ static enum mw_err write_all(struct mw_spool *s, bool with_plan, int64_t now, st
 	MDB_txn *txn;
 	struct mw_spool_total total = s->total;
 	uint64_t number = s->next_dead;
+	struct mw_spool_stats stats = s->stats;
 	int64_t start = now_us();
 	int dead_readers;
 	/* Another process that died while it looked at the spool (verify, for one) would keep every page from being
@@ -400,6 +453,8 @@ static enum mw_err write_all(struct mw_spool *s, bool with_plan, int64_t now, st
 	if (rc == 0)
 		rc = put_settled(s, txn, &number);
 	if (rc == 0)
+		rc = finish_letters(s, txn, number, now + s->clock_ahead, &stats);
+	if (rc == 0)
 		rc = mdb_txn_commit(txn);
 	else
 		mdb_txn_abort(txn);
@@ -409,6 +464,7 @@ static enum mw_err write_all(struct mw_spool *s, bool with_plan, int64_t now, st
 		return mw_spool_fail(e, rc, "not written");
 	s->next_dead = number;
 	s->total = total;
+	s->stats = stats;
 	s->stats.commits++;
 	uint64_t us = (uint64_t)(now_us() - start);
 	if (us > s->stats.commit_us_max)
@@ -433,7 +489,8 @@ bool mw_spool_has_settled(const struct mw_spool *s)
 enum mw_err mw_spool_commit(struct mw_spool *s, int64_t now, struct mw_error *e)
 {
 	if (s->is_broken)
-		return mw_error_set(e, MW_IO, 0, "the spool's disk has failed; see to it, then open the spool again");
+		return mw_error_set(e, MW_IO, 0,
+				    "the spool's disk has failed; see to it, then open the spool again");
 	s->now = now;
 	bool full = s->box && !has_room(s);
 	enum mw_err err = full ? MW_FULL : write_all(s, s->box != NULL, now, e);

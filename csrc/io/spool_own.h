@@ -5,8 +5,8 @@
 #define MW_SPOOL_OWN_H
 
 #include "../core/dead_letter.h"
-#include "../core/pack.h"
 #include "../core/message.h"
+#include "../core/pack.h"
 #include "partition.h"
 #include "seen.h"
 #include "spool.h"
@@ -58,8 +58,10 @@ struct mw_spool {
 	struct mw_seen *seen; /* NULL: ids are not remembered */
 	struct mw_partition partition;
 	uint64_t disk_max;
+	uint64_t dead_bytes_max;
 	size_t page;
-	int64_t clock_ahead; /* wall clock less monotonic clock at open: what is written must mean something later */
+	int64_t clock_ahead; /* wall clock less monotonic clock at open: what is written must mean something
+				later */
 	int64_t now;         /* the latest that it was told */
 	bool is_broken;      /* the disk failed: nothing is known of what is written any more */
 	bool has_no_space;   /* the file could not be made larger */
@@ -80,7 +82,7 @@ struct mw_spool {
 	uint32_t settled_room;
 
 	uint64_t next_dead;   /* number of the next dead letter */
-	uint64_t dead_copied; /* letters up to this number have been copied; 0: none */
+	uint64_t dead_copied; /* letters below this number have been copied */
 	struct mw_spool_total total;
 	uint8_t seen_key[16]; /* of the hash that ids are kept as */
 
@@ -116,7 +118,8 @@ uint64_t mw_spool_row_sum(const struct mw_spool_row *row, struct mw_span name);
 /* Room for this lane in `lanes` and `settled`. NULL if memory is short. */
 struct mw_spool_lane *mw_spool_lane(struct mw_spool *s, const struct mw_lane *lane);
 
-/* As mw_spool_open, with a partition that is taken already and is the spool's from now on, even if this fails. */
+/* As mw_spool_open, with a partition that was taken since mw_partition_enter, and is the spool's from now on even if
+ * this fails. Leaves. */
 enum mw_err mw_spool_open_partition(const struct mw_spool_config *config, const struct mw_partition *partition,
 				    int64_t now, struct mw_spool **out, struct mw_error *e);
 
@@ -130,6 +133,17 @@ void mw_spool_bury(struct mw_spool *s, const struct mw_dead_letter *letter);
 
 /* What a server said about a dead message: a sentence, not a page. */
 #define MW_SPOOL_ANSWER_MAX 2048
+
+/* Of all that is in a partition. */
+#define MW_SPOOL_FORMAT 1
+#define MW_SPOOL_NEWER                                                                                       \
+	"the spool has format %u, this Moonweir knows formats up to %d; use the Moonweir that wrote it, or " \
+	"a newer one"
+
+/* The flags of every environment. With NOTLS a transaction that reads belongs to no thread. NOMEMINIT must not be
+ * among them: it puts whatever lies about in memory into the file, keys too. */
+#define MW_SPOOL_ENV_FLAGS (MDB_NOTLS | MDB_NORDAHEAD)
+#define MW_SPOOL_DATABASES 16
 
 int64_t mw_spool_wall(void);
 

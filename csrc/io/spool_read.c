@@ -165,8 +165,10 @@ static void bury(struct mw_spool *s, const struct mw_report *r, uint32_t count)
 	    .count = count,
 	    .account = r->account,
 	    .code = mw_spool_text(damaged ? mw_err_word(MW_CORRUPT) : "refused"),
-	    .reason = mw_spool_text(damaged ? "the disk has changed these messages since they were written" : ""),
-	    .answer = {r->answer.at, r->answer.len < MW_SPOOL_ANSWER_MAX ? r->answer.len : MW_SPOOL_ANSWER_MAX},
+	    .reason =
+		mw_spool_text(damaged ? "the disk has changed these messages since they were written" : ""),
+	    .answer = {r->answer.at,
+		       r->answer.len < MW_SPOOL_ANSWER_MAX ? r->answer.len : MW_SPOOL_ANSWER_MAX},
 	    .message = r->message,
 	};
 	mw_spool_bury(s, &letter);
@@ -249,7 +251,7 @@ static void copy_letters(struct mw_spool *s, size_t bytes_max, struct mw_outbox 
 			const struct mw_parcel p = {.message = mw_spool_span(&value), .kind = MW_PARCEL_DEAD};
 			if (mw_outbox_add(box, &p) != MW_OK)
 				break;
-			s->dead_copied = mw_spool_letter_number(&key);
+			s->dead_copied = mw_spool_letter_number(&key) + 1;
 		}
 		mdb_cursor_close(dead);
 	}

@@ -7,8 +7,6 @@
 /* Milliseconds that a wait may last; anything longer is a misplaced unit. */
 static const double WAIT_MAX_S = 365.0 * 24 * 3600;
 
-enum { UV_MAPPER = 1, UV_TELL };
-
 enum { SYNC_MS = 30000 };
 
 static struct mwl_client *check_client(lua_State *L)
@@ -16,7 +14,7 @@ static struct mwl_client *check_client(lua_State *L)
 	return luaL_checkudata(L, 1, MWL_CLIENT);
 }
 
-static struct mwl_client *check_open(lua_State *L)
+struct mwl_client *mwl_client_check_open(lua_State *L)
 {
 	struct mwl_client *c = check_client(L);
 	if (c->closed || !c->engine)
@@ -59,16 +57,9 @@ static int answer(lua_State *L, enum mw_err err, const struct mw_error *e)
 	return e && e->code == err ? mwl_fail(L, e) : mwl_fail_code(L, err);
 }
 
-/* What a call may ask for beside its message. */
-struct asked {
-	int64_t wait_ms; /* for room, should the queue be full */
-	int64_t sync_ms; /* until it is on disk; -1: not */
-};
-
-/* From the table at `options`: wait = seconds, sync = seconds or true. */
-static struct asked check_asked(lua_State *L, int options)
+struct mwl_asked mwl_client_asked(lua_State *L, int options)
 {
-	struct asked asked = {.sync_ms = -1};
+	struct mwl_asked asked = {.sync_ms = -1};
 	lua_getfield(L, options, "wait");
 	lua_getfield(L, options, "sync");
 	int top = lua_gettop(L);
@@ -81,7 +72,7 @@ static struct asked check_asked(lua_State *L, int options)
 	return asked;
 }
 
-static enum mw_err push_box(struct mwl_client *c, const struct mw_outbox *box, struct asked asked)
+enum mw_err mwl_client_push_box(struct mwl_client *c, const struct mw_outbox *box, struct mwl_asked asked)
 {
 	int64_t wait_ms = asked.wait_ms;
 	enum mw_err err = mw_engine_push(c->engine, box);
@@ -95,8 +86,7 @@ static enum mw_err push_box(struct mwl_client *c, const struct mw_outbox *box, s
 	return err == MW_OK && asked.sync_ms >= 0 ? mw_engine_sync(c->engine, asked.sync_ms, NULL) : err;
 }
 
-/* The first problem's message and code, from the list on top of the stack. */
-static void push_first_problem(lua_State *L)
+void mwl_client_push_first_problem(lua_State *L)
 {
 	int list = lua_gettop(L);
 	lua_rawgeti(L, list, 1);
@@ -123,7 +113,7 @@ static int tell(lua_State *L)
 		lua_pushnil(L);
 		lua_pushnil(L);
 	} else {
-		push_first_problem(L);
+		mwl_client_push_first_problem(L);
 	}
 	/* queued, problems, message, code -> queued, message, code, problems, tally */
 	lua_pushvalue(L, 4);
@@ -148,12 +138,15 @@ static enum mw_err write_body(lua_State *L, struct mwl_client *c, struct mw_erro
 
 /* Maps and queues; nothing here can raise. */
 static enum mw_err push_event(lua_State *L, struct mwl_client *c, const struct mw_delivery *d,
-			      struct asked asked)
+			      struct mwl_asked asked)
 {
 	c->last = (struct mw_tally){0};
 	mwl_mapper_run(L, 5, d, &c->last);
-	struct mw_outbox *box = mwl_mapper_outbox(mwl_check_mapper(L, 5));
-	enum mw_err err = box->count > 0 ? push_box(c, box, asked) : MW_OK;
+	struct mwl_mapper *mapper = mwl_check_mapper(L, 5);
+	struct mw_outbox *box = mwl_mapper_outbox(mapper);
+	enum mw_err err = mwl_mapper_letters_lost(mapper);
+	if (err == MW_OK && box->count > 0)
+		err = mwl_client_push_box(c, box, asked);
 	mw_outbox_clear(box);
 	if (err != MW_OK)
 		return err;
@@ -168,14 +161,14 @@ static enum mw_err push_event(lua_State *L, struct mwl_client *c, const struct m
 /* client:push(event [, opts]) -> queued | nil, message, code, problems, tally */
 static int client_push(lua_State *L)
 {
-	struct mwl_client *c = check_open(L);
+	struct mwl_client *c = mwl_client_check_open(L);
 	if (c->busy)
 		return luaL_error(L, "push: called while another push of this client is under way");
 	luaL_argcheck(L, lua_type(L, 2) == LUA_TSTRING || lua_type(L, 2) == LUA_TTABLE, 2,
 		      "the event as a string or a table");
 	lua_settop(L, 3);
 	mwl_getuservalue(L, 1); /* client, event, opts, uservalue */
-	lua_rawgeti(L, 4, UV_MAPPER);
+	lua_rawgeti(L, 4, MWL_CLIENT_MAPPER);
 	if (lua_isnil(L, 5))
 		return luaL_error(L, "this client was opened without a source; open{ source = ... } or use "
 				     "client:track and the other calls");
@@ -183,10 +176,10 @@ static int client_push(lua_State *L)
 
 	struct mw_header headers[MWL_HEADERS_MAX];
 	struct mw_delivery d = {.now = mwl_now_wall(), .account = default_account(c)};
-	struct asked asked = {.sync_ms = -1};
+	struct mwl_asked asked = {.sync_ms = -1};
 	if (!lua_isnil(L, 3)) {
 		mwl_delivery_options(L, 3, &d, headers);
-		asked = check_asked(L, 3);
+		asked = mwl_client_asked(L, 3);
 		lua_settop(L, 5);
 	}
 	if (lua_type(L, 2) == LUA_TTABLE) {
@@ -211,7 +204,7 @@ static int client_push(lua_State *L)
 		lua_pushinteger(L, (lua_Integer)c->last.messages);
 		return 1; /* the usual case makes no table */
 	}
-	lua_rawgeti(L, 4, UV_TELL);
+	lua_rawgeti(L, 4, MWL_CLIENT_TELL);
 	lua_pushvalue(L, 1);
 	lua_pushvalue(L, 5);
 	int status = lua_pcall(L, 2, 5, 0);
@@ -222,17 +215,17 @@ static int client_push(lua_State *L)
 /* client:track(account, fields [, opts]) and the other five; the call is the closure's upvalue. */
 static int client_call(lua_State *L)
 {
-	struct mwl_client *c = check_open(L);
+	struct mwl_client *c = mwl_client_check_open(L);
 	enum mw_call call = (enum mw_call)lua_tointeger(L, lua_upvalueindex(1));
 	struct mw_parcel parcel = {.account = opt_account(L, c, 2)};
 	luaL_checktype(L, 3, LUA_TTABLE);
-	struct asked asked = {.sync_ms = -1};
+	struct mwl_asked asked = {.sync_ms = -1};
 	if (!lua_isnoneornil(L, 4)) {
 		luaL_checktype(L, 4, LUA_TTABLE);
 		lua_settop(L, 4);
 		lua_getfield(L, 4, "tag");
 		parcel.tag = (int64_t)luaL_optinteger(L, 5, 0);
-		asked = check_asked(L, 4);
+		asked = mwl_client_asked(L, 4);
 	}
 	if (!parcel.account.at)
 		return mwl_fail_code(L, MW_NO_ACCOUNT);
@@ -272,28 +265,28 @@ static int client_call(lua_State *L)
 	mw_outbox_clear(&c->box);
 	err = mw_outbox_add(&c->box, &parcel);
 	if (err == MW_OK)
-		err = push_box(c, &c->box, asked);
+		err = mwl_client_push_box(c, &c->box, asked);
 	return answer(L, err, NULL);
 }
 
 /* client:sync([seconds]): until all that was pushed is on disk; at once without a spool. */
 static int client_sync(lua_State *L)
 {
-	struct mwl_client *c = check_open(L);
+	struct mwl_client *c = mwl_client_check_open(L);
 	struct mw_error e = {.code = MW_OK};
 	return answer(L, mw_engine_sync(c->engine, check_wait(L, 2, SYNC_MS / 1000.0), &e), &e);
 }
 
 static int client_flush(lua_State *L)
 {
-	struct mwl_client *c = check_open(L);
+	struct mwl_client *c = mwl_client_check_open(L);
 	return answer(L, mw_engine_flush(c->engine, check_wait(L, 2, 30)), NULL);
 }
 
 /* client:set_account(name, { write_key =, endpoint = }): name "" is every account without a key of its own */
 static int client_set_account(lua_State *L)
 {
-	struct mwl_client *c = check_open(L);
+	struct mwl_client *c = mwl_client_check_open(L);
 	struct mw_span account = mwl_check_span(L, 2);
 	luaL_argcheck(L, account.len <= MW_ACCOUNT_MAX, 2, "an account is named by at most 255 bytes");
 	luaL_checktype(L, 3, LUA_TTABLE);
@@ -368,6 +361,18 @@ static const char *opt_string(lua_State *L, const char *name)
 	return luaL_optstring(L, -1, NULL);
 }
 
+/* client at 2: what the mapping fails on is kept in its spool. */
+static void keep_letters(lua_State *L, const char *dir)
+{
+	mwl_getuservalue(L, 2);
+	lua_pushstring(L, dir);
+	lua_rawseti(L, -2, MWL_CLIENT_SPOOL);
+	lua_rawgeti(L, -1, MWL_CLIENT_MAPPER);
+	if (!lua_isnil(L, -1))
+		mwl_mapper_keep_letters(mwl_check_mapper(L, -1), true);
+	lua_pop(L, 2);
+}
+
 /* core.client{...}: options already checked by moonweir/init.lua, in base units. */
 static int client_new(lua_State *L)
 {
@@ -379,9 +384,9 @@ static int client_new(lua_State *L)
 	lua_setmetatable(L, -2);
 	lua_newtable(L);
 	lua_getfield(L, 1, "mapper");
-	lua_rawseti(L, -2, UV_MAPPER);
+	lua_rawseti(L, -2, MWL_CLIENT_MAPPER);
 	lua_pushcfunction(L, tell); /* now: making a function may run finalizers */
-	lua_rawseti(L, -2, UV_TELL);
+	lua_rawseti(L, -2, MWL_CLIENT_TELL);
 	mwl_setuservalue(L, 2);
 	mw_outbox_init(&c->box, 2 * MW_MESSAGE_MAX);
 	mw_buf_init(&c->fields, MW_EVENT_MAX);
@@ -410,6 +415,8 @@ static int client_new(lua_State *L)
 	config.timeout_ms = (int64_t)(1000 * opt_number(L, "timeout", 0));
 	lua_getfield(L, 1, "report");
 	config.report_delivered = lua_isstring(L, -1) && strcmp(lua_tostring(L, -1), "all") == 0;
+	lua_getfield(L, 1, "send");
+	config.holds = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
 	uint8_t random[16];
 	mwl_random(NULL, random);
 	memcpy(&config.weir.seed, random, sizeof config.weir.seed);
@@ -419,7 +426,10 @@ static int client_new(lua_State *L)
 	if (spool.dir) {
 		spool.disk_max = (uint64_t)opt_number(L, "disk_bytes", 0);
 		spool.repeats_ms = (int64_t)(1000 * opt_number(L, "repeats", MW_REPEATS_MS / 1000));
+		spool.dead_ms = (int64_t)ceil(86400000 * opt_number(L, "dead_days", MW_DEAD_DAYS_DEFAULT));
+		spool.dead_bytes = (uint64_t)opt_number(L, "dead_bytes", 0);
 		config.spool = &spool;
+		keep_letters(L, spool.dir);
 	}
 	config.proxy = opt_string(L, "proxy");
 	config.ca_file = opt_string(L, "ca_file");
@@ -449,11 +459,14 @@ void mwl_open_client(lua_State *L)
 	lua_newtable(L);
 	luaL_setfuncs(L, methods, 0);
 	mwl_client_state_methods(L);
+	mwl_client_dead_methods(L);
 	for (int call = 0; call < MW_CALLS; call++) {
 		lua_pushinteger(L, call);
 		lua_pushcclosure(L, client_call, 1);
 		lua_setfield(L, -2, mw_call_word((enum mw_call)call));
 	}
+	lua_pushvalue(L, -1);
+	lua_setfield(L, -4, "Client"); /* for methods that are written in Lua */
 	lua_setfield(L, -2, "__index");
 	lua_pushcfunction(L, client_gc);
 	lua_setfield(L, -2, "__gc");

@@ -24,7 +24,26 @@ struct mwl_client {
 	struct mw_tally tally; /* over all pushes */
 };
 
+/* In the userdata's uservalue. */
+enum { MWL_CLIENT_MAPPER = 1, MWL_CLIENT_TELL, MWL_CLIENT_SPOOL };
+
+/* What a call may ask for beside its message. */
+struct mwl_asked {
+	int64_t wait_ms; /* for room, should the queue be full */
+	int64_t sync_ms; /* until it is on disk; -1: not */
+};
+
+/* The client at 1, open; else it raises. */
+struct mwl_client *mwl_client_check_open(lua_State *L);
+/* From the table at `options`: wait = seconds, sync = seconds or true. */
+struct mwl_asked mwl_client_asked(lua_State *L, int options);
+enum mw_err mwl_client_push_box(struct mwl_client *c, const struct mw_outbox *box, struct mwl_asked asked);
+/* The message and code of the first problem in the list on top of the stack. */
+void mwl_client_push_first_problem(lua_State *L);
+
 /* client:poll, stats and lanes: added to the methods table on top of the stack. */
 void mwl_client_state_methods(lua_State *L);
+/* client:resend, spool_dir (dead.c) */
+void mwl_client_dead_methods(lua_State *L);
 
 #endif

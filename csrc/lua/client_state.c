@@ -88,7 +88,7 @@ static int client_stats(lua_State *L)
 	enum mw_err err = mw_engine_stats(c->engine, &s);
 	if (err != MW_OK)
 		return mwl_fail_code(L, err);
-	lua_createtable(L, 0, 24);
+	lua_createtable(L, 0, 32);
 	mwl_set_count(L, "accepted", s.weir.counts.accepted);
 	mwl_set_count(L, "delivered", s.weir.counts.delivered);
 	mwl_set_count(L, "dead", s.weir.counts.dead);
@@ -107,6 +107,10 @@ static int client_stats(lua_State *L)
 	mwl_set_count(L, "repeats", s.spool.repeats);
 	mwl_set_count(L, "damaged", s.spool.damaged);
 	mwl_set_count(L, "disk_bytes", s.spool.disk_bytes);
+	mwl_set_count(L, "letters", s.spool.letters);
+	mwl_set_count(L, "letter_bytes", s.spool.letter_bytes);
+	mwl_set_count(L, "letters_lost", s.spool.letters_lost);
+	mwl_set_count(L, "dead_dropped", s.spool.dead_dropped);
 	mwl_set_count(L, "reports_lost", s.reports_lost + c->reports_lost);
 	mwl_set_count(L, "events", c->tally.events);
 	mwl_set_count(L, "ignored", c->tally.ignored);

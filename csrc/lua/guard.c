@@ -78,6 +78,19 @@ static void collect(struct mwl_guard *g, lua_State *L)
 	g->collect_at = g->grown < limit / 2 ? limit / 2 : g->grown + (limit - g->grown) / 2;
 }
 
+/* The innermost line of a script: the limit may be met inside one of the sandbox's own functions, which are
+ * Lua too. Scripts are named by their file alone, the others by the path they were found at. */
+static void find_script(lua_State *L, lua_Debug *where)
+{
+	for (int level = 0; lua_getstack(L, level, where); level++) {
+		lua_getinfo(L, "Sl", where);
+		if (where->currentline > 0 && !strchr(where->source, '/'))
+			return;
+	}
+	lua_getstack(L, 0, where);
+	lua_getinfo(L, "Sl", where);
+}
+
 static void look(lua_State *L, lua_Debug *where)
 {
 	struct mwl_guard *g = innermost;
@@ -92,7 +105,7 @@ static void look(lua_State *L, lua_Debug *where)
 		const char *why = limit_passed(g, room, sizeof room);
 		if (!why)
 			return;
-		lua_getinfo(L, "Sl", where);
+		find_script(L, where);
 		snprintf(g->over, sizeof g->over, "%.40s:%d: %s", where->short_src, where->currentline, why);
 		lua_sethook(L, look, LUA_MASKCOUNT, 1);
 	}

@@ -27,6 +27,10 @@ struct mwl_mapper {
 	size_t problems_max;
 	size_t problem_count;
 	size_t problems_lost;
+	bool keeps_letters; /* what fails goes into the outbox, as a dead letter */
+	struct mwl_letters letters;
+	const uint8_t *seed; /* of 32 bytes; NULL: ids are random */
+	uint64_t seeded;
 	struct mw_tally tally; /* of the last run that mapper:map or :tally made */
 	bool running;          /* until what it made is told */
 };
@@ -64,19 +68,37 @@ static enum mw_err on_entry(void *context, int function, struct mw_mapper *mappe
 	return mwl_script_entry(&p->script, function, mapper, doc, event, e);
 }
 
-static void on_problem(void *context, uint64_t index, struct mw_span raw, struct mw_span account,
-		       const struct mw_error *e)
+/* The same event of the same letter gets the same ids again, should it be sent twice. */
+static void on_random(void *context, uint8_t bytes[16])
+{
+	struct mwl_mapper *p = context;
+	uint8_t text[32 + sizeof p->seeded], digest[32];
+	if (!p->seed) {
+		mwl_random(NULL, bytes);
+		return;
+	}
+	memcpy(text, p->seed, 32);
+	memcpy(text + 32, &p->seeded, sizeof p->seeded);
+	p->seeded++;
+	mwl_sha256(text, sizeof text, digest);
+	memcpy(bytes, digest, 16);
+}
+
+static void on_problem(void *context, const struct mw_problem *found)
 {
 	struct mwl_mapper *p = context;
 	struct mw_buf *b = &p->problems;
 	size_t mark = b->len;
+	struct mw_span raw = found->raw, account = found->account;
 	if (raw.len > RAW_MAX)
 		raw.len = RAW_MAX;
-	struct problem problem = {.index = index,
+	struct problem problem = {.index = found->index,
 				  .account_len = account.len,
 				  .raw_len = raw.len,
 				  .has_account = account.at,
-				  .error = *e};
+				  .error = *found->error};
+	if (p->keeps_letters)
+		mwl_letters_add(&p->letters, mw_mapper_outbox(p->mapper), found);
 	if (p->problem_count < p->problems_max && mw_buf_append(b, &problem, sizeof problem) == MW_OK &&
 	    mw_buf_append_span(b, account) == MW_OK && mw_buf_append_span(b, raw) == MW_OK) {
 		p->problem_count++;
@@ -143,6 +165,22 @@ static void unkeep(lua_State *L, struct mwl_mapper *p)
 	lua_rawseti(L, LUA_REGISTRYINDEX, p->script.kept);
 }
 
+void mwl_mapper_keep_letters(struct mwl_mapper *p, bool keep)
+{
+	p->keeps_letters = keep;
+}
+
+enum mw_err mwl_mapper_letters_lost(const struct mwl_mapper *p)
+{
+	return p->letters.err;
+}
+
+void mwl_mapper_seed(struct mwl_mapper *p, const uint8_t seed[32])
+{
+	p->seed = seed;
+	p->seeded = 0;
+}
+
 void mwl_mapper_run(lua_State *L, int mapper_index, const struct mw_delivery *d, struct mw_tally *tally)
 {
 	struct mwl_mapper *p = mwl_check_mapper(L, mapper_index);
@@ -152,6 +190,7 @@ void mwl_mapper_run(lua_State *L, int mapper_index, const struct mw_delivery *d,
 	mw_outbox_clear(mw_mapper_outbox(p->mapper));
 	mw_buf_clear(&p->problems);
 	p->problem_count = p->problems_lost = 0;
+	mwl_letters_begin(&p->letters, p->map->map, d);
 	if (p->map->functions == 0) {
 		p->running = true;
 		mw_map_run(p->map->map, p->mapper, d, tally);
@@ -380,6 +419,7 @@ static int mapper_gc(lua_State *L)
 	mw_mapper_free(p->mapper);
 	p->mapper = NULL;
 	mw_buf_deinit(&p->problems);
+	mw_buf_deinit(&p->letters.texts);
 	mw_buf_deinit(&p->script.fields);
 	mw_buf_deinit(&p->script.text);
 	mw_json_deinit(&p->script.answer);
@@ -413,6 +453,7 @@ static int new_mapper(lua_State *L)
 	p->script.kept = LUA_NOREF;
 	p->script.views = mwl_views_of(L);
 	mw_buf_init(&p->problems, PROBLEM_BYTES_MAX);
+	mw_buf_init(&p->letters.texts, SIZE_MAX);
 	mw_buf_init(&p->script.fields, MW_EVENT_MAX);
 	mw_buf_init(&p->script.text, MW_EVENT_MAX);
 	mw_json_init(&p->script.answer);
@@ -431,7 +472,7 @@ static int new_mapper(lua_State *L)
 	p->script.kept = luaL_ref(L, LUA_REGISTRYINDEX);
 
 	struct mw_mapper_host host = {
-	    .host = {.context = p, .sha256 = mwl_sha256, .random = mwl_random, .apply = on_apply},
+	    .host = {.context = p, .sha256 = mwl_sha256, .random = on_random, .apply = on_apply},
 	    .entry = on_entry,
 	    .problem = on_problem,
 	};

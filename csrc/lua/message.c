@@ -256,7 +256,14 @@ enum mw_err mwl_table_message(lua_State *L, int index, enum mw_call call, bool s
 			      struct mw_buf *scratch, struct mw_message *m, bool *has_timestamp,
 			      struct mw_error *e)
 {
-	struct reading r = {.L = L, .scratch = scratch, .m = m, .stamped = stamped, .e = e};
+	struct reading r;
+	r.L = L;
+	r.scratch = scratch;
+	r.m = m;
+	r.stamped = stamped;
+	r.has_timestamp = false;
+	mwl_pieces_clear(r.pieces, FIELDS);
+	r.e = e;
 	if (!lua_checkstack(L, 8))
 		return mw_error_set(e, MW_NO_MEMORY, 0, "%s", mw_err_sentence(MW_NO_MEMORY));
 	index = lua_absindex(L, index);

@@ -14,6 +14,8 @@
  *     message Lua tables to messages (no userdata)
  *     guard   instruction, memory and time limits around a script's functions (no userdata)
  *     client  an engine, with the calls that feed it
+ *     letters failed events as dead letters (no userdata)
+ *     dead    the dead letters of a spool (no userdata)
  *     process what the command needs of its process: terminal, signals, argv (no userdata)
  *     reader  a file or pipe as blocks of whole lines
  *     vault   the accounts of a store
@@ -62,6 +64,16 @@ struct mwl_map {
 };
 struct mwl_map *mwl_check_map(lua_State *L, int index);
 
+/* letters.c: what a mapper needs to write a dead letter of an event that failed. */
+struct mwl_letters {
+	const struct mw_map *map;
+	const struct mw_delivery *delivery;
+	struct mw_buf texts; /* of one letter, put together */
+	enum mw_err err;     /* why one could not be written, if so */
+};
+void mwl_letters_begin(struct mwl_letters *l, const struct mw_map *map, const struct mw_delivery *d);
+void mwl_letters_add(struct mwl_letters *l, struct mw_outbox *out, const struct mw_problem *p);
+
 /* mapper.c. Its uservalue holds the map userdata, so neither dies before the other. */
 struct mwl_mapper;
 struct mwl_mapper *mwl_check_mapper(lua_State *L, int index);
@@ -69,6 +81,11 @@ struct mwl_mapper *mwl_check_mapper(lua_State *L, int index);
  * was in it before is gone. Raises if called from a function of the script that is running. */
 void mwl_mapper_run(lua_State *L, int mapper_index, const struct mw_delivery *d, struct mw_tally *tally);
 struct mw_outbox *mwl_mapper_outbox(struct mwl_mapper *p);
+/* Should events that fail be put into the outbox too, as dead letters? After a run, MW_OK: none is missing. */
+void mwl_mapper_keep_letters(struct mwl_mapper *p, bool keep);
+enum mw_err mwl_mapper_letters_lost(const struct mwl_mapper *p);
+/* Until it is taken back with NULL: ids that would be random are made from this, the same ones in each run. */
+void mwl_mapper_seed(struct mwl_mapper *p, const uint8_t seed[32]);
 /* Pushes the problems of the last run as { {index=, code=, message=, account=, raw=}, ..., more= }, or nil if
  * there were none; `more` is how many were not kept. */
 void mwl_mapper_push_problems(lua_State *L, struct mwl_mapper *p);
@@ -127,6 +144,11 @@ struct mwl_piece {
 	size_t len;
 	bool present;
 };
+static inline void mwl_pieces_clear(struct mwl_piece *pieces, int count)
+{
+	for (int i = 0; i < count; i++)
+		pieces[i].present = false;
+}
 static inline struct mw_span mwl_piece_span(struct mwl_piece p, const struct mw_buf *b)
 {
 	return p.present ? (struct mw_span){b->data + p.start, p.len} : (struct mw_span){NULL, 0};
@@ -216,6 +238,7 @@ void mwl_open_decode(lua_State *L);
 void mwl_open_encode(lua_State *L);
 void mwl_open_guard(lua_State *L);
 void mwl_open_client(lua_State *L);
+void mwl_open_dead(lua_State *L);
 void mwl_open_process(lua_State *L);
 void mwl_open_reader(lua_State *L);
 void mwl_open_intake(lua_State *L);

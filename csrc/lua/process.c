@@ -2,6 +2,7 @@
  *
  * For the command only: the library itself installs no signal handler and touches no argv.
  */
+#include "../core/timestamp.h"
 #include "../io/private.h"
 #include "mwl.h"
 
@@ -162,6 +163,29 @@ static int process_read_private(lua_State *L)
 	return 1;
 }
 
+/* process.make_private(path) -> true | nil, message, code: an empty file that nobody else can read, ready to
+ * be written. What it held before is gone. */
+static int process_make_private(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	struct mw_error e;
+	mw_error_clear(&e);
+	if (mw_private_make(path, &e) != MW_OK)
+		return mwl_fail(L, &e);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
+/* process.time("2026-11-23T21:58Z") -> seconds since 1970, or nil. Without a zone it is UTC. */
+static int process_time(lua_State *L)
+{
+	int64_t ms;
+	if (!mw_timestamp_parse(mwl_check_span(L, 1), &ms))
+		return 0;
+	lua_pushnumber(L, (lua_Number)ms / 1000);
+	return 1;
+}
+
 void mwl_open_process(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
@@ -175,6 +199,8 @@ void mwl_open_process(lua_State *L)
 	    {"wait", process_wait},
 	    {"scrub", process_scrub},
 	    {"read_private", process_read_private},
+	    {"make_private", process_make_private},
+	    {"time", process_time},
 	    {NULL, NULL},
 	};
 	lua_newtable(L);

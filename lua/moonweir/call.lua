@@ -52,6 +52,9 @@ local function check_payload(kind, payload)
 	end
 end
 
+-- Looked up once: __call is on the way of every message that a function makes.
+local type, setmetatable = type, setmetatable
+
 -- `source.track "Name" {…}` is two calls: the first makes a call without properties, the second adds them.
 function Call.__call(first, payload, extra)
 	if first.ready and type(payload) == "table" then -- once for each message of a function entry

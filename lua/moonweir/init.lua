@@ -13,6 +13,7 @@ local proxy = require "moonweir.proxy"
 local sandbox = require "moonweir.sandbox"
 local compile = require "moonweir.compile"
 local suggest = require "moonweir.suggest"
+require "moonweir.dead" -- gives clients their methods for dead letters
 
 local mw = {
 	version = core.version,
@@ -37,11 +38,14 @@ local LIBRARY = { name = "moonweir", version = core.version }
 ---@field disk_bytes? integer   the most that the spool may take on disk; default 10 GiB, at least 4 MiB
 ---@field repeats? number       seconds for which an event's id is remembered, so that a repeat is not queued twice;
 ---                             default two days, 0: not at all; only with a spool
+---@field dead_days? number     days for which dead letters are kept; default 30, 0: as long as there is room
+---@field dead_bytes? integer   room for dead letters, of disk_bytes; default a tenth of it, at most 1 GiB
 ---@field retries? integer      attempts beyond the first before a message is dead; default: no limit
 ---@field timeout? number       seconds for one request; default 30
 ---@field proxy? string         URL of an HTTP proxy; the environment's is never used
 ---@field ca_file? string       PEM file of the authorities to trust, in place of the system's
 ---@field report? "dead"|"all"  what poll() tells: dead and parked messages, or delivered ones too
+---@field send? boolean         false: only queue what is pushed; a process that opens the spool later sends it
 ---@field integration? {name: string, version: string}  context.integration for calls made without a source
 
 local function positive(value)
@@ -75,11 +79,14 @@ local OPTIONS = {
 	master_key_file = { text, "a path" },
 	disk_bytes = { function(v) return whole(v) and v >= 4194304 and v <= 2 ^ 48 end, "bytes, at least 4194304" },
 	repeats = { function(v) return positive(v) and v <= 31622400 end, "seconds, at most a year" },
+	dead_days = { function(v) return positive(v) and v <= 36500 end, "days, at most 36500" },
+	dead_bytes = { function(v) return whole(v) and v >= 65536 and v <= 2 ^ 48 end, "bytes, at least 65536" },
 	retries = { function(v) return whole(v) and v <= 1e6 end, "a whole number up to a million" },
 	timeout = { function(v) return seconds(v) and v > 0 end, "seconds, at most a day" },
 	proxy = { proxy.is_valid, proxy.shape },
 	ca_file = { text, "a path" },
 	report = { function(v) return v == "dead" or v == "all" end, '"dead" or "all"' },
+	send = { function(v) return type(v) == "boolean" end, "true or false" },
 	integration = {
 		function(v) return type(v) == "table" and text(v.name) and text(v.version) end,
 		"{ name = , version = }",

@@ -266,7 +266,8 @@ function sandbox.load(path, text)
 	place.script, place.text = outer_script, outer_text
 	state.loading = false
 	if not ok then
-		return nil, made, "mapping"
+		local placed = made:sub(1, #name + 1) == name .. ":"
+		return nil, placed and made or name .. ": " .. made, "mapping"
 	elseif not definition.is(made) then
 		return nil, name .. ": the script must end with: return source.define { … }", "mapping"
 	end

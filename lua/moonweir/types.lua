@@ -105,6 +105,32 @@ function Client:lanes() end
 ---@return true|nil, string?, "bad_key"|nil
 function Client:set_account(account, settings) end
 
+--- What could not be delivered, oldest first. Only with a spool; without one it raises.
+---@param filter? moonweir.DeadFilter  limit: 1000 if it is left out
+---@return moonweir.Letter[]|nil, string?, "io"|"version"|"corrupt"|"no_memory"|nil
+function Client:dead(filter) end
+
+--- Send letters once more: events through the source as it is now, refused messages as they are, each under its
+--- messageId. A letter goes when what was made of it is on disk; one whose event fails again stays, and is told to `failed`.
+---@param filter? moonweir.DeadFilter|{wait: number?, failed: fun(letter: moonweir.Letter, message: string, code: string)?}
+---@return {replayed: integer, messages: integer, failed: integer}|nil, string?, moonweir.Code?
+function Client:replay(filter) end
+
+--- Drop letters for good. Which ones must be said: ids, a condition, or all = true.
+---@param filter moonweir.DeadFilter|{all: boolean}
+---@return integer|nil, string?, moonweir.Code?
+function Client:drop_dead(filter) end
+
+--- Queue what one letter holds once more, and leave the letter where it is. What replay does for each of them.
+---@param letter moonweir.Letter
+---@param opts? {wait: number?, sync: number|boolean|nil}
+---@return integer|nil messages, string?, moonweir.Code?
+function Client:resend(letter, opts) end
+
+--- Where messages and dead letters are kept; nil: in memory, and there are none.
+---@return string|nil
+function Client:spool_dir() end
+
 --- Deliver what can be delivered in that time, then stop. Safe to call twice.
 ---@param seconds? number default 5
 ---@return true|nil, string?, "timeout"|nil

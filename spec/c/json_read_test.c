@@ -84,6 +84,23 @@ TEST(members_are_found_by_name)
 	CHECK(read_text("[1]") == MW_OK && member(0, "1") == 0);
 }
 
+/* Their tags are the same when the byte is none that a tag is made of. */
+TEST(names_that_differ_in_one_byte_are_told_apart)
+{
+	char text[128], name[48];
+	for (size_t len = 1; len < sizeof name; len++) {
+		memset(name, 'n', len);
+		name[len] = '\0';
+		for (size_t i = 0; i < len; i++) {
+			name[i] = 'm';
+			snprintf(text, sizeof text, "{\"%s\":1}", name);
+			CHECK(read_text(text) == MW_OK && raw_is(member(0, name), "1"));
+			name[i] = 'n';
+			CHECK(member(0, name) == 0);
+		}
+	}
+}
+
 TEST(of_two_members_with_one_name_the_last_counts)
 {
 	CHECK(read_text("{\"a\":1,\"b\":{\"a\":9},\"a\":[2],\"c\":3}") == MW_OK);
@@ -498,6 +515,7 @@ int main(void)
 	mw_json_init(&doc);
 	RUN(the_tape_is_the_one_in_the_header);
 	RUN(members_are_found_by_name);
+	RUN(names_that_differ_in_one_byte_are_told_apart);
 	RUN(of_two_members_with_one_name_the_last_counts);
 	RUN(elements_are_counted_from_either_end);
 	RUN(escapes_are_undone);

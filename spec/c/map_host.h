@@ -20,6 +20,9 @@ struct map_host {
 	uint64_t index; /* of the last problem */
 	char raw[512];
 	char account[64];
+	char body[1024]; /* the one that holds the event alone */
+	size_t body_len;
+	enum mw_format format;
 	struct mw_error error;
 	enum mw_err (*entry)(struct map_host *h, int function, struct mw_mapper *p, const struct mw_json *doc,
 			     uint32_t event, struct mw_error *e);
@@ -70,16 +73,25 @@ static enum mw_err host_entry(void *context, int function, struct mw_mapper *p, 
 	return h->entry(h, function, p, doc, event, e);
 }
 
-static void host_problem(void *context, uint64_t index, struct mw_span raw, struct mw_span account,
-			 const struct mw_error *e)
+static void host_problem(void *context, const struct mw_problem *problem)
 {
 	struct map_host *h = context;
+	const struct mw_span raw = problem->raw, account = problem->account;
 	h->problems++;
-	h->index = index;
+	h->index = problem->index;
 	snprintf(h->raw, sizeof h->raw, "%.*s", (int)(raw.len < 500 ? raw.len : 500), (const char *)raw.at);
 	snprintf(h->account, sizeof h->account, "%.*s", (int)(account.len < 60 ? account.len : 60),
 		 account.at ? (const char *)account.at : "");
-	h->error = *e;
+	h->error = *problem->error;
+	h->format = problem->format;
+	h->body_len = 0;
+	for (int i = 0; i < 3; i++) {
+		const struct mw_span piece = problem->body[i];
+		size_t room = sizeof h->body - h->body_len, len = piece.len < room ? piece.len : room;
+		if (len > 0)
+			memcpy(h->body + h->body_len, piece.at, len);
+		h->body_len += len;
+	}
 }
 
 __attribute__((unused)) static struct mw_mapper_host host_of(struct map_host *h)

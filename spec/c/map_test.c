@@ -391,6 +391,72 @@ TEST(a_top_level_array_is_split_by_itself)
 	CHECK(tally.events == 0);
 }
 
+static bool kept_is(enum mw_format format, const char *text)
+{
+	if (host.format == format && host.body_len == strlen(text) &&
+	    memcmp(host.body, text, host.body_len) == 0)
+		return true;
+	fprintf(stderr, "kept: %.*s\n", (int)host.body_len, host.body);
+	return false;
+}
+
+/* What is kept of a body, mapped by itself, fails as the event did, and nothing else is in it. */
+static bool fails_alone(const char *body, enum mw_format format, const char *kept)
+{
+	static char again[1024];
+	delivery.format = format;
+	run(body);
+	struct mw_error error = host.error;
+	if (tally.failed != 1 || !kept_is(host.format, kept))
+		return false;
+	memcpy(again, host.body, host.body_len);
+	again[host.body_len] = '\0';
+	delivery.format = host.format;
+	run(again);
+	return tally.events == 1 && tally.failed == 1 && host.error.code == error.code &&
+	       strcmp(host.error.detail, error.detail) == 0 && kept_is(host.format, kept);
+}
+
+TEST(an_event_that_fails_comes_with_a_body_of_its_own)
+{
+	add("t", call(MW_TRACK, "A"));
+	CHECK(fails_alone(" {\"type\":\"t\"} ", MW_FORMAT_JSON, " {\"type\":\"t\"} "));
+	CHECK(fails_alone("[{\"type\":\"t\",\"user\":\"u\"},{\"type\":\"t\"}]", MW_FORMAT_JSON,
+			  "{\"type\":\"t\"}"));
+	CHECK(fails_alone("{\"type\":\"t\",\"user\":\"u\"}\n{\"type\":\"t\"}\n", MW_FORMAT_NDJSON,
+			  "{\"type\":\"t\"}"));
+	CHECK(fails_alone("type=t", MW_FORMAT_FORM, "type=t"));
+	CHECK(fails_alone("type=%", MW_FORMAT_FORM, "type=%"));
+	CHECK(fails_alone("{\"type\":", MW_FORMAT_JSON, "{\"type\":"));
+	mw_map_set(map, MW_PART_EACH, get(x, "events"));
+	mw_map_set(map, MW_PART_ACCOUNT,
+		   mw_expr_member(x, mw_expr_scope(x, MW_SCOPE_BODY), MW_SPAN("whose")));
+	CHECK(fails_alone(
+	    "{\"whose\":1, \"events\" : [ {\"type\":\"t\",\"user\":\"u\"} , {\"type\":\"t\"} ] ,\"n\":2}",
+	    MW_FORMAT_JSON, "{\"whose\":1, \"events\" : [{\"type\":\"t\"}] ,\"n\":2}"));
+	CHECK(fails_alone("{\"whose\":1,\"events\":{\"type\":\"t\"},\"n\":2}", MW_FORMAT_JSON,
+			  "{\"whose\":1,\"events\":{\"type\":\"t\"},\"n\":2}"));
+	CHECK(fails_alone("{\"whose\":1,\"events\":[\"text\"]}", MW_FORMAT_JSON,
+			  "{\"whose\":1,\"events\":[\"text\"]}"));
+	CHECK(fails_alone("{\"whose\":1,\"type\":\"t\"}", MW_FORMAT_JSON, "{\"whose\":1,\"type\":\"t\"}"));
+	CHECK(fails_alone("whose=1&events[]=x", MW_FORMAT_FORM, "{\"whose\":\"1\",\"events\":[\"x\"]}"));
+	CHECK(fails_alone("[{\"events\":[{\"type\":\"t\"}],\"n\":1},{\"type\":\"t\",\"user\":\"u\"}]",
+			  MW_FORMAT_JSON, "{\"events\":[{\"type\":\"t\"}],\"n\":1}"));
+}
+
+TEST(what_stands_around_an_event_is_not_kept_if_it_is_large)
+{
+	static char body[MW_SURROUNDINGS_MAX + 256];
+	add("t", call(MW_TRACK, "A"));
+	mw_map_set(map, MW_PART_EACH, get(x, "events"));
+	const char head[] = "{\"events\":[{\"type\":\"t\"}],\"pad\":\"";
+	memset(body, 'x', sizeof body);
+	memcpy(body, head, sizeof head - 1);
+	memcpy(body + MW_SURROUNDINGS_MAX + 200, "\"}", 3);
+	run(body);
+	CHECK(tally.failed == 1 && kept_is(MW_FORMAT_JSON, "{\"type\":\"t\"}"));
+}
+
 TEST(each_names_the_events_of_a_body)
 {
 	struct mw_map_call c = call(MW_TRACK, "A");
@@ -500,7 +566,7 @@ TEST(a_function_that_catches_an_error_meets_it_again)
 {
 	host.entry = go_on;
 	CHECK(mw_map_add_function(map, MW_SPAN("f"), 1, MW_SPAN("acme.lua:40")) == MW_OK);
-	CHECK(fails("{\"type\":\"f\",\"user\":\"u\",\"id\":[]}", MW_MAPPING, "three times"));
+	CHECK(fails("{\"type\":\"f\",\"user\":\"u\",\"id\":[]}", MW_MAPPING, "acme.lua:40: three times"));
 }
 
 TEST(a_mapper_serves_one_map_after_another)
@@ -547,6 +613,8 @@ int main(void)
 	RUN_FRESH(bodies_that_cannot_be_read_are_one_failed_event);
 	RUN_FRESH(forms_are_mapped_like_json);
 	RUN_FRESH(a_top_level_array_is_split_by_itself);
+	RUN_FRESH(an_event_that_fails_comes_with_a_body_of_its_own);
+	RUN_FRESH(what_stands_around_an_event_is_not_kept_if_it_is_large);
 	RUN_FRESH(each_names_the_events_of_a_body);
 	RUN_FRESH(a_message_over_the_limit_says_its_size);
 	RUN_FRESH(a_function_emits_and_the_source_fills_in);

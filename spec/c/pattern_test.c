@@ -135,6 +135,8 @@ TEST(documents_that_are_too_large_have_no_pattern)
 	len = (size_t)snprintf(text, sizeof text, "{\"a\":\"%*s\"}", MW_PATTERN_TEXT - 7, "");
 	take(text, len);
 	CHECK(is_same_as_read(text, len, &taken) && !taken);
+	take("{\"a\":1}", 7);
+	CHECK(is_same_as_read(text, len, &taken) && !taken);
 	for (int count = MW_PATTERN_VALUES - 2; count <= MW_PATTERN_VALUES; count++) {
 		text[0] = '[';
 		for (int i = 0; i < count; i++)

@@ -110,7 +110,8 @@ static void push_number(struct model *m, uint32_t account)
 	snprintf(name, sizeof name, "a%u", account);
 	int head = snprintf(text, sizeof text, "%u:%06u:", account, m->pushed);
 	text[head] = 'x';
-	rig_add(&r, name, (struct mw_span){(const uint8_t *)text, len}, (int64_t)m->pushed++, MW_PARCEL_MESSAGE);
+	rig_add(&r, name, (struct mw_span){(const uint8_t *)text, len}, (int64_t)m->pushed++,
+		MW_PARCEL_MESSAGE);
 }
 
 static bool batch_is_right(const struct model *m, uint32_t account)
@@ -362,7 +363,8 @@ static void damage(const char *text)
 	static char bytes[1 << 20];
 	size_t len = fread(bytes, 1, sizeof bytes, f);
 	int found = 0;
-	for (char *at = bytes; (at = memmem(at, len - (size_t)(at - bytes), text, strlen(text))); at++, found++) {
+	for (char *at = bytes; (at = memmem(at, len - (size_t)(at - bytes), text, strlen(text)));
+	     at++, found++) {
 		fseek(f, at - bytes, SEEK_SET);
 		fputc('?', f);
 	}
@@ -395,6 +397,38 @@ TEST(damage_costs_what_it_hit_and_nothing_else)
 	CHECK(c.accepted == 5 && c.delivered == 3 && c.dead == 2 && rig_next(&r) == 0);
 }
 
+/* Fills memory that is then free again, as a key does that was used and forgotten. */
+static void litter(const char *secret)
+{
+	enum { BLOCKS = 2000, SIZE = 4096 };
+	static char *blocks[BLOCKS];
+	for (int i = 0; i < BLOCKS; i++) {
+		blocks[i] = malloc(SIZE + (size_t)(i % 3) * 16);
+		for (int at = 0; blocks[i] && at + 32 <= SIZE; at += 32)
+			snprintf(blocks[i] + at, 32, "%s", secret);
+	}
+	for (int i = 0; i < BLOCKS; i++)
+		free(blocks[i]);
+}
+
+TEST(what_lies_about_in_memory_does_not_get_into_the_file)
+{
+	static uint8_t file[8 << 20];
+	char path[512];
+	for (int i = 0; i < 20; i++) {
+		litter("canary-in-freed-memory");
+		push("a", "{message}");
+		push("b", "{message}");
+		CHECK(rig_commit(&r) == MW_OK);
+	}
+	snprintf(path, sizeof path, "%s/p0/data.mdb", r.config.dir);
+	FILE *f = fopen(path, "rb");
+	CHECK(f);
+	size_t len = fread(file, 1, sizeof file, f);
+	fclose(f);
+	CHECK(memmem(file, len, "{message}", 9) && !memmem(file, len, "canary", 6));
+}
+
 #define RUN_FRESH(name)                                                                                      \
 	do {                                                                                                 \
 		set_up();                                                                                    \
@@ -414,6 +448,7 @@ int main(void)
 	RUN_FRESH(nothing_of_the_memory_gets_into_the_file);
 	RUN_FRESH(each_process_has_a_partition_and_a_dead_ones_is_taken_over);
 	RUN_FRESH(a_spool_of_a_newer_moonweir_is_refused);
+	RUN_FRESH(what_lies_about_in_memory_does_not_get_into_the_file);
 	RUN_FRESH(damage_costs_what_it_hit_and_nothing_else);
 	return CHECK_END();
 }

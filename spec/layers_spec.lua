@@ -1,0 +1,100 @@
+--- The house's floors: core knows nobody, io knows core, lua knows both; and core has neither clock nor I/O.
+
+local function each_file(visit)
+	local pipe = io.popen "find csrc -name '*.[ch]'"
+	for path in pipe:lines() do
+		local file = assert(io.open(path))
+		visit(path, path:match "^csrc/(%w+)/", file:read "*a")
+		file:close()
+	end
+	pipe:close()
+end
+
+local function without_comments(text)
+	return (text:gsub("/%*.-%*/", " "):gsub('"[^"\n]*"', '""'))
+end
+
+-- path -> the project's own headers that it includes, as paths
+local function own_includes()
+	local includes = {}
+	each_file(function(path, floor, text)
+		includes[path] = {}
+		for name in text:gmatch '#include "([^"]+)"' do
+			local other, file = name:match "^%.%./(%w+)/(.+)$"
+			table.insert(includes[path], ("csrc/%s/%s"):format(other or floor, file or name))
+		end
+	end)
+	return includes
+end
+
+local below = { core = {}, io = { core = true }, lua = { core = true, io = true } }
+
+-- Of the C library core takes what neither waits nor reads nor writes; of <stdio.h> snprintf and its like.
+local core_headers = {
+	["assert.h"] = true, ["emmintrin.h"] = true, ["float.h"] = true, ["math.h"] = true, ["stdarg.h"] = true,
+	["stdbool.h"] = true, ["stddef.h"] = true, ["stdint.h"] = true, ["stdio.h"] = true, ["stdlib.h"] = true,
+	["string.h"] = true,
+}
+local not_in_core = {
+	"printf", "fprintf", "puts", "fputs", "fopen", "fread", "fwrite", "perror", "time", "clock", "clock_gettime", "rand",
+	"random", "getenv", "setlocale", "system", "signal",
+}
+
+-- Headers of other libraries, and who alone may include them.
+local owners = {
+	["lua.h"] = "^csrc/lua/compat%.h$", ["lauxlib.h"] = "^csrc/lua/compat%.h$", ["curl/curl.h"] = "^csrc/io/http%.c$",
+	["microhttpd.h"] = "^csrc/io/server%.c$", ["lmdb.h"] = "^csrc/io/", ["sodium.h"] = "^csrc/%a+/",
+}
+
+describe("the layers", function()
+	it("include only what lies below them", function()
+		for path, names in pairs(own_includes()) do
+			local floor = path:match "^csrc/(%w+)/"
+			for _, name in ipairs(names) do
+				local other = name:match "^csrc/(%w+)/"
+				assert.is_true(other == floor or below[floor][other] or false, path .. " includes " .. name)
+			end
+		end
+	end)
+
+	it("have no header that includes itself by way of others", function()
+		local includes = own_includes()
+		local state = {}
+		local function visit(path, way)
+			assert.is_true(state[path] ~= "open", way .. " -> " .. path)
+			if not state[path] then
+				state[path] = "open"
+				for _, name in ipairs(includes[path] or {}) do
+					visit(name, way .. " -> " .. path)
+				end
+				state[path] = "done"
+			end
+		end
+		for path in pairs(includes) do
+			visit(path, "")
+		end
+	end)
+
+	it("leave clock, files and chance out of core", function()
+		each_file(function(path, floor, text)
+			if floor ~= "core" then
+				return
+			end
+			for name in text:gmatch "#include <([^>]+)>" do
+				assert.is_true(core_headers[name] or false, path .. " includes " .. name)
+			end
+			local code = without_comments(text)
+			for _, name in ipairs(not_in_core) do
+				assert.is_nil(code:find("[^%w_.>]" .. name .. "%("), path .. " calls " .. name)
+			end
+		end)
+	end)
+
+	it("keep each library behind one file", function()
+		each_file(function(path, _, text)
+			for name in text:gmatch "#include <([^>]+)>" do
+				assert.is_true(not owners[name] or path:find(owners[name]) ~= nil, path .. " includes " .. name)
+			end
+		end)
+	end)
+end)
