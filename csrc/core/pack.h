@@ -15,10 +15,8 @@
 
 #include "buf.h"
 
-/* A page of 4096 bytes, less what LMDB puts before a large value; a pack with one large message may be
- * longer. Not more: LMDB looks for neighbouring free pages by reading its list of free pages and merging it,
- * for each such value anew, and in a large file that was in use for a while there are few. With 16 pages, a
- * commit of 128 KB took 240 ms of CPU at a backlog of 10 GB (spec/bench/soak.c). */
+/* A page of 4096 bytes, less what LMDB puts before a large value (io/spool_pieces.h has the reason). A pack
+ * of one large message is longer. */
 #define MW_PACK_MAX (4096 - 16)
 
 struct mw_pack_head {
@@ -44,7 +42,7 @@ void mw_pack_begin(struct mw_pack_writer *w, void *room, uint64_t bytes_before, 
 void mw_pack_add(struct mw_pack_writer *w, struct mw_span message, int64_t tag);
 void mw_pack_end(struct mw_pack_writer *w);
 
-/* False if the head is damaged, or `value` is no pack. */
+/* False if the head is damaged, or `value` is no pack; it may be the first part of one. */
 bool mw_pack_head(struct mw_span value, struct mw_pack_head *out);
 
 struct mw_pack {
@@ -53,7 +51,7 @@ struct mw_pack {
 	const uint8_t *end;
 };
 
-/* False if any of it is damaged: looks at every byte. */
+/* False if any of it is damaged or missing: looks at every byte. */
 bool mw_pack_open(struct mw_span value, struct mw_pack *out);
 
 /* The next message; false behind the last. Borrowed from the value. */
