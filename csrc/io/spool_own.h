@@ -10,6 +10,7 @@
 #include "partition.h"
 #include "seen.h"
 #include "spool.h"
+#include "spool_pieces.h"
 
 #include <lmdb.h>
 
@@ -86,7 +87,8 @@ struct mw_spool {
 	struct mw_spool_total total;
 	uint8_t seen_key[16]; /* of the hash that ids are kept as */
 
-	MDB_txn *reader; /* reset between uses */
+	MDB_txn *reader;      /* reset between uses */
+	struct mw_buf joined; /* a pack of several pieces; has room for the largest message from the start */
 	struct mw_spool_stats stats;
 };
 
