@@ -126,6 +126,7 @@ build = {
 				"csrc/io/spool_check.c",
 				"csrc/io/spool_commit.c",
 				"csrc/io/spool_file.c",
+				"csrc/io/spool_pieces.c",
 				"csrc/io/spool_read.c",
 				"csrc/io/spool_verify.c",
 				"csrc/io/state.c",

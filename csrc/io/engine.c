@@ -348,17 +348,17 @@ enum mw_err mw_engine_sync(struct mw_engine *g, int64_t timeout_ms, struct mw_er
 	while (g->stored < pushed && g->failure.code == MW_OK && !g->closed && !late)
 		late = !wait_for_change(g, deadline);
 	struct mw_error failure = g->failure, shortage = g->shortage;
-	enum mw_err err = g->stored >= pushed          ? MW_OK
+	enum mw_err err = g->stored >= pushed     ? MW_OK
 			  : failure.code != MW_OK ? failure.code
-			  : g->closed                  ? MW_CLOSED
-			  : g->is_full                 ? MW_FULL
-						       : MW_TIMEOUT;
+			  : g->closed             ? MW_CLOSED
+			  : g->is_full            ? MW_FULL
+						  : MW_TIMEOUT;
 	pthread_mutex_unlock(&g->gate);
 	if (err == MW_OK)
 		return MW_OK;
 	return mw_error_set(e, err, 0, "%s",
 			    err == failure.code ? failure.detail
-			    : err == MW_FULL	? shortage.detail
+			    : err == MW_FULL    ? shortage.detail
 						: mw_err_sentence(err));
 }
 
@@ -487,8 +487,8 @@ static enum mw_err closing_result(struct mw_engine *g, struct mw_error *e)
 	pthread_mutex_lock(&g->gate);
 	enum mw_err left = what_is_left(g);
 	const struct mw_counts *c = &mw_weir_totals(g->weir)->counts;
-	unsigned long long count = g->inbox.count - g->inbox.letters + g->taken_count - g->taken_letters +
-				   c->queued + c->in_flight;
+	unsigned long long count =
+	    g->inbox.count - g->inbox.letters + g->taken_count - g->taken_letters + c->queued + c->in_flight;
 	bool on_disk = g->has_spool && g->inbox.count + g->taken_count == 0;
 	struct mw_error failure = g->failure;
 	pthread_mutex_unlock(&g->gate);

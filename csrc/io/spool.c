@@ -261,8 +261,9 @@ enum mw_err mw_spool_open(const struct mw_spool_config *config, int64_t now, str
 	return err;
 }
 
-enum mw_err mw_spool_open_partition(const struct mw_spool_config *config, const struct mw_partition *partition,
-				    int64_t now, struct mw_spool **out, struct mw_error *e)
+enum mw_err mw_spool_open_partition(const struct mw_spool_config *config,
+				    const struct mw_partition *partition, int64_t now, struct mw_spool **out,
+				    struct mw_error *e)
 {
 	struct mw_spool *s = calloc(1, sizeof *s);
 	if (!s) {
@@ -283,8 +284,13 @@ enum mw_err mw_spool_open_partition(const struct mw_spool_config *config, const 
 	s->clock_ahead = mw_spool_wall() - now;
 	s->now = now;
 	mw_outbox_init(&s->dying, SIZE_MAX);
-	enum mw_err err = sodium_init() < 0 ? mw_error_set(e, MW_IO, 0, "libsodium found no source of randomness")
-					    : MW_OK;
+	mw_buf_init(&s->joined, SIZE_MAX);
+	enum mw_err err =
+	    sodium_init() < 0 ? mw_error_set(e, MW_IO, 0, "libsodium found no source of randomness") : MW_OK;
+	/* Memory that is short later must not look like a damaged disk. */
+	if (err == MW_OK && mw_buf_reserve(&s->joined, sizeof(struct mw_pack_head) +
+							   mw_pack_record_size(MW_MESSAGE_MAX)) != MW_OK)
+		err = mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the spool");
 	if (err == MW_OK)
 		err = open_environment(s, s->partition.path, e);
 	if (err == MW_OK)
@@ -311,6 +317,7 @@ void mw_spool_close(struct mw_spool *s)
 	mw_seen_close(s->seen);
 	mw_partition_leave();
 	mw_outbox_deinit(&s->dying);
+	mw_buf_deinit(&s->joined);
 	free(s->lanes);
 	free(s->plan);
 	free(s->touched);
@@ -334,7 +341,7 @@ static enum mw_err restore_queue(struct mw_spool *s, MDB_cursor *messages, uint3
 	l->tail = l->head;
 	l->tail_bytes = l->head_bytes;
 	int rc = mdb_cursor_get(messages, &key, &value, MDB_SET_RANGE);
-	rc = mdb_cursor_get(messages, &key, &value, rc == 0 ? MDB_PREV : MDB_LAST);
+	rc = mw_pieces_seek(messages, &key, &value, rc == 0 ? MDB_PREV : MDB_LAST);
 	if (rc == MDB_NOTFOUND)
 		return MW_OK;
 	if (rc != 0)
@@ -350,7 +357,7 @@ static enum mw_err restore_queue(struct mw_spool *s, MDB_cursor *messages, uint3
 	l->tail_bytes = newest.bytes_before + newest.bytes;
 	at = mw_spool_key(number, 0);
 	key = (MDB_val){sizeof at.bytes, at.bytes};
-	rc = mdb_cursor_get(messages, &key, &value, MDB_SET_RANGE);
+	rc = mw_pieces_seek(messages, &key, &value, MDB_SET_RANGE);
 	*since = (rc == 0 && mw_pack_head(mw_spool_span(&value), &oldest) ? oldest.since : newest.since) -
 		 s->clock_ahead;
 	return MW_OK;

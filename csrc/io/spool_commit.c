@@ -7,7 +7,7 @@
 #include <time.h>
 
 enum {
-	DEAD_SWEEP = 16,               /* dead letters that a commit may drop, and two more for each one added */
+	DEAD_SWEEP = 16, /* dead letters that a commit may drop, and two more for each one added */
 	RESERVE_MAX = 4 * 1024 * 1024, /* space allocated ahead of the file's last page */
 	SETTLING_PAGES = 64,           /* free ones that a plan leaves alone where no others can be had */
 };
@@ -177,18 +177,26 @@ static int put_pack(struct mw_spool *s, MDB_txn *txn, const struct mw_lane *lane
 	struct mw_spool_lane *l = &s->lanes[lane->number];
 	struct mw_spool_key at = mw_spool_key(lane->number, l->tail + l->plan_count);
 	MDB_val key = {sizeof at.bytes, at.bytes}, value = {size, NULL};
-	int rc = mdb_put(txn, s->messages, &key, &value, MDB_RESERVE | MDB_NOOVERWRITE);
+	int rc;
+	mw_buf_clear(&s->joined);
+	if (size <= MW_PIECE_MAX)
+		rc = mdb_put(txn, s->messages, &key, &value, MDB_RESERVE | MDB_NOOVERWRITE);
+	else
+		rc = mw_buf_reserve(&s->joined, size) == MW_OK ? 0 : ENOMEM;
 	if (rc != 0)
 		return rc;
 	struct mw_pack_writer w;
-	mw_pack_begin(&w, value.mv_data, l->tail_bytes + l->plan_bytes, now + s->clock_ahead);
+	mw_pack_begin(&w, size <= MW_PIECE_MAX ? value.mv_data : s->joined.data,
+		      l->tail_bytes + l->plan_bytes, now + s->clock_ahead);
 	for (; from != to; from = s->plan[from].next)
 		if (!s->plan[from].is_repeat)
 			mw_pack_add(&w, s->plan[from].message, s->plan[from].tag);
 	mw_pack_end(&w);
+	if (size > MW_PIECE_MAX)
+		rc = mw_pieces_put(txn, s->messages, &key, s->joined.data, size);
 	l->plan_count += w.head.count;
 	l->plan_bytes += w.head.bytes;
-	return 0;
+	return rc;
 }
 
 static int put_letters(struct mw_spool *s, MDB_txn *txn, const struct mw_outbox *box, uint64_t *number)
@@ -266,7 +274,8 @@ static uint32_t lanes_planned(const struct mw_spool *s)
 	return last > s->rows ? last : s->rows;
 }
 
-static int put_plan(struct mw_spool *s, MDB_txn *txn, int64_t now, uint64_t *number, struct mw_spool_total *total)
+static int put_plan(struct mw_spool *s, MDB_txn *txn, int64_t now, uint64_t *number,
+		    struct mw_spool_total *total)
 {
 	static const char name[] = "total";
 	int rc = s->seen ? find_repeats(s, txn, now + s->clock_ahead) : 0;
@@ -302,7 +311,7 @@ static int drop_packs(struct mw_spool *s, MDB_cursor *messages, uint32_t number)
 	uint64_t head = s->lanes[number].head;
 	struct mw_spool_key at = mw_spool_key(number, 0);
 	MDB_val key = {sizeof at.bytes, at.bytes}, value;
-	int rc = mdb_cursor_get(messages, &key, &value, MDB_SET_RANGE);
+	int rc = mw_pieces_seek(messages, &key, &value, MDB_SET_RANGE);
 	while (rc == 0) {
 		uint32_t lane;
 		uint64_t first, behind = s->lanes[number].tail;
@@ -317,7 +326,7 @@ static int drop_packs(struct mw_spool *s, MDB_cursor *messages, uint32_t number)
 			MDB_val next_key, next_value;
 			uint32_t next_lane = number + 1;
 			uint64_t next_first = 0;
-			if (mdb_cursor_get(messages, &next_key, &next_value, MDB_NEXT) == 0)
+			if (mw_pieces_seek(messages, &next_key, &next_value, MDB_NEXT) == 0)
 				mw_spool_key_read(&next_key, &next_lane, &next_first);
 			if (next_lane == number)
 				behind = next_first;
@@ -327,10 +336,7 @@ static int drop_packs(struct mw_spool *s, MDB_cursor *messages, uint32_t number)
 		}
 		if (rc != 0 || behind > head)
 			return rc;
-		rc = mdb_cursor_del(messages, 0);
-		if (rc == 0)
-			rc = mdb_cursor_get(messages, &key, &value,
-					    MDB_NEXT); /* after del: the one behind it */
+		rc = mw_pieces_drop(messages, &key, &value);
 	}
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
@@ -343,7 +349,8 @@ static int drop_copied_letters(struct mw_spool *s, MDB_txn *txn)
 	int rc = mdb_cursor_open(txn, s->dead, &dead);
 	if (rc == 0)
 		rc = mdb_cursor_get(dead, &key, &value, MDB_FIRST);
-	while (rc == 0 && mw_spool_letter_number(&key) < s->dead_copied && (rc = mdb_cursor_del(dead, 0)) == 0)
+	while (rc == 0 && mw_spool_letter_number(&key) < s->dead_copied &&
+	       (rc = mdb_cursor_del(dead, 0)) == 0)
 		rc = mdb_cursor_get(dead, &key, &value, MDB_NEXT);
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
@@ -445,8 +452,8 @@ static enum mw_err write_all(struct mw_spool *s, bool with_plan, int64_t now, st
 	struct mw_spool_stats stats = s->stats;
 	int64_t start = now_us();
 	int dead_readers;
-	/* Another process that died while it looked at the spool (verify, for one) would keep every page from being
-	 * used again, and the file would grow for ever. */
+	/* Another process that died while it looked at the spool (verify, for one) would keep every page from
+	 * being used again, and the file would grow for ever. */
 	int rc = mdb_reader_check(s->env, &dead_readers);
 	if (rc == 0)
 		rc = mdb_txn_begin(s->env, NULL, 0, &txn);

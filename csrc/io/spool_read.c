@@ -30,7 +30,8 @@ static bool at_pack(const struct walk *k, MDB_val *key, uint64_t *first)
 static bool open_pack(struct walk *k, MDB_val *key, MDB_val *value)
 {
 	uint64_t first;
-	if (!at_pack(k, key, &first) || first > k->number || !mw_pack_open(mw_spool_span(value), &k->pack) ||
+	if (!at_pack(k, key, &first) || first > k->number ||
+	    !mw_pack_open(mw_pieces_join(k->cursor, value, &k->spool->joined), &k->pack) ||
 	    k->number - first >= k->pack.head.count) {
 		k->pack = (struct mw_pack){.at = NULL};
 		return false;
@@ -52,12 +53,12 @@ static void begin(struct walk *k, struct mw_spool *s, const struct mw_lane *lane
 	if (mdb_txn_renew(s->reader) != 0 || mdb_cursor_open(s->reader, s->messages, &k->cursor) != 0)
 		return;
 	/* The pack that begins with this message, else the one before, which holds it. */
-	int rc = mdb_cursor_get(k->cursor, &key, &value, MDB_SET_RANGE);
+	int rc = mw_pieces_seek(k->cursor, &key, &value, MDB_SET_RANGE);
 	uint64_t first;
 	if (rc == MDB_NOTFOUND)
-		rc = mdb_cursor_get(k->cursor, &key, &value, MDB_LAST);
+		rc = mw_pieces_seek(k->cursor, &key, &value, MDB_LAST);
 	else if (rc == 0 && !(at_pack(k, &key, &first) && first == k->number))
-		rc = mdb_cursor_get(k->cursor, &key, &value, MDB_PREV);
+		rc = mw_pieces_seek(k->cursor, &key, &value, MDB_PREV);
 	if (rc == 0)
 		open_pack(k, &key, &value);
 }
@@ -75,7 +76,7 @@ static bool next(struct walk *k, struct mw_span *message, int64_t *tag)
 		return false;
 	while (!mw_pack_next(&k->pack, message, tag)) {
 		MDB_val key, value;
-		if (k->pack.at == NULL || mdb_cursor_get(k->cursor, &key, &value, MDB_NEXT) != 0 ||
+		if (k->pack.at == NULL || mw_pieces_seek(k->cursor, &key, &value, MDB_NEXT) != 0 ||
 		    !open_pack(k, &key, &value))
 			return false;
 	}
@@ -91,9 +92,9 @@ static void skip_damage(struct walk *k, struct mw_batch *out)
 	MDB_val key = {sizeof at.bytes, at.bytes}, value;
 	uint64_t bytes = l->tail_bytes, number = l->tail, first;
 	struct mw_pack pack;
-	int rc = k->cursor ? mdb_cursor_get(k->cursor, &key, &value, MDB_SET_RANGE) : MDB_NOTFOUND;
-	for (; rc == 0 && at_pack(k, &key, &first); rc = mdb_cursor_get(k->cursor, &key, &value, MDB_NEXT)) {
-		if (!mw_pack_open(mw_spool_span(&value), &pack))
+	int rc = k->cursor ? mw_pieces_seek(k->cursor, &key, &value, MDB_SET_RANGE) : MDB_NOTFOUND;
+	for (; rc == 0 && at_pack(k, &key, &first); rc = mw_pieces_seek(k->cursor, &key, &value, MDB_NEXT)) {
+		if (!mw_pack_open(mw_pieces_join(k->cursor, &value, &k->spool->joined), &pack))
 			continue;
 		number = first;
 		bytes = pack.head.bytes_before;

@@ -127,7 +127,8 @@ static const char *const state_words[] = {
     [MW_LANE_FLYING] = "flying", [MW_LANE_PARKED] = "parked",   [MW_LANE_PAUSED] = "paused",
 };
 
-/* client:lanes([max]) -> list of all lanes, or of the busiest: { account, state, accepted, delivered, dead, queued, in_flight, ... } */
+/* client:lanes([max]) -> list of all lanes, or of the busiest: { account, state, accepted, delivered, dead,
+ * queued, in_flight, ... } */
 static int client_lanes(lua_State *L)
 {
 	struct mwl_client *c = luaL_checkudata(L, 1, MWL_CLIENT);

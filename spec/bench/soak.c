@@ -1,10 +1,11 @@
 /* soak.c -- does a spool slow down or grow as messages pass through it?
  *
- *     soak DIRECTORY [MESSAGES [BACKLOG [LANES [SECONDS [COMMIT [DISK_MAX]]]]]]        make soak
+ *     soak DIRECTORY [MESSAGES [BACKLOG [LANES [SECONDS [COMMIT [DISK_MAX [LARGE]]]]]]]   make soak
  *
- * Pushes messages of some 500 bytes in group commits of COMMIT bytes (128 KB) and answers each request with
- * 200 at once, with no HTTP between. Some lanes are busy and most are not: of a hundred, the first gets a
- * fifth of all messages, the last a three-hundredth. The backlog swings, in rounds of five phases:
+ * Pushes messages of some 500 bytes, one in LARGE of up to 30,000, in group commits of COMMIT bytes (128 KB)
+ * and answers each request with 200 at once, with no HTTP between. Some lanes are busy and most are not: of a
+ * hundred, the first gets a fifth of all messages, the last a three-hundredth. The backlog swings, in rounds
+ * of five phases:
  *
  *     fill      from nothing to BACKLOG bytes
  *     level     half of what is to be pushed, the backlog kept at 80 %
@@ -29,6 +30,7 @@ enum {
 	SETTLE_REQUESTS = 64,
 	LEN_MIN = 400,
 	LEN_SPREAD = 200,
+	LARGE_SPREAD = 29000,
 };
 
 struct soak {
@@ -41,6 +43,7 @@ struct soak {
 	uint64_t *drained; /* of each lane */
 	uint64_t random;
 	uint64_t commit_bytes;
+	uint64_t large;   /* one in so many; 0: none */
 	uint64_t backlog; /* bytes, now */
 	uint64_t messages;
 	int64_t end_us;
@@ -102,13 +105,15 @@ static void commit(struct soak *s)
 
 static void fill_box(struct soak *s)
 {
-	static uint8_t text[LEN_MIN + LEN_SPREAD];
+	static uint8_t text[LEN_MIN + LEN_SPREAD + LARGE_SPREAD];
 	char name[16];
 	while (s->box.bytes.len < s->commit_bytes) {
 		uint64_t r = draw(s);
 		double share = (double)(r >> 32) / 4294967296.0;
 		uint32_t lane = (uint32_t)(share * share * share * s->lanes);
 		size_t len = LEN_MIN + r % LEN_SPREAD;
+		if (s->large > 0 && draw(s) % s->large == 0)
+			len += draw(s) % LARGE_SPREAD;
 		int name_len = snprintf(name, sizeof name, "a%" PRIu32, lane);
 		uint64_t place[2] = {lane, s->pushed[lane]++};
 		memcpy(text, place, sizeof place);
@@ -276,13 +281,15 @@ static uint64_t number(int argc, char **argv, int i, double otherwise)
 int main(int argc, char **argv)
 {
 	if (argc < 2)
-		die("usage", "soak DIRECTORY [MESSAGES [BACKLOG [LANES [SECONDS [COMMIT [DISK_MAX]]]]]], 1e6 "
-			     "and the like");
+		die("usage",
+		    "soak DIRECTORY [MESSAGES [BACKLOG [LANES [SECONDS [COMMIT [DISK_MAX [LARGE]]]]]]], 1e6 "
+		    "and the like");
 	struct soak s = {.random = 1};
 	struct mw_error e = {.code = MW_OK};
 	uint64_t messages = number(argc, argv, 2, 1e7), backlog = number(argc, argv, 3, 1e9);
 	s.lanes = (uint32_t)number(argc, argv, 4, 100);
 	s.commit_bytes = number(argc, argv, 6, 128 * 1024);
+	s.large = number(argc, argv, 8, 0);
 	s.end_us = clock_us(CLOCK_MONOTONIC) + (int64_t)number(argc, argv, 5, 3600) * 1000000;
 	s.pushed = calloc(s.lanes, sizeof *s.pushed);
 	s.drained = calloc(s.lanes, sizeof *s.drained);
