@@ -419,6 +419,15 @@ describe("dead letters", function()
 		assert.matches("not/there", message, 1, true)
 	end)
 
+	it("never are so large that the spool can't ever hold them", function()
+		local client = open { disk_bytes = 4 * 1024 * 1024 }
+		local queued, _, code = client:push(("x"):rep(3 * 1024 * 1024))
+		assert.is_nil(queued)
+		assert.equal("too_large", code)
+		client:push(("x"):rep(200 * 1024))
+		assert.equal(200 * 1024, #only_letter(client).event)
+	end)
+
 	it("of a whole body that holds too many are refused with it, and nothing of it is queued", function()
 		local client = open { queue_bytes = 64000 }
 		local lines = {}

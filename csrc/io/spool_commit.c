@@ -233,7 +233,8 @@ static int drop_letters(struct mw_spool *s, MDB_txn *txn, size_t max, int64_t no
 			break;
 		int64_t age = now_wall - mw_dead_letter_at(mw_spool_span(&value));
 		bool is_old = s->config.dead_ms > 0 && age > s->config.dead_ms;
-		if (!is_old && room_of(&stat) <= s->dead_bytes_max)
+		/* The newest stays, however large it is: somebody may want to know. */
+		if (!is_old && (room_of(&stat) <= s->dead_bytes_max || stat.ms_entries == 1))
 			return 0;
 		rc = mdb_cursor_del(cursor, 0);
 		*dropped += rc == 0;

@@ -472,6 +472,23 @@ TEST(letters_that_take_too_much_room_make_the_oldest_go)
 	rig_deinit(&r);
 }
 
+TEST(the_newest_letter_stays_however_large_it_is)
+{
+	static char event[300 * 1024];
+	memset(event, 'x', sizeof event - 1);
+	set_up();
+	r.config.dead_bytes = 64 * 1024;
+	rig_close(&r);
+	CHECK(rig_open(&r) == MW_OK);
+	die("a", "mapping", "e");
+	die("a", "mapping", event);
+	CHECK(rig_commit(&r) == MW_OK);
+	CHECK(mw_spool_stats(r.spool).letters == 1 && mw_spool_stats(r.spool).dead_dropped == 1);
+	die("a", "mapping", "next");
+	CHECK(rig_commit(&r) == MW_OK && lists(&any, "0-2:next "));
+	rig_deinit(&r);
+}
+
 TEST(one_commit_drops_a_bounded_number)
 {
 	set_up();
@@ -559,6 +576,7 @@ int main(void)
 	RUN(other_threads_read_and_drop_while_the_spool_commits_closes_and_opens);
 	RUN(letters_that_are_too_old_go_with_the_next_commit_and_are_counted);
 	RUN(letters_that_take_too_much_room_make_the_oldest_go);
+	RUN(the_newest_letter_stays_however_large_it_is);
 	RUN(one_commit_drops_a_bounded_number);
 	RUN(a_letter_that_the_disk_has_changed_is_still_listed_and_can_be_dropped);
 	RUN(a_newer_format_is_refused);
