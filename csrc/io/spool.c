@@ -2,6 +2,7 @@
 
 #include "../core/checksum.h"
 #include "directory.h"
+#include "env_files.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -199,7 +200,7 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 	int dead_readers;
 	MDB_txn *txn;
 	MDB_stat stat;
-	int rc = mw_spool_make_file(path);
+	int rc = mw_env_files_make(path, false);
 	if (rc == 0)
 		rc = mdb_env_create(&s->env);
 	if (rc != 0)

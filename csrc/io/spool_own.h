@@ -92,11 +92,6 @@ struct mw_spool {
 	struct mw_spool_stats stats;
 };
 
-/* The partition has its data file, which is durable with its name. LMDB by itself writes the first pages of a
- * new file unsynced: after a power cut it may be there and not be LMDB's. Returns what LMDB or the system
- * said. */
-int mw_spool_make_file(const char *partition);
-
 /* (lane, number): big endian, so that they sort. */
 struct mw_spool_key {
 	uint8_t bytes[12];
