@@ -154,6 +154,7 @@ static enum mw_err open_store(struct mw_engine *g, const struct mw_engine_config
 	err = mw_depot_restore(&g->depot, g->weir, now_ms(), e);
 	if (err != MW_OK || !config->spool)
 		return err;
+	g->spool_stats = mw_depot_stats(&g->depot);
 	g->shown = malloc(MW_BOARD_LANES * sizeof *g->shown);
 	g->posted = malloc(MW_BOARD_LANES * sizeof *g->posted);
 	if (!g->shown || !g->posted)

@@ -269,6 +269,112 @@ TEST(a_flooded_account_does_not_delay_quiet_ones_beyond_their_share)
 	mw_queues_deinit(&queues);
 }
 
+/* ---- one bad account among a thousand */
+
+enum { AMONG = 1000, AMONG_MS = 400000, AMONG_LATENCY_MS = 60, AMONG_TIMEOUT_MS = 30000 };
+
+enum badness { GOOD, REFUSED, STALLING, FAILING, FLOODING };
+
+static int by_size(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* The answer of account 0, and after how long. */
+static struct mw_answer bad_answer(enum badness badness, int64_t *latency_ms)
+{
+	struct mw_answer a = {.status = 200, .retry_after_ms = -1};
+	if (badness == REFUSED)
+		a.status = 401;
+	if (badness == FAILING)
+		a.status = 503;
+	if (badness == STALLING) {
+		a.status = MW_STATUS_NETWORK;
+		*latency_ms = AMONG_TIMEOUT_MS;
+	}
+	return a;
+}
+
+/* Half of the budget is asked for, by accounts that send one message every 40 s or so; account 0 sends more,
+ * a lot more, or gets nothing through. The delay, from push to the wire, that 99 in 100 messages of the
+ * others stay below; or -1. */
+static int64_t delay_p99(enum badness badness, uint64_t random)
+{
+	static int64_t delays[AMONG_MS], pushed_at[AMONG];
+	struct {
+		struct mw_request r;
+		struct mw_answer answer;
+		int64_t permit_at, done_at; /* INT64_MAX: not any more, not yet */
+	} flights[MW_IN_FLIGHT_MAX] = {0};
+	struct mw_weir_config config = mw_weir_defaults();
+	struct mw_queues queues;
+	config.seed = random;
+	struct mw_weir *w = weir_over(&queues, &config, MW_QUEUE_DEFAULT);
+	size_t count = 0;
+	char name[16];
+	bool fine = true;
+	for (int64_t now = 0; fine && now < AMONG_MS; now++) {
+		unsigned who = 1 + (unsigned)(check_random(&random) % (AMONG - 1));
+		struct mw_lane *lane = mw_weir_lane(w, name_of(name, who));
+		bool idle = !lane || lane->counts.queued + lane->counts.in_flight == 0;
+		if (idle && check_random(&random) % 40 == 0) {
+			fine =
+			    mw_queues_push(&queues, w, name_of(name, who), MW_SPAN("quiet"), 0, now) == MW_OK;
+			pushed_at[who] = now;
+		}
+		for (int i = 0; fine && i < (badness == FLOODING ? 5 : now % 500 == 0); i++)
+			fine = mw_queues_push(&queues, w, name_of(name, 0), MW_SPAN("bad"), 0, now) == MW_OK;
+		for (size_t i = 0; i < MW_IN_FLIGHT_MAX; i++) {
+			lane = flights[i].r.lane;
+			if (lane && flights[i].permit_at <= now && mw_weir_permit(w, now) == 0) {
+				int64_t latency_ms = 1 + (int64_t)(check_random(&random) % AMONG_LATENCY_MS);
+				flights[i].answer = (struct mw_answer){.status = 200, .retry_after_ms = -1};
+				who = (unsigned)atoi(lane->name + 8);
+				if (who == 0)
+					flights[i].answer = bad_answer(badness, &latency_ms);
+				else
+					delays[count++] = now - pushed_at[who];
+				flights[i].permit_at = INT64_MAX;
+				flights[i].done_at = now + latency_ms;
+			}
+			if (lane && flights[i].permit_at == INT64_MAX && flights[i].done_at <= now) {
+				mw_weir_done(w, &flights[i].r, &flights[i].answer, now);
+				flights[i].r.lane = NULL;
+			}
+		}
+		struct mw_request r;
+		int64_t wait;
+		while (mw_weir_next(w, now, &r, &wait)) {
+			size_t i = 0;
+			while (flights[i].r.lane)
+				i++;
+			flights[i].r = r;
+			flights[i].permit_at = now + (int64_t)(check_random(&random) % 3);
+		}
+	}
+	mw_weir_free(w);
+	mw_queues_deinit(&queues);
+	if (!fine || count < 1000)
+		return -1;
+	qsort(delays, count, sizeof *delays, by_size);
+	return delays[count * 99 / 100];
+}
+
+TEST(one_bad_account_among_a_thousand_does_not_double_the_delay_of_the_others)
+{
+	static const char *const names[] = {"undisturbed", "refused with 401", "stalling", "failing",
+					    "flooding"};
+	uint64_t random = check_seed("one bad account");
+	int64_t undisturbed = delay_p99(GOOD, random);
+	CHECK(undisturbed > 0);
+	for (enum badness b = GOOD; b <= FLOODING; b++) {
+		int64_t p99 = delay_p99(b, random);
+		printf("one account of %d %s: p99 of the others %" PRId64 " ms\n", AMONG, names[b], p99);
+		CHECK(p99 > 0 && p99 < 2 * undisturbed);
+	}
+}
+
 /* Requests that it takes to get n messages with p culprits through. */
 static unsigned requests_to_drain(uint32_t n, uint32_t p, uint64_t *random, bool *right)
 {
@@ -362,6 +468,7 @@ int main(void)
 	RUN(random_histories_keep_every_promise);
 	if (!getenv("MW_SEED")) {
 		RUN(a_flooded_account_does_not_delay_quiet_ones_beyond_their_share);
+		RUN(one_bad_account_among_a_thousand_does_not_double_the_delay_of_the_others);
 		RUN(splitting_costs_p_times_log2_n_requests);
 		RUN(a_hundred_thousand_idle_lanes_are_cheap);
 	}
