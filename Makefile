@@ -123,7 +123,7 @@ $(BUILD)/test/mockserver: spec/support/mockserver.c spec/support/mockscript.c
 $(BUILD)/test/%: spec/bench/%.c $(CORE) $(IO)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE) $(IO) $(LIBS) -lcrypto
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE) $(IO) $(LIBS) -lssl -lcrypto
 
 .PHONY: test spec spec-c spec-lua
 test: test-packages ## install what is needed, build and run every test on both Luas
@@ -154,6 +154,13 @@ acceptance: all $(TOOLS) $(BUILD)/test/json_corpus_test ## tests that read the r
 	@if [ ! -d $(SHARED) ]; then echo "skipped: no reference material at $(SHARED)"; else \
 	  MW_JSON_CORPUS=$(SHARED)/fixtures/json-test-suite $(BUILD)/test/json_corpus_test; fi
 
+CRASH_TESTS := kill_test fault_test full_test outage_test secret_test
+
+.PHONY: crash
+crash: test-packages ## kill, fail and fill: MW_TRIALS=10000 MW_NESTED=5 MW_FAULTS=1000 MW_OUTAGE=60 for a night of it
+	@$(MAKE) -s -j2 $(TOOLS) $(CRASH_TESTS:%=$(BUILD)/test/%)
+	@for t in $(CRASH_TESTS); do echo "== $$t"; $(BUILD)/test/$$t || exit 1; done
+
 TSAN_TESTS := budget_test keyring_test state_test vault_test http_test http_fault_test engine_test engine_life_test engine_spool_test
 
 .PHONY: asan tsan valgrind
@@ -182,10 +189,10 @@ valgrind: check-packages ## the C tests under valgrind's memory check
 
 .PHONY: lint
 lint: check-packages ## warnings as errors with both compilers, clang-tidy, cppcheck, luacheck, formatting
-	@for cc in gcc clang; do echo "== $$cc"; $(MAKE) -s -j2 CC=$$cc WERROR=1 BUILD=build/lint-$$cc all $(patsubst $(BUILD)/%,build/lint-$$cc/%,$(TESTS) $(TOOLS)) || exit 1; done
+	@for cc in gcc clang; do echo "== $$cc"; $(MAKE) -s -j2 CC=$$cc WERROR=1 BUILD=build/lint-$$cc all $(patsubst $(BUILD)/%,build/lint-$$cc/%,$(TESTS) $(TOOLS)) $(CRASH_TESTS:%=build/lint-$$cc/test/%) || exit 1; done
 	luacheck -q lua spec examples
 	cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,portability --suppress=missingInclude csrc
-	clang-format --dry-run -Werror $(wildcard csrc/*/*.[ch] spec/c/*.[ch] spec/support/*.c spec/bench/*.c)
+	clang-format --dry-run -Werror $(wildcard csrc/*/*.[ch] spec/c/*.[ch] spec/crash/*.[ch] spec/support/*.c spec/bench/*.c)
 
 .PHONY: soak
 SOAK ?= 1e7 1e9 100

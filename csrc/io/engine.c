@@ -31,6 +31,15 @@ static void prepare_process(void)
 	pthread_atfork(NULL, NULL, count_fork);
 }
 
+void mw_engine_start(struct mw_engine *g)
+{
+	pthread_mutex_lock(&g->gate);
+	g->holds = false;
+	if (!g->closed)
+		mw_http_wake(g->http);
+	pthread_mutex_unlock(&g->gate);
+}
+
 bool mw_engine_is_forked(const struct mw_engine *g)
 {
 	return g->generation != atomic_load_explicit(&generation, memory_order_relaxed);
@@ -161,6 +170,15 @@ static enum mw_err open_store(struct mw_engine *g, const struct mw_engine_config
 	return err;
 }
 
+/* What waits for the disk is written at once or not at all: it must be able to fit. */
+static void bound_by_disk(struct mw_engine *g, uint64_t disk_max)
+{
+	uint64_t disk = disk_max == 0 ? MW_DISK_DEFAULT : disk_max < MW_DISK_MIN ? MW_DISK_MIN : disk_max;
+	g->unwritten_max = disk / 4 < MW_UNWRITTEN_MAX ? (size_t)(disk / 4) : MW_UNWRITTEN_MAX;
+	if (g->queue_max > disk / 2)
+		g->queue_max = (size_t)(disk / 2);
+}
+
 enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engine **out, struct mw_error *e)
 {
 	pthread_once(&process_once, prepare_process);
@@ -184,6 +202,8 @@ enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engi
 	g->has_adopted = !g->has_spool;
 	g->settled_since = -1;
 	g->queue_max = config->queue_max > 0 ? config->queue_max : MW_QUEUE_DEFAULT;
+	if (config->spool)
+		bound_by_disk(g, config->spool->disk_max);
 	mw_outbox_init(&g->inbox, g->queue_max);
 	mw_outbox_init(&g->taken, g->queue_max);
 	mw_buf_init(&g->batch, MW_BATCH_TARGET + MW_MESSAGE_MAX);
@@ -265,7 +285,7 @@ static bool has_room(const struct mw_engine *g, size_t bytes)
 	if (g->is_full)
 		return false;
 	if (g->has_spool)
-		return waiting == 0 || waiting + bytes <= MW_UNWRITTEN_MAX;
+		return waiting == 0 || waiting + bytes <= g->unwritten_max;
 	return waiting + g->queued_bytes + bytes <= g->queue_max;
 }
 
@@ -327,16 +347,19 @@ enum mw_err mw_engine_sync(struct mw_engine *g, int64_t timeout_ms, struct mw_er
 	uint64_t pushed = g->pushed;
 	while (g->stored < pushed && g->failure.code == MW_OK && !g->closed && !late)
 		late = !wait_for_change(g, deadline);
-	struct mw_error failure = g->failure;
-	enum mw_err err = g->stored >= pushed          ? MW_OK
+	struct mw_error failure = g->failure, shortage = g->shortage;
+	enum mw_err err = g->stored >= pushed     ? MW_OK
 			  : failure.code != MW_OK ? failure.code
-			  : g->closed                  ? MW_CLOSED
-			  : g->is_full                 ? MW_FULL
-						       : MW_TIMEOUT;
+			  : g->closed             ? MW_CLOSED
+			  : g->is_full            ? MW_FULL
+						  : MW_TIMEOUT;
 	pthread_mutex_unlock(&g->gate);
 	if (err == MW_OK)
 		return MW_OK;
-	return mw_error_set(e, err, 0, "%s", err == failure.code ? failure.detail : mw_err_sentence(err));
+	return mw_error_set(e, err, 0, "%s",
+			    err == failure.code ? failure.detail
+			    : err == MW_FULL    ? shortage.detail
+						: mw_err_sentence(err));
 }
 
 /* Under both locks. MW_OK: no message is left; MW_PARKED: none that will move by itself; else MW_TIMEOUT. */
@@ -464,8 +487,8 @@ static enum mw_err closing_result(struct mw_engine *g, struct mw_error *e)
 	pthread_mutex_lock(&g->gate);
 	enum mw_err left = what_is_left(g);
 	const struct mw_counts *c = &mw_weir_totals(g->weir)->counts;
-	unsigned long long count = g->inbox.count - g->inbox.letters + g->taken_count - g->taken_letters +
-				   c->queued + c->in_flight;
+	unsigned long long count =
+	    g->inbox.count - g->inbox.letters + g->taken_count - g->taken_letters + c->queued + c->in_flight;
 	bool on_disk = g->has_spool && g->inbox.count + g->taken_count == 0;
 	struct mw_error failure = g->failure;
 	pthread_mutex_unlock(&g->gate);

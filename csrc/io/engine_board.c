@@ -1,7 +1,8 @@
 /* engine_board.c -- the engine's counters on the board, where other processes read them. */
 #include "engine_state.h"
 
-static struct mw_board_totals totals_of(const struct mw_engine *g, const struct mw_engine_stats *s, int64_t now)
+static struct mw_board_totals totals_of(const struct mw_engine *g, const struct mw_engine_stats *s,
+					int64_t now)
 {
 	const struct mw_weir_stats *w = &s->weir;
 	return (struct mw_board_totals){.accepted = w->counts.accepted,

@@ -163,10 +163,8 @@ static enum mw_err open_databases(struct mw_spool *s, MDB_txn *txn, struct mw_er
 	const struct {
 		const char *name;
 		MDB_dbi *db;
-	} databases[] = {{"meta", &s->meta},
-			 {"lanes", &s->lane_rows},
-			 {"messages", &s->messages},
-			 {"dead", &s->dead}};
+	} databases[] = {
+	    {"meta", &s->meta}, {"lanes", &s->lane_rows}, {"messages", &s->messages}, {"dead", &s->dead}};
 	for (size_t i = 0; i < sizeof databases / sizeof *databases; i++) {
 		int rc = mdb_dbi_open(txn, databases[i].name, MDB_CREATE, databases[i].db);
 		if (rc != 0)
@@ -263,8 +261,9 @@ enum mw_err mw_spool_open(const struct mw_spool_config *config, int64_t now, str
 	return err;
 }
 
-enum mw_err mw_spool_open_partition(const struct mw_spool_config *config, const struct mw_partition *partition,
-				    int64_t now, struct mw_spool **out, struct mw_error *e)
+enum mw_err mw_spool_open_partition(const struct mw_spool_config *config,
+				    const struct mw_partition *partition, int64_t now, struct mw_spool **out,
+				    struct mw_error *e)
 {
 	struct mw_spool *s = calloc(1, sizeof *s);
 	if (!s) {
@@ -286,11 +285,11 @@ enum mw_err mw_spool_open_partition(const struct mw_spool_config *config, const 
 	s->now = now;
 	mw_outbox_init(&s->dying, SIZE_MAX);
 	mw_buf_init(&s->joined, SIZE_MAX);
-	enum mw_err err = sodium_init() < 0 ? mw_error_set(e, MW_IO, 0, "libsodium found no source of randomness")
-					    : MW_OK;
+	enum mw_err err =
+	    sodium_init() < 0 ? mw_error_set(e, MW_IO, 0, "libsodium found no source of randomness") : MW_OK;
 	/* Memory that is short later must not look like a damaged disk. */
 	if (err == MW_OK && mw_buf_reserve(&s->joined, sizeof(struct mw_pack_head) +
-						  mw_pack_record_size(MW_MESSAGE_MAX)) != MW_OK)
+							   mw_pack_record_size(MW_MESSAGE_MAX)) != MW_OK)
 		err = mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the spool");
 	if (err == MW_OK)
 		err = open_environment(s, s->partition.path, e);

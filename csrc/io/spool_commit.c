@@ -7,8 +7,9 @@
 #include <time.h>
 
 enum {
-	DEAD_SWEEP = 16,               /* dead letters that a commit may drop, and two more for each one added */
+	DEAD_SWEEP = 16, /* dead letters that a commit may drop, and two more for each one added */
 	RESERVE_MAX = 4 * 1024 * 1024, /* space allocated ahead of the file's last page */
+	SETTLING_PAGES = 64,           /* free ones that a plan leaves alone where no others can be had */
 };
 
 /* ---- plan */
@@ -138,8 +139,8 @@ static int find_repeats(struct mw_spool *s, MDB_txn *txn, int64_t now_wall)
 		     i = s->plan[i].next) {
 			struct mw_spool_plan *p = &s->plan[i];
 			p->is_repeat = false;
-			if (!p->is_repeatable ||
-			    !mw_seen_id(s->seen, account, mw_message_id_of(p->message), &look.ids[look.count]))
+			if (!p->is_repeatable || !mw_seen_id(s->seen, account, mw_message_id_of(p->message),
+							     &look.ids[look.count]))
 				continue;
 			look.plan[look.count++] = p;
 			if (look.count == MW_SEEN_LOOK)
@@ -185,7 +186,8 @@ static int put_pack(struct mw_spool *s, MDB_txn *txn, const struct mw_lane *lane
 	if (rc != 0)
 		return rc;
 	struct mw_pack_writer w;
-	mw_pack_begin(&w, size <= MW_PIECE_MAX ? value.mv_data : s->joined.data, l->tail_bytes + l->plan_bytes, now + s->clock_ahead);
+	mw_pack_begin(&w, size <= MW_PIECE_MAX ? value.mv_data : s->joined.data,
+		      l->tail_bytes + l->plan_bytes, now + s->clock_ahead);
 	for (; from != to; from = s->plan[from].next)
 		if (!s->plan[from].is_repeat)
 			mw_pack_add(&w, s->plan[from].message, s->plan[from].tag);
@@ -272,7 +274,8 @@ static uint32_t lanes_planned(const struct mw_spool *s)
 	return last > s->rows ? last : s->rows;
 }
 
-static int put_plan(struct mw_spool *s, MDB_txn *txn, int64_t now, uint64_t *number, struct mw_spool_total *total)
+static int put_plan(struct mw_spool *s, MDB_txn *txn, int64_t now, uint64_t *number,
+		    struct mw_spool_total *total)
 {
 	static const char name[] = "total";
 	int rc = s->seen ? find_repeats(s, txn, now + s->clock_ahead) : 0;
@@ -346,7 +349,8 @@ static int drop_copied_letters(struct mw_spool *s, MDB_txn *txn)
 	int rc = mdb_cursor_open(txn, s->dead, &dead);
 	if (rc == 0)
 		rc = mdb_cursor_get(dead, &key, &value, MDB_FIRST);
-	while (rc == 0 && mw_spool_letter_number(&key) < s->dead_copied && (rc = mdb_cursor_del(dead, 0)) == 0)
+	while (rc == 0 && mw_spool_letter_number(&key) < s->dead_copied &&
+	       (rc = mdb_cursor_del(dead, 0)) == 0)
 		rc = mdb_cursor_get(dead, &key, &value, MDB_NEXT);
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
@@ -417,12 +421,14 @@ static bool has_room(struct mw_spool *s)
 {
 	if (s->has_no_space)
 		reserve_space(s);
-	if (s->has_no_space)
-		return false;
 	/* Each lane's packs end in the middle of a page, and its path through the tree is written anew. */
-	uint64_t used = file_used(s), need = s->box->bytes.len + (8 + 3 * (uint64_t)s->touched_count) * s->page;
+	uint64_t used = file_used(s),
+		 need = s->box->bytes.len + (8 + 3 * (uint64_t)s->touched_count) * s->page;
 	if (s->seen)
 		need += mw_seen_pages(s->seen, s->box->count) * s->page;
+	/* A file that can't grow has what was settled in it, less what the next to settle need. */
+	if (s->has_no_space)
+		return need + SETTLING_PAGES * s->page <= pages_free(s) * s->page;
 	if (used + need <= s->disk_max)
 		return true;
 	uint64_t free_bytes = pages_free(s) * s->page;
@@ -446,8 +452,8 @@ static enum mw_err write_all(struct mw_spool *s, bool with_plan, int64_t now, st
 	struct mw_spool_stats stats = s->stats;
 	int64_t start = now_us();
 	int dead_readers;
-	/* Another process that died while it looked at the spool (verify, for one) would keep every page from being
-	 * used again, and the file would grow for ever. */
+	/* Another process that died while it looked at the spool (verify, for one) would keep every page from
+	 * being used again, and the file would grow for ever. */
 	int rc = mdb_reader_check(s->env, &dead_readers);
 	if (rc == 0)
 		rc = mdb_txn_begin(s->env, NULL, 0, &txn);

@@ -120,13 +120,14 @@ uint64_t mw_spool_row_sum(const struct mw_spool_row *row, struct mw_span name);
 /* Room for this lane in `lanes` and `settled`. NULL if memory is short. */
 struct mw_spool_lane *mw_spool_lane(struct mw_spool *s, const struct mw_lane *lane);
 
-/* As mw_spool_open, with a partition that was taken since mw_partition_enter, and is the spool's from now on even if
- * this fails. Leaves. */
-enum mw_err mw_spool_open_partition(const struct mw_spool_config *config, const struct mw_partition *partition,
-				    int64_t now, struct mw_spool **out, struct mw_error *e);
+/* As mw_spool_open, with a partition that was taken since mw_partition_enter, and is the spool's from now on
+ * even if this fails. Leaves. */
+enum mw_err mw_spool_open_partition(const struct mw_spool_config *config,
+				    const struct mw_partition *partition, int64_t now, struct mw_spool **out,
+				    struct mw_error *e);
 
-/* Appends the oldest messages and dead letters, up to about `bytes_max`, to a box; `w` is where the spool was restored
- * to. Then drop_copied takes them out: MW_OK, or as mw_spool_commit. */
+/* Appends the oldest messages and dead letters, up to about `bytes_max`, to a box; `w` is where the spool was
+ * restored to. Then drop_copied takes them out: MW_OK, or as mw_spool_commit. */
 void mw_spool_copy(struct mw_spool *s, const struct mw_weir *w, size_t bytes_max, struct mw_outbox *box);
 enum mw_err mw_spool_drop_copied(struct mw_spool *s, int64_t now, struct mw_error *e);
 
@@ -142,8 +143,8 @@ void mw_spool_bury(struct mw_spool *s, const struct mw_dead_letter *letter);
 	"the spool has format %u, this Moonweir knows formats up to %d; use the Moonweir that wrote it, or " \
 	"a newer one"
 
-/* The flags of every environment. With NOTLS a transaction that reads belongs to no thread. NOMEMINIT must not be
- * among them: it puts whatever lies about in memory into the file, keys too. */
+/* The flags of every environment. With NOTLS a transaction that reads belongs to no thread. NOMEMINIT must
+ * not be among them: it puts whatever lies about in memory into the file, keys too. */
 #define MW_SPOOL_ENV_FLAGS (MDB_NOTLS | MDB_NORDAHEAD)
 #define MW_SPOOL_DATABASES 16
 

@@ -30,7 +30,8 @@ static bool at_pack(const struct walk *k, MDB_val *key, uint64_t *first)
 static bool open_pack(struct walk *k, MDB_val *key, MDB_val *value)
 {
 	uint64_t first;
-	if (!at_pack(k, key, &first) || first > k->number || !mw_pack_open(mw_pieces_join(k->cursor, value, &k->spool->joined), &k->pack) ||
+	if (!at_pack(k, key, &first) || first > k->number ||
+	    !mw_pack_open(mw_pieces_join(k->cursor, value, &k->spool->joined), &k->pack) ||
 	    k->number - first >= k->pack.head.count) {
 		k->pack = (struct mw_pack){.at = NULL};
 		return false;

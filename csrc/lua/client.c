@@ -277,6 +277,15 @@ static int client_sync(lua_State *L)
 	return answer(L, mw_engine_sync(c->engine, check_wait(L, 2, SYNC_MS / 1000.0), &e), &e);
 }
 
+/* client:start(): its keys are there. Called by moonweir.open. */
+static int client_start(lua_State *L)
+{
+	struct mwl_client *c = mwl_client_check_open(L);
+	if (!mw_engine_is_forked(c->engine))
+		mw_engine_start(c->engine);
+	return 0;
+}
+
 static int client_flush(lua_State *L)
 {
 	struct mwl_client *c = mwl_client_check_open(L);
@@ -412,11 +421,10 @@ static int client_new(lua_State *L)
 	config.weir.batch_messages = (uint32_t)opt_number(L, "batch_messages", config.weir.batch_messages);
 	config.queue_max = (size_t)opt_number(L, "queue_bytes", 0);
 	config.weir.retries_max = (uint32_t)opt_number(L, "retries", config.weir.retries_max);
+	config.holds = true; /* until start */
 	config.timeout_ms = (int64_t)(1000 * opt_number(L, "timeout", 0));
 	lua_getfield(L, 1, "report");
 	config.report_delivered = lua_isstring(L, -1) && strcmp(lua_tostring(L, -1), "all") == 0;
-	lua_getfield(L, 1, "send");
-	config.holds = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
 	uint8_t random[16];
 	mwl_random(NULL, random);
 	memcpy(&config.weir.seed, random, sizeof config.weir.seed);
@@ -451,6 +459,7 @@ void mwl_open_client(lua_State *L)
 	    {"push", client_push},
 	    {"sync", client_sync},
 	    {"flush", client_flush},
+	    {"start", client_start},
 	    {"close", client_close},
 	    {"set_account", client_set_account},
 	    {NULL, NULL},

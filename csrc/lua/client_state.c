@@ -95,6 +95,7 @@ static int client_stats(lua_State *L)
 	mwl_set_count(L, "queued", s.weir.counts.queued);
 	mwl_set_count(L, "in_flight", s.weir.counts.in_flight);
 	mwl_set_count(L, "queued_bytes", s.weir.queued_bytes);
+	mwl_set_count(L, "held", s.weir.held);
 	mwl_set_count(L, "requests", s.weir.requests);
 	mwl_set_count(L, "answers", s.weir.answers);
 	mwl_set_count(L, "retries", s.weir.retries);
@@ -126,7 +127,8 @@ static const char *const state_words[] = {
     [MW_LANE_FLYING] = "flying", [MW_LANE_PARKED] = "parked",   [MW_LANE_PAUSED] = "paused",
 };
 
-/* client:lanes() -> list of { account, state, accepted, delivered, dead, queued, in_flight, ... } */
+/* client:lanes([max]) -> list of all lanes, or of the busiest: { account, state, accepted, delivered, dead,
+ * queued, in_flight, ... } */
 static int client_lanes(lua_State *L)
 {
 	struct mwl_client *c = luaL_checkudata(L, 1, MWL_CLIENT);
@@ -135,6 +137,10 @@ static int client_lanes(lua_State *L)
 	if (mw_engine_is_forked(c->engine))
 		return mwl_fail_code(L, MW_FORKED);
 	size_t room = mw_engine_lanes(c->engine, NULL, 0);
+	lua_Number max = luaL_optnumber(L, 2, (lua_Number)room);
+	luaL_argcheck(L, max >= 0, 2, "how many, from 0 up");
+	if (max < (lua_Number)room)
+		room = (size_t)max;
 	/* Lua owns the copy, so an error on the way frees it. */
 	struct mw_engine_lane *lanes = mwl_newuserdata(L, (room ? room : 1) * sizeof *lanes);
 	size_t count = mw_engine_lanes(c->engine, lanes, room);
@@ -144,7 +150,7 @@ static int client_lanes(lua_State *L)
 	for (size_t i = 0; i < count; i++) {
 		const struct mw_engine_lane *lane = &lanes[i];
 		lua_createtable(L, 0, 14);
-		lua_pushstring(L, lane->account);
+		lua_pushlstring(L, lane->account, lane->account_len);
 		lua_setfield(L, -2, "account");
 		lua_pushstring(L, state_words[lane->state]);
 		lua_setfield(L, -2, "state");

@@ -81,10 +81,12 @@ struct mwl_mapper *mwl_check_mapper(lua_State *L, int index);
  * was in it before is gone. Raises if called from a function of the script that is running. */
 void mwl_mapper_run(lua_State *L, int mapper_index, const struct mw_delivery *d, struct mw_tally *tally);
 struct mw_outbox *mwl_mapper_outbox(struct mwl_mapper *p);
-/* Should events that fail be put into the outbox too, as dead letters? After a run, MW_OK: none is missing. */
+/* Should events that fail be put into the outbox too, as dead letters? After a run, MW_OK: none is missing.
+ */
 void mwl_mapper_keep_letters(struct mwl_mapper *p, bool keep);
 enum mw_err mwl_mapper_letters_lost(const struct mwl_mapper *p);
-/* Until it is taken back with NULL: ids that would be random are made from this, the same ones in each run. */
+/* Until it is taken back with NULL: ids that would be random are made from this, the same ones in each run.
+ */
 void mwl_mapper_seed(struct mwl_mapper *p, const uint8_t seed[32]);
 /* Pushes the problems of the last run as { {index=, code=, message=, account=, raw=}, ..., more= }, or nil if
  * there were none; `more` is how many were not kept. */

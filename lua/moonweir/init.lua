@@ -198,6 +198,9 @@ function mw.open(options)
 		client:close(0)
 		return nil, message, code
 	end
+	if options.send ~= false then
+		client:start()
+	end
 	return client
 end
 

@@ -94,9 +94,10 @@ function Client:poll(max) end
 ---@return table<string, number>
 function Client:stats() end
 
---- Every account's state.
+--- Every account's state, or that of the busiest.
+---@param max? integer
 ---@return moonweir.Lane[]
-function Client:lanes() end
+function Client:lanes(max) end
 
 --- Save an account's write key, or replace it; a parked account resumes at once. "" is every account without a key
 --- of its own.

@@ -11,6 +11,10 @@ echo "== JSON reader and writer"
 "$build/test/json_bench"
 echo "== compiled mapping, in C"
 "$build/test/map_bench"
+echo "== known ids, by how many are remembered"
+TMPDIR=$work "$build/test/seen_bench"
+echo "== what the spool adds to a message, CPU alone"
+TMPDIR=$work "$build/test/spool_bench"
 
 for vm in lua5.4 luajit; do
 	echo "== from Lua: $vm"

@@ -1,6 +1,6 @@
 /* sink.c -- takes batches as fast as loopback brings them, and counts.
  *
- *     sink [--port N] [--exact]
+ *     sink [--port N] [--exact] [--cert FILE --key FILE]
  *
  * The other end of a benchmark must not be what is measured: one thread, epoll, no JSON. Most bodies are
  * thrown away unread in the kernel. One request in SAMPLE is read and its "messageId": keys counted, and the
@@ -11,6 +11,7 @@
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,6 +30,7 @@ enum { MARKER_LEN = sizeof marker - 1 };
 
 struct connection {
 	int fd;
+	SSL *ssl; /* NULL: in clear */
 	bool sampled;
 	size_t head_len;
 	size_t left; /* of the body; only when the head is complete */
@@ -40,6 +42,12 @@ struct connection {
 
 static uint64_t requests, bytes, sampled_bytes, sampled_events;
 static bool exact;
+static SSL_CTX *tls;
+
+static ssize_t receive(struct connection *c, void *to, size_t len)
+{
+	return c->ssl ? SSL_read(c->ssl, to, (int)len) : recv(c->fd, to, len, 0);
+}
 
 /* `chunk` holds tail_len old bytes and `len` new ones. */
 static void scan(struct connection *c, size_t len)
@@ -59,7 +67,8 @@ static bool reply(struct connection *c)
 	static const char ok[] = "HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{\"success\":true}";
 	c->in_body = false;
 	c->head_len = 0;
-	return send(c->fd, ok, sizeof ok - 1, MSG_NOSIGNAL) == (ssize_t)sizeof ok - 1;
+	return c->ssl ? SSL_write(c->ssl, ok, sizeof ok - 1) == (int)sizeof ok - 1
+		      : send(c->fd, ok, sizeof ok - 1, MSG_NOSIGNAL) == (ssize_t)sizeof ok - 1;
 }
 
 /* The head is complete: what comes behind it in the same bytes is body. */
@@ -90,7 +99,7 @@ static bool start_body(struct connection *c, char *end)
 static bool advance(struct connection *c)
 {
 	if (!c->in_body) {
-		ssize_t n = recv(c->fd, c->head + c->head_len, HEAD_MAX - c->head_len, 0);
+		ssize_t n = receive(c, c->head + c->head_len, HEAD_MAX - c->head_len);
 		if (n <= 0)
 			return false;
 		c->head_len += (size_t)n;
@@ -100,9 +109,11 @@ static bool advance(struct connection *c)
 	}
 	ssize_t n;
 	if (c->sampled) {
-		n = recv(c->fd, c->chunk + c->tail_len, c->left < CHUNK ? c->left : CHUNK, 0);
+		n = receive(c, c->chunk + c->tail_len, c->left < CHUNK ? c->left : CHUNK);
 		if (n > 0)
 			scan(c, (size_t)n);
+	} else if (c->ssl) {
+		n = receive(c, c->chunk, c->left < CHUNK ? c->left : CHUNK);
 	} else {
 		n = recv(c->fd, NULL, c->left, MSG_TRUNC); /* thrown away, not copied */
 	}
@@ -139,6 +150,30 @@ static void watch(int epoll, int fd, void *what)
 	}
 }
 
+static void end(struct connection *c)
+{
+	SSL_free(c->ssl);
+	close(c->fd);
+	free(c);
+}
+
+/* False if a certificate can't be used. */
+static bool speak_tls(const char *cert, const char *key)
+{
+	tls = SSL_CTX_new(TLS_server_method());
+	return tls && SSL_CTX_use_certificate_chain_file(tls, cert) == 1 &&
+	       SSL_CTX_use_PrivateKey_file(tls, key, SSL_FILETYPE_PEM) == 1;
+}
+
+/* All that can be read without waiting. */
+static bool read_all(struct connection *c)
+{
+	bool more = advance(c);
+	while (more && c->ssl && SSL_pending(c->ssl) > 0)
+		more = advance(c);
+	return more;
+}
+
 static void accept_one(int epoll, int listener)
 {
 	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -149,6 +184,11 @@ static void accept_one(int epoll, int listener)
 		return;
 	}
 	c->fd = fd;
+	c->ssl = tls ? SSL_new(tls) : NULL;
+	if (c->ssl && (!SSL_set_fd(c->ssl, fd) || SSL_accept(c->ssl) != 1)) {
+		end(c);
+		return;
+	}
 	c->head_len = 0;
 	c->in_body = false;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
@@ -158,14 +198,22 @@ static void accept_one(int epoll, int listener)
 int main(int argc, char **argv)
 {
 	int port = 0;
+	const char *cert = NULL, *key = NULL;
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--exact") == 0)
 			exact = true;
 		else if (strcmp(argv[i], "--port") == 0 && i + 1 < argc)
 			port = atoi(argv[++i]);
+		else if (strcmp(argv[i], "--cert") == 0 && i + 1 < argc)
+			cert = argv[++i];
+		else if (strcmp(argv[i], "--key") == 0 && i + 1 < argc)
+			key = argv[++i];
 		else
-			return fprintf(stderr, "usage: sink [--port N] [--exact]\n"), 2;
+			return fprintf(stderr, "usage: sink [--port N] [--exact] [--cert FILE --key FILE]\n"),
+			       2;
 	}
+	if (cert && (!key || !speak_tls(cert, key)))
+		return fprintf(stderr, "sink: can't use %s and its key\n", cert), 2;
 	sigset_t stop;
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGINT);
@@ -184,9 +232,8 @@ int main(int argc, char **argv)
 				more = false;
 			} else if (what == &listener) {
 				accept_one(epoll, listener);
-			} else if (!advance(what)) {
-				close(((struct connection *)what)->fd);
-				free(what);
+			} else if (!read_all(what)) {
+				end(what);
 			}
 		}
 	}

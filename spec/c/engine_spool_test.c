@@ -167,7 +167,8 @@ TEST(a_full_disk_refuses_and_drains)
 	uint64_t accepted = 0;
 	int refused = 0;
 	/* Without a key nothing leaves: the disk's budget is soon spent. */
-	for (int64_t deadline = monotonic_ms() + RIG_PATIENCE_MS; refused < 1000 && monotonic_ms() < deadline;) {
+	for (int64_t deadline = monotonic_ms() + RIG_PATIENCE_MS;
+	     refused < 1000 && monotonic_ms() < deadline;) {
 		enum mw_err err = rig_push(&r, "a", 1000);
 		CHECK(err == MW_OK || err == MW_FULL);
 		accepted += err == MW_OK ? 1000 : 0;
@@ -182,6 +183,32 @@ TEST(a_full_disk_refuses_and_drains)
 	struct mw_counts c = rig_counts(&r);
 	CHECK(c.delivered == accepted && stats_add_up(&c) && sync_all(&r));
 	CHECK(rig_push(&r, "a", 1000) == MW_OK && mw_engine_flush(r.engine, RIG_PATIENCE_MS) == MW_OK);
+	rig_close(&r);
+}
+
+TEST(what_the_disk_may_never_hold_is_too_large_and_not_waited_for)
+{
+	struct rig r;
+	char id[32];
+	struct mw_engine_config config = spool_config();
+	spool.disk_max = MW_DISK_MIN;
+	rig_open(&r, config);
+	CHECK(rig_key(&r, "", "key"));
+	mw_outbox_clear(&r.box);
+	for (int i = 0; i < 200; i++) {
+		snprintf(id, sizeof id, "%d", i);
+		CHECK(box_add(&r.box, "a", id, 30000, i)); /* 6 MB, into a spool of 4 */
+	}
+	CHECK(mw_engine_push(r.engine, &r.box) == MW_TOO_LARGE);
+	CHECK(mw_engine_wait_room(r.engine, r.box.bytes.len, 0) == MW_TOO_LARGE);
+	/* Nor does what comes in pieces add up to more while the disk is busy. */
+	mw_outbox_clear(&r.box);
+	CHECK(box_add(&r.box, "a", "piece", 30000, 0));
+	for (int i = 0; i < 1000; i++) {
+		enum mw_err err = mw_engine_push(r.engine, &r.box);
+		CHECK(err == MW_OK || err == MW_FULL);
+	}
+	CHECK(sync_all(&r) && mw_engine_flush(r.engine, RIG_PATIENCE_MS) == MW_OK);
 	rig_close(&r);
 }
 
@@ -316,6 +343,7 @@ int main(int argc, char **argv)
 	RUN(a_killed_process_leaves_all_that_it_synced);
 	RUN(what_dead_processes_left_in_other_partitions_is_adopted);
 	RUN(a_full_disk_refuses_and_drains);
+	RUN(what_the_disk_may_never_hold_is_too_large_and_not_waited_for);
 	RUN(refused_messages_are_dead_and_the_rest_is_delivered_across_a_restart);
 	RUN(a_key_that_is_saved_later_sends_what_waited_for_it);
 	RUN(a_refused_key_keeps_its_messages_until_another_is_saved);

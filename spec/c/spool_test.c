@@ -270,6 +270,46 @@ TEST(a_reader_that_died_does_not_make_the_file_grow)
 	CHECK(mw_spool_stats(r.spool).disk_bytes <= after_ten + 5 * sizeof text);
 }
 
+TEST(what_found_no_room_is_no_repeat_of_itself)
+{
+	enum { BOX = 50 };
+	static char text[1000];
+	r.config.disk_max = MW_DISK_MIN;
+	r.config.repeats_ms = 3600 * 1000;
+	reopen();
+	enum mw_err err;
+	uint64_t pushed = 0, refused = 0, drained = 0;
+	for (int round = 0; round < 200; round++) {
+		for (int i = 0; i < BOX; i++, pushed++) {
+			int len =
+			    snprintf(text, sizeof text,
+				     "{\"type\":\"track\",\"messageId\":\"%06" PRIu64 "\",\"x\":\"", pushed);
+			memset(text + len, 'x', sizeof text - (size_t)len);
+			rig_add(&r, "a", (struct mw_span){(const uint8_t *)text, sizeof text}, 0,
+				MW_PARCEL_REPEATABLE);
+		}
+		while ((err = rig_commit(&r)) == MW_FULL) {
+			refused++;
+			CHECK(rig_next(&r) > 0);
+			drained += r.request.count;
+			rig_answer(&r, 200);
+		}
+		CHECK(err == MW_OK && rig_counts(&r).accepted == pushed &&
+		      rig_counts(&r).delivered == drained);
+	}
+	CHECK(refused > 5 && mw_spool_stats(r.spool).repeats == 0 && mw_spool_stats(r.spool).seen == pushed);
+	/* A box that a crash takes was never seen. */
+	push_id("a", "000000");
+	push_id("a", "new");
+	CHECK(mw_spool_plan(r.spool, r.weir, &r.box) == MW_OK);
+	reopen();
+	push_id("a", "000000");
+	push_id("a", "new");
+	while ((err = rig_commit(&r)) == MW_FULL && rig_next(&r) > 0)
+		rig_answer(&r, 200);
+	CHECK(err == MW_OK && mw_spool_stats(r.spool).repeats == 1 && rig_counts(&r).accepted == pushed + 1);
+}
+
 /* ---- large messages */
 
 static uint8_t large[MW_MESSAGE_MAX];
@@ -529,6 +569,7 @@ int main(void)
 	RUN_FRESH(an_id_that_was_seen_is_not_queued_again);
 	RUN_FRESH(a_full_spool_refuses_what_is_new_and_still_drains);
 	RUN_FRESH(a_reader_that_died_does_not_make_the_file_grow);
+	RUN_FRESH(what_found_no_room_is_no_repeat_of_itself);
 	RUN_FRESH(no_value_is_longer_than_a_page_whatever_a_message_is);
 	RUN_FRESH(a_lost_piece_costs_its_message_and_no_other);
 	RUN_FRESH(each_process_has_a_partition_and_a_dead_ones_is_taken_over);

@@ -1,5 +1,5 @@
-/* Processes that are killed, at any moment and at every system call, on a spool that goes on: nothing that sync called
- * safe is lost, nothing is damaged or stuck, and what arrives twice is the same message.
+/* Processes that are killed, at any moment and at every system call, on a spool that goes on: nothing that
+ * sync called safe is lost, nothing is damaged or stuck, and what arrives twice is the same message.
  *
  *     MW_TRIALS=10000    random kills, default 1,000
  *     MW_NESTED=5        second kills for each first one of the sweep, default 1
@@ -53,7 +53,8 @@ static void work(struct ledger *b, uint64_t random, unsigned rounds)
 	if (check_random(&random) % 8)
 		mw_engine_set_key(g, MW_SPAN(""), MW_SPAN("key"), NULL, NULL);
 	for (unsigned i = 0; i < rounds; i++) {
-		enum mw_err err = ledger_push(b, g, &box, &random, 1 + (unsigned)(check_random(&random) % 30));
+		enum mw_err err =
+		    ledger_push(b, g, &box, &random, 1 + (unsigned)(check_random(&random) % 30));
 		if (err == MW_OK && check_random(&random) % 2 == 0)
 			err = ledger_sync(b, g, first, &e);
 		if (err != MW_OK) {
@@ -82,13 +83,15 @@ static bool history(const struct mock *m, uint64_t *random, uint64_t *kills)
 	ledger_begin(b, m);
 	for (uint64_t left = 1 + check_random(random) % KILLS_MAX; left > 0; left--) {
 		uint64_t seed = check_random(random);
-		if (!set_mood(m, moods[check_random(random) % (sizeof moods / sizeof *moods)]) || !ledger_before(b))
+		if (!set_mood(m, moods[check_random(random) % (sizeof moods / sizeof *moods)]) ||
+		    !ledger_before(b))
 			return false;
 		pid_t pid = fork();
 		if (pid == 0)
 			work(b, seed, UINT32_MAX);
 		int64_t us = moment_us(random);
-		nanosleep(&(struct timespec){us / 1000000, us % 1000000 * 1000}, NULL); /* the moment, not a wait */
+		nanosleep(&(struct timespec){us / 1000000, us % 1000000 * 1000},
+			  NULL); /* the moment, not a wait */
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 		(*kills)++;
@@ -108,8 +111,8 @@ static void tell(const char *what, uint64_t kills, int64_t since)
 {
 	printf("%" PRIu64 " %s in %" PRId64 " s: %" PRIu64 " messages pushed, %" PRIu64 " told safe, %" PRIu64
 	       " arrived, %" PRIu64 " of them more than once, %" PRIu64 " dead letters\n",
-	       kills, what, (monotonic_ms() - since) / 1000, ledger_sums.pushed, ledger_sums.safe, ledger_sums.seen,
-	       ledger_sums.repeats, ledger_sums.dead);
+	       kills, what, (monotonic_ms() - since) / 1000, ledger_sums.pushed, ledger_sums.safe,
+	       ledger_sums.seen, ledger_sums.repeats, ledger_sums.dead);
 	memset(&ledger_sums, 0, sizeof ledger_sums);
 }
 

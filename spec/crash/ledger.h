@@ -1,13 +1,14 @@
 /* ledger.h -- who was told what: the books that outlive a killed process, held against what the server saw.
  *
- * A history is one spool with all the processes that run on it, one after the other, until one drains it. They write
- * into memory that they share with the test, so what a process noted before it died is known:
+ * A history is one spool with all the processes that run on it, one after the other, until one drains it.
+ * They write into memory that they share with the test, so what a process noted before it died is known:
  *
  *     UNKNOWN -> PUSHED (just before push) -> SAFE (sync said so)
  *
  * A message is told by history, account and number, which say all of its bytes:
  *
- *     {"messageId":"<history>-<account>-<number>","p":"xxxxx"}       one in 61 holds POISON, which the server refuses
+ *     {"messageId":"<history>-<account>-<number>","p":"xxxxx"}       one in 61 holds POISON, which the server
+ * refuses
  */
 #ifndef MW_LEDGER_H
 #define MW_LEDGER_H
@@ -50,10 +51,14 @@ struct ledger {
 	size_t partial;
 	char line[MW_MESSAGE_MAX + 1024];
 	uint64_t repeats;
-	uint64_t dead;    /* never taken by the server */
+	uint64_t dead; /* never taken by the server */
 	uint64_t letters;
+	long failing;   /* the number of the call that a fault test makes fail */
 	bool is_broken; /* the process said that its disk had failed */
 };
+
+/* Histories begun: no two of a test have the same number. */
+static unsigned ledger_histories;
 
 /* What all histories came to. */
 static struct {
@@ -62,18 +67,18 @@ static struct {
 
 __attribute__((unused)) static struct ledger *ledger_new(void)
 {
-	struct ledger *b =
-	    mmap(NULL, sizeof *b, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct ledger *b = mmap(NULL, sizeof *b, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (b == MAP_FAILED)
 		exit(2);
 	b->messages_fd = -1;
 	return b;
 }
 
-__attribute__((unused)) static bool ledger_complain(struct ledger *b, const char *what, unsigned lane, uint64_t a,
-						    uint64_t c)
+__attribute__((unused)) static bool ledger_complain(struct ledger *b, const char *what, unsigned lane,
+						    uint64_t a, uint64_t c)
 {
-	fprintf(stderr, "history %u, account %u: %s (%" PRIu64 ", %" PRIu64 ")\n", b->history, lane, what, a, c);
+	fprintf(stderr, "history %u, account %u: %s (%" PRIu64 ", %" PRIu64 ")\n", b->history, lane, what, a,
+		c);
 	return false;
 }
 
@@ -97,8 +102,8 @@ static struct mw_span message_of(unsigned history, unsigned lane, uint32_t numbe
 	size_t filler = dice >> 16 & 1023;
 	if ((dice >> 32) % 50 == 0)
 		filler = (dice >> 40) % MESSAGE_FILLER_MAX;
-	size_t len = (size_t)snprintf(text, sizeof text, "{\"messageId\":\"%u-%u-%u\",\"p\":\"%s", history, lane,
-				      number, is_poison(history, lane, number) ? "POISON" : "");
+	size_t len = (size_t)snprintf(text, sizeof text, "{\"messageId\":\"%u-%u-%u\",\"p\":\"%s", history,
+				      lane, number, is_poison(history, lane, number) ? "POISON" : "");
 	for (size_t i = 0; i < filler; i++)
 		text[len++] = (char)('a' + (dice + i * (1 + dice % 7)) % 26);
 	text[len++] = '"';
@@ -115,10 +120,9 @@ static const char *account_of(unsigned lane)
 /* A new spool, and the server's list from its beginning. */
 __attribute__((unused)) static void ledger_begin(struct ledger *b, const struct mock *m)
 {
-	static unsigned history;
 	char name[48], path[160];
 	memset(b->lanes, 0, sizeof b->lanes);
-	b->history = ++history;
+	b->history = ++ledger_histories;
 	b->repeats = b->dead = b->letters = 0;
 	b->partial = 0;
 	snprintf(name, sizeof name, "h%u", b->history);
@@ -136,11 +140,12 @@ static bool ledger_line(struct ledger *b, size_t len)
 {
 	unsigned history, lane;
 	uint32_t number;
-	if (sscanf(b->line, "{\"messageId\":\"%u-%u-%u\"", &history, &lane, &number) != 3 || lane >= LEDGER_ACCOUNTS ||
-	    number >= LEDGER_MESSAGES)
+	if (sscanf(b->line, "{\"messageId\":\"%u-%u-%u\"", &history, &lane, &number) != 3 ||
+	    lane >= LEDGER_ACCOUNTS || number >= LEDGER_MESSAGES)
 		return ledger_complain(b, "a message that nobody wrote", 0, len, 0);
 	if (history != b->history) /* from the socket of a process that is long dead */
-		return history < b->history || ledger_complain(b, "a message of the future", lane, history, 0);
+		return history < b->history ||
+		       ledger_complain(b, "a message of the future", lane, history, 0);
 	struct ledger_lane *l = &b->lanes[lane];
 	struct mw_span expected = message_of(history, lane, number);
 	if (expected.len != len || memcmp(expected.at, b->line, len) != 0)
@@ -209,8 +214,8 @@ __attribute__((unused)) static bool ledger_before(struct ledger *b)
 	return true;
 }
 
-/* What the process found at its start: all that was safe, no more than was pushed, nothing settled that the server had
- * not seen, and it adds up. */
+/* What the process found at its start: all that was safe, no more than was pushed, nothing settled that the
+ * server had not seen, and it adds up. */
 __attribute__((unused)) static bool ledger_after(struct ledger *b)
 {
 	if (b->complaint[0]) {
@@ -222,17 +227,23 @@ __attribute__((unused)) static bool ledger_after(struct ledger *b)
 	for (unsigned i = 0; i < LEDGER_ACCOUNTS; i++) {
 		const struct ledger_lane *l = &b->lanes[i];
 		if (!stats_add_up(&l->found))
-			return ledger_complain(b, "the counts don't add up", i, l->found.accepted, l->found.queued);
+			return ledger_complain(b, "the counts don't add up", i, l->found.accepted,
+					       l->found.queued);
 		if (l->found.accepted < l->safe_before)
-			return ledger_complain(b, "safe messages are lost", i, l->found.accepted, l->safe_before);
+			return ledger_complain(b, "safe messages are lost", i, l->found.accepted,
+					       l->safe_before);
 		if (l->found.accepted < l->before.accepted)
-			return ledger_complain(b, "accepted ones are lost", i, l->found.accepted, l->before.accepted);
+			return ledger_complain(b, "accepted ones are lost", i, l->found.accepted,
+					       l->before.accepted);
 		if (l->found.accepted > atomic_load(&l->next))
-			return ledger_complain(b, "more than was pushed", i, l->found.accepted, atomic_load(&l->next));
+			return ledger_complain(b, "more than was pushed", i, l->found.accepted,
+					       atomic_load(&l->next));
 		if (l->found.delivered < l->before.delivered || l->found.dead < l->before.dead)
-			return ledger_complain(b, "settled ones are back", i, l->found.delivered, l->found.dead);
+			return ledger_complain(b, "settled ones are back", i, l->found.delivered,
+					       l->found.dead);
 		if (l->found.delivered > l->seen_before)
-			return ledger_complain(b, "settled and never seen", i, l->found.delivered, l->seen_before);
+			return ledger_complain(b, "settled and never seen", i, l->found.delivered,
+					       l->seen_before);
 	}
 	return true;
 }
@@ -264,7 +275,8 @@ __attribute__((unused)) static struct mw_engine *ledger_open(struct ledger *b, s
 {
 	struct mw_engine *g = NULL;
 	struct mw_engine_lane lanes[LEDGER_ACCOUNTS];
-	if (mw_endpoint_parse(span(b->url), &config.endpoint, e) != MW_OK || mw_engine_open(&config, &g, e) != MW_OK)
+	if (mw_endpoint_parse(span(b->url), &config.endpoint, e) != MW_OK ||
+	    mw_engine_open(&config, &g, e) != MW_OK)
 		return NULL;
 	size_t count = mw_engine_lanes(g, lanes, LEDGER_ACCOUNTS);
 	for (unsigned i = 0; i < LEDGER_ACCOUNTS; i++)
@@ -276,8 +288,8 @@ __attribute__((unused)) static struct mw_engine *ledger_open(struct ledger *b, s
 }
 
 /* Push up to `count` messages, of accounts as the dice fall, noted first. */
-__attribute__((unused)) static enum mw_err ledger_push(struct ledger *b, struct mw_engine *g, struct mw_outbox *box,
-						       uint64_t *random, unsigned count)
+__attribute__((unused)) static enum mw_err
+ledger_push(struct ledger *b, struct mw_engine *g, struct mw_outbox *box, uint64_t *random, unsigned count)
 {
 	uint32_t next[LEDGER_ACCOUNTS];
 	mw_outbox_clear(box);
@@ -335,8 +347,10 @@ __attribute__((unused)) static void ledger_drain(struct ledger *b)
 	}
 	mw_engine_set_key(g, MW_SPAN(""), MW_SPAN("key"), NULL, NULL);
 	enum mw_err err = mw_engine_flush(g, RIG_PATIENCE_MS);
-	if (err != MW_OK || mw_engine_stats(g, &s) != MW_OK || s.weir.counts.queued + s.weir.counts.in_flight > 0)
-		ledger_say(b, "does not drain: %s, %" PRIu64 " queued", mw_err_word(err), s.weir.counts.queued);
+	if (err != MW_OK || mw_engine_stats(g, &s) != MW_OK ||
+	    s.weir.counts.queued + s.weir.counts.in_flight > 0)
+		ledger_say(b, "does not drain: %s, %" PRIu64 " queued", mw_err_word(err),
+			   s.weir.counts.queued);
 	else if (!stats_add_up(&s.weir.counts))
 		ledger_say(b, "drained, and does not add up");
 	else if (s.spool.damaged > 0)
@@ -348,8 +362,8 @@ __attribute__((unused)) static void ledger_drain(struct ledger *b)
 
 /* ---- the end of a history */
 
-/* Every dead letter is of a message that the server refused, and whole. What the server had taken, and refused when a
- * process that was killed meanwhile had it sent again, is both. */
+/* Every dead letter is of a message that the server refused, and whole. What the server had taken, and
+ * refused when a process that was killed meanwhile had it sent again, is both. */
 static bool ledger_read_dead(struct ledger *b)
 {
 	char path[300];
@@ -360,7 +374,8 @@ static bool ledger_read_dead(struct ledger *b)
 	MDB_val key, value;
 	snprintf(path, sizeof path, "%s/p0", b->dir);
 	bool fine = mdb_env_create(&env) == 0 && mdb_env_set_maxdbs(env, 16) == 0 &&
-		    mdb_env_open(env, path, MDB_RDONLY, 0) == 0 && mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0 &&
+		    mdb_env_open(env, path, MDB_RDONLY, 0) == 0 &&
+		    mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0 &&
 		    mdb_dbi_open(txn, "dead", 0, &db) == 0 && mdb_cursor_open(txn, db, &cursor) == 0;
 	if (!fine)
 		return ledger_complain(b, "its dead letters can't be read", 0, 0, 0);
@@ -387,7 +402,8 @@ static bool ledger_read_dead(struct ledger *b)
 	return fine;
 }
 
-/* After the drain: each safe message was delivered, or is a dead letter and deserved it; and the books agree. */
+/* After the drain: each safe message was delivered, or is a dead letter and deserved it; and the books agree.
+ */
 __attribute__((unused)) static bool ledger_end(struct ledger *b)
 {
 	uint64_t accepted = 0, seen = 0, dead = 0, found_dead = 0;
@@ -406,13 +422,15 @@ __attribute__((unused)) static bool ledger_end(struct ledger *b)
 			ledger_sums.pushed++;
 			ledger_sums.safe += atomic_load(&l->state[n]) == SAFE;
 			if (atomic_load(&l->state[n]) == SAFE && !l->seen[n])
-				return ledger_complain(b, "a safe message is lost", i, n, atomic_load(&l->next));
+				return ledger_complain(b, "a safe message is lost", i, n,
+						       atomic_load(&l->next));
 		}
 	}
 	if (accepted != seen + dead)
 		return ledger_complain(b, "accepted are not delivered and dead", 0, accepted, seen + dead);
 	if (found_dead > b->letters)
-		return ledger_complain(b, "more counted dead than there are letters", 0, found_dead, b->letters);
+		return ledger_complain(b, "more counted dead than there are letters", 0, found_dead,
+				       b->letters);
 	ledger_sums.seen += seen;
 	ledger_sums.repeats += b->repeats;
 	ledger_sums.dead += dead;
@@ -420,7 +438,8 @@ __attribute__((unused)) static bool ledger_end(struct ledger *b)
 	return true;
 }
 
-/* The history's last process, with the server as good as it can be, and all that is to be said of the history. */
+/* The history's last process, with the server as good as it can be, and all that is to be said of the
+ * history. */
 __attribute__((unused)) static bool ledger_finish(struct ledger *b, const struct mock *m)
 {
 	int status;
@@ -433,7 +452,8 @@ __attribute__((unused)) static bool ledger_finish(struct ledger *b, const struct
 		_exit(0);
 	}
 	if (waitpid(pid, &status, 0) != pid || status != 0) {
-		fprintf(stderr, "history %u: the process that drains ended with %#x\n", b->history, (unsigned)status);
+		fprintf(stderr, "history %u: the process that drains ended with %#x\n", b->history,
+			(unsigned)status);
 		return false;
 	}
 	return ledger_after(b) && ledger_end(b);

@@ -3,9 +3,9 @@
  *     pid_t p = tracer_fork();            0 in the child, which then runs as usual
  *     tracer_run(p, &plan)                until it has ended
  *
- * All its threads are followed; calls are counted in the order in which this process hears of them. ptrace(2), so it
- * works on one's own children without privileges. A call is failed by making it another one that does not exist and
- * writing the result over: for that the registers must be known, so x86-64 only.
+ * All its threads are followed; calls are counted in the order in which this process hears of them.
+ * ptrace(2), so it works on one's own children without privileges. A call is failed by making it another one
+ * that does not exist and writing the result over: for that the registers must be known, so x86-64 only.
  */
 #ifndef MW_TRACER_H
 #define MW_TRACER_H
@@ -38,9 +38,9 @@ struct tracer_info {
 enum { TRACER_CALLS = 512, TRACER_THREADS = 16 };
 
 struct tracer {
-	long kill_at;      /* SIGKILL instead of call number kill_at, the first is 1; 0: never */
-	long fail_nr;      /* occurrence fail_at of this call fails with fail_errno */
-	long fail_at;      /* 0: none */
+	long kill_at; /* SIGKILL instead of call number kill_at, the first is 1; 0: never */
+	long fail_nr; /* occurrence fail_at of this call fails with fail_errno */
+	long fail_at; /* 0: none */
 	int fail_errno;
 	/* What came of it. */
 	long calls;

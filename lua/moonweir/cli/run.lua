@@ -109,20 +109,14 @@ function Run:flush(patience)
 end
 
 --- What came of it since `before`, as numbers under the names of the summary.
-local function summary_of(stats, before, lanes, seconds)
-	local parked = 0
-	for _, lane in ipairs(lanes) do
-		if lane.state == "parked" then
-			parked = parked + lane.queued
-		end
-	end
+local function summary_of(stats, before, seconds)
 	return {
 		{ "events", stats.events },
 		{ "accepted", stats.accepted - before.accepted },
 		{ "delivered", stats.delivered - before.delivered },
 		{ "dead", stats.dead - before.dead },
-		{ "parked", parked },
-		{ "undelivered", stats.queued + stats.in_flight - parked },
+		{ "parked", stats.held },
+		{ "undelivered", stats.queued + stats.in_flight - stats.held },
 		{ "ignored", stats.ignored },
 		{ "unmatched", stats.unmatched },
 		{ "failed", stats.failed },
@@ -188,7 +182,7 @@ function run.run(args)
 	stats.failed = stats.failed + reader.failed_lines
 	self.progress:clear()
 	self.watch:finish(stats)
-	print_summary(summary_of(stats, before, client:lanes(), process.monotonic() - started), args.json)
+	print_summary(summary_of(stats, before, process.monotonic() - started), args.json)
 	client:close(0)
 	if process.interrupted() then
 		return 130

@@ -11,12 +11,15 @@ local INTERVAL = 1 -- seconds between two warnings
 local REPEAT = 10 -- seconds before the same warning is given again
 local DEAD_SHOWN = 10 -- dead letters told one by one
 
+local LANES_SEEN = 1000 -- of the busiest
+
 local function new(client, endpoint)
 	return setmetatable({
 		client = client,
 		endpoint = endpoint,
 		parked = {}, -- accounts that were told of
 		dead = 0,
+		dead_before = client:stats().dead, -- of earlier runs
 		warned = -math.huge,
 		last = nil,
 		last_at = -math.huge,
@@ -28,7 +31,7 @@ function Watch:is_due(stats)
 	if process.monotonic() - self.warned < INTERVAL then
 		return false
 	end
-	return stats.dead > self.dead or stats.lanes_parked > 0 or stats.lanes_backing_off > 0
+	return stats.dead - self.dead_before > self.dead or stats.lanes_parked > 0 or stats.lanes_backing_off > 0
 end
 
 function Watch:warn(message)
@@ -45,7 +48,7 @@ local function parked_advice(lane)
 		return "Segment refuses its write key. Copy the key again from the source's settings in Segment; "
 			.. "if the workspace is in the EU, use --endpoint eu"
 	end
-	return "it has no write key; name one in the --accounts file"
+	return "it has no write key; save one with moonweir accounts set, or name it in the --accounts file"
 end
 
 local function reason(lane)
@@ -55,7 +58,7 @@ end
 
 function Watch:look_at_lanes()
 	local new_parked, first_parked, troubled, first_troubled = 0, nil, 0, nil
-	for _, lane in ipairs(self.client:lanes()) do
+	for _, lane in ipairs(self.client:lanes(LANES_SEEN)) do
 		if lane.state == "parked" and not self.parked[lane.account] then
 			self.parked[lane.account] = true
 			new_parked = new_parked + 1
@@ -123,8 +126,9 @@ function Watch:finish(stats)
 	if stats.lanes_parked > 0 then
 		self:look_at_lanes()
 	end
-	if stats.dead > DEAD_SHOWN then
-		terminal.say("warning", ("dead: %s messages in all"):format(terminal.count(stats.dead)))
+	local dead = stats.dead - self.dead_before
+	if dead > DEAD_SHOWN then
+		terminal.say("warning", ("dead: %s messages in all"):format(terminal.count(dead)))
 	end
 end
 
