@@ -498,10 +498,12 @@ static enum mw_err closing_result(struct mw_engine *g, struct mw_error *e)
 		return MW_OK;
 	if (failure.code != MW_OK)
 		return mw_error_set(e, left, 0, "%s", failure.detail);
-	return mw_error_set(e, left, 0, "%llu message%s left undelivered%s%s", count,
-			    count == 1 ? " was" : "s were",
-			    left == MW_PARKED ? ", all of accounts without a valid write key or paused" : "",
-			    on_disk ? "; the spool keeps them for the next start" : "");
+	return mw_error_set(
+	    e, left, 0, "%llu message%s left undelivered%s%s", count, count == 1 ? " was" : "s were",
+	    left == MW_PARKED ? ", all of accounts without a valid write key or paused" : "",
+	    on_disk        ? "; the spool keeps them for the next start"
+	    : g->has_spool ? "; those that no sync told of may not have reached the disk, which is full"
+			   : "");
 }
 
 enum mw_err mw_engine_close(struct mw_engine *g, int64_t deadline_ms, struct mw_error *e)

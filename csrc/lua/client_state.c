@@ -106,6 +106,8 @@ static int client_stats(lua_State *L)
 	mwl_set_count(L, "lanes_backing_off", s.weir.lanes_backing_off);
 	mwl_set_count(L, "commits", s.spool.commits);
 	mwl_set_count(L, "repeats", s.spool.repeats);
+	mwl_set_count(L, "ids", s.spool.seen);
+	mwl_set_count(L, "ids_dropped", s.spool.seen_dropped);
 	mwl_set_count(L, "damaged", s.spool.damaged);
 	mwl_set_count(L, "disk_bytes", s.spool.disk_bytes);
 	mwl_set_count(L, "letters", s.spool.letters);
