@@ -534,6 +534,7 @@ enum mw_err mw_engine_close(struct mw_engine *g, int64_t deadline_ms, struct mw_
 	pthread_cond_broadcast(&g->changed);
 	pthread_mutex_unlock(&g->gate);
 	mw_http_free(http);
+	mw_engine_post(g);
 	mw_adoption_free(g->adoption);
 	g->adoption = NULL;
 	mw_depot_deinit(&g->depot);

@@ -20,6 +20,8 @@
  *     reader  a file or pipe as blocks of whole lines
  *     vault   the accounts of a store
  *     verify  a look at a spool (no userdata)
+ *     board   what a spool's process shows of itself (no userdata)
+ *     screen  a terminal as one page, and its keys (no userdata)
  *     intake  a Tracking API request taken apart, for the debugger (no userdata)
  *
  * Errors: misuse raises; everything else is nil, message, code (mwl_fail).
@@ -231,6 +233,9 @@ enum mw_err mwl_script_apply(struct mwl_script *s, int function, const struct mw
 /* emit.c: pushes what a function entry gets to emit with. */
 void mwl_emit_push(lua_State *L, struct mwl_script *s, int owner);
 
+/* client_state.c: of an enum mw_lane_state, for Lua. */
+const char *mwl_lane_state_word(uint32_t state);
+
 /* Each registers its metatable and adds its functions to the table on top of the stack. */
 void mwl_open_map(lua_State *L);
 void mwl_open_mapper(lua_State *L);
@@ -246,5 +251,7 @@ void mwl_open_reader(lua_State *L);
 void mwl_open_intake(lua_State *L);
 void mwl_open_vault(lua_State *L);
 void mwl_open_verify(lua_State *L);
+void mwl_open_board(lua_State *L);
+void mwl_open_screen(lua_State *L);
 
 #endif
