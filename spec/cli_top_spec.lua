@@ -306,8 +306,8 @@ describe("the page of moonweir top", function()
 		local p = {
 			partition = 0, pid = 4711, exists = true, closed = false, number = 10, age = 0.1, written = 100, started_at = 1,
 			accepted = 100, delivered = 50, dead = 1, queued = 40, in_flight = 9, held = 0, requests = 20, answers = 10, bytes_sent = 1000,
-			lanes = 1, lanes_parked = 0, lanes_backing_off = 0, commits = 5, disk_bytes = 2048, disk_max = 4096, oldest = 12, gate_closed_for = 0,
-			rate = 50, commit_max = 0.014, lanes_shown = {},
+			lanes = 1, lanes_parked = 0, lanes_backing_off = 0, commits = 5, disk_bytes = 2048, disk_max = 4096, oldest = 12,
+			gate_closed_for = 0, rate = 50, commit_max = 0.014, lanes_shown = {},
 		}
 		for name, value in pairs(more or {}) do
 			p[name] = value
