@@ -158,8 +158,9 @@ static bool ledger_line(struct ledger *b, size_t len)
 		b->repeats++;
 		return true;
 	}
-	/* One that was refused, and whose refusal was not on disk before the kill, may be taken later. */
-	if (number < l->seen_next && !is_poison(history, lane, number))
+	/* One that was refused, and whose refusal was not on disk before the kill, may be taken later. So may
+	 * what waits in a partition for somebody to adopt it. */
+	if (number < l->seen_next && !is_poison(history, lane, number) && !b->is_shared)
 		return ledger_complain(b, "a message after a newer one", lane, number, l->seen_next);
 	l->seen[number] = true;
 	if (number >= l->seen_next)
@@ -374,9 +375,11 @@ static bool ledger_read_partition(struct ledger *b, unsigned partition)
 	MDB_dbi db;
 	MDB_cursor *cursor;
 	MDB_val key, value;
-	snprintf(path, sizeof path, "%s/p%u", b->dir, partition);
+	/* A process may have died before it had made all of its partition. */
+	snprintf(path, sizeof path, "%s/p%u/data.mdb", b->dir, partition);
 	if (access(path, F_OK) != 0)
 		return true;
+	snprintf(path, sizeof path, "%s/p%u", b->dir, partition);
 	bool fine = mdb_env_create(&env) == 0 && mdb_env_set_maxdbs(env, 16) == 0 &&
 		    mdb_env_open(env, path, MDB_RDONLY, 0) == 0 &&
 		    mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0;
