@@ -107,8 +107,8 @@ void mw_engine_on_done(void *engine, const struct mw_request *r, const struct mw
 		       const char *error);
 void mw_engine_on_report(void *engine, const struct mw_report *r);
 
-/* The counters go on the board, where other processes see them (engine_board.c). The thread calls it, and close once
- * more behind it. Without a board it does nothing. */
+/* The counters go on the board, where other processes see them (engine_board.c). The thread calls it, and
+ * close once more behind it. Without a board it does nothing. */
 void mw_engine_post(struct mw_engine *g);
 
 #endif
