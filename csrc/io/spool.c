@@ -233,6 +233,8 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 		mdb_txn_abort(txn);
 	if (rc == 0)
 		rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &s->reader);
+	if (rc == 0)
+		rc = mdb_cursor_open(s->reader, s->messages, &s->cursor);
 	if (rc != 0)
 		return mw_spool_fail(e, rc, path);
 	mdb_txn_reset(s->reader);
@@ -310,6 +312,8 @@ void mw_spool_close(struct mw_spool *s)
 	if (!s)
 		return;
 	mw_partition_enter();
+	if (s->cursor)
+		mdb_cursor_close(s->cursor);
 	if (s->reader)
 		mdb_txn_abort(s->reader);
 	if (s->env)

@@ -1,5 +1,6 @@
-/* spool_own.h -- what the spool's files share: spool.c (open, restore), spool_file.c (the file to open),
- * spool_commit.c (everything that is written), spool_read.c (the weir's side), and nobody else.
+/* spool_own.h -- what the spool's files share: spool.c (open, restore), spool_commit.c (everything that is
+ * written), spool_read.c (the weir's side); and who looks into a spool from outside: adoption.c, dead.c,
+ * spool_check.c.
  */
 #ifndef MW_SPOOL_OWN_H
 #define MW_SPOOL_OWN_H
@@ -88,6 +89,7 @@ struct mw_spool {
 	uint8_t seen_key[16]; /* of the hash that ids are kept as */
 
 	MDB_txn *reader;      /* reset between uses */
+	MDB_cursor *cursor;   /* the reader's, over `messages`: to read allocates nothing */
 	struct mw_buf joined; /* a pack of several pieces; has room for the largest message from the start */
 	struct mw_spool_stats stats;
 };

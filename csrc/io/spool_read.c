@@ -50,8 +50,13 @@ static void begin(struct walk *k, struct mw_spool *s, const struct mw_lane *lane
 	struct mw_spool_key at = mw_spool_key(lane->number, l->head);
 	MDB_val key = {sizeof at.bytes, at.bytes}, value;
 	*k = (struct walk){.spool = s, .number = l->head, .end = l->tail, .lane = lane->number};
-	if (mdb_txn_renew(s->reader) != 0 || mdb_cursor_open(s->reader, s->messages, &k->cursor) != 0)
+	/* LMDB itself is at its end. What can't be looked at is not damaged: nothing more is to be written.
+	 */
+	if (mdb_txn_renew(s->reader) != 0 || mdb_cursor_renew(s->reader, s->cursor) != 0) {
+		s->is_broken = true;
 		return;
+	}
+	k->cursor = s->cursor;
 	/* The pack that begins with this message, else the one before, which holds it. */
 	int rc = mw_pieces_seek(k->cursor, &key, &value, MDB_SET_RANGE);
 	uint64_t first;
@@ -65,8 +70,6 @@ static void begin(struct walk *k, struct mw_spool *s, const struct mw_lane *lane
 
 static void finish(struct walk *k)
 {
-	if (k->cursor)
-		mdb_cursor_close(k->cursor);
 	mdb_txn_reset(k->spool->reader);
 }
 
@@ -92,7 +95,7 @@ static void skip_damage(struct walk *k, struct mw_batch *out)
 	MDB_val key = {sizeof at.bytes, at.bytes}, value;
 	uint64_t bytes = l->tail_bytes, number = l->tail, first;
 	struct mw_pack pack;
-	int rc = k->cursor ? mw_pieces_seek(k->cursor, &key, &value, MDB_SET_RANGE) : MDB_NOTFOUND;
+	int rc = mw_pieces_seek(k->cursor, &key, &value, MDB_SET_RANGE);
 	for (; rc == 0 && at_pack(k, &key, &first); rc = mw_pieces_seek(k->cursor, &key, &value, MDB_NEXT)) {
 		if (!mw_pack_open(mw_pieces_join(k->cursor, &value, &k->spool->joined), &pack))
 			continue;
@@ -126,7 +129,9 @@ static void measure(void *context, const struct mw_lane *lane, size_t bytes_max,
 		out->bytes = bytes;
 		out->count++;
 	}
-	if (out->count == 0)
+	if (!k.cursor)
+		out->count = 1; /* mw_spool_read says that it can't be had */
+	else if (out->count == 0)
 		skip_damage(&k, out);
 	else if (k.spool->lanes[lane->number].head + out->count == k.end)
 		out->since_next = -1;

@@ -1,11 +1,30 @@
 #include "../../csrc/io/spool_own.h"
 #include "spool_rig.h"
 
+#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
 #include <sys/wait.h>
 
 static struct spool_rig r;
+
+/* Ours is found before LMDB's own. */
+static int cursor_fault, renew_fault;
+
+int mdb_cursor_open(MDB_txn *txn, MDB_dbi dbi, MDB_cursor **cursor)
+{
+	int (*open)(MDB_txn *, MDB_dbi, MDB_cursor **);
+	*(void **)&open = dlsym(RTLD_NEXT, "mdb_cursor_open");
+	return cursor_fault ? cursor_fault : open(txn, dbi, cursor);
+}
+
+int mdb_txn_renew(MDB_txn *txn)
+{
+	int (*renew)(MDB_txn *);
+	*(void **)&renew = dlsym(RTLD_NEXT, "mdb_txn_renew");
+	return renew_fault ? renew_fault : renew(txn);
+}
 
 static void set_up(void)
 {
@@ -469,6 +488,25 @@ static void change_format(uint32_t format)
 	mdb_env_close(env);
 }
 
+TEST(what_cannot_be_looked_at_is_not_taken_for_damaged)
+{
+	push("a", "{1}");
+	push("a", "{2}");
+	CHECK(rig_commit(&r) == MW_OK);
+	cursor_fault = ENOMEM;
+	CHECK(rig_next(&r) == 2 && batch_is("{1},{2}"));
+	cursor_fault = 0;
+	rig_answer(&r, MW_STATUS_UNSENT);
+	renew_fault = MDB_PANIC;
+	CHECK(rig_next(&r) == 0 && rig_counts(&r).in_flight == 1 && rig_counts(&r).dead == 0);
+	renew_fault = 0;
+	rig_answer(&r, MW_STATUS_UNSENT);
+	push("a", "{3}");
+	CHECK(rig_commit(&r) == MW_IO);
+	reopen();
+	CHECK(rig_counts(&r).queued == 2 && rig_next(&r) == 2 && batch_is("{1},{2}"));
+}
+
 TEST(a_spool_of_a_newer_moonweir_is_refused)
 {
 	rig_close(&r);
@@ -541,6 +579,7 @@ int main(void)
 	RUN_FRESH(no_value_is_longer_than_a_page_whatever_a_message_is);
 	RUN_FRESH(a_lost_piece_costs_its_message_and_no_other);
 	RUN_FRESH(each_process_has_a_partition_and_a_dead_ones_is_taken_over);
+	RUN_FRESH(what_cannot_be_looked_at_is_not_taken_for_damaged);
 	RUN_FRESH(a_spool_of_a_newer_moonweir_is_refused);
 	RUN_FRESH(damage_costs_what_it_hit_and_nothing_else);
 	return CHECK_END();
