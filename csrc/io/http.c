@@ -28,7 +28,7 @@ struct transfer {
 	struct {
 		size_t len;
 		char text[MW_WRITE_KEY_MAX + 1];
-	} key; /* to blot it out of the answer */
+	} key;              /* to blot it out of the answer */
 	struct mw_buf body; /* in the secret heap, so nothing but write_body may make it grow */
 	struct mw_buf response;
 	size_t head_bytes; /* of the answer's header lines */
@@ -57,9 +57,10 @@ static CURLcode curl_ready;
 
 static void init_curl(void)
 {
-	/* Copies of write keys are all over curl's memory. A host that uses curl itself, and did so first, has the say. */
-	curl_ready = curl_global_init_mem(CURL_GLOBAL_DEFAULT, mw_secret_malloc, mw_secret_free, mw_secret_realloc,
-					  mw_secret_strdup, mw_secret_calloc);
+	/* Copies of write keys are all over curl's memory. A host that uses curl itself, and did so first,
+	 * has the say. */
+	curl_ready = curl_global_init_mem(CURL_GLOBAL_DEFAULT, mw_secret_malloc, mw_secret_free,
+					  mw_secret_realloc, mw_secret_strdup, mw_secret_calloc);
 }
 
 static void list_add(struct transfer **list, struct transfer *t)

@@ -4,11 +4,7 @@
  *
  *     <dir>/p0/            owned by one process at a time (a lock that dies with it)
  *         lanes            number -> account, how far it is settled
-<<<<<<< HEAD
- *         messages         (lane, number of the first message) -> a pack of messages (core/pack.h)
-=======
  *         messages         (lane, number of the first message) -> a pack of messages (spool_pieces.h)
->>>>>>> review2
  *         dead             what can't be delivered, until somebody looks at it
  *         seen_...         ids that were accepted, so that a repeat is not queued twice (seen.h)
  *
