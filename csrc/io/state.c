@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 /* Read transactions kept for the next reader: taking one anew costs a lock that all processes share. */
-enum { KEPT_READERS = 8, DATABASES_MAX = 32, READERS_MAX = 1024 };
+enum { KEPT_READERS = 8, DATABASES_MAX = 32, READERS_MAX = 1024, OPENINGS_MAX = 5 };
 
 /* A cache line for each reader, and what LMDB puts before them. */
 enum { LOCK_FILE_LEN = READERS_MAX * 64 + 4096 };
@@ -352,15 +352,8 @@ static enum mw_err fill_lock_file(const struct mw_state *s, struct mw_error *e)
 	return failed ? mw_state_fail(s, failed, e) : MW_OK;
 }
 
-static enum mw_err open_env(struct mw_state *s, size_t map, struct mw_error *e)
+static int open_files(struct mw_state *s, size_t map)
 {
-	enum mw_err err = check_file(s, "data.mdb", e);
-	if (err == MW_OK)
-		err = check_file(s, "lock.mdb", e);
-	if (err == MW_OK)
-		err = fill_lock_file(s, e);
-	if (err != MW_OK)
-		return err;
 	int dead, answer = mdb_env_create(&s->env);
 	if (answer == 0)
 		answer = mdb_env_set_maxdbs(s->env, DATABASES_MAX);
@@ -372,6 +365,26 @@ static enum mw_err open_env(struct mw_state *s, size_t map, struct mw_error *e)
 		answer = mdb_env_open(s->env, s->path, MDB_NOTLS, 0600);
 	if (answer == 0)
 		answer = mdb_reader_check(s->env, &dead);
+	return answer;
+}
+
+static enum mw_err open_env(struct mw_state *s, size_t map, struct mw_error *e)
+{
+	enum mw_err err = check_file(s, "data.mdb", e);
+	if (err == MW_OK)
+		err = check_file(s, "lock.mdb", e);
+	if (err == MW_OK)
+		err = fill_lock_file(s, e);
+	if (err != MW_OK)
+		return err;
+	/* Who waits for a process that is making the lock file, and is killed at it, finds one that nobody has begun;
+	 * the next to ask makes it. So only a store that goes on being unreadable is. */
+	int answer = open_files(s, map);
+	for (int i = 0; i < OPENINGS_MAX - 1 && answer == MDB_INVALID; i++) {
+		mdb_env_close(s->env);
+		s->env = NULL;
+		answer = open_files(s, map);
+	}
 	if (answer != 0)
 		return mw_state_fail(s, answer, e);
 	/* The names of the files must be as durable as what is in them. */
