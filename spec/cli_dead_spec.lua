@@ -70,8 +70,9 @@ describe("moonweir dead", function()
 		for i = 1, 100 do
 			lines[i] = event(i, i)
 		end
-		local code, out = run(table.concat(lines))
+		local code, out, said = run(table.concat(lines))
 		assert.equal(1, code)
+		assert.matches("what could not be delivered is kept; see `moonweir dead list`", said, 1, true)
 		assert.equal(99, cjson.decode(out).delivered)
 		assert.equal(99, #server:messages())
 		local text, err

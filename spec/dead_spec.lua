@@ -157,9 +157,8 @@ describe("dead letters", function()
 
 	it("leave the answer of push as it is without a spool", function()
 		local body = '{"type":"paid","user":"u","amount":"x"}\n{"type":"paid","user":"u","amount":100}\n'
-		local with, without = open(), open { spool = "none" }
-		close(without)
-		without = assert(mw.open { source = source(), write_key = KEY, endpoint = NOWHERE })
+		local with = open()
+		local without = assert(mw.open { source = source(), write_key = KEY, endpoint = NOWHERE })
 		clients[#clients + 1] = without
 		local a = { with:push(body, { format = "ndjson" }) }
 		local b = { without:push(body, { format = "ndjson" }) }
@@ -418,6 +417,15 @@ describe("dead letters", function()
 		assert.is_nil(list)
 		assert.equal("io", code)
 		assert.matches("not/there", message, 1, true)
+	end)
+
+	it("never are so large that the spool can't ever hold them", function()
+		local client = open { disk_bytes = 4 * 1024 * 1024 }
+		local queued, _, code = client:push(("x"):rep(3 * 1024 * 1024))
+		assert.is_nil(queued)
+		assert.equal("too_large", code)
+		client:push(("x"):rep(200 * 1024))
+		assert.equal(200 * 1024, #only_letter(client).event)
 	end)
 
 	it("of a whole body that holds too many are refused with it, and nothing of it is queued", function()

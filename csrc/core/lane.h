@@ -61,9 +61,9 @@ struct mw_counts {
 struct mw_lane {
 	uint64_t hash;
 	struct mw_counts counts;
-	uint64_t bytes;     /* of the messages queued and in flight, without commas */
-	int64_t since;      /* when the oldest of them came */
-	int64_t since_next; /* FLYING: when the oldest behind the batch came; -1: there is none */
+	uint64_t bytes;      /* of the messages queued and in flight, without commas */
+	int64_t since;       /* when the oldest of them came */
+	int64_t since_next;  /* FLYING: when the oldest behind the batch came; -1: there is none */
 	uint64_t requests;   /* put on the wire, answered or not */
 	uint64_t bytes_sent; /* messages and commas of answered requests */
 	int64_t due;

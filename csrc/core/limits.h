@@ -50,8 +50,8 @@
 /* A lane with a partial batch waits this long for company. */
 #define MW_LINGER_MS 200
 
-/* An upstream id is remembered this long: longer than tools go on repeating a webhook in earnest, and twice as long
- * as Segment itself de-duplicates. */
+/* An upstream id is remembered this long: longer than tools go on repeating a webhook in earnest, and twice
+ * as long as Segment itself de-duplicates. */
 #define MW_REPEATS_MS (48 * 3600 * 1000)
 
 /* Exponential back-off with full jitter, as Segment's newest library does. */
@@ -79,8 +79,8 @@
 /* Working memory for mapping one event: the largest event with all its escapes undone, and as much again. */
 #define MW_ARENA_MAX (32u * 1024 * 1024)
 
-/* What stands around the events of a body and is kept with each that fails: an envelope of any tool, but a body of
- * thousands of events that fail does not become thousands of its size. */
+/* What stands around the events of a body and is kept with each that fails: an envelope of any tool, but a
+ * body of thousands of events that fail does not become thousands of its size. */
 #define MW_SURROUNDINGS_MAX (64u * 1024)
 
 /* One field group (properties, context) while it is written. Far above MW_MESSAGE_MAX, so that the error can

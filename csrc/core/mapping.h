@@ -39,7 +39,8 @@ struct mw_mapper {
 	const struct mw_delivery *delivery;
 	struct mw_tally *tally;
 
-	struct mw_span before, after; /* what stands around the events of the body, for whoever keeps one of them */
+	struct mw_span before,
+	    after; /* what stands around the events of the body, for whoever keeps one of them */
 
 	/* of the event */
 	struct mw_scene scene;

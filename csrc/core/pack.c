@@ -50,12 +50,12 @@ bool mw_pack_head(struct mw_span value, struct mw_pack_head *out)
 	if (value.len < sizeof *out)
 		return false;
 	memcpy(out, value.at, sizeof *out);
-	return out->head_sum == sum_of_head(out) && out->size == value.len && out->count > 0;
+	return out->head_sum == sum_of_head(out) && out->size >= value.len && out->count > 0;
 }
 
 bool mw_pack_open(struct mw_span value, struct mw_pack *out)
 {
-	if (!mw_pack_head(value, &out->head))
+	if (!mw_pack_head(value, &out->head) || out->head.size != value.len)
 		return false;
 	out->at = value.at + sizeof out->head;
 	out->end = value.at + value.len;

@@ -3,20 +3,21 @@
  *   | head_sum | body_sum | bytes_before | bytes | since | count u32 | size u32 |     head, 48 bytes
  *   | len u32 | flags u32 | tag i64 | message |  ...                                  body: `count` records
  *
- * A lane's packs are numbered by the first message in them, counted from the lane's beginning. What came before
- * is told by each: so the newest pack and the lane's own row say how much is queued without a look at the
- * backlog. Damage to either part is seen by its checksum.
+ * A lane's packs are numbered by the first message in them, counted from the lane's beginning. What came
+ * before is told by each: so the newest pack and the lane's own row say how much is queued without a look at
+ * the backlog. Damage to either part is seen by its checksum.
  *
- * Pure. Numbers are in the machine's own byte order: a spool does not travel between machines of different ones.
+ * Pure. Numbers are in the machine's own byte order: a spool does not travel between machines of different
+ * ones.
  */
 #ifndef MW_PACK_H
 #define MW_PACK_H
 
 #include "buf.h"
 
-/* 16 pages of 4096 bytes, less what LMDB puts before a large value. Longer runs of free pages are hard to find;
- * a pack with one large message may be longer. */
-#define MW_PACK_MAX (16 * 4096 - 16)
+/* A page of 4096 bytes, less what LMDB puts before a large value (io/spool_pieces.h has the reason). A pack
+ * of one large message is longer. */
+#define MW_PACK_MAX (4096 - 16)
 
 struct mw_pack_head {
 	uint64_t head_sum; /* of what follows in the head */
@@ -41,7 +42,7 @@ void mw_pack_begin(struct mw_pack_writer *w, void *room, uint64_t bytes_before, 
 void mw_pack_add(struct mw_pack_writer *w, struct mw_span message, int64_t tag);
 void mw_pack_end(struct mw_pack_writer *w);
 
-/* False if the head is damaged, or `value` is no pack. */
+/* False if the head is damaged, or `value` is no pack; it may be the first part of one. */
 bool mw_pack_head(struct mw_span value, struct mw_pack_head *out);
 
 struct mw_pack {
@@ -50,7 +51,7 @@ struct mw_pack {
 	const uint8_t *end;
 };
 
-/* False if any of it is damaged: looks at every byte. */
+/* False if any of it is damaged or missing: looks at every byte. */
 bool mw_pack_open(struct mw_span value, struct mw_pack *out);
 
 /* The next message; false behind the last. Borrowed from the value. */

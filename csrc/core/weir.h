@@ -13,8 +13,8 @@
  *
  * Fair: ready lanes take turns, one request a turn, whatever they hold; with K busy lanes each gets
  * rate/K requests/s, and batches grow while they wait. At 50 requests/s, a message of a quiet lane
- * leaves within linger_ms + K * 21 ms while K others are flooded. The messages are in a store (store.h), which
- * bounds them; the weir knows numbers. Conservation holds after every call, per lane and in sum:
+ * leaves within linger_ms + K * 21 ms while K others are flooded. The messages are in a store (store.h),
+ * which bounds them; the weir knows numbers. Conservation holds after every call, per lane and in sum:
  *
  *     accepted = delivered + dead + queued + in_flight
  *
@@ -75,8 +75,8 @@ struct mw_request {
  * *wait_ms (INT64_MAX: until the next push or done). */
 bool mw_weir_next(struct mw_weir *w, int64_t now, struct mw_request *out, int64_t *wait_ms);
 
-/* What a store kept from an earlier life of this lane, which is new: its counters, with everything undelivered
- * as queued, the bytes of that and when the oldest of it came. */
+/* What a store kept from an earlier life of this lane, which is new: its counters, with everything
+ * undelivered as queued, the bytes of that and when the oldest of it came. */
 void mw_weir_restore(struct mw_weir *w, struct mw_lane *lane, const struct mw_counts *counts, uint64_t bytes,
 		     int64_t since, int64_t now);
 

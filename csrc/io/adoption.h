@@ -3,8 +3,9 @@
  *     next     a box of messages of a partition that nobody owns; it goes the way of all boxes
  *     done     they are in our spool, synced: they leave the other
  *
- * A crash between the two leaves them in both, and they are sent twice with the same messageId. Messages of an account
- * stay in order among themselves; newer ones of ours may go before them. Known ids are not adopted.
+ * A crash between the two leaves them in both, and they are sent twice with the same messageId. Messages of
+ * an account stay in order among themselves; newer ones of ours may go before them. Known ids are not
+ * adopted.
  *
  * Owned by the engine's thread.
  */

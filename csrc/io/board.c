@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define MARK    (UINT64_C(0x4d57426f61726400) | VERSION) /* "MWBoard", then the version */
-#define VERSION 1u
+#define VERSION 2u
 
 enum { WORDS = sizeof(struct mw_board_copy) / sizeof(uint64_t) };
 _Static_assert(sizeof(struct mw_board_head) % 8 == 0 && sizeof(struct mw_board_totals) % 8 == 0 &&

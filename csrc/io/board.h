@@ -46,9 +46,9 @@ struct mw_board_totals {
 	uint64_t rate_milli; /* the budget: thousandths of a request a second; 0: unlimited */
 	uint64_t commits;
 	uint64_t commit_us_max;
-	uint64_t commit_us_sum;
 	uint64_t disk_bytes; /* taken by the spool */
 	uint64_t disk_max;   /* its budget; 0: none */
+	uint64_t closed;     /* 1: these are the last, the engine has come to its end */
 	uint64_t unused[9];
 };
 

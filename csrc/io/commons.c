@@ -15,7 +15,8 @@ enum mw_err mw_commons_open(struct mw_commons *c, const struct mw_commons_config
 		err = mw_vault_revision(c->vault, &c->revision, e);
 	if (err == MW_OK && snprintf(path, sizeof path, "%s/budget", config->dir) < PATH_ROOM)
 		err = mw_budget_open(path, config->rate, &c->budget, e);
-	if (err == MW_OK && snprintf(path, sizeof path, "%s/p%u/board", config->dir, config->partition) < PATH_ROOM)
+	if (err == MW_OK &&
+	    snprintf(path, sizeof path, "%s/p%u/board", config->dir, config->partition) < PATH_ROOM)
 		err = mw_board_open(path, &c->board, e);
 	return err;
 }

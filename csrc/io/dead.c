@@ -79,14 +79,11 @@ static int open_other(struct visit *v, const char *path)
 }
 
 /* A newer Moonweir's letters may look otherwise. */
-static enum mw_err check_format(MDB_txn *txn, struct mw_error *e)
+static enum mw_err check_format(MDB_txn *txn, MDB_dbi meta, struct mw_error *e)
 {
-	MDB_dbi meta;
 	MDB_val key = {6, (void *)(uintptr_t) "format"}, value;
 	uint32_t format = 0;
-	int rc = mdb_dbi_open(txn, "meta", 0, &meta);
-	if (rc == 0)
-		rc = mdb_get(txn, meta, &key, &value);
+	int rc = mdb_get(txn, meta, &key, &value);
 	if (rc != 0)
 		return mw_spool_fail(e, rc, "meta");
 	if (value.mv_size == sizeof format)
@@ -96,10 +93,26 @@ static enum mw_err check_format(MDB_txn *txn, struct mw_error *e)
 	return MW_OK;
 }
 
+/* The databases of a partition that is not this process's. Its owner may be about to make them, or may have
+ * died before it could: then there is nothing to see. */
+static enum mw_err open_databases(struct visit *v, const char *path, struct mw_error *e)
+{
+	MDB_dbi meta;
+	int rc = mdb_dbi_open(v->txn, "meta", 0, &meta);
+	if (rc == 0)
+		rc = mdb_dbi_open(v->txn, "dead", 0, &v->dead);
+	if (rc == MDB_NOTFOUND) {
+		mdb_txn_abort(v->txn);
+		v->txn = NULL;
+		return MW_OK;
+	}
+	return rc == 0 ? check_format(v->txn, meta, e) : mw_spool_fail(e, rc, path);
+}
+
 static bool is_there(const char *path)
 {
 	struct stat st;
-	return stat(path, &st) == 0;
+	return stat(path, &st) == 0 && st.st_size > 0;
 }
 
 /* After MW_OK and after an error, leave. */
@@ -125,13 +138,7 @@ static enum mw_err enter(struct visit *v, const char *dir, unsigned partition, u
 		rc = mdb_txn_begin(v->env, NULL, flags, &v->txn);
 	if (rc != 0)
 		return mw_spool_fail(e, rc, path);
-	if (v->is_own)
-		return MW_OK;
-	enum mw_err err = check_format(v->txn, e);
-	if (err != MW_OK)
-		return err;
-	rc = mdb_dbi_open(v->txn, "dead", 0, &v->dead);
-	return rc == 0 ? MW_OK : mw_spool_fail(e, rc, path);
+	return own ? MW_OK : open_databases(v, path, e);
 }
 
 static enum mw_err commit(struct visit *v, struct mw_error *e)
@@ -184,14 +191,6 @@ static void read_letter(struct mw_span bytes, struct mw_dead_letter *out)
 		    .event = bytes};
 }
 
-static uint64_t number_of(const MDB_val *key)
-{
-	uint64_t number = 0;
-	for (size_t i = 0; i < 8 && i < key->mv_size; i++)
-		number = number << 8 | ((const uint8_t *)key->mv_data)[i];
-	return number;
-}
-
 /* ---- a walk in slices */
 
 /* What one slice did, and where the next begins. */
@@ -224,7 +223,7 @@ static bool walk_next(struct walk *k, MDB_cursor *cursor, MDB_val *value, uint64
 		}
 		k->looks++;
 		k->look_bytes += value->mv_size;
-		*number = number_of(&key);
+		*number = mw_spool_letter_number(&key);
 		k->next = *number + 1;
 		read_letter(mw_spool_span(value), &letter);
 		if (matches(k->filter, &letter))
@@ -309,7 +308,7 @@ enum mw_err mw_dead_ends(const char *dir, uint64_t ends[MW_PARTITIONS_MAX], stru
 			int rc = mdb_cursor_open(v.txn, v.dead, &cursor);
 			if (rc == 0) {
 				rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
-				ends[i] = rc == 0 ? number_of(&key) + 1 : 0;
+				ends[i] = rc == 0 ? mw_spool_letter_number(&key) + 1 : 0;
 				mdb_cursor_close(cursor);
 			}
 			if (rc != 0 && rc != MDB_NOTFOUND)

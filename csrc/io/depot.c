@@ -31,7 +31,8 @@ enum mw_err mw_depot_admit(struct mw_depot *d, struct mw_weir *w, const struct m
 	struct mw_parcel p;
 	if (d->spool)
 		return mw_spool_plan(d->spool, w, box);
-	for (size_t next = d->admitted; mw_outbox_next(box, &next, &p); d->admitted = next, d->admitted_count++) {
+	for (size_t next = d->admitted; mw_outbox_next(box, &next, &p);
+	     d->admitted = next, d->admitted_count++) {
 		/* Sizes were checked by push and the queues have no bound: only memory can be short. */
 		enum mw_err err = p.kind == MW_PARCEL_DEAD
 				      ? MW_OK

@@ -349,17 +349,17 @@ enum mw_err mw_engine_sync(struct mw_engine *g, int64_t timeout_ms, struct mw_er
 	while (g->stored < pushed && g->failure.code == MW_OK && !g->closed && !late)
 		late = !wait_for_change(g, deadline);
 	struct mw_error failure = g->failure, shortage = g->shortage;
-	enum mw_err err = g->stored >= pushed          ? MW_OK
+	enum mw_err err = g->stored >= pushed     ? MW_OK
 			  : failure.code != MW_OK ? failure.code
-			  : g->closed                  ? MW_CLOSED
-			  : g->is_full                 ? MW_FULL
-						       : MW_TIMEOUT;
+			  : g->closed             ? MW_CLOSED
+			  : g->is_full            ? MW_FULL
+						  : MW_TIMEOUT;
 	pthread_mutex_unlock(&g->gate);
 	if (err == MW_OK)
 		return MW_OK;
 	return mw_error_set(e, err, 0, "%s",
 			    err == failure.code ? failure.detail
-			    : err == MW_FULL	? shortage.detail
+			    : err == MW_FULL    ? shortage.detail
 						: mw_err_sentence(err));
 }
 
@@ -488,8 +488,8 @@ static enum mw_err closing_result(struct mw_engine *g, struct mw_error *e)
 	pthread_mutex_lock(&g->gate);
 	enum mw_err left = what_is_left(g);
 	const struct mw_counts *c = &mw_weir_totals(g->weir)->counts;
-	unsigned long long count = g->inbox.count - g->inbox.letters + g->taken_count - g->taken_letters +
-				   c->queued + c->in_flight;
+	unsigned long long count =
+	    g->inbox.count - g->inbox.letters + g->taken_count - g->taken_letters + c->queued + c->in_flight;
 	bool on_disk = g->has_spool && g->inbox.count + g->taken_count == 0;
 	struct mw_error failure = g->failure;
 	pthread_mutex_unlock(&g->gate);
@@ -498,10 +498,12 @@ static enum mw_err closing_result(struct mw_engine *g, struct mw_error *e)
 		return MW_OK;
 	if (failure.code != MW_OK)
 		return mw_error_set(e, left, 0, "%s", failure.detail);
-	return mw_error_set(e, left, 0, "%llu message%s left undelivered%s%s", count,
-			    count == 1 ? " was" : "s were",
-			    left == MW_PARKED ? ", all of accounts without a valid write key or paused" : "",
-			    on_disk ? "; the spool keeps them for the next start" : "");
+	return mw_error_set(
+	    e, left, 0, "%llu message%s left undelivered%s%s", count, count == 1 ? " was" : "s were",
+	    left == MW_PARKED ? ", all of accounts without a valid write key or paused" : "",
+	    on_disk        ? "; the spool keeps them for the next start"
+	    : g->has_spool ? "; those that no sync told of may not have reached the disk, which is full"
+			   : "");
 }
 
 enum mw_err mw_engine_close(struct mw_engine *g, int64_t deadline_ms, struct mw_error *e)
@@ -532,6 +534,7 @@ enum mw_err mw_engine_close(struct mw_engine *g, int64_t deadline_ms, struct mw_
 	pthread_cond_broadcast(&g->changed);
 	pthread_mutex_unlock(&g->gate);
 	mw_http_free(http);
+	mw_engine_post(g);
 	mw_adoption_free(g->adoption);
 	g->adoption = NULL;
 	mw_depot_deinit(&g->depot);

@@ -19,11 +19,12 @@
 struct mw_engine;
 
 struct mw_engine_config {
-	struct mw_weir_config weir;  /* its store and report are the engine's own: leave them NULL */
-	const struct mw_spool_config *spool; /* NULL: messages are kept in memory. Its report is the engine's own */
+	struct mw_weir_config weir; /* its store and report are the engine's own: leave them NULL */
+	const struct mw_spool_config
+	    *spool;                  /* NULL: messages are kept in memory. Its report is the engine's own */
 	const char *master_key_file; /* of the spool's vault; NULL: the service manager's, if there is one */
-	size_t queue_max;            /* bytes that push takes before it says full: undelivered ones in memory, with
-				      * a spool those on their way to the disk. 0: the default */
+	size_t queue_max; /* bytes that push takes before it says full: undelivered ones in memory, with
+			   * a spool those on their way to the disk. 0: the default */
 	struct mw_endpoint endpoint; /* where accounts without one of their own send */
 	const char *proxy;           /* URL; NULL or "": none, whatever the environment says */
 	const char *ca_file;         /* PEM; NULL: the system's */
@@ -31,10 +32,12 @@ struct mw_engine_config {
 	const char *user_agent;      /* NULL: "moonweir/<version>" */
 	bool
 	    report_delivered; /* keep a report of every delivered message, not only of dead and parked ones */
-	bool holds; /* sends nothing before mw_engine_start: keys can be saved first, or another process is to send */
+	bool holds; /* sends nothing before mw_engine_start: keys can be saved first, or another process is to
+		       send */
 };
 
-/* MW_NO_MEMORY, MW_IO, MW_BAD_ENDPOINT, and what mw_spool_open and mw_commons_open say. Strings are copied. */
+/* MW_NO_MEMORY, MW_IO, MW_BAD_ENDPOINT, and what mw_spool_open and mw_commons_open say. Strings are copied.
+ */
 enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engine **out, struct mw_error *e);
 
 /* Send from now on, if the engine holds. */
@@ -50,13 +53,13 @@ enum mw_err mw_engine_set_key(struct mw_engine *g, struct mw_span account, struc
 			      const struct mw_endpoint *endpoint, struct mw_error *e);
 
 /* Take all of the box or nothing. MW_FULL, MW_CLOSED, MW_FORKED, MW_NO_MEMORY; MW_TOO_LARGE (a message or
- * account over its limit, or a box that never fits queue_max or half the disk), MW_INVALID (an empty message),
- * MW_IO (the spool's disk has failed). Copies; never blocks on network or disk. */
+ * account over its limit, or a box that never fits queue_max or half the disk), MW_INVALID (an empty
+ * message), MW_IO (the spool's disk has failed). Copies; never blocks on network or disk. */
 enum mw_err mw_engine_push(struct mw_engine *g, const struct mw_outbox *box);
 
 /* Wait until all that was pushed before is safe: on disk and synced. Without a spool there is nothing to wait
- * for. MW_TIMEOUT, MW_FORKED, MW_CLOSED; MW_FULL: no room on the disk, and it still waits for some; MW_IO: the
- * disk has failed, and what was pushed since the last sync may be lost. */
+ * for. MW_TIMEOUT, MW_FORKED, MW_CLOSED; MW_FULL: no room on the disk, and it still waits for some; MW_IO:
+ * the disk has failed, and what was pushed since the last sync may be lost. */
 enum mw_err mw_engine_sync(struct mw_engine *g, int64_t timeout_ms, struct mw_error *e);
 
 /* Wait until a box of `bytes` (box->bytes.len) would fit. MW_TIMEOUT, MW_CLOSED, MW_FORKED, MW_TOO_LARGE
@@ -69,10 +72,10 @@ enum mw_err mw_engine_flush(struct mw_engine *g, int64_t timeout_ms);
 
 /* Counters that add up at any instant: accepted = delivered + dead + queued + in_flight. */
 struct mw_engine_stats {
-	struct mw_weir_stats weir; /* with the inbox's messages counted as accepted and queued */
+	struct mw_weir_stats weir;   /* with the inbox's messages counted as accepted and queued */
 	struct mw_spool_stats spool; /* zeros without one */
-	uint64_t reports_lost;     /* not collected by poll in time */
-	int64_t gate_ms;           /* how long a server keeps the gate closed; 0: open */
+	uint64_t reports_lost;       /* not collected by poll in time */
+	int64_t gate_ms;             /* how long a server keeps the gate closed; 0: open */
 };
 enum mw_err mw_engine_stats(struct mw_engine *g, struct mw_engine_stats *out);
 

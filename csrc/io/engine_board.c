@@ -1,7 +1,8 @@
 /* engine_board.c -- the engine's counters on the board, where other processes read them. */
 #include "engine_state.h"
 
-static struct mw_board_totals totals_of(const struct mw_engine *g, const struct mw_engine_stats *s, int64_t now)
+static struct mw_board_totals totals_of(const struct mw_engine *g, const struct mw_engine_stats *s,
+					int64_t now)
 {
 	const struct mw_weir_stats *w = &s->weir;
 	return (struct mw_board_totals){.accepted = w->counts.accepted,
@@ -25,7 +26,8 @@ static struct mw_board_totals totals_of(const struct mw_engine *g, const struct 
 					.commits = s->spool.commits,
 					.commit_us_max = s->spool.commit_us_max,
 					.disk_bytes = s->spool.disk_bytes,
-					.disk_max = s->spool.disk_max};
+					.disk_max = s->spool.disk_max,
+					.closed = g->closed};
 }
 
 static void show_lane(const struct mw_engine_lane *l, struct mw_board_lane *out)
@@ -52,6 +54,8 @@ static void show_lane(const struct mw_engine_lane *l, struct mw_board_lane *out)
 void mw_engine_post(struct mw_engine *g)
 {
 	struct mw_engine_stats stats;
+	if (!g->commons.board)
+		return;
 	size_t lanes = mw_engine_lanes(g, g->shown, MW_BOARD_LANES);
 	if (lanes > MW_BOARD_LANES)
 		lanes = MW_BOARD_LANES;

@@ -22,12 +22,13 @@
 #include <pthread.h>
 #include <time.h>
 
-/* Once a first message is there, the thread lets the inbox fill this long, or this far: the group of a commit. */
+/* Once a first message is there, the thread lets the inbox fill this long, or this far: the group of a
+ * commit. */
 #define MW_COLLECT_MS    5
 #define MW_COLLECT_BYTES (128u * 1024)
 
-/* Left alone this long, a dead process's partition may still find its own successor; then we take it, looking every so
- * often. Whoever waits for all to be delivered does not wait for that. */
+/* Left alone this long, a dead process's partition may still find its own successor; then we take it, looking
+ * every so often. Whoever waits for all to be delivered does not wait for that. */
 #define MW_ADOPT_MS 5000
 
 /* With a spool: bytes that push takes while they wait for the disk. One box always fits. */
@@ -51,12 +52,12 @@ struct mw_engine {
 
 	/* The thread's own. */
 	struct mw_buf batch;
-	struct mw_outbox taken; /* out of the inbox, not yet stored; its messages count as queued */
-	bool is_admitted;       /* `taken` is, to the depot */
-	int64_t settled_since;  /* the depot has something to write since; -1: it has not */
-	bool is_behind;         /* ... and could not */
+	struct mw_outbox taken;       /* out of the inbox, not yet stored; its messages count as queued */
+	bool is_admitted;             /* `taken` is, to the depot */
+	int64_t settled_since;        /* the depot has something to write since; -1: it has not */
+	bool is_behind;               /* ... and could not */
 	struct mw_adoption *adoption; /* NULL: no spool */
-	bool is_adopting;       /* `taken` is the adoption's */
+	bool is_adopting;             /* `taken` is the adoption's */
 	int64_t adopt_at;
 	struct mw_commons commons;
 	struct mw_engine_lane *shown; /* room for the board: MW_BOARD_LANES of each */
@@ -81,11 +82,11 @@ struct mw_engine {
 	size_t taken_letters; /* ... and those of them that are dead letters */
 	size_t queued_bytes;  /* in the depot */
 	bool is_unsaved;      /* the depot has something to write */
-	bool has_adopted;     /* nothing was left in other partitions when they were last looked at, by a flush */
-	bool holds;           /* nothing is to be sent yet */
-	bool is_full;         /* `taken` did not fit on the disk */
+	bool has_adopted; /* nothing was left in other partitions when they were last looked at, by a flush */
+	bool holds;       /* nothing is to be sent yet */
+	bool is_full;     /* `taken` did not fit on the disk */
 	struct mw_error shortage; /* ... and why */
-	struct mw_error failure; /* the disk failed for good; MW_OK: it did not */
+	struct mw_error failure;  /* the disk failed for good; MW_OK: it did not */
 	unsigned flushers;
 	bool closing; /* no more pushes */
 	bool stop;    /* the thread's order to end */
@@ -106,7 +107,8 @@ void mw_engine_on_done(void *engine, const struct mw_request *r, const struct mw
 		       const char *error);
 void mw_engine_on_report(void *engine, const struct mw_report *r);
 
-/* The counters go on the board, where other processes see them (engine_board.c). The thread calls it. */
+/* The counters go on the board, where other processes see them (engine_board.c). The thread calls it, and
+ * close once more behind it. Without a board it does nothing. */
 void mw_engine_post(struct mw_engine *g);
 
 #endif

@@ -70,8 +70,8 @@ static int64_t adopt(struct mw_engine *g, bool wanted)
 	return g->is_adopting ? 0 : MW_ADOPT_MS;
 }
 
-/* Takes the inbox once enough has come, or the first of it waited long enough, or the engine is to end. Ms until
- * there is something to take. */
+/* Takes the inbox once enough has come, or the first of it waited long enough, or the engine is to end. Ms
+ * until there is something to take. */
 static int64_t take_inbox(struct mw_engine *g, bool *stop)
 {
 	int64_t wait = MW_FOREVER_MS;
@@ -114,7 +114,8 @@ static void tell_commit(struct mw_engine *g, enum mw_err err, const struct mw_er
 		g->failure = *e;
 }
 
-/* What was taken goes into the depot, what was settled leaves it: one commit. Ms until it is to be tried again. */
+/* What was taken goes into the depot, what was settled leaves it: one commit. Ms until it is to be tried
+ * again. */
 static int64_t store(struct mw_engine *g, bool at_once)
 {
 	struct mw_error e = {.code = MW_OK};
@@ -157,8 +158,8 @@ static int64_t store(struct mw_engine *g, bool at_once)
 	return MW_FOREVER_MS;
 }
 
-/* Partial batches go at once while somebody waits for them, and when what is kept in memory is half full: that would
- * be full before they had company enough. */
+/* Partial batches go at once while somebody waits for them, and when what is kept in memory is half full:
+ * that would be full before they had company enough. */
 static void hurry(struct mw_engine *g)
 {
 	pthread_mutex_lock(&g->core);
@@ -170,8 +171,8 @@ static void hurry(struct mw_engine *g)
 	pthread_mutex_unlock(&g->core);
 }
 
-/* The key to send with: the program's own for this account, else the vault's, else the program's for all. MW_OK, or
- * why there is none, in e. */
+/* The key to send with: the program's own for this account, else the vault's, else the program's for all.
+ * MW_OK, or why there is none, in e. */
 static enum mw_err find_key(struct mw_engine *g, struct mw_lane *lane, struct mw_key *key,
 			    struct mw_endpoint *endpoint, int64_t now, struct mw_error *e)
 {
@@ -222,8 +223,8 @@ static void send_batch(struct mw_engine *g, const struct mw_request *r, int64_t 
 	mw_weir_done(g->weir, r, &answer, now);
 }
 
-/* Starts all requests that may start. Ms until the next may. None goes while what became of the last ones can't be
- * written: each would be sent once more after a crash. */
+/* Starts all requests that may start. Ms until the next may. None goes while what became of the last ones
+ * can't be written: each would be sent once more after a crash. */
 static int64_t send_ready(struct mw_engine *g)
 {
 	struct mw_request r;

@@ -262,7 +262,8 @@ enum mw_err mw_http_new(const struct mw_http_config *config, struct mw_http **ou
 	/* curl goes on without the sockets that a wake needs, and whoever waits then sleeps on. */
 	if (curl_multi_wakeup(h->multi) != CURLM_OK) {
 		mw_http_free(h);
-		return mw_error_set(e, MW_IO, 0, "the HTTP client found no sockets to be woken with: too many open files?");
+		return mw_error_set(
+		    e, MW_IO, 0, "the HTTP client found no sockets to be woken with: too many open files?");
 	}
 	curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)MW_IN_FLIGHT_MAX);
 	curl_multi_setopt(h->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);

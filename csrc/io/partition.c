@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Partitions that this process owns: its own locks would not keep it out (fcntl(2)), and closing any descriptor of
- * the lock's file would give the lock away. */
+/* Partitions that this process owns: its own locks would not keep it out (fcntl(2)), and closing any
+ * descriptor of the lock's file would give the lock away. */
 static pthread_mutex_t own_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct own {
 	dev_t device;
@@ -87,7 +87,8 @@ static enum mw_err name(struct mw_partition *p, const char *dir, unsigned number
 	return MW_OK;
 }
 
-enum mw_err mw_partition_take_number(struct mw_partition *p, const char *dir, unsigned number, struct mw_error *e)
+enum mw_err mw_partition_take_number(struct mw_partition *p, const char *dir, unsigned number,
+				     struct mw_error *e)
 {
 	enum mw_err err = name(p, dir, number, e);
 	return err == MW_OK ? lock(p, 0, e) : err;
@@ -105,8 +106,8 @@ enum mw_err mw_partition_take(struct mw_partition *p, const char *dir, struct mw
 			return err;
 	}
 	return mw_error_set(e, MW_LOCKED, 0,
-			    "%.120s: all %d partitions are in use; end a process that sends from this spool", dir,
-			    MW_PARTITIONS_MAX);
+			    "%.120s: all %d partitions are in use; end a process that sends from this spool",
+			    dir, MW_PARTITIONS_MAX);
 }
 
 void mw_partition_release(struct mw_partition *p)

@@ -1,7 +1,7 @@
 /* partition.h -- which process owns a part of a spool.
  *
- * <dir>/p0, <dir>/p1 ... each belong to one process at a time: the one that has the lock of the file `owner` in it.
- * The kernel gives the lock back when the process ends, however it ends; a child does not inherit it.
+ * <dir>/p0, <dir>/p1 ... each belong to one process at a time: the one that has the lock of the file `owner`
+ * in it. The kernel gives the lock back when the process ends, however it ends; a child does not inherit it.
  *
  * Thread-safe.
  */
@@ -30,9 +30,9 @@ enum mw_err mw_partition_take_number(struct mw_partition *p, const char *dir, un
 
 void mw_partition_release(struct mw_partition *p);
 
-/* LMDB must not open one environment twice in a process, so whoever opens, closes or looks into a partition's does
- * it from enter to leave: no other thread of this process does so meanwhile, nor does it fork. Not while commits
- * are made or waited for. */
+/* LMDB must not open one environment twice in a process, so whoever opens, closes or looks into a partition's
+ * does it from enter to leave: no other thread of this process does so meanwhile, nor does it fork. Not while
+ * commits are made or waited for. */
 void mw_partition_enter(void);
 void mw_partition_leave(void);
 

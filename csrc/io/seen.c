@@ -9,6 +9,33 @@
 
 enum { SPAN = 16 }; /* the window's part that a run's ids may be apart */
 
+/* ---- time and clocks */
+
+/* True if the clock went back behind it. */
+static bool rejuvenate(struct mw_seen_run *run, uint32_t now_s)
+{
+	if (run->first_s > now_s)
+		run->first_s = now_s;
+	if (run->last_s <= now_s)
+		return false;
+	run->last_s = now_s;
+	return true;
+}
+
+/* What was seen later than now was seen now, for good: or it would be young again after each start. */
+static int rejuvenate_all(struct mw_seen *s)
+{
+	int rc = 0;
+	for (uint32_t i = 0; i < s->run_count && rc == 0; i++)
+		if (rejuvenate(&s->runs[i], s->now_s))
+			rc = mw_seen_put_head(s, &s->runs[i]);
+	rejuvenate(&s->sealing.run, s->now_s);
+	rejuvenate(&s->recent.run, s->now_s);
+	return rc;
+}
+
+/* ---- open */
+
 int mw_seen_open(const struct mw_seen_config *config, MDB_txn *txn, uint32_t now_s, struct mw_seen **out)
 {
 	struct mw_seen *s = calloc(1, sizeof *s);
@@ -23,7 +50,11 @@ int mw_seen_open(const struct mw_seen_config *config, MDB_txn *txn, uint32_t now
 		run_ids = s->config.max / SPAN < MW_SEEN_RUN_MAX ? s->config.max / SPAN : MW_SEEN_RUN_MAX;
 	s->run_ids = run_ids < MW_SEEN_SET_MAX / 2 ? (uint32_t)run_ids : MW_SEEN_SET_MAX / 2;
 	s->now_s = now_s;
-	int rc = mw_seen_load(s, txn);
+	s->txn = txn;
+	int rc = mw_seen_load(s);
+	if (rc == 0)
+		rc = rejuvenate_all(s);
+	s->txn = NULL;
 	if (rc != 0) {
 		mw_seen_close(s);
 		return rc;
@@ -127,16 +158,17 @@ bool mw_seen_add_runs(struct mw_seen *s, const struct mw_seen_run *runs, const s
 
 /* ---- sealing */
 
-bool mw_seen_start_sealing(struct mw_seen *s)
+/* Without memory it is put off. */
+static void start_sealing(struct mw_seen *s)
 {
-	struct mw_seen_id *sorted = mw_seen_set_sorted(&s->recent.set);
-	if (!sorted)
-		return false;
-	s->sorted = sorted;
+	s->sorted = mw_seen_set_sorted(&s->recent.set);
+	if (!s->sorted)
+		return;
 	s->sealing = s->recent;
 	s->sealing.run.count = s->recent.set.count;
 	s->recent = (struct mw_seen_stage){.run = {.number = s->sealing.run.number + 1}};
-	return true;
+	if (s->sealing.set.count >= s->run_ids)
+		mw_seen_set_reserve(&s->recent.set, &s->sealing.set);
 }
 
 /* What is sealed is a run from now on. Without memory for its index, it stays as it is until there is. */
@@ -152,35 +184,34 @@ static void finish_sealing(struct mw_seen *s)
 		end_sealing(s);
 }
 
-/* Units of ids to seal with a transaction of so many ids: so that the run before is sealed long before this one. */
+/* Is what is recent to be sealed? */
+static bool is_due(const struct mw_seen *s)
+{
+	const uint32_t count = s->recent.set.count;
+	return count >= s->run_ids ||
+	       (count > 0 && (int64_t)s->now_s - s->recent.run.first_s > s->config.window_s / SPAN);
+}
+
+/* Units of ids to seal with a transaction of so many ids: so that the run before is sealed long before this
+ * one. */
 static uint32_t units_for(const struct mw_seen *s, uint64_t count)
 {
 	if (!s->sorted || s->is_sealed)
 		return 0;
-	if (s->recent.set.count >= s->run_ids)
+	if (is_due(s))
 		return UINT32_MAX;
 	return (uint32_t)(1 + 2 * count / MW_SEEN_UNIT);
 }
 
 uint64_t mw_seen_pages(const struct mw_seen *s, uint64_t count)
 {
-	const uint64_t units = units_for(s, count), left = (s->sealing.run.count - s->sealed) / MW_SEEN_UNIT + 1;
+	const uint64_t units = units_for(s, count),
+		       left = (s->sealing.run.count - s->sealed) / MW_SEEN_UNIT + 1;
 	/* Each table's path, once for what is added and once for what is swept. */
 	return 3 * 2 * 3 + count / MW_SEEN_LOG_ROW + 1 + 4 * (units < left ? units : left);
 }
 
 /* ---- a transaction */
-
-/* True if the clock went back behind it. */
-static bool rejuvenate(struct mw_seen_run *run, uint32_t now_s)
-{
-	if (run->first_s > now_s)
-		run->first_s = now_s;
-	if (run->last_s <= now_s)
-		return false;
-	run->last_s = now_s;
-	return true;
-}
 
 static void forget(struct mw_seen *s, uint64_t coming)
 {
@@ -202,22 +233,19 @@ static void forget(struct mw_seen *s, uint64_t coming)
 
 int mw_seen_begin(struct mw_seen *s, MDB_txn *txn, uint32_t now_s, uint64_t count)
 {
-	int rc = 0;
 	s->txn = txn;
 	s->cursor = NULL;
 	s->now_s = now_s;
-	for (uint32_t i = 0; i < s->run_count && rc == 0; i++)
-		if (rejuvenate(&s->runs[i], now_s))
-			rc = mw_seen_put_head(s, &s->runs[i]);
-	rejuvenate(&s->sealing.run, now_s);
-	rejuvenate(&s->recent.run, now_s);
+	int rc = rejuvenate_all(s);
 	forget(s, count);
-	const struct mw_seen_set *set = &s->recent.set;
-	if (!s->sorted && set->count > 0 &&
-	    (set->count >= s->run_ids || (int64_t)now_s - s->recent.run.first_s > s->config.window_s / SPAN))
-		mw_seen_start_sealing(s);
-	s->before = (struct mw_seen_progress){s->log_next,          set->count, s->recent.run.first_s,
-					      s->recent.run.last_s, s->sealed,  s->is_sealed};
+	if (!s->sorted && is_due(s))
+		start_sealing(s);
+	s->before = (struct mw_seen_progress){.log_next = s->log_next,
+					      .recent = s->recent.set.count,
+					      .first_s = s->recent.run.first_s,
+					      .last_s = s->recent.run.last_s,
+					      .sealed = s->sealed,
+					      .is_sealed = s->is_sealed};
 	return rc;
 }
 
@@ -246,7 +274,8 @@ int mw_seen_look(struct mw_seen *s, const struct mw_seen_id *ids, unsigned count
 		for (unsigned i = 0; i < count; i++)
 			mw_seen_index_prefetch_entries(&s->parts[p].index, &ids[i]);
 	for (unsigned i = 0; i < count && rc == 0; i++) {
-		is_known[i] = mw_seen_set_has(&s->recent.set, &ids[i]) || mw_seen_set_has(&s->sealing.set, &ids[i]);
+		is_known[i] =
+		    mw_seen_set_has(&s->recent.set, &ids[i]) || mw_seen_set_has(&s->sealing.set, &ids[i]);
 		if (!is_known[i])
 			rc = look_into_runs(s, &ids[i], &is_known[i]);
 		if (rc != 0 || is_known[i])

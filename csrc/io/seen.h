@@ -1,22 +1,25 @@
 /* seen.h -- which ids were accepted before, within a window of time: three tables of an LMDB environment.
  *
- *     ids of the last commits     a set in memory (seen_set.h), and in the table `seen_log`, in the order they came
- *     up to 262,144 of them       sealed: sorted, a run of its own in `seen_ids` and, first words only, `seen_words`
- *     all runs                    an index in memory (seen_index.h), which says where to look
+ *     ids of the last commits     a set in memory (seen_set.h), and in the table `seen_log`, in the order
+ * they came up to 262,144 of them       sealed: sorted, a run of its own in `seen_ids` and, first words only,
+ * `seen_words` all runs                    an index in memory (seen_index.h), which says where to look
  *
- * An id belongs to the transaction that it is looked up in: known from then on if that is committed, and else as
- * if never seen. What a commit writes is in order: 12 bytes an id at once and 16 more when its run is sealed, which
- * is spread over many commits. In memory an id takes 2.25 bytes, the last two runs 20. A look-up costs a few cache
- * misses; one of an id that is known and not recent, a look into the map as well. Opening reads 4 bytes an id.
+ * An id belongs to the transaction that it is looked up in: known from then on if that is committed, and else
+ * as if never seen. What a commit writes is in order: 12 bytes an id at once and 16 more when its run is
+ * sealed, which is spread over many commits. In memory an id takes 2.25 bytes, the last two runs 20. A
+ * look-up costs a few cache misses; one of an id that is known and not recent, a look into the map as well.
+ * Opening reads 4 bytes an id.
  *
- * Ids are forgotten by runs. A run is sealed at the latest when it spans a sixteenth of the window, and goes when
- * its newest id is out of the window: an id is known for at least the window, and for a sixteenth more at most
- * (and until the next commit that has an id). There is a bound on their number: to keep it, the oldest go early.
+ * Ids are forgotten by runs. A run is sealed at the latest when it spans a sixteenth of the window, and goes
+ * when its newest id is out of the window: an id is known for at least the window, and for a sixteenth more
+ * at most (and until the next commit that has an id). There is a bound on their number: to keep it, the
+ * oldest go early.
  *
- * The clock is the wall clock in seconds. One that goes back makes ids young again: as if seen now, at most. One that
- * jumps ahead makes them old. Neither loses an event, or the bound.
+ * The clock is the wall clock in seconds. One that goes back makes ids young again: as if seen now, at most.
+ * One that jumps ahead makes them old. Neither loses an event, or the bound.
  *
- * To lose memory, rows or time makes repeats, never a loss: an id that is not known is a new one. One thread owns it.
+ * To lose memory, rows or time makes repeats, never a loss: an id that is not known is a new one. One thread
+ * owns it.
  */
 #ifndef MW_SEEN_H
 #define MW_SEEN_H

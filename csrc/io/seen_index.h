@@ -1,12 +1,13 @@
 /* seen_index.h -- which of up to sixteen runs of ids may hold an id?
  *
  *     starts    | 0 | 14 | 31 | ...              a bucket for each value of an id's first bits
- *     entries   | run 4 bits, id 12 bits | ...   those of a bucket side by side, about 16 when the index is full
+ *     entries   | run 4 bits, id 12 bits | ...   those of a bucket side by side, about 16 when the index is
+ * full
  *
- * Little more than two bytes an id and two cache misses a look-up, however many runs. Of ids that are in none, one
- * in 250 is said to be in one: whoever asks looks into that run.
+ * Little more than two bytes an id and two cache misses a look-up, however many runs. Of ids that are in
+ * none, one in 250 is said to be in one: whoever asks looks into that run.
  *
- * Runs are sorted, so an index is made, and made anew with one run more, in one pass from end to end.
+ * An index is made anew for each run that is added. Since runs are sorted, that goes from end to end.
  */
 #ifndef MW_SEEN_INDEX_H
 #define MW_SEEN_INDEX_H
@@ -55,7 +56,7 @@ static inline void mw_seen_index_prefetch_entries(const struct mw_seen_index *x,
 {
 	const uint16_t *at = x->entries + x->starts[id->word[0] >> (32 - x->bits)];
 	__builtin_prefetch(at);
-	__builtin_prefetch(at + 16);
+	__builtin_prefetch(at + 31);
 }
 
 #endif

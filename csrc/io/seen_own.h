@@ -1,7 +1,7 @@
 /* seen_own.h -- what seen.c (ids in memory, and what is forgotten) and seen_rows.c (the tables) share.
  *
- * Runs are numbered in the order of their sealing. All keys begin with such a number, so what was forgotten is what
- * the tables begin with, and is swept from there, a few rows a commit:
+ * Runs are numbered in the order of their sealing. All keys begin with such a number, so what was forgotten
+ * is what the tables begin with, and is swept from there, a few rows a commit:
  *
  *     seen_log    (run it will go to, row)            -> seconds u32, up to 339 ids
  *     seen_words  (run, 0)                            -> struct mw_seen_run, written last: the run is whole
@@ -17,8 +17,8 @@
 #include "seen_index.h"
 
 enum {
-	MW_SEEN_ROW = 340,                 /* ids in a row of seen_ids */
-	MW_SEEN_UNIT = 3 * MW_SEEN_ROW,    /* and in a row of seen_words: what is sealed at a time */
+	MW_SEEN_ROW = 340,              /* ids in a row of seen_ids */
+	MW_SEEN_UNIT = 3 * MW_SEEN_ROW, /* and in a row of seen_words: what is sealed at a time */
 	MW_SEEN_LOG_ROW = MW_SEEN_ROW - 1,
 	MW_SEEN_RUN_MAX = 1 << 18, /* ids in a run, or a sixteenth of the bound if that is less */
 	MW_SEEN_RUNS_MAX = 192,
@@ -93,11 +93,8 @@ uint32_t mw_seen_first_log(const struct mw_seen *s);
 bool mw_seen_add_runs(struct mw_seen *s, const struct mw_seen_run *runs, const struct mw_seen_words *words,
 		      uint32_t count);
 
-/* The stage's ids sorted, ready to be written. False if memory is short. */
-bool mw_seen_start_sealing(struct mw_seen *s);
-
 /* Opens the tables and reads what they remember. */
-int mw_seen_load(struct mw_seen *s, MDB_txn *txn);
+int mw_seen_load(struct mw_seen *s);
 
 /* Is the id in this run? */
 int mw_seen_in_run(struct mw_seen *s, uint32_t number, const struct mw_seen_id *id, bool *is_in);

@@ -76,7 +76,8 @@ static int put_unit(struct mw_seen *s)
 		words[i] = ids[i].word[0];
 	for (uint32_t i = 0, n; rc == 0 && i < count; i += n) {
 		n = count - i < MW_SEEN_ROW ? count - i : MW_SEEN_ROW;
-		rc = put(s->txn, s->ids, key_of(run->number, mw_seen_top(&ids[i + n - 1])), ids + i, n * sizeof *ids, 0);
+		rc = put(s->txn, s->ids, key_of(run->number, mw_seen_top(&ids[i + n - 1])), ids + i,
+			 n * sizeof *ids, 0);
 	}
 	if (rc == 0)
 		rc = put(s->txn, s->words, key_of(run->number, 1 + s->sealed / MW_SEEN_UNIT), words,
@@ -116,7 +117,8 @@ static int remove_rows(MDB_txn *txn, MDB_dbi table, uint32_t from, uint32_t to, 
 			return 0;
 		rc = mdb_cursor_del(cursor, 0);
 		if (rc == 0)
-			rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT); /* after del: the one behind it */
+			rc =
+			    mdb_cursor_get(cursor, &key, &value, MDB_NEXT); /* after del: the one behind it */
 	}
 	return rc;
 }
@@ -235,13 +237,13 @@ static int read_heads(MDB_cursor *cursor, struct mw_seen_run *heads, uint32_t *c
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-static int load_runs(struct mw_seen *s, MDB_txn *txn, uint32_t *behind)
+static int load_runs(struct mw_seen *s, uint32_t *behind)
 {
 	struct mw_seen_run heads[MW_SEEN_RUNS_MAX];
 	struct mw_seen_words words[MW_SEEN_INDEX_RUNS];
 	uint32_t *held[MW_SEEN_INDEX_RUNS], count = 0;
 	MDB_cursor *cursor;
-	int rc = mdb_cursor_open(txn, s->words, &cursor);
+	int rc = mdb_cursor_open(s->txn, s->words, &cursor);
 	if (rc == 0)
 		rc = read_heads(cursor, heads, &count);
 	*behind = count > 0 ? heads[count - 1].number + 1 : 0;
@@ -285,7 +287,8 @@ static int load_row(struct mw_seen *s, uint32_t run, const MDB_val *value)
 		recent->run.first_s = seconds;
 	recent->run.last_s = seconds;
 	const uint8_t *at = value->mv_data;
-	for (size_t i = sizeof seconds; i + sizeof(struct mw_seen_id) <= value->mv_size; i += sizeof(struct mw_seen_id)) {
+	for (size_t i = sizeof seconds; i + sizeof(struct mw_seen_id) <= value->mv_size;
+	     i += sizeof(struct mw_seen_id)) {
 		struct mw_seen_id id;
 		memcpy(&id, at + i, sizeof id);
 		if (!mw_seen_set_add(&recent->set, &id))
@@ -294,13 +297,13 @@ static int load_row(struct mw_seen *s, uint32_t run, const MDB_val *value)
 	return 0;
 }
 
-static int load_log(struct mw_seen *s, MDB_txn *txn, uint32_t behind)
+static int load_log(struct mw_seen *s, uint32_t behind)
 {
 	MDB_cursor *cursor;
 	MDB_val key, value;
 	uint32_t run = behind;
 	s->recent.run.number = behind;
-	int rc = mdb_cursor_open(txn, s->log, &cursor);
+	int rc = mdb_cursor_open(s->txn, s->log, &cursor);
 	if (rc == 0)
 		rc = get_from(cursor, behind, 0, &key, &value);
 	while (rc == 0) {
@@ -315,19 +318,12 @@ static int load_log(struct mw_seen *s, MDB_txn *txn, uint32_t behind)
 	if (s->sealing.set.count == 0)
 		return 0;
 	/* Sealing begins anew. */
-	const struct mw_seen_stage recent = s->recent;
-	s->recent = s->sealing;
-	s->sealing = (struct mw_seen_stage){.run = {.number = 0}};
-	bool is_sealing = mw_seen_start_sealing(s);
-	s->recent = is_sealing ? recent : s->recent;
-	if (!is_sealing) {
-		struct mw_seen_set set = recent.set;
-		mw_seen_set_deinit(&set);
-	}
-	return is_sealing ? 0 : ENOMEM;
+	s->sealing.run.count = s->sealing.set.count;
+	s->sorted = mw_seen_set_sorted(&s->sealing.set);
+	return s->sorted ? 0 : ENOMEM;
 }
 
-int mw_seen_load(struct mw_seen *s, MDB_txn *txn)
+int mw_seen_load(struct mw_seen *s)
 {
 	const struct {
 		const char *name;
@@ -336,15 +332,15 @@ int mw_seen_load(struct mw_seen *s, MDB_txn *txn)
 	uint32_t behind = 0;
 	int rc = 0;
 	for (size_t i = 0; i < MW_SEEN_TABLES && rc == 0; i++)
-		rc = mdb_dbi_open(txn, tables[i].name, MDB_CREATE, tables[i].table);
+		rc = mdb_dbi_open(s->txn, tables[i].name, MDB_CREATE, tables[i].table);
 	if (rc == 0)
-		rc = load_runs(s, txn, &behind);
+		rc = load_runs(s, &behind);
 	if (rc == 0)
-		rc = load_log(s, txn, behind);
+		rc = load_log(s, behind);
 	/* What was written of a run that is not whole. */
 	if (rc == 0)
-		rc = remove_rows(txn, s->words, behind, UINT32_MAX, UINT32_MAX);
+		rc = remove_rows(s->txn, s->words, behind, UINT32_MAX, UINT32_MAX);
 	if (rc == 0 || rc == MDB_NOTFOUND)
-		rc = remove_rows(txn, s->ids, behind, UINT32_MAX, UINT32_MAX);
+		rc = remove_rows(s->txn, s->ids, behind, UINT32_MAX, UINT32_MAX);
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }

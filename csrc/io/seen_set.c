@@ -46,9 +46,8 @@ static void place(struct mw_seen_set *s, uint32_t number)
 	s->slots[i] = slot_of(id, number);
 }
 
-static bool grow_ids(struct mw_seen_set *s)
+static bool grow_ids(struct mw_seen_set *s, uint32_t room)
 {
-	uint32_t room = s->room + s->room / 2 + 32;
 	struct mw_seen_id *ids = realloc(s->ids, room * sizeof *ids);
 	if (!ids)
 		return false;
@@ -58,9 +57,8 @@ static bool grow_ids(struct mw_seen_set *s)
 }
 
 /* In the order they came, as cut relies on. */
-static bool grow_slots(struct mw_seen_set *s)
+static bool grow_slots(struct mw_seen_set *s, uint32_t count)
 {
-	uint32_t count = s->slot_count ? 2 * s->slot_count : 64;
 	uint32_t *slots = calloc(count, sizeof *slots);
 	if (!slots)
 		return false;
@@ -72,17 +70,25 @@ static bool grow_slots(struct mw_seen_set *s)
 	return true;
 }
 
+void mw_seen_set_reserve(struct mw_seen_set *s, const struct mw_seen_set *like)
+{
+	if (grow_ids(s, like->count + like->count / 16))
+		grow_slots(s, like->slot_count);
+}
+
 bool mw_seen_set_add(struct mw_seen_set *s, const struct mw_seen_id *id)
 {
-	if (s->count == MW_SEEN_SET_MAX || (s->count == s->room && !grow_ids(s)) ||
-	    (2 * s->count >= s->slot_count && !grow_slots(s)))
+	if (s->count == MW_SEEN_SET_MAX ||
+	    (s->count == s->room && !grow_ids(s, s->room + s->room / 2 + 32)) ||
+	    (s->count >= s->slot_count / 4 * 3 && !grow_slots(s, s->slot_count ? 2 * s->slot_count : 64)))
 		return false;
 	s->ids[s->count] = *id;
 	place(s, s->count++);
 	return true;
 }
 
-/* The newest took a slot that was empty, and no other was placed since: to empty it again leaves all as it was. */
+/* The newest took a slot that was empty, and no other was placed since: to empty it again leaves all as it
+ * was. */
 void mw_seen_set_cut(struct mw_seen_set *s, uint32_t count)
 {
 	while (s->count > count) {
@@ -95,39 +101,46 @@ void mw_seen_set_cut(struct mw_seen_set *s, uint32_t count)
 	}
 }
 
-static void insert(struct mw_seen_id *ids, uint32_t begin, uint32_t end)
+/* By eight bits of the first word; what is equal there stays in order. */
+static void sort_pass(const struct mw_seen_id *from, struct mw_seen_id *to, uint32_t count, unsigned shift)
 {
-	for (uint32_t i = begin + 1; i < end; i++) {
+	uint32_t next[256] = {0}, at = 0;
+	for (uint32_t i = 0; i < count; i++)
+		next[from[i].word[0] >> shift & 255]++;
+	for (unsigned i = 0; i < 256; i++) {
+		uint32_t more = next[i];
+		next[i] = at;
+		at += more;
+	}
+	for (uint32_t i = 0; i < count; i++)
+		to[next[from[i].word[0] >> shift & 255]++] = from[i];
+}
+
+/* What is in order but for a few that are equal in their first 24 bits. */
+static void sort_rest(struct mw_seen_id *ids, uint32_t count)
+{
+	for (uint32_t i = 1; i < count; i++) {
 		const struct mw_seen_id id = ids[i];
 		uint32_t k = i;
-		for (; k > begin && mw_seen_top(&ids[k - 1]) > mw_seen_top(&id); k--)
+		for (; k > 0 && mw_seen_top(&ids[k - 1]) > mw_seen_top(&id); k--)
 			ids[k] = ids[k - 1];
 		ids[k] = id;
 	}
 }
 
-/* Hashes are spread evenly: one pass by their first bits leaves a few to each place. */
 struct mw_seen_id *mw_seen_set_sorted(const struct mw_seen_set *s)
 {
-	unsigned bits = 4;
-	while (bits < 20 && (UINT32_C(4) << bits) < s->count)
-		bits++;
-	const uint32_t places = UINT32_C(1) << bits;
 	struct mw_seen_id *sorted = malloc((s->count + 1) * sizeof *sorted);
-	uint32_t *ends = calloc(places + 1, sizeof *ends);
-	if (!sorted || !ends) {
+	struct mw_seen_id *between = malloc((s->count + 1) * sizeof *between);
+	if (!sorted || !between) {
 		free(sorted);
-		free(ends);
+		free(between);
 		return NULL;
 	}
-	for (uint32_t i = 0; i < s->count; i++)
-		ends[(s->ids[i].word[0] >> (32 - bits)) + 1]++;
-	for (uint32_t i = 0; i < places; i++)
-		ends[i + 1] += ends[i];
-	for (uint32_t i = 0; i < s->count; i++)
-		sorted[ends[s->ids[i].word[0] >> (32 - bits)]++] = s->ids[i];
-	for (uint32_t i = 0; i < places; i++)
-		insert(sorted, i > 0 ? ends[i - 1] : 0, ends[i]);
-	free(ends);
+	sort_pass(s->ids, sorted, s->count, 8);
+	sort_pass(sorted, between, s->count, 16);
+	sort_pass(between, sorted, s->count, 24);
+	sort_rest(sorted, s->count);
+	free(between);
 	return sorted;
 }

@@ -1,7 +1,8 @@
 /* seen_set.h -- ids in the order they came, and whether one is among them.
  *
  *     | a | b | c |            ids, 12 bytes each, numbered from 0
- *     | . | 2 | . | 0 | 1 |    slots: where an id's hash leads to, 4 bytes each, half of them or more empty
+ *     | . | 2 | . | 0 | 1 |    slots: where an id's hash leads to, 4 bytes each, a quarter of them or more
+ * empty
  *
  * Since they keep their order, the newest can be taken back (cut), and any stretch of them is one piece of
  * memory. 20 bytes an id, more or less; it grows as it is filled. Look-ups cost about one cache miss.
@@ -12,8 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* 96 bits of a keyed hash, that is without a pattern: among 32 million ids a new one is taken for a known one with
- * a chance of 2^-71. A million a second for a hundred years lose an event with a chance of one in 700,000. */
+/* 96 bits of a keyed hash, that is without a pattern: among 32 million ids a new one is taken for a known one
+ * with a chance of 2^-71. A million a second for a hundred years lose an event with a chance of one in
+ * 700,000. */
 struct mw_seen_id {
 	uint32_t word[3];
 };
@@ -51,6 +53,9 @@ static inline void mw_seen_set_prefetch(const struct mw_seen_set *s, const struc
 }
 
 bool mw_seen_set_has(const struct mw_seen_set *s, const struct mw_seen_id *id);
+
+/* An empty one is to become as large as another: spares it growing. Without memory, nothing has changed. */
+void mw_seen_set_reserve(struct mw_seen_set *s, const struct mw_seen_set *like);
 
 /* One that is not in it. False if memory is short or the set is full: nothing has changed. */
 bool mw_seen_set_add(struct mw_seen_set *s, const struct mw_seen_id *id);

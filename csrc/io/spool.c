@@ -2,6 +2,7 @@
 
 #include "../core/checksum.h"
 #include "directory.h"
+#include "env_files.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -163,10 +164,8 @@ static enum mw_err open_databases(struct mw_spool *s, MDB_txn *txn, struct mw_er
 	const struct {
 		const char *name;
 		MDB_dbi *db;
-	} databases[] = {{"meta", &s->meta},
-			 {"lanes", &s->lane_rows},
-			 {"messages", &s->messages},
-			 {"dead", &s->dead}};
+	} databases[] = {
+	    {"meta", &s->meta}, {"lanes", &s->lane_rows}, {"messages", &s->messages}, {"dead", &s->dead}};
 	for (size_t i = 0; i < sizeof databases / sizeof *databases; i++) {
 		int rc = mdb_dbi_open(txn, databases[i].name, MDB_CREATE, databases[i].db);
 		if (rc != 0)
@@ -201,7 +200,7 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 	int dead_readers;
 	MDB_txn *txn;
 	MDB_stat stat;
-	int rc = mw_spool_make_file(path);
+	int rc = mw_env_files_make(path, false);
 	if (rc == 0)
 		rc = mdb_env_create(&s->env);
 	if (rc != 0)
@@ -234,6 +233,8 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 		mdb_txn_abort(txn);
 	if (rc == 0)
 		rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &s->reader);
+	if (rc == 0)
+		rc = mdb_cursor_open(s->reader, s->messages, &s->cursor);
 	if (rc != 0)
 		return mw_spool_fail(e, rc, path);
 	mdb_txn_reset(s->reader);
@@ -263,8 +264,9 @@ enum mw_err mw_spool_open(const struct mw_spool_config *config, int64_t now, str
 	return err;
 }
 
-enum mw_err mw_spool_open_partition(const struct mw_spool_config *config, const struct mw_partition *partition,
-				    int64_t now, struct mw_spool **out, struct mw_error *e)
+enum mw_err mw_spool_open_partition(const struct mw_spool_config *config,
+				    const struct mw_partition *partition, int64_t now, struct mw_spool **out,
+				    struct mw_error *e)
 {
 	struct mw_spool *s = calloc(1, sizeof *s);
 	if (!s) {
@@ -285,8 +287,13 @@ enum mw_err mw_spool_open_partition(const struct mw_spool_config *config, const 
 	s->clock_ahead = mw_spool_wall() - now;
 	s->now = now;
 	mw_outbox_init(&s->dying, SIZE_MAX);
-	enum mw_err err = sodium_init() < 0 ? mw_error_set(e, MW_IO, 0, "libsodium found no source of randomness")
-					    : MW_OK;
+	mw_buf_init(&s->joined, SIZE_MAX);
+	enum mw_err err =
+	    sodium_init() < 0 ? mw_error_set(e, MW_IO, 0, "libsodium found no source of randomness") : MW_OK;
+	/* Memory that is short later must not look like a damaged disk. */
+	if (err == MW_OK && mw_buf_reserve(&s->joined, sizeof(struct mw_pack_head) +
+							   mw_pack_record_size(MW_MESSAGE_MAX)) != MW_OK)
+		err = mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the spool");
 	if (err == MW_OK)
 		err = open_environment(s, s->partition.path, e);
 	if (err == MW_OK)
@@ -305,6 +312,8 @@ void mw_spool_close(struct mw_spool *s)
 	if (!s)
 		return;
 	mw_partition_enter();
+	if (s->cursor)
+		mdb_cursor_close(s->cursor);
 	if (s->reader)
 		mdb_txn_abort(s->reader);
 	if (s->env)
@@ -313,6 +322,7 @@ void mw_spool_close(struct mw_spool *s)
 	mw_seen_close(s->seen);
 	mw_partition_leave();
 	mw_outbox_deinit(&s->dying);
+	mw_buf_deinit(&s->joined);
 	free(s->lanes);
 	free(s->plan);
 	free(s->touched);
@@ -336,7 +346,7 @@ static enum mw_err restore_queue(struct mw_spool *s, MDB_cursor *messages, uint3
 	l->tail = l->head;
 	l->tail_bytes = l->head_bytes;
 	int rc = mdb_cursor_get(messages, &key, &value, MDB_SET_RANGE);
-	rc = mdb_cursor_get(messages, &key, &value, rc == 0 ? MDB_PREV : MDB_LAST);
+	rc = mw_pieces_seek(messages, &key, &value, rc == 0 ? MDB_PREV : MDB_LAST);
 	if (rc == MDB_NOTFOUND)
 		return MW_OK;
 	if (rc != 0)
@@ -352,7 +362,7 @@ static enum mw_err restore_queue(struct mw_spool *s, MDB_cursor *messages, uint3
 	l->tail_bytes = newest.bytes_before + newest.bytes;
 	at = mw_spool_key(number, 0);
 	key = (MDB_val){sizeof at.bytes, at.bytes};
-	rc = mdb_cursor_get(messages, &key, &value, MDB_SET_RANGE);
+	rc = mw_pieces_seek(messages, &key, &value, MDB_SET_RANGE);
 	*since = (rc == 0 && mw_pack_head(mw_spool_span(&value), &oldest) ? oldest.since : newest.since) -
 		 s->clock_ahead;
 	return MW_OK;

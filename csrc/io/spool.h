@@ -4,7 +4,11 @@
  *
  *     <dir>/p0/            owned by one process at a time (a lock that dies with it)
  *         lanes            number -> account, how far it is settled
+<<<<<<< HEAD
  *         messages         (lane, number of the first message) -> a pack of messages (core/pack.h)
+=======
+ *         messages         (lane, number of the first message) -> a pack of messages (spool_pieces.h)
+>>>>>>> review2
  *         dead             what can't be delivered, until somebody looks at it
  *         seen_...         ids that were accepted, so that a repeat is not queued twice (seen.h)
  *
@@ -12,9 +16,9 @@
  * became of old ones. Messages that are settled leave with the next commit; after a crash between the two
  * they are sent once more, with the same messageId.
  *
- *     plan     which messages of a box go to which lane              (the weir is looked at)
- *     commit   a transaction, synced                                 (blocks on the disk; the weir is left
- * alone) apply    the weir is told what is there now
+ *     plan     which messages of a box go to which lane (the weir is looked at)
+ *     commit   a transaction, synced (waits for the disk; the weir is left alone)
+ *     apply    the weir is told what is there now
  *
  * A batch is read straight from LMDB's map, and opening does not look at the backlog: memory does not grow
  * with it. What is written costs free pages of the file first; `disk_max` bounds the file, with a reserve
@@ -37,6 +41,7 @@
 
 /* Ids remembered without an option: 70 MB of memory, 1 GB of disk, if there are as many. */
 #define MW_REPEATS_MAX (UINT64_C(32) << 20)
+
 /* Dead letters, without an option. */
 #define MW_DEAD_DAYS_DEFAULT  30
 #define MW_DEAD_BYTES_DEFAULT (UINT64_C(1) << 30)
@@ -48,7 +53,8 @@ struct mw_spool_config {
 	const char *dir;
 	uint64_t disk_max;    /* bytes; 0: MW_DISK_DEFAULT */
 	int64_t repeats_ms;   /* how long an id is remembered, a sixteenth more at most; 0: not at all */
-	uint64_t repeats_max; /* ids remembered; 0: MW_REPEATS_MAX. They never take more than an eighth of disk_max */
+	uint64_t repeats_max; /* ids remembered; 0: MW_REPEATS_MAX. They never take more than an eighth of
+				 disk_max */
 	int64_t dead_ms;      /* how long a dead letter is kept; 0: as long as there is room */
 	uint64_t dead_bytes;  /* room for dead letters, of disk_max; 0: a tenth of it, at most
 			       * MW_DEAD_BYTES_DEFAULT */
@@ -98,14 +104,14 @@ struct mw_spool_stats {
 	uint64_t commit_us_max; /* the slowest so far */
 	uint64_t disk_bytes;    /* of the file */
 	uint64_t disk_max;
-	uint64_t repeats;       /* messages not queued since their id was known */
-	uint64_t seen;          /* ids remembered */
-	uint64_t seen_dropped;  /* ids forgotten before their time, since there were too many */
-	uint64_t damaged;       /* messages that could not be read any more */
-	uint64_t letters_lost;  /* dead letters that there was no memory for */
-	uint64_t letters;       /* dead letters that are kept, as of the last commit ... */
-	uint64_t letter_bytes;  /* ... and the room that they take */
-	uint64_t dead_dropped;  /* those that got too old or too many */
+	uint64_t repeats;      /* messages not queued since their id was known */
+	uint64_t seen;         /* ids remembered */
+	uint64_t seen_dropped; /* ids forgotten before their time, since there were too many */
+	uint64_t damaged;      /* messages that could not be read any more */
+	uint64_t letters_lost; /* dead letters that there was no memory for */
+	uint64_t letters;      /* dead letters that are kept, as of the last commit ... */
+	uint64_t letter_bytes; /* ... and the room that they take */
+	uint64_t dead_dropped; /* those that got too old or too many */
 	unsigned partition;
 };
 struct mw_spool_stats mw_spool_stats(const struct mw_spool *s);

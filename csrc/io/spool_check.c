@@ -25,6 +25,9 @@ struct check {
 	int64_t told; /* progress, when */
 	uint64_t snapshot_bytes;
 	uint64_t done, total;
+	struct mw_buf joined; /* the pack at hand, if it is in pieces: what is there of it */
+	struct mw_spool_key joined_key;
+	uint32_t joined_size; /* what its head says; 0: there is none at hand */
 };
 
 /* A lane on its way through its packs. */
@@ -158,6 +161,8 @@ static bool settled_bytes(struct mw_span value, uint64_t count, uint64_t *bytes)
 	struct mw_span message;
 	int64_t tag;
 	*bytes = 0;
+	if (count == 0)
+		return true; /* whatever the rest is: a pack in pieces holds one message */
 	if (!mw_pack_open(value, &pack))
 		return false;
 	for (; count > 0 && mw_pack_next(&pack, &message, &tag) && pack.at <= pack.end; count--)
@@ -247,9 +252,12 @@ static int stray_packs(struct check *c, MDB_cursor *packs, int rc, uint64_t unti
 		mw_spool_key_read(key, &lane, &first);
 		if (key->mv_size == sizeof(struct mw_spool_key) && lane >= until)
 			return 0;
-		if (key->mv_size != sizeof(struct mw_spool_key))
+		/* Whether a piece is one too many is seen when the packs are put together. */
+		if (key->mv_size != sizeof(struct mw_spool_key) && key->mv_size != MW_PIECE_KEY_LEN)
 			find(c, MW_FINDING_STRAY, no_account(), "a pack has a key of %zu bytes instead of 12",
 			     key->mv_size);
+		else if (key->mv_size == MW_PIECE_KEY_LEN)
+			c->total += value->mv_size;
 		else
 			find(c, MW_FINDING_STRAY, no_account(),
 			     "lane %u is not known, and has a pack of message %llu", lane,
@@ -271,9 +279,13 @@ static int check_numbers(struct check *c, MDB_cursor *rows, MDB_cursor *packs)
 			uint32_t lane;
 			uint64_t first;
 			mw_spool_key_read(&key, &lane, &first);
-			if (lane != l.number || key.mv_size != sizeof(struct mw_spool_key))
+			if (lane != l.number ||
+			    (key.mv_size != sizeof(struct mw_spool_key) && key.mv_size != MW_PIECE_KEY_LEN))
 				break;
-			next_pack(c, &l, first, mw_spool_span(&value));
+			if (key.mv_size == MW_PIECE_KEY_LEN)
+				c->total += value.mv_size;
+			else
+				next_pack(c, &l, first, mw_spool_span(&value));
 			pack_rc = mdb_cursor_get(packs, &key, &value, MDB_NEXT);
 		}
 		end_lane(c, &l);
@@ -300,8 +312,9 @@ static void check_total(struct check *c)
 
 /* ---- the second look: bytes */
 
-static void check_pack(struct check *c, const MDB_val *key, const MDB_val *value)
+static void check_whole_pack(struct check *c, const struct mw_spool_key *at, struct mw_span value)
 {
+	const MDB_val key = {sizeof at->bytes, (void *)(uintptr_t)at->bytes};
 	uint64_t first, bytes = 0;
 	uint32_t count = 0;
 	struct lane l = {0};
@@ -309,10 +322,10 @@ static void check_pack(struct check *c, const MDB_val *key, const MDB_val *value
 	struct mw_pack_head h;
 	struct mw_span message;
 	int64_t tag;
-	mw_spool_key_read(key, &l.number, &first);
-	if (!mw_pack_head(mw_spool_span(value), &h))
+	mw_spool_key_read(&key, &l.number, &first);
+	if (!mw_pack_head(value, &h))
 		return; /* told */
-	if (!mw_pack_open(mw_spool_span(value), &pack)) {
+	if (!mw_pack_open(value, &pack)) {
 		find_in_lane(c, MW_FINDING_PACK, &l, first, first + h.count, "damaged");
 		return;
 	}
@@ -323,6 +336,40 @@ static void check_pack(struct check *c, const MDB_val *key, const MDB_val *value
 	if (pack.at != pack.end || count != h.count || bytes != h.bytes)
 		find_in_lane(c, MW_FINDING_PACK, &l, first, first + h.count,
 			     "the pack does not hold what its head says");
+}
+
+/* What is at hand is complete, or there are no more pieces of it. */
+static void end_pieces(struct check *c)
+{
+	if (c->joined_size > 0)
+		check_whole_pack(c, &c->joined_key, mw_buf_span(&c->joined));
+	c->joined_size = 0;
+}
+
+static void check_piece(struct check *c, const MDB_val *key, const MDB_val *value)
+{
+	struct mw_pack_head h;
+	struct mw_spool_key at;
+	if (key->mv_size < sizeof at)
+		return; /* told */
+	memcpy(&at, key->mv_data, sizeof at);
+	if (key->mv_size == sizeof at) {
+		end_pieces(c);
+		if (!mw_pack_head(mw_spool_span(value), &h) || h.size == value->mv_size) {
+			check_whole_pack(c, &at, mw_spool_span(value));
+			return;
+		}
+		c->joined_key = at;
+		c->joined_size = h.size;
+		mw_buf_clear(&c->joined);
+	} else if (c->joined_size == 0 || memcmp(&at, &c->joined_key, sizeof at) != 0) {
+		find(c, MW_FINDING_STRAY, no_account(), "a piece of a pack is there without the rest");
+		return;
+	}
+	if (mw_buf_append_span(&c->joined, mw_spool_span(value)) != MW_OK)
+		abort(); /* the parent tells */
+	if (c->joined.len >= c->joined_size)
+		end_pieces(c);
 }
 
 static void check_letter(struct check *c, const MDB_val *key, const MDB_val *value)
@@ -337,12 +384,45 @@ static void check_letter(struct check *c, const MDB_val *key, const MDB_val *val
 	find(c, MW_FINDING_LETTER, no_account(), "dead letter %llu is damaged", number);
 }
 
+/* The key, kept for when its page is gone. */
+struct place {
+	uint8_t bytes[512]; /* as long as LMDB lets a key be */
+	size_t len;
+};
+
+/* Moves on to `key`. False if that is not behind: the tree is damaged, and a walk over it might never end. */
+static bool advance(struct place *p, const MDB_val *key)
+{
+	size_t len = key->mv_size < p->len ? key->mv_size : p->len;
+	int order = key->mv_size > sizeof p->bytes ? -1 : memcmp(key->mv_data, p->bytes, len);
+	if (order < 0 || (order == 0 && key->mv_size <= p->len))
+		return false;
+	memcpy(p->bytes, key->mv_data, key->mv_size);
+	p->len = key->mv_size;
+	return true;
+}
+
+/* The entry behind the place, in a new snapshot. */
+static int renew(struct check *c, MDB_cursor *cursor, const struct place *p, MDB_val *key, MDB_val *value)
+{
+	c->snapshot_bytes = 0;
+	mdb_txn_reset(c->txn);
+	int rc = mdb_txn_renew(c->txn);
+	if (rc == 0)
+		rc = mdb_cursor_renew(c->txn, cursor);
+	*key = (MDB_val){p->len, (void *)(uintptr_t)p->bytes};
+	if (rc == 0)
+		rc = mdb_cursor_get(cursor, key, value, MDB_SET_RANGE);
+	if (rc == 0 && key->mv_size == p->len && memcmp(key->mv_data, p->bytes, p->len) == 0)
+		rc = mdb_cursor_get(cursor, key, value, MDB_NEXT);
+	return rc;
+}
+
 /* Every entry of a database, with a new snapshot now and then. */
 static int check_each(struct check *c, MDB_dbi db,
 		      void (*one)(struct check *, const MDB_val *, const MDB_val *))
 {
-	uint8_t place[512]; /* as long as LMDB lets a key be */
-	size_t place_len = 0;
+	struct place place = {.len = 0};
 	MDB_cursor *cursor;
 	int rc = mdb_cursor_open(c->txn, db, &cursor);
 	if (rc != 0)
@@ -350,26 +430,19 @@ static int check_each(struct check *c, MDB_dbi db,
 	MDB_val key, value;
 	rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
 	while (rc == 0) {
+		if (!advance(&place, &key)) {
+			rc = MDB_CORRUPTED;
+			break;
+		}
 		one(c, &key, &value);
 		c->done += key.mv_size + value.mv_size;
 		c->snapshot_bytes += key.mv_size + value.mv_size;
 		tell_progress(c);
-		if (c->snapshot_bytes < SNAPSHOT_BYTES || key.mv_size > sizeof place) {
+		/* Not between the pieces of a pack: in another snapshot the rest may be gone. */
+		if (c->snapshot_bytes < SNAPSHOT_BYTES || c->joined_size > 0)
 			rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
-			continue;
-		}
-		c->snapshot_bytes = 0;
-		place_len = key.mv_size;
-		memcpy(place, key.mv_data, place_len);
-		mdb_txn_reset(c->txn);
-		rc = mdb_txn_renew(c->txn);
-		if (rc == 0)
-			rc = mdb_cursor_renew(c->txn, cursor);
-		key = (MDB_val){place_len, place};
-		if (rc == 0)
-			rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-		if (rc == 0 && key.mv_size == place_len && memcmp(key.mv_data, place, place_len) == 0)
-			rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+		else
+			rc = renew(c, cursor, &place, &key, &value);
 	}
 	mdb_cursor_close(cursor);
 	return rc == MDB_NOTFOUND ? 0 : rc;
@@ -401,10 +474,8 @@ static bool open_databases(struct check *c)
 	const struct {
 		const char *name;
 		MDB_dbi *db;
-	} databases[] = {{"meta", &c->meta},
-			 {"lanes", &c->lanes},
-			 {"messages", &c->messages},
-			 {"dead", &c->dead}};
+	} databases[] = {
+	    {"meta", &c->meta}, {"lanes", &c->lanes}, {"messages", &c->messages}, {"dead", &c->dead}};
 	size_t missing = 0, count = sizeof databases / sizeof *databases;
 	MDB_stat stat;
 	MDB_dbi root;
@@ -457,7 +528,8 @@ static int check_all(struct check *c)
 	mdb_txn_reset(c->txn);
 	rc = mdb_txn_renew(c->txn);
 	if (rc == 0)
-		rc = check_each(c, c->messages, check_pack);
+		rc = check_each(c, c->messages, check_piece);
+	end_pieces(c);
 	if (rc == 0)
 		rc = check_each(c, c->dead, check_letter);
 	return rc;
@@ -478,6 +550,7 @@ static pid_t owner_of(const char *path)
 void mw_spool_check(const char *path, uint32_t partition, FILE *out)
 {
 	struct check c = {.out = out, .told = now_ms()};
+	mw_buf_init(&c.joined, UINT32_MAX);
 	c.sums = (struct mw_verify_record){
 	    .kind = MW_VERIFY_PARTITION, .partition = partition, .owner = owner_of(path)};
 	int rc = open_snapshot(&c, path);
@@ -499,4 +572,5 @@ void mw_spool_check(const char *path, uint32_t partition, FILE *out)
 		mdb_txn_abort(c.txn);
 	if (c.env)
 		mdb_env_close(c.env);
+	mw_buf_deinit(&c.joined);
 }

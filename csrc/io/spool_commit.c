@@ -7,7 +7,7 @@
 #include <time.h>
 
 enum {
-	DEAD_SWEEP = 16,               /* dead letters that a commit may drop, and two more for each one added */
+	DEAD_SWEEP = 16, /* dead letters that a commit may drop, and two more for each one added */
 	RESERVE_MAX = 4 * 1024 * 1024, /* space allocated ahead of the file's last page */
 	SETTLING_PAGES = 64,           /* free ones that a plan leaves alone where no others can be had */
 };
@@ -139,8 +139,8 @@ static int find_repeats(struct mw_spool *s, MDB_txn *txn, int64_t now_wall)
 		     i = s->plan[i].next) {
 			struct mw_spool_plan *p = &s->plan[i];
 			p->is_repeat = false;
-			if (!p->is_repeatable ||
-			    !mw_seen_id(s->seen, account, mw_message_id_of(p->message), &look.ids[look.count]))
+			if (!p->is_repeatable || !mw_seen_id(s->seen, account, mw_message_id_of(p->message),
+							     &look.ids[look.count]))
 				continue;
 			look.plan[look.count++] = p;
 			if (look.count == MW_SEEN_LOOK)
@@ -177,18 +177,26 @@ static int put_pack(struct mw_spool *s, MDB_txn *txn, const struct mw_lane *lane
 	struct mw_spool_lane *l = &s->lanes[lane->number];
 	struct mw_spool_key at = mw_spool_key(lane->number, l->tail + l->plan_count);
 	MDB_val key = {sizeof at.bytes, at.bytes}, value = {size, NULL};
-	int rc = mdb_put(txn, s->messages, &key, &value, MDB_RESERVE | MDB_NOOVERWRITE);
+	int rc;
+	mw_buf_clear(&s->joined);
+	if (size <= MW_PIECE_MAX)
+		rc = mdb_put(txn, s->messages, &key, &value, MDB_RESERVE | MDB_NOOVERWRITE);
+	else
+		rc = mw_buf_reserve(&s->joined, size) == MW_OK ? 0 : ENOMEM;
 	if (rc != 0)
 		return rc;
 	struct mw_pack_writer w;
-	mw_pack_begin(&w, value.mv_data, l->tail_bytes + l->plan_bytes, now + s->clock_ahead);
+	mw_pack_begin(&w, size <= MW_PIECE_MAX ? value.mv_data : s->joined.data,
+		      l->tail_bytes + l->plan_bytes, now + s->clock_ahead);
 	for (; from != to; from = s->plan[from].next)
 		if (!s->plan[from].is_repeat)
 			mw_pack_add(&w, s->plan[from].message, s->plan[from].tag);
 	mw_pack_end(&w);
+	if (size > MW_PIECE_MAX)
+		rc = mw_pieces_put(txn, s->messages, &key, s->joined.data, size);
 	l->plan_count += w.head.count;
 	l->plan_bytes += w.head.bytes;
-	return 0;
+	return rc;
 }
 
 static int put_letters(struct mw_spool *s, MDB_txn *txn, const struct mw_outbox *box, uint64_t *number)
@@ -225,7 +233,8 @@ static int drop_letters(struct mw_spool *s, MDB_txn *txn, size_t max, int64_t no
 			break;
 		int64_t age = now_wall - mw_dead_letter_at(mw_spool_span(&value));
 		bool is_old = s->config.dead_ms > 0 && age > s->config.dead_ms;
-		if (!is_old && room_of(&stat) <= s->dead_bytes_max)
+		/* The newest stays, however large it is: somebody may want to know. */
+		if (!is_old && (room_of(&stat) <= s->dead_bytes_max || stat.ms_entries == 1))
 			return 0;
 		rc = mdb_cursor_del(cursor, 0);
 		*dropped += rc == 0;
@@ -266,7 +275,8 @@ static uint32_t lanes_planned(const struct mw_spool *s)
 	return last > s->rows ? last : s->rows;
 }
 
-static int put_plan(struct mw_spool *s, MDB_txn *txn, int64_t now, uint64_t *number, struct mw_spool_total *total)
+static int put_plan(struct mw_spool *s, MDB_txn *txn, int64_t now, uint64_t *number,
+		    struct mw_spool_total *total)
 {
 	static const char name[] = "total";
 	int rc = s->seen ? find_repeats(s, txn, now + s->clock_ahead) : 0;
@@ -302,7 +312,7 @@ static int drop_packs(struct mw_spool *s, MDB_cursor *messages, uint32_t number)
 	uint64_t head = s->lanes[number].head;
 	struct mw_spool_key at = mw_spool_key(number, 0);
 	MDB_val key = {sizeof at.bytes, at.bytes}, value;
-	int rc = mdb_cursor_get(messages, &key, &value, MDB_SET_RANGE);
+	int rc = mw_pieces_seek(messages, &key, &value, MDB_SET_RANGE);
 	while (rc == 0) {
 		uint32_t lane;
 		uint64_t first, behind = s->lanes[number].tail;
@@ -317,7 +327,7 @@ static int drop_packs(struct mw_spool *s, MDB_cursor *messages, uint32_t number)
 			MDB_val next_key, next_value;
 			uint32_t next_lane = number + 1;
 			uint64_t next_first = 0;
-			if (mdb_cursor_get(messages, &next_key, &next_value, MDB_NEXT) == 0)
+			if (mw_pieces_seek(messages, &next_key, &next_value, MDB_NEXT) == 0)
 				mw_spool_key_read(&next_key, &next_lane, &next_first);
 			if (next_lane == number)
 				behind = next_first;
@@ -327,10 +337,7 @@ static int drop_packs(struct mw_spool *s, MDB_cursor *messages, uint32_t number)
 		}
 		if (rc != 0 || behind > head)
 			return rc;
-		rc = mdb_cursor_del(messages, 0);
-		if (rc == 0)
-			rc = mdb_cursor_get(messages, &key, &value,
-					    MDB_NEXT); /* after del: the one behind it */
+		rc = mw_pieces_drop(messages, &key, &value);
 	}
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
@@ -343,7 +350,8 @@ static int drop_copied_letters(struct mw_spool *s, MDB_txn *txn)
 	int rc = mdb_cursor_open(txn, s->dead, &dead);
 	if (rc == 0)
 		rc = mdb_cursor_get(dead, &key, &value, MDB_FIRST);
-	while (rc == 0 && mw_spool_letter_number(&key) < s->dead_copied && (rc = mdb_cursor_del(dead, 0)) == 0)
+	while (rc == 0 && mw_spool_letter_number(&key) < s->dead_copied &&
+	       (rc = mdb_cursor_del(dead, 0)) == 0)
 		rc = mdb_cursor_get(dead, &key, &value, MDB_NEXT);
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
@@ -415,7 +423,8 @@ static bool has_room(struct mw_spool *s)
 	if (s->has_no_space)
 		reserve_space(s);
 	/* Each lane's packs end in the middle of a page, and its path through the tree is written anew. */
-	uint64_t used = file_used(s), need = s->box->bytes.len + (8 + 3 * (uint64_t)s->touched_count) * s->page;
+	uint64_t used = file_used(s),
+		 need = s->box->bytes.len + (8 + 3 * (uint64_t)s->touched_count) * s->page;
 	if (s->seen)
 		need += mw_seen_pages(s->seen, s->box->count) * s->page;
 	/* A file that can't grow has what was settled in it, less what the next to settle need. */
@@ -444,8 +453,8 @@ static enum mw_err write_all(struct mw_spool *s, bool with_plan, int64_t now, st
 	struct mw_spool_stats stats = s->stats;
 	int64_t start = now_us();
 	int dead_readers;
-	/* Another process that died while it looked at the spool (verify, for one) would keep every page from being
-	 * used again, and the file would grow for ever. */
+	/* Another process that died while it looked at the spool (verify, for one) would keep every page from
+	 * being used again, and the file would grow for ever. */
 	int rc = mdb_reader_check(s->env, &dead_readers);
 	if (rc == 0)
 		rc = mdb_txn_begin(s->env, NULL, 0, &txn);

@@ -1,5 +1,6 @@
-/* spool_own.h -- what the spool's files share: spool.c (open, restore), spool_file.c (the file to open),
- * spool_commit.c (everything that is written), spool_read.c (the weir's side), and nobody else.
+/* spool_own.h -- what the spool's files share: spool.c (open, restore), spool_commit.c (everything that is
+ * written), spool_read.c (the weir's side); and who looks into a spool from outside: adoption.c, dead.c,
+ * spool_check.c.
  */
 #ifndef MW_SPOOL_OWN_H
 #define MW_SPOOL_OWN_H
@@ -10,6 +11,7 @@
 #include "partition.h"
 #include "seen.h"
 #include "spool.h"
+#include "spool_pieces.h"
 
 #include <lmdb.h>
 
@@ -86,14 +88,11 @@ struct mw_spool {
 	struct mw_spool_total total;
 	uint8_t seen_key[16]; /* of the hash that ids are kept as */
 
-	MDB_txn *reader; /* reset between uses */
+	MDB_txn *reader;      /* reset between uses */
+	MDB_cursor *cursor;   /* the reader's, over `messages`: to read allocates nothing */
+	struct mw_buf joined; /* a pack of several pieces; has room for the largest message from the start */
 	struct mw_spool_stats stats;
 };
-
-/* The partition has its data file, which is durable with its name. LMDB by itself writes the first pages of a
- * new file unsynced: after a power cut it may be there and not be LMDB's. Returns what LMDB or the system
- * said. */
-int mw_spool_make_file(const char *partition);
 
 /* (lane, number): big endian, so that they sort. */
 struct mw_spool_key {
@@ -118,13 +117,14 @@ uint64_t mw_spool_row_sum(const struct mw_spool_row *row, struct mw_span name);
 /* Room for this lane in `lanes` and `settled`. NULL if memory is short. */
 struct mw_spool_lane *mw_spool_lane(struct mw_spool *s, const struct mw_lane *lane);
 
-/* As mw_spool_open, with a partition that was taken since mw_partition_enter, and is the spool's from now on even if
- * this fails. Leaves. */
-enum mw_err mw_spool_open_partition(const struct mw_spool_config *config, const struct mw_partition *partition,
-				    int64_t now, struct mw_spool **out, struct mw_error *e);
+/* As mw_spool_open, with a partition that was taken since mw_partition_enter, and is the spool's from now on
+ * even if this fails. Leaves. */
+enum mw_err mw_spool_open_partition(const struct mw_spool_config *config,
+				    const struct mw_partition *partition, int64_t now, struct mw_spool **out,
+				    struct mw_error *e);
 
-/* Appends the oldest messages and dead letters, up to about `bytes_max`, to a box; `w` is where the spool was restored
- * to. Then drop_copied takes them out: MW_OK, or as mw_spool_commit. */
+/* Appends the oldest messages and dead letters, up to about `bytes_max`, to a box; `w` is where the spool was
+ * restored to. Then drop_copied takes them out: MW_OK, or as mw_spool_commit. */
 void mw_spool_copy(struct mw_spool *s, const struct mw_weir *w, size_t bytes_max, struct mw_outbox *box);
 enum mw_err mw_spool_drop_copied(struct mw_spool *s, int64_t now, struct mw_error *e);
 
@@ -140,8 +140,8 @@ void mw_spool_bury(struct mw_spool *s, const struct mw_dead_letter *letter);
 	"the spool has format %u, this Moonweir knows formats up to %d; use the Moonweir that wrote it, or " \
 	"a newer one"
 
-/* The flags of every environment. With NOTLS a transaction that reads belongs to no thread. NOMEMINIT must not be
- * among them: it puts whatever lies about in memory into the file, keys too. */
+/* The flags of every environment. With NOTLS a transaction that reads belongs to no thread. NOMEMINIT must
+ * not be among them: it puts whatever lies about in memory into the file, keys too. */
 #define MW_SPOOL_ENV_FLAGS (MDB_NOTLS | MDB_NORDAHEAD)
 #define MW_SPOOL_DATABASES 16
 

@@ -30,7 +30,8 @@ static bool at_pack(const struct walk *k, MDB_val *key, uint64_t *first)
 static bool open_pack(struct walk *k, MDB_val *key, MDB_val *value)
 {
 	uint64_t first;
-	if (!at_pack(k, key, &first) || first > k->number || !mw_pack_open(mw_spool_span(value), &k->pack) ||
+	if (!at_pack(k, key, &first) || first > k->number ||
+	    !mw_pack_open(mw_pieces_join(k->cursor, value, &k->spool->joined), &k->pack) ||
 	    k->number - first >= k->pack.head.count) {
 		k->pack = (struct mw_pack){.at = NULL};
 		return false;
@@ -49,23 +50,26 @@ static void begin(struct walk *k, struct mw_spool *s, const struct mw_lane *lane
 	struct mw_spool_key at = mw_spool_key(lane->number, l->head);
 	MDB_val key = {sizeof at.bytes, at.bytes}, value;
 	*k = (struct walk){.spool = s, .number = l->head, .end = l->tail, .lane = lane->number};
-	if (mdb_txn_renew(s->reader) != 0 || mdb_cursor_open(s->reader, s->messages, &k->cursor) != 0)
+	/* LMDB itself is at its end. What can't be looked at is not damaged: nothing more is to be written.
+	 */
+	if (mdb_txn_renew(s->reader) != 0 || mdb_cursor_renew(s->reader, s->cursor) != 0) {
+		s->is_broken = true;
 		return;
+	}
+	k->cursor = s->cursor;
 	/* The pack that begins with this message, else the one before, which holds it. */
-	int rc = mdb_cursor_get(k->cursor, &key, &value, MDB_SET_RANGE);
+	int rc = mw_pieces_seek(k->cursor, &key, &value, MDB_SET_RANGE);
 	uint64_t first;
 	if (rc == MDB_NOTFOUND)
-		rc = mdb_cursor_get(k->cursor, &key, &value, MDB_LAST);
+		rc = mw_pieces_seek(k->cursor, &key, &value, MDB_LAST);
 	else if (rc == 0 && !(at_pack(k, &key, &first) && first == k->number))
-		rc = mdb_cursor_get(k->cursor, &key, &value, MDB_PREV);
+		rc = mw_pieces_seek(k->cursor, &key, &value, MDB_PREV);
 	if (rc == 0)
 		open_pack(k, &key, &value);
 }
 
 static void finish(struct walk *k)
 {
-	if (k->cursor)
-		mdb_cursor_close(k->cursor);
 	mdb_txn_reset(k->spool->reader);
 }
 
@@ -75,7 +79,7 @@ static bool next(struct walk *k, struct mw_span *message, int64_t *tag)
 		return false;
 	while (!mw_pack_next(&k->pack, message, tag)) {
 		MDB_val key, value;
-		if (k->pack.at == NULL || mdb_cursor_get(k->cursor, &key, &value, MDB_NEXT) != 0 ||
+		if (k->pack.at == NULL || mw_pieces_seek(k->cursor, &key, &value, MDB_NEXT) != 0 ||
 		    !open_pack(k, &key, &value))
 			return false;
 	}
@@ -91,9 +95,9 @@ static void skip_damage(struct walk *k, struct mw_batch *out)
 	MDB_val key = {sizeof at.bytes, at.bytes}, value;
 	uint64_t bytes = l->tail_bytes, number = l->tail, first;
 	struct mw_pack pack;
-	int rc = k->cursor ? mdb_cursor_get(k->cursor, &key, &value, MDB_SET_RANGE) : MDB_NOTFOUND;
-	for (; rc == 0 && at_pack(k, &key, &first); rc = mdb_cursor_get(k->cursor, &key, &value, MDB_NEXT)) {
-		if (!mw_pack_open(mw_spool_span(&value), &pack))
+	int rc = mw_pieces_seek(k->cursor, &key, &value, MDB_SET_RANGE);
+	for (; rc == 0 && at_pack(k, &key, &first); rc = mw_pieces_seek(k->cursor, &key, &value, MDB_NEXT)) {
+		if (!mw_pack_open(mw_pieces_join(k->cursor, &value, &k->spool->joined), &pack))
 			continue;
 		number = first;
 		bytes = pack.head.bytes_before;
@@ -125,7 +129,9 @@ static void measure(void *context, const struct mw_lane *lane, size_t bytes_max,
 		out->bytes = bytes;
 		out->count++;
 	}
-	if (out->count == 0)
+	if (!k.cursor)
+		out->count = 1; /* mw_spool_read says that it can't be had */
+	else if (out->count == 0)
 		skip_damage(&k, out);
 	else if (k.spool->lanes[lane->number].head + out->count == k.end)
 		out->since_next = -1;

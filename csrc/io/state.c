@@ -2,6 +2,7 @@
 
 #include "../core/limits.h"
 #include "directory.h"
+#include "env_files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,9 +18,6 @@
 
 /* Read transactions kept for the next reader: taking one anew costs a lock that all processes share. */
 enum { KEPT_READERS = 8, DATABASES_MAX = 32, READERS_MAX = 1024, OPENINGS_MAX = 5 };
-
-/* A cache line for each reader, and what LMDB puts before them. */
-enum { LOCK_FILE_LEN = READERS_MAX * 64 + 4096 };
 
 struct mw_state {
 	struct mw_state *next;
@@ -337,21 +335,6 @@ static enum mw_err check_file(const struct mw_state *s, const char *name, struct
 	return MW_OK;
 }
 
-/* Gives the lock file its blocks. LMDB leaves it sparse and writes to it through its map, which on a full
- * disk would end the process, whichever reader came first to a new page. Nobody in this process has it open:
- * with the last descriptor that is closed go all locks of the process. */
-static enum mw_err fill_lock_file(const struct mw_state *s, struct mw_error *e)
-{
-	int fd = openat(s->directory, "lock.mdb", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return mw_state_fail(s, errno, e);
-	/* Not posix_fallocate: where the file system can't do it, that one writes into what others use. */
-	int failed =
-	    fallocate(fd, 0, 0, LOCK_FILE_LEN) < 0 && (errno == ENOSPC || errno == EDQUOT) ? errno : 0;
-	close(fd);
-	return failed ? mw_state_fail(s, failed, e) : MW_OK;
-}
-
 static int open_files(struct mw_state *s, size_t map)
 {
 	int dead, answer = mdb_env_create(&s->env);
@@ -373,24 +356,22 @@ static enum mw_err open_env(struct mw_state *s, size_t map, struct mw_error *e)
 	enum mw_err err = check_file(s, "data.mdb", e);
 	if (err == MW_OK)
 		err = check_file(s, "lock.mdb", e);
-	if (err == MW_OK)
-		err = fill_lock_file(s, e);
 	if (err != MW_OK)
 		return err;
+	int answer = mw_env_files_make(s->path, true);
+	if (answer == 0)
+		answer = open_files(s, map);
 	/* Who waits for a process that is making the lock file, and is killed at it, finds one that nobody has begun;
 	 * the next to ask makes it. So only a store that goes on being unreadable is. */
-	int answer = open_files(s, map);
-	for (int i = 0; i < OPENINGS_MAX - 1 && answer == MDB_INVALID; i++) {
+	for (int i = 1; i < OPENINGS_MAX && answer == MDB_INVALID && s->env; i++) {
 		mdb_env_close(s->env);
 		s->env = NULL;
 		answer = open_files(s, map);
 	}
-	if (answer != 0)
-		return mw_state_fail(s, answer, e);
-	/* The names of the files must be as durable as what is in them. */
-	if (fsync(s->directory) < 0 && errno != EINVAL)
-		return mw_state_fail(s, errno, e);
-	return check_format(s, e);
+	/* What a process wrote that was killed before its sync is seen and may not be on the disk yet. */
+	if (answer == 0)
+		answer = mdb_env_sync(s->env, 1);
+	return answer == 0 ? check_format(s, e) : mw_state_fail(s, answer, e);
 }
 
 static void discard(struct mw_state *s)

@@ -436,6 +436,7 @@ static int client_new(lua_State *L)
 		spool.repeats_ms = (int64_t)(1000 * opt_number(L, "repeats", MW_REPEATS_MS / 1000));
 		spool.dead_ms = (int64_t)ceil(86400000 * opt_number(L, "dead_days", MW_DEAD_DAYS_DEFAULT));
 		spool.dead_bytes = (uint64_t)opt_number(L, "dead_bytes", 0);
+		spool.repeats_max = (uint64_t)opt_number(L, "repeats_max", 0);
 		config.spool = &spool;
 		keep_letters(L, spool.dir);
 	}

@@ -106,6 +106,8 @@ static int client_stats(lua_State *L)
 	mwl_set_count(L, "lanes_backing_off", s.weir.lanes_backing_off);
 	mwl_set_count(L, "commits", s.spool.commits);
 	mwl_set_count(L, "repeats", s.spool.repeats);
+	mwl_set_count(L, "ids", s.spool.seen);
+	mwl_set_count(L, "ids_dropped", s.spool.seen_dropped);
 	mwl_set_count(L, "damaged", s.spool.damaged);
 	mwl_set_count(L, "disk_bytes", s.spool.disk_bytes);
 	mwl_set_count(L, "letters", s.spool.letters);
@@ -122,12 +124,17 @@ static int client_stats(lua_State *L)
 	return 1;
 }
 
-static const char *const state_words[] = {
-    [MW_LANE_EMPTY] = "empty",   [MW_LANE_WAITING] = "waiting", [MW_LANE_READY] = "ready",
-    [MW_LANE_FLYING] = "flying", [MW_LANE_PARKED] = "parked",   [MW_LANE_PAUSED] = "paused",
-};
+const char *mwl_lane_state_word(uint32_t state)
+{
+	static const char *const words[] = {
+	    [MW_LANE_EMPTY] = "empty",   [MW_LANE_WAITING] = "waiting", [MW_LANE_READY] = "ready",
+	    [MW_LANE_FLYING] = "flying", [MW_LANE_PARKED] = "parked",   [MW_LANE_PAUSED] = "paused",
+	};
+	return state < sizeof words / sizeof *words ? words[state] : "unknown";
+}
 
-/* client:lanes([max]) -> list of all lanes, or of the busiest: { account, state, accepted, delivered, dead, queued, in_flight, ... } */
+/* client:lanes([max]) -> list of all lanes, or of the busiest: { account, state, accepted, delivered, dead,
+ * queued, in_flight, ... } */
 static int client_lanes(lua_State *L)
 {
 	struct mwl_client *c = luaL_checkudata(L, 1, MWL_CLIENT);
@@ -151,7 +158,7 @@ static int client_lanes(lua_State *L)
 		lua_createtable(L, 0, 14);
 		lua_pushlstring(L, lane->account, lane->account_len);
 		lua_setfield(L, -2, "account");
-		lua_pushstring(L, state_words[lane->state]);
+		lua_pushstring(L, mwl_lane_state_word((uint32_t)lane->state));
 		lua_setfield(L, -2, "state");
 		mwl_set_count(L, "accepted", lane->counts.accepted);
 		mwl_set_count(L, "delivered", lane->counts.delivered);

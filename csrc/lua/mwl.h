@@ -20,6 +20,8 @@
  *     reader  a file or pipe as blocks of whole lines
  *     vault   the accounts of a store
  *     verify  a look at a spool (no userdata)
+ *     board   what a spool's process shows of itself (no userdata)
+ *     screen  a terminal as one page, and its keys (no userdata)
  *     intake  a Tracking API request taken apart, for the debugger (no userdata)
  *
  * Errors: misuse raises; everything else is nil, message, code (mwl_fail).
@@ -81,10 +83,12 @@ struct mwl_mapper *mwl_check_mapper(lua_State *L, int index);
  * was in it before is gone. Raises if called from a function of the script that is running. */
 void mwl_mapper_run(lua_State *L, int mapper_index, const struct mw_delivery *d, struct mw_tally *tally);
 struct mw_outbox *mwl_mapper_outbox(struct mwl_mapper *p);
-/* Should events that fail be put into the outbox too, as dead letters? After a run, MW_OK: none is missing. */
+/* Should events that fail be put into the outbox too, as dead letters? After a run, MW_OK: none is missing.
+ */
 void mwl_mapper_keep_letters(struct mwl_mapper *p, bool keep);
 enum mw_err mwl_mapper_letters_lost(const struct mwl_mapper *p);
-/* Until it is taken back with NULL: ids that would be random are made from this, the same ones in each run. */
+/* Until it is taken back with NULL: ids that would be random are made from this, the same ones in each run.
+ */
 void mwl_mapper_seed(struct mwl_mapper *p, const uint8_t seed[32]);
 /* Pushes the problems of the last run as { {index=, code=, message=, account=, raw=}, ..., more= }, or nil if
  * there were none; `more` is how many were not kept. */
@@ -229,6 +233,9 @@ enum mw_err mwl_script_apply(struct mwl_script *s, int function, const struct mw
 /* emit.c: pushes what a function entry gets to emit with. */
 void mwl_emit_push(lua_State *L, struct mwl_script *s, int owner);
 
+/* client_state.c: of an enum mw_lane_state, for Lua. */
+const char *mwl_lane_state_word(uint32_t state);
+
 /* Each registers its metatable and adds its functions to the table on top of the stack. */
 void mwl_open_map(lua_State *L);
 void mwl_open_mapper(lua_State *L);
@@ -244,5 +251,7 @@ void mwl_open_reader(lua_State *L);
 void mwl_open_intake(lua_State *L);
 void mwl_open_vault(lua_State *L);
 void mwl_open_verify(lua_State *L);
+void mwl_open_board(lua_State *L);
+void mwl_open_screen(lua_State *L);
 
 #endif

@@ -1,7 +1,7 @@
 /* verify.c -- core.verify(dir [, options]): a look at a spool, as one table.
  *
- * Options: accounts = true lists the lanes too; progress = function(done, total, partition) is called a few times
- * a second with bytes. What it raises ends the look and goes on to the caller.
+ * Options: accounts = true lists the lanes too; progress = function(done, total, partition) is called a few
+ * times a second with bytes. What it raises ends the look and goes on to the caller.
  */
 #include "../io/spool_verify.h"
 #include "mwl.h"

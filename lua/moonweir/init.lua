@@ -34,8 +34,9 @@ local LIBRARY = { name = "moonweir", version = core.version }
 ---@field batch_messages? integer  at most this many messages a request; default and most 2500
 ---@field queue_bytes? integer  undelivered bytes in memory before push answers "full"; default 256 MiB
 ---@field spool? string         directory where messages are kept until Segment has them; without it, in memory
----@field master_key_file? string  what opens the spool's write keys (moonweir accounts); default: the service manager's credential
+---@field master_key_file? string  what opens the write keys in the spool; default: the credential of the service manager
 ---@field disk_bytes? integer   the most that the spool may take on disk; default 10 GiB, at least 4 MiB
+---@field repeats_max? integer  ids remembered at most, the oldest are forgotten first; default 32 Mi
 ---@field repeats? number       seconds for which an event's id is remembered, so that a repeat is not queued twice;
 ---                             default two days, 0: not at all; only with a spool
 ---@field dead_days? number     days for which dead letters are kept; default 30, 0: as long as there is room
@@ -78,6 +79,7 @@ local OPTIONS = {
 	spool = { text, "the path of a directory" },
 	master_key_file = { text, "a path" },
 	disk_bytes = { function(v) return whole(v) and v >= 4194304 and v <= 2 ^ 48 end, "bytes, at least 4194304" },
+	repeats_max = { function(v) return whole(v) and v >= 256 and v <= 2 ^ 32 end, "ids, at least 256" },
 	repeats = { function(v) return positive(v) and v <= 31622400 end, "seconds, at most a year" },
 	dead_days = { function(v) return positive(v) and v <= 36500 end, "days, at most 36500" },
 	dead_bytes = { function(v) return whole(v) and v >= 65536 and v <= 2 ^ 48 end, "bytes, at least 65536" },

@@ -11,6 +11,10 @@ echo "== JSON reader and writer"
 "$build/test/json_bench"
 echo "== compiled mapping, in C"
 "$build/test/map_bench"
+echo "== known ids, by how many are remembered"
+TMPDIR=$work "$build/test/seen_bench"
+echo "== what the spool adds to a message, CPU alone"
+TMPDIR=$work "$build/test/spool_bench"
 
 for vm in lua5.4 luajit; do
 	echo "== from Lua: $vm"
@@ -18,18 +22,49 @@ for vm in lua5.4 luajit; do
 done
 
 events=${MW_EVENTS:-1000000}
-echo "== end to end: $events events from an NDJSON file to a counting sink on loopback, --rate 0"
 lua5.4 spec/bench/events.lua "$work/events.ndjson" "$events"
-for vm in lua5.4 luajit; do
-	mkfifo "$work/port.$vm"
-	"$build/test/sink" --port 0 >"$work/port.$vm" &
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/key.pem" -out "$work/cert.pem" \
+	-days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 2>/dev/null
+
+# sink NAME [OPTIONS]: starts one; its port is then in $port
+start_sink() {
+	mkfifo "$work/port.$1"
+	name=$1
+	shift
+	"$build/test/sink" --port 0 "$@" >"$work/port.$name" &
 	sink=$!
-	read -r port <"$work/port.$vm"
+	read -r port <"$work/port.$name"
 	port=${port##*[!0-9]}
-	for _ in 1 2 3 4 5; do
-		MOONWEIR_LUA=$vm MOONWEIR_WRITE_KEY=bench "$build/moonweir" run "$work/events.ndjson.lua" "$work/events.ndjson" \
-			--endpoint "http://127.0.0.1:$port" --rate 0 --json
-	done | sed -n 's/.*"events_per_second": *\([0-9.]*\).*/\1/p' | sort -n | sed -n 3p | sed "s/^/$vm: /; s/\$/ events\/s/"
+}
+stop_sink() {
 	kill "$sink"
 	wait "$sink" 2>/dev/null || true
+}
+# The median of five runs, each with an empty spool if there is one.
+median_of_runs() {
+	for _ in 1 2 3 4 5; do
+		rm -rf "$work/spool"
+		MOONWEIR_LUA=$vm MOONWEIR_WRITE_KEY=bench "$build/moonweir" run "$work/events.ndjson.lua" "$work/events.ndjson" \
+			--rate 0 --json "$@"
+	done | sed -n 's/.*"events_per_second": *\([0-9.]*\).*/\1/p' | sort -n | sed -n 3p | sed "s/^/$vm: /; s/\$/ events\/s/"
+}
+
+echo "== end to end: $events events from an NDJSON file to a counting sink on loopback, --rate 0"
+for vm in lua5.4 luajit; do
+	start_sink "$vm"
+	median_of_runs --endpoint "http://127.0.0.1:$port"
+	stop_sink
 done
+echo "== the same with a spool and over TLS: mapped, committed, synced, their ids remembered, posted"
+for vm in lua5.4 luajit; do
+	start_sink "$vm.tls" --cert "$work/cert.pem" --key "$work/key.pem"
+	median_of_runs --endpoint "https://127.0.0.1:$port" --ca-file "$work/cert.pem" --spool "$work/spool"
+	stop_sink
+done
+echo "== how long a sync takes at 45,000 events/s"
+start_sink sync
+for _ in 1 2 3; do
+	rm -rf "$work/spool"
+	"$build/test/sync_bench" "$work/spool" 5 "http://127.0.0.1:$port"
+done
+stop_sink

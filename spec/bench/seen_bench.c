@@ -1,7 +1,8 @@
-/* seen_bench.c -- what it costs to look up and remember an id, in nanoseconds of CPU, by how many are remembered.
+/* seen_bench.c -- what it costs to look up and remember an id, in nanoseconds of CPU, by how many are
+ * remembered.
  *
- * Ids come in transactions of 320, as in group commits of 128 KB, written to a real file but not synced: the time
- * that LMDB takes to write is in it. "longest" is the longest transaction, in milliseconds.
+ * Ids come in transactions of 320, as in group commits of 128 KB, written to a real file but not synced: the
+ * time that LMDB takes to write is in it. "longest" is the longest transaction, in milliseconds.
  */
 #include "../../csrc/io/seen.h"
 #include "../c/folder.h"
@@ -46,14 +47,16 @@ static struct mw_seen_id id_of(uint64_t number)
 static void reopen(void)
 {
 	MDB_txn *txn;
-	const struct mw_seen_config config = {.window_s = 48 * 3600, .max = 32 << 20, .key = "0123456789abcde"};
+	const struct mw_seen_config config = {
+	    .window_s = 48 * 3600, .max = 32 << 20, .key = "0123456789abcde"};
 	mw_seen_close(seen);
 	must(mdb_txn_begin(env, NULL, 0, &txn));
 	must(mw_seen_open(&config, txn, 1000000, &seen));
 	must(mdb_txn_commit(txn));
 }
 
-/* CPU of ids `first` to `first + count` - 1, each of which must be known or not, without that of making them. */
+/* CPU of ids `first` to `first + count` - 1, each of which must be known or not, without that of making them.
+ */
 static double measure(uint64_t first, uint64_t count, bool known)
 {
 	static struct mw_seen_id ids[GROUP];
@@ -123,7 +126,8 @@ int main(int argc, char **argv)
 		double known = measure(0, MEASURED / 4, true);
 		const struct mw_seen_stats stats = mw_seen_stats(seen);
 		const struct mallinfo2 heap = mallinfo2();
-		printf("%9llu remembered: new %6.1f ns (longest %4.1f ms), known %6.1f ns, %.2f bytes of memory each\n",
+		printf("%9llu remembered: new %6.1f ns (longest %4.1f ms), known %6.1f ns, %.2f bytes of "
+		       "memory each\n",
 		       remembered, fresh, longest, known,
 		       (double)(heap.uordblks + heap.hblkhd - before) / (double)stats.count);
 	}

@@ -209,7 +209,8 @@ int main(int argc, char **argv)
 		else if (strcmp(argv[i], "--key") == 0 && i + 1 < argc)
 			key = argv[++i];
 		else
-			return fprintf(stderr, "usage: sink [--port N] [--exact] [--cert FILE --key FILE]\n"), 2;
+			return fprintf(stderr, "usage: sink [--port N] [--exact] [--cert FILE --key FILE]\n"),
+			       2;
 	}
 	if (cert && (!key || !speak_tls(cert, key)))
 		return fprintf(stderr, "sink: can't use %s and its key\n", cert), 2;

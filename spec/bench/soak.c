@@ -1,10 +1,11 @@
 /* soak.c -- does a spool slow down or grow as messages pass through it?
  *
- *     soak DIRECTORY [MESSAGES [BACKLOG [LANES [SECONDS [COMMIT [DISK_MAX]]]]]]        make soak
+ *     soak DIRECTORY [MESSAGES [BACKLOG [LANES [SECONDS [COMMIT [DISK_MAX [LARGE]]]]]]]   make soak
  *
- * Pushes messages of some 500 bytes in group commits of COMMIT bytes (128 KB) and answers each request with
- * 200 at once, with no HTTP between. Some lanes are busy and most are not: of a hundred, the first gets a
- * fifth of all messages, the last a three-hundredth. The backlog swings, in rounds of five phases:
+ * Pushes messages of some 500 bytes, one in LARGE of up to 30,000, in group commits of COMMIT bytes (128 KB)
+ * and answers each request with 200 at once, with no HTTP between. Some lanes are busy and most are not: of a
+ * hundred, the first gets a fifth of all messages, the last a three-hundredth. The backlog swings, in rounds
+ * of five phases:
  *
  *     fill      from nothing to BACKLOG bytes
  *     level     half of what is to be pushed, the backlog kept at 80 %
@@ -14,6 +15,29 @@
  * until MESSAGES are through or SECONDS have passed. Each request's first message is looked at: it must be
  * the next of its lane. A line per phase: messages, ns of CPU for each (two clocks: this thread's), the time
  * of a commit, the file, how much of it is in use, what LMDB keeps of free pages, and memory.
+ *
+ * Seen on 2 cores that had other work too, with LMDB 0.9.24: 100 lanes, commits of 128 KB; us of CPU for each
+ * message, ms for a commit. "again" is the last fill, of pages that were in use before.
+ *
+ *     backlog  packs       large     fill  again  level  drain   again: p50  p99  max   file MB, from and to
+ *     0.2 GB   16 pages      -       3.3    4.3    6.3    0.4         4.4   13   38    296    311
+ *     1 GB     16 pages      -       4.1   17.5   15.6    0.4         4.2  110  529   1475   1552
+ *     1 GB      1 page       -       3.5    7.8    9.7    0.5         8.0   28   54   1445   1449
+ *     0.5 GB   16 pages   1 in 100   5.0   10.8    7.0    0.6         9.1   62  219    686    797
+ *     0.5 GB   in pieces  1 in 100   4.7   10.5   12.7    0.8         5.8   10   47    677    680
+ *     10 GB    16 pages      -       4.4                    level: 240 ms a commit, 88 % in LMDB's free list
+ *     10 GB     1 page       -       4.2    9.7   13.2    0.7         4.5    8  153  14424  14424
+ *
+ * (The last one: 41 million messages, records of the free list up to 15,395.) So looking for neighbouring
+ * free pages is what slows LMDB down and makes the file grow, and nothing else does. Packs of 2 KB, two to a
+ * page, fill half of it: 492 MB for 0.2 GB. 32 and 64 pages are as 16 at 0.2 GB.
+ *
+ * What is left is the kernel's, three quarters of it: each commit writes a page or more for every lane it
+ * touches. us of CPU for each message pushed into a new file, by lanes:
+ *
+ *     lanes                     1     10    100   1000  100000
+ *     commits of 128 KB       1.0    1.1    3.0    6.9    12.6
+ *     commits of 1 MB         0.5      -    0.7    3.6     8.6
  */
 #include "../../csrc/io/spool_own.h"
 
@@ -29,6 +53,7 @@ enum {
 	SETTLE_REQUESTS = 64,
 	LEN_MIN = 400,
 	LEN_SPREAD = 200,
+	LARGE_SPREAD = 29000,
 };
 
 struct soak {
@@ -41,6 +66,7 @@ struct soak {
 	uint64_t *drained; /* of each lane */
 	uint64_t random;
 	uint64_t commit_bytes;
+	uint64_t large;   /* one in so many; 0: none */
 	uint64_t backlog; /* bytes, now */
 	uint64_t messages;
 	int64_t end_us;
@@ -102,13 +128,15 @@ static void commit(struct soak *s)
 
 static void fill_box(struct soak *s)
 {
-	static uint8_t text[LEN_MIN + LEN_SPREAD];
+	static uint8_t text[LEN_MIN + LEN_SPREAD + LARGE_SPREAD];
 	char name[16];
 	while (s->box.bytes.len < s->commit_bytes) {
 		uint64_t r = draw(s);
 		double share = (double)(r >> 32) / 4294967296.0;
 		uint32_t lane = (uint32_t)(share * share * share * s->lanes);
 		size_t len = LEN_MIN + r % LEN_SPREAD;
+		if (s->large > 0 && draw(s) % s->large == 0)
+			len += draw(s) % LARGE_SPREAD;
 		int name_len = snprintf(name, sizeof name, "a%" PRIu32, lane);
 		uint64_t place[2] = {lane, s->pushed[lane]++};
 		memcpy(text, place, sizeof place);
@@ -276,13 +304,15 @@ static uint64_t number(int argc, char **argv, int i, double otherwise)
 int main(int argc, char **argv)
 {
 	if (argc < 2)
-		die("usage", "soak DIRECTORY [MESSAGES [BACKLOG [LANES [SECONDS [COMMIT [DISK_MAX]]]]]], 1e6 "
-			     "and the like");
+		die("usage",
+		    "soak DIRECTORY [MESSAGES [BACKLOG [LANES [SECONDS [COMMIT [DISK_MAX [LARGE]]]]]]], 1e6 "
+		    "and the like");
 	struct soak s = {.random = 1};
 	struct mw_error e = {.code = MW_OK};
 	uint64_t messages = number(argc, argv, 2, 1e7), backlog = number(argc, argv, 3, 1e9);
 	s.lanes = (uint32_t)number(argc, argv, 4, 100);
 	s.commit_bytes = number(argc, argv, 6, 128 * 1024);
+	s.large = number(argc, argv, 8, 0);
 	s.end_us = clock_us(CLOCK_MONOTONIC) + (int64_t)number(argc, argv, 5, 3600) * 1000000;
 	s.pushed = calloc(s.lanes, sizeof *s.pushed);
 	s.drained = calloc(s.lanes, sizeof *s.drained);

@@ -4,6 +4,7 @@
 
 #include <lmdb.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 static struct spool_rig r;
@@ -360,6 +361,23 @@ TEST(all_partitions_of_a_spool_are_looked_at)
 	rig_deinit(&r);
 }
 
+TEST(a_partition_that_is_not_made_yet_has_no_letters)
+{
+	set_up();
+	die("a", "mapping", "e");
+	CHECK(rig_commit(&r) == MW_OK);
+	char path[512];
+	MDB_env *env;
+	snprintf(path, sizeof path, "%s/p1", r.config.dir);
+	CHECK(mkdir(path, 0700) == 0 && lists(&any, "0-0:e "));
+	CHECK(mdb_env_create(&env) == 0 && mdb_env_open(env, path, 0, 0600) == 0);
+	mdb_env_close(env);
+	uint64_t dropped;
+	CHECK(lists(&any, "0-0:e "));
+	CHECK(mw_dead_drop_all(r.config.dir, &any, &dropped, &error) == MW_OK && dropped == 1);
+	rig_deinit(&r);
+}
+
 static void *read_on(void *stop)
 {
 	size_t rounds = 0;
@@ -454,6 +472,23 @@ TEST(letters_that_take_too_much_room_make_the_oldest_go)
 	rig_deinit(&r);
 }
 
+TEST(the_newest_letter_stays_however_large_it_is)
+{
+	static char event[300 * 1024];
+	memset(event, 'x', sizeof event - 1);
+	set_up();
+	r.config.dead_bytes = 64 * 1024;
+	rig_close(&r);
+	CHECK(rig_open(&r) == MW_OK);
+	die("a", "mapping", "e");
+	die("a", "mapping", event);
+	CHECK(rig_commit(&r) == MW_OK);
+	CHECK(mw_spool_stats(r.spool).letters == 1 && mw_spool_stats(r.spool).dead_dropped == 1);
+	die("a", "mapping", "next");
+	CHECK(rig_commit(&r) == MW_OK && lists(&any, "0-2:next "));
+	rig_deinit(&r);
+}
+
 TEST(one_commit_drops_a_bounded_number)
 {
 	set_up();
@@ -537,9 +572,11 @@ int main(void)
 	RUN(another_process_reads_and_drops_beside_the_owner);
 	RUN(the_owner_keeps_its_lock_while_its_letters_are_read);
 	RUN(all_partitions_of_a_spool_are_looked_at);
+	RUN(a_partition_that_is_not_made_yet_has_no_letters);
 	RUN(other_threads_read_and_drop_while_the_spool_commits_closes_and_opens);
 	RUN(letters_that_are_too_old_go_with_the_next_commit_and_are_counted);
 	RUN(letters_that_take_too_much_room_make_the_oldest_go);
+	RUN(the_newest_letter_stays_however_large_it_is);
 	RUN(one_commit_drops_a_bounded_number);
 	RUN(a_letter_that_the_disk_has_changed_is_still_listed_and_can_be_dropped);
 	RUN(a_newer_format_is_refused);

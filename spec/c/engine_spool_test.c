@@ -167,7 +167,8 @@ TEST(a_full_disk_refuses_and_drains)
 	uint64_t accepted = 0;
 	int refused = 0;
 	/* Without a key nothing leaves: the disk's budget is soon spent. */
-	for (int64_t deadline = monotonic_ms() + RIG_PATIENCE_MS; refused < 1000 && monotonic_ms() < deadline;) {
+	for (int64_t deadline = monotonic_ms() + RIG_PATIENCE_MS;
+	     refused < 1000 && monotonic_ms() < deadline;) {
 		enum mw_err err = rig_push(&r, "a", 1000);
 		CHECK(err == MW_OK || err == MW_FULL);
 		accepted += err == MW_OK ? 1000 : 0;

@@ -35,7 +35,8 @@ TEST(a_lane_is_found_by_its_whole_name_and_never_moves)
 		CHECK(lanes[i] && mw_span_is(mw_lane_account(lanes[i]), name));
 	}
 	for (unsigned i = 0; i < COUNT; i++)
-		CHECK(mw_lanes_find(&l, name_of(name, i)) == lanes[i] && l.all[i] == lanes[i] && lanes[i]->number == i);
+		CHECK(mw_lanes_find(&l, name_of(name, i)) == lanes[i] && l.all[i] == lanes[i] &&
+		      lanes[i]->number == i);
 	CHECK(!mw_lanes_find(&l, MW_SPAN("20000")) && !mw_lanes_find(&l, MW_SPAN("")));
 	mw_lanes_deinit(&l);
 }

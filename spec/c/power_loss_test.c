@@ -179,6 +179,7 @@ static void set_up_rig(struct spool_rig *r, const char *dir)
 	r->config.dir = spool_dir;
 	r->config.disk_max = MW_DISK_MIN;
 	r->config.repeats_ms = 48 * 3600 * 1000;
+	r->config.repeats_max = 256;
 	r->weir_config.batch_messages = 3;
 }
 

@@ -11,7 +11,8 @@ static void set_up(const size_t *lens, size_t n)
 	struct mw_weir_config config = mw_weir_defaults();
 	w = weir_over(&queues, &config, 1 << 20);
 	for (size_t i = 0; i < n; i++)
-		mw_queues_push(&queues, w, MW_SPAN("a"), (struct mw_span){message, lens[i]}, 0, 100 + (int64_t)i);
+		mw_queues_push(&queues, w, MW_SPAN("a"), (struct mw_span){message, lens[i]}, 0,
+			       100 + (int64_t)i);
 	lane = mw_weir_lane(w, MW_SPAN("a"));
 }
 

@@ -25,9 +25,8 @@ static inline void rig_init(struct spool_rig *r, const char *name)
 	static unsigned next_dir;
 	char *dir = dirs[next_dir++ % 8];
 	snprintf(dir, sizeof dirs[0], "%s", folder_path(name));
-	*r = (struct spool_rig){.config = {.dir = dir, .disk_max = 64 << 20},
-				.weir_config = mw_weir_defaults(),
-				.now = 1000000};
+	*r = (struct spool_rig){
+	    .config = {.dir = dir, .disk_max = 64 << 20}, .weir_config = mw_weir_defaults(), .now = 1000000};
 	r->weir_config.rate = 0;
 	r->weir_config.linger_ms = 0;
 	r->weir_config.seed = 1;

@@ -439,6 +439,50 @@ TEST(a_pack_that_says_something_wrong_about_itself_is_found)
 	CHECK(seen.count == 2); /* and that it holds three */
 }
 
+/* Lane a gets a message of four pieces, and one behind it. */
+static void push_large(void)
+{
+	static uint8_t text[3 * MW_PIECE_MAX + 100];
+	memset(text, 'x', sizeof text);
+	CHECK(rig_open(&r) == MW_OK);
+	rig_add(&r, "a", (struct mw_span){text, sizeof text}, 0, MW_PARCEL_MESSAGE);
+	push_number("a", 1000);
+	CHECK(rig_commit(&r) == MW_OK);
+	rig_close(&r);
+}
+
+TEST(a_pack_in_pieces_is_whole_only_with_all_of_them)
+{
+	uint8_t key[MW_PIECE_KEY_LEN] = {0}, bytes[MW_PIECE_MAX];
+	struct mw_spool_key at = mw_spool_key(LANE_A, 9);
+	furnish();
+	push_large();
+	verify();
+	CHECK(seen.count == 0 && seen.a.queued == 9 && seen.a.packs == 5);
+	CHECK(seen.a.queued_bytes == 7 * 47 + 50 + 3 * MW_PIECE_MAX + 100);
+	memcpy(key, at.bytes, sizeof at.bytes);
+	for (uint8_t piece = 1; piece <= 3; piece++) {
+		key[13] = piece;
+		flip("messages", key, sizeof key, 50);
+		CHECK(finds(MW_FINDING_PACK, "lane 1: messages 9 to 9: damaged") && seen.count == 1);
+		flip("messages", key, sizeof key, 50);
+		MDB_dbi db = begin("messages");
+		size_t len = take(db, key, sizeof key, bytes, sizeof bytes);
+		end();
+		CHECK(finds(MW_FINDING_PACK, "lane 1: messages 9 to 9: damaged") && seen.is_balanced);
+		db = begin("messages");
+		put(db, key, sizeof key, bytes, len);
+		end();
+	}
+	verify();
+	CHECK(seen.count == 0);
+	key[13] = 4;
+	MDB_dbi db = begin("messages");
+	put(db, key, sizeof key, "more", 4);
+	end();
+	CHECK(finds(MW_FINDING_STRAY, "a piece of a pack") && seen.count == 1);
+}
+
 TEST(damaged_letters_and_metadata_are_found)
 {
 	const uint8_t letter[8] = {0};
@@ -523,6 +567,7 @@ int main(void)
 	RUN_FRESH(packs_out_of_place_are_found);
 	RUN_FRESH(every_byte_of_a_pack_counts);
 	RUN_FRESH(a_pack_that_says_something_wrong_about_itself_is_found);
+	RUN_FRESH(a_pack_in_pieces_is_whole_only_with_all_of_them);
 	RUN_FRESH(damaged_letters_and_metadata_are_found);
 	RUN_FRESH(a_file_that_was_cut_off_is_a_finding_and_no_crash);
 	RUN_FRESH(no_byte_of_the_file_can_crash_verify_or_keep_it_from_ending);

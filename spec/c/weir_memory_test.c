@@ -81,8 +81,8 @@ static int drain(struct mw_weir *w)
 	return drained;
 }
 
-/* Push i fails at its k-th allocation, for every i and k: it is refused, leaves the messages as they were, and
- * succeeds when tried again. */
+/* Push i fails at its k-th allocation, for every i and k: it is refused, leaves the messages as they were,
+ * and succeeds when tried again. */
 TEST(a_push_without_memory_adds_nothing)
 {
 	static uint8_t message[1000];

@@ -39,8 +39,10 @@ TEST(push_refuses_what_does_not_fit_and_changes_nothing)
 	      MW_TOO_LARGE);
 	CHECK(mw_queues_push(&queues, w, span("a"), MW_SPAN(""), 0, 0) == MW_INVALID);
 	CHECK(!mw_weir_lane(w, span("a")));
-	CHECK(mw_queues_push(&queues, w, (struct mw_span){(uint8_t *)name, MW_ACCOUNT_MAX}, largest, 0, 0) == MW_OK);
-	CHECK(mw_queues_push(&queues, w, span("a"), span("{ }"), 0, 0) == MW_FULL && !mw_weir_lane(w, span("a")));
+	CHECK(mw_queues_push(&queues, w, (struct mw_span){(uint8_t *)name, MW_ACCOUNT_MAX}, largest, 0, 0) ==
+	      MW_OK);
+	CHECK(mw_queues_push(&queues, w, span("a"), span("{ }"), 0, 0) == MW_FULL &&
+	      !mw_weir_lane(w, span("a")));
 	CHECK(push("a", "{}", 0) && !push("a", "x", 0));
 	CHECK(mw_weir_stats(w).queued_bytes == MW_MESSAGE_MAX + 2);
 	CHECK(next(0) == 1);

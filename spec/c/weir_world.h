@@ -132,8 +132,8 @@ static void world_push(struct world *w, struct account *a)
 	bool poison = chance(w, w->poison);
 	memset(message, 'x', len);
 	write_head(message, (size_t)(a - w->accounts), a->pushed, poison, len);
-	enum mw_err err =
-	    mw_queues_push(&w->queues, w->weir, a->span, (struct mw_span){message, len}, (int64_t)a->pushed, w->now);
+	enum mw_err err = mw_queues_push(&w->queues, w->weir, a->span, (struct mw_span){message, len},
+					 (int64_t)a->pushed, w->now);
 	EXPECT(w, err == (w->bytes + len > w->queues.bytes_max ? MW_FULL : MW_OK));
 	if (err == MW_OK) {
 		a->fate[a->pushed++] = (uint8_t)((poison ? POISON : 0) | (len > w->server_max ? HUGE : 0));

@@ -199,8 +199,8 @@ local function key_source(args, change)
 		change.write_key = args.write_key
 	elseif args.write_key_file then
 		change.write_key_file = args.write_key_file
-	elseif environment "MOONWEIR_WRITE_KEY" then
-		change.write_key = environment "MOONWEIR_WRITE_KEY"
+	elseif keys.environment "MOONWEIR_WRITE_KEY" then
+		change.write_key = keys.environment "MOONWEIR_WRITE_KEY"
 	elseif not (args.endpoint or args.label) then
 		if not process.is_terminal(0) then
 			return nil, "nothing to set. Give --write-key-file FILE (- is standard input), --endpoint or --label", "usage"

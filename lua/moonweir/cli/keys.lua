@@ -101,10 +101,13 @@ function keys.accounts(path)
 	return accounts, message and path .. ": " .. message
 end
 
+--- A variable of the environment; nil if it is empty.
 local function environment(name)
 	local value = os.getenv(name)
 	return value ~= "" and value or nil
 end
+
+keys.environment = environment
 
 --- The directory of messages and accounts.
 ---@return string|nil spool

@@ -178,12 +178,16 @@ function run.run(args)
 	end
 	self:flush(args.patience)
 	local stats = client:stats()
+	local kept = options.spool and stats.failed + stats.dead - before.dead > 0
 	stats.events = stats.events + reader.failed_lines
 	stats.failed = stats.failed + reader.failed_lines
 	self.progress:clear()
 	self.watch:finish(stats)
 	print_summary(summary_of(stats, before, process.monotonic() - started), args.json)
 	client:close(0)
+	if kept then
+		terminal.say("note", "what could not be delivered is kept; see `moonweir dead list`")
+	end
 	if process.interrupted() then
 		return 130
 	end

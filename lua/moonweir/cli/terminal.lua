@@ -36,9 +36,44 @@ function terminal.count(n)
 	return sign .. rest
 end
 
+--- How long the UTF-8 sequence at `at` is; nil if there is none that is whole and shortest.
+local function sequence(text, at)
+	local a, b = text:byte(at, at + 1)
+	local len = a < 0x80 and 1 or a >= 0xC2 and a <= 0xDF and 2 or a >= 0xE0 and a <= 0xEF and 3 or a >= 0xF0 and a <= 0xF4 and 4
+	if not len then
+		return nil
+	end
+	if len > 1 then
+		local low = a == 0xE0 and 0xA0 or a == 0xF0 and 0x90 or 0x80
+		local high = a == 0xED and 0x9F or a == 0xF4 and 0x8F or 0xBF
+		if not b or b < low or b > high then
+			return nil
+		end
+	end
+	if not text:find("^" .. ("[\128-\191]"):rep(math.max(len - 2, 0)), at + 2) then
+		return nil
+	end
+	return len
+end
+
+--- Bytes that are no UTF-8 become `mark`: accounts may be named by any bytes, and a message may be cut anywhere.
+---@param text string
+---@param mark string
+function terminal.whole(text, mark)
+	return (text:gsub("[\128-\255]+", function(run)
+		local parts, at = {}, 1
+		while at <= #run do
+			local len = sequence(run, at)
+			parts[#parts + 1] = len and run:sub(at, at + len - 1) or mark
+			at = at + (len or 1)
+		end
+		return table.concat(parts)
+	end))
+end
+
 --- Foreign text that can't steer the terminal or reorder a line: control characters and the marks that change the direction
---- of writing become "?", and what is longer than `max` bytes is cut between two characters.
----@param text string UTF-8
+--- of writing become "?", so do bytes that are no UTF-8, and what is longer than `max` bytes is cut between two characters.
+---@param text string
 ---@param max integer bytes
 function terminal.safe(text, max)
 	if #text > max then
@@ -48,9 +83,10 @@ function terminal.safe(text, max)
 		end
 		text = text:sub(1, cut) .. "…"
 	end
-	if not text:find "[%c\194\226]" then
+	if not text:find "[%c\128-\255]" then
 		return text
 	end
+	text = terminal.whole(text, "?")
 	text = text:gsub("%c", "?")
 	text = text:gsub("\194[\128-\159]", "?") -- C1 controls
 	text = text:gsub("\226\128[\142\143\168-\174]", "?") -- marks, line separators, embeddings

@@ -1,0 +1,17 @@
+/* env_files.h -- the two files of an LMDB environment, made so that neither a power cut nor a full disk finds
+ * them half made.
+ *
+ * LMDB writes a new data file's first pages unsynced, and leaves the lock file sparse: written to through its
+ * map, on a full disk, it would end the process.
+ */
+#ifndef MW_ENV_FILES_H
+#define MW_ENV_FILES_H
+
+#include <stdbool.h>
+
+/* Before mdb_env_open, and not while this process has the environment open: closing a descriptor of the lock
+ * file gives all locks away. `is_shared`: other processes may do the same at this moment. 0 or errno or what
+ * LMDB said. */
+int mw_env_files_make(const char *directory, bool is_shared);
+
+#endif

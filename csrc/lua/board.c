@@ -1,0 +1,123 @@
+/* board.c -- core.board(path): what a spool's process shows of itself, as one table.
+ *
+ * The counters are named as in client:stats(), and are the same ones.
+ */
+#include "../io/board.h"
+#include "mwl.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+
+/* Looks so old are another boot's: CLOCK_MONOTONIC begins anew with each. */
+static lua_Number age_of(const struct mw_board_head *head)
+{
+	int64_t age = mwl_now_monotonic() - head->written_ms;
+	return age < 0 ? HUGE_VAL : (lua_Number)age / 1000;
+}
+
+static void set_seconds(lua_State *L, const char *name, int64_t ms)
+{
+	if (ms < 0)
+		return;
+	lua_pushnumber(L, (lua_Number)ms / 1000);
+	lua_setfield(L, -2, name);
+}
+
+static void set_flag(lua_State *L, const char *name, bool value)
+{
+	lua_pushboolean(L, value);
+	lua_setfield(L, -2, name);
+}
+
+static void set_head(lua_State *L, const struct mw_board_head *head)
+{
+	mwl_set_count(L, "number", head->number);
+	mwl_set_count(L, "pid", (uint64_t)head->pid);
+	set_flag(L, "exists", head->pid > 0 && (kill((pid_t)head->pid, 0) == 0 || errno == EPERM));
+	lua_pushnumber(L, age_of(head));
+	lua_setfield(L, -2, "age");
+	set_seconds(L, "written", head->written_ms);
+	set_seconds(L, "started_at", head->started_wall_ms);
+	set_seconds(L, "written_at", head->written_wall_ms);
+}
+
+static void set_totals(lua_State *L, const struct mw_board_totals *t)
+{
+	mwl_set_count(L, "accepted", t->accepted);
+	mwl_set_count(L, "delivered", t->delivered);
+	mwl_set_count(L, "dead", t->dead);
+	mwl_set_count(L, "queued", t->queued);
+	mwl_set_count(L, "in_flight", t->in_flight);
+	mwl_set_count(L, "queued_bytes", t->queued_bytes);
+	mwl_set_count(L, "held", t->held);
+	mwl_set_count(L, "requests", t->requests);
+	mwl_set_count(L, "answers", t->answers);
+	mwl_set_count(L, "retries", t->retries);
+	mwl_set_count(L, "splits", t->splits);
+	mwl_set_count(L, "bytes_sent", t->bytes_sent);
+	mwl_set_count(L, "lanes", t->lanes);
+	mwl_set_count(L, "lanes_parked", t->lanes_parked);
+	mwl_set_count(L, "lanes_backing_off", t->lanes_backing_off);
+	mwl_set_count(L, "commits", t->commits);
+	mwl_set_count(L, "disk_bytes", t->disk_bytes);
+	mwl_set_count(L, "disk_max", t->disk_max);
+	set_seconds(L, "oldest", t->oldest_ms);
+	set_seconds(L, "gate_closed_for", t->gate_ms);
+	lua_pushnumber(L, (lua_Number)t->rate_milli / 1000);
+	lua_setfield(L, -2, "rate");
+	lua_pushnumber(L, (lua_Number)t->commit_us_max / 1e6);
+	lua_setfield(L, -2, "commit_max");
+	set_flag(L, "closed", t->closed != 0);
+}
+
+static void push_lane(lua_State *L, const struct mw_board_lane *lane)
+{
+	lua_createtable(L, 0, 12);
+	lua_pushlstring(L, lane->account, lane->account_len);
+	lua_setfield(L, -2, "account");
+	lua_pushstring(L, mwl_lane_state_word(lane->state));
+	lua_setfield(L, -2, "state");
+	mwl_set_count(L, "delivered", lane->delivered);
+	mwl_set_count(L, "dead", lane->dead);
+	mwl_set_count(L, "queued", lane->queued);
+	mwl_set_count(L, "in_flight", lane->in_flight);
+	mwl_set_count(L, "attempts", lane->attempts);
+	set_flag(L, "backing_off", (lane->flags & MW_BOARD_BACKING_OFF) != 0);
+	lua_pushinteger(L, lane->last_status);
+	lua_setfield(L, -2, "last_status");
+	set_seconds(L, "due_in", lane->due_in_ms);
+	if (lane->last_error[0]) {
+		lua_pushstring(L, lane->last_error);
+		lua_setfield(L, -2, "last_error");
+	}
+}
+
+/* core.board(path) -> { pid =, age =, exists =, accepted =, ..., lanes_shown = {...} } | nil, message, code
+ */
+static int core_board(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	lua_settop(L, 1);
+	/* Lua's, so that an error on the way frees it. */
+	struct mw_board_copy *copy = mwl_newuserdata_plain(L, sizeof *copy);
+	struct mw_error e = {.code = MW_OK};
+	if (mw_board_read(path, copy, &e) != MW_OK)
+		return mwl_fail(L, &e);
+	lua_createtable(L, 0, 40);
+	set_head(L, &copy->head);
+	set_totals(L, &copy->totals);
+	lua_createtable(L, (int)copy->head.lane_count, 0);
+	for (size_t i = 0; i < copy->head.lane_count; i++) {
+		push_lane(L, &copy->lanes[i]);
+		lua_rawseti(L, -2, (int)i + 1);
+	}
+	lua_setfield(L, -2, "lanes_shown");
+	return 1;
+}
+
+void mwl_open_board(lua_State *L)
+{
+	lua_pushcfunction(L, core_board);
+	lua_setfield(L, -2, "board");
+}
