@@ -263,6 +263,27 @@ TEST(a_full_spool_refuses_what_is_new_and_still_drains)
 	CHECK(mw_spool_stats(r.spool).disk_bytes <= MW_DISK_MIN + MW_DISK_MIN / 8);
 }
 
+TEST(a_spool_that_may_be_smaller_than_it_is_drains)
+{
+	static char text[1000];
+	r.config.disk_max = 16 << 20;
+	reopen();
+	memset(text, 'x', sizeof text);
+	do {
+		mw_outbox_clear(&r.box);
+		for (int i = 0; i < 130; i++)
+			rig_add(&r, "a", (struct mw_span){(const uint8_t *)text, sizeof text}, 0,
+				MW_PARCEL_MESSAGE);
+	} while (rig_commit(&r) == MW_OK);
+	r.config.disk_max = MW_DISK_MIN;
+	reopen();
+	while (rig_next(&r) > 0) {
+		rig_answer(&r, 200);
+		CHECK(rig_commit(&r) == MW_OK);
+	}
+	CHECK(rig_counts(&r).queued == 0 && rig_counts(&r).delivered > 10000);
+}
+
 TEST(a_reader_that_died_does_not_make_the_file_grow)
 {
 	static char text[20000], path[300];
@@ -574,6 +595,7 @@ int main(void)
 	RUN_FRESH(any_history_with_crashes_keeps_every_message_and_its_place);
 	RUN_FRESH(an_id_that_was_seen_is_not_queued_again);
 	RUN_FRESH(a_full_spool_refuses_what_is_new_and_still_drains);
+	RUN_FRESH(a_spool_that_may_be_smaller_than_it_is_drains);
 	RUN_FRESH(a_reader_that_died_does_not_make_the_file_grow);
 	RUN_FRESH(what_found_no_room_is_no_repeat_of_itself);
 	RUN_FRESH(no_value_is_longer_than_a_page_whatever_a_message_is);
