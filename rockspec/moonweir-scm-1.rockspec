@@ -121,6 +121,7 @@ build = {
 				"csrc/io/partition.c",
 				"csrc/io/private.c",
 				"csrc/io/reports.c",
+				"csrc/io/secret_heap.c",
 				"csrc/io/seen.c",
 				"csrc/io/seen_index.c",
 				"csrc/io/seen_rows.c",

@@ -2,6 +2,7 @@
 
 #include "../core/timestamp.h"
 #include "../core/version.h"
+#include "secret_heap.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -27,8 +28,8 @@ struct transfer {
 	struct {
 		size_t len;
 		char text[MW_WRITE_KEY_MAX + 1];
-	} key; /* to blot it out of the answer */
-	struct mw_buf body;
+	} key;              /* to blot it out of the answer */
+	struct mw_buf body; /* in the secret heap, so nothing but write_body may make it grow */
 	struct mw_buf response;
 	size_t head_bytes; /* of the answer's header lines */
 	bool head_complete;
@@ -56,7 +57,10 @@ static CURLcode curl_ready;
 
 static void init_curl(void)
 {
-	curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT);
+	/* Copies of write keys are all over curl's memory. A host that uses curl itself, and did so first,
+	 * has the say. */
+	curl_ready = curl_global_init_mem(CURL_GLOBAL_DEFAULT, mw_secret_malloc, mw_secret_free,
+					  mw_secret_realloc, mw_secret_strdup, mw_secret_calloc);
 }
 
 static void list_add(struct transfer **list, struct transfer *t)
@@ -185,21 +189,17 @@ static bool configure(struct transfer *t)
 static void transfer_free(struct transfer *t)
 {
 	curl_easy_cleanup(t->easy);
-	if (t->body.data)
-		sodium_memzero(t->body.data, t->body.cap);
-	mw_buf_deinit(&t->body);
+	mw_secret_free(t->body.data);
 	mw_buf_deinit(&t->response);
-	sodium_memzero(t, sizeof *t);
-	free(t);
+	mw_secret_free(t);
 }
 
 static struct transfer *transfer_new(struct mw_http *h)
 {
-	struct transfer *t = calloc(1, sizeof *t);
+	struct transfer *t = mw_secret_calloc(1, sizeof *t);
 	if (!t)
 		return NULL;
 	t->http = h;
-	mw_buf_init(&t->body, BODY_MAX);
 	mw_buf_init(&t->response, MW_RESPONSE_MAX);
 	t->retry_header = (struct curl_slist){.data = t->retry_text, .next = h->headers};
 	t->easy = curl_easy_init();
@@ -300,10 +300,16 @@ static enum mw_err write_body(struct mw_buf *b, struct mw_span key, struct mw_sp
 	char sent_at[MW_TIMESTAMP_LEN];
 	mw_timestamp_write(sent_at, now_wall);
 	mw_buf_clear(b);
-	/* All room at once: growing later would leave a copy of the key in freed memory. */
-	enum mw_err err = mw_buf_reserve(b, messages.len + 256);
-	if (err != MW_OK)
-		return err;
+	size_t room = messages.len + 256;
+	if (b->cap < room) {
+		mw_secret_free(b->data);
+		/* Batches are as large as traffic makes them, so the next one may well be larger. */
+		room = room < BODY_MAX / 2 ? 2 * room : BODY_MAX;
+		b->data = mw_secret_malloc(room);
+		b->cap = b->max = b->data ? room : 0;
+		if (!b->data)
+			return MW_NO_MEMORY;
+	}
 	mw_buf_append_literal(b, "{\"writeKey\":\"");
 	mw_buf_append_span(b, key);
 	mw_buf_append_literal(b, "\",\"sentAt\":\"");
@@ -317,7 +323,7 @@ _Static_assert(MW_WRITE_KEY_MAX + MW_TIMESTAMP_LEN + 48 < 256, "the envelope fit
 enum mw_err mw_http_post(struct mw_http *h, const struct mw_request *r, const struct mw_endpoint *endpoint,
 			 struct mw_span write_key, struct mw_span messages, int64_t now_wall)
 {
-	if (write_key.len > MW_WRITE_KEY_MAX || messages.len > BODY_MAX)
+	if (write_key.len > MW_WRITE_KEY_MAX || messages.len > BODY_MAX - 256)
 		return MW_TOO_LARGE;
 	struct transfer *t = h->idle;
 	if (!t) {

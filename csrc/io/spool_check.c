@@ -384,12 +384,45 @@ static void check_letter(struct check *c, const MDB_val *key, const MDB_val *val
 	find(c, MW_FINDING_LETTER, no_account(), "dead letter %llu is damaged", number);
 }
 
+/* The key, kept for when its page is gone. */
+struct place {
+	uint8_t bytes[512]; /* as long as LMDB lets a key be */
+	size_t len;
+};
+
+/* Moves on to `key`. False if that is not behind: the tree is damaged, and a walk over it might never end. */
+static bool advance(struct place *p, const MDB_val *key)
+{
+	size_t len = key->mv_size < p->len ? key->mv_size : p->len;
+	int order = key->mv_size > sizeof p->bytes ? -1 : memcmp(key->mv_data, p->bytes, len);
+	if (order < 0 || (order == 0 && key->mv_size <= p->len))
+		return false;
+	memcpy(p->bytes, key->mv_data, key->mv_size);
+	p->len = key->mv_size;
+	return true;
+}
+
+/* The entry behind the place, in a new snapshot. */
+static int renew(struct check *c, MDB_cursor *cursor, const struct place *p, MDB_val *key, MDB_val *value)
+{
+	c->snapshot_bytes = 0;
+	mdb_txn_reset(c->txn);
+	int rc = mdb_txn_renew(c->txn);
+	if (rc == 0)
+		rc = mdb_cursor_renew(c->txn, cursor);
+	*key = (MDB_val){p->len, (void *)(uintptr_t)p->bytes};
+	if (rc == 0)
+		rc = mdb_cursor_get(cursor, key, value, MDB_SET_RANGE);
+	if (rc == 0 && key->mv_size == p->len && memcmp(key->mv_data, p->bytes, p->len) == 0)
+		rc = mdb_cursor_get(cursor, key, value, MDB_NEXT);
+	return rc;
+}
+
 /* Every entry of a database, with a new snapshot now and then. */
 static int check_each(struct check *c, MDB_dbi db,
 		      void (*one)(struct check *, const MDB_val *, const MDB_val *))
 {
-	uint8_t place[512]; /* as long as LMDB lets a key be */
-	size_t place_len = 0;
+	struct place place = {.len = 0};
 	MDB_cursor *cursor;
 	int rc = mdb_cursor_open(c->txn, db, &cursor);
 	if (rc != 0)
@@ -397,27 +430,19 @@ static int check_each(struct check *c, MDB_dbi db,
 	MDB_val key, value;
 	rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
 	while (rc == 0) {
+		if (!advance(&place, &key)) {
+			rc = MDB_CORRUPTED;
+			break;
+		}
 		one(c, &key, &value);
 		c->done += key.mv_size + value.mv_size;
 		c->snapshot_bytes += key.mv_size + value.mv_size;
 		tell_progress(c);
 		/* Not between the pieces of a pack: in another snapshot the rest may be gone. */
-		if (c->snapshot_bytes < SNAPSHOT_BYTES || key.mv_size > sizeof place || c->joined_size > 0) {
+		if (c->snapshot_bytes < SNAPSHOT_BYTES || c->joined_size > 0)
 			rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
-			continue;
-		}
-		c->snapshot_bytes = 0;
-		place_len = key.mv_size;
-		memcpy(place, key.mv_data, place_len);
-		mdb_txn_reset(c->txn);
-		rc = mdb_txn_renew(c->txn);
-		if (rc == 0)
-			rc = mdb_cursor_renew(c->txn, cursor);
-		key = (MDB_val){place_len, place};
-		if (rc == 0)
-			rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-		if (rc == 0 && key.mv_size == place_len && memcmp(key.mv_data, place, place_len) == 0)
-			rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+		else
+			rc = renew(c, cursor, &place, &key, &value);
 	}
 	mdb_cursor_close(cursor);
 	return rc == MDB_NOTFOUND ? 0 : rc;

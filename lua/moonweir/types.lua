@@ -54,6 +54,7 @@ local Client = {}
 ---@field format? "json"|"ndjson"|"form"
 ---@field tag? integer     comes back with the reports
 ---@field wait? number     seconds to wait for room while the queue is full; default 0
+---@field sync? boolean|number  true: return when it is synced in the spool, or why not, as client:sync does; a number: seconds
 
 --- Map one body (an event, an array of events, lines of events, a form) and queue what comes of it.
 --- Costs no I/O and never yields unless `wait` is given, so it is safe in log_by_lua. All of the body's messages are
@@ -76,9 +77,10 @@ function Client:push(event, opts) end
 ---@return true|nil, string?, moonweir.Code?
 function Client:track(account, fields, opts) end
 
---- Wait until what was pushed is safe. While messages are kept in memory, that is at once.
----@return true
-function Client:sync() end
+--- Wait until what was pushed is safe: on the spool's disk and synced. Without a spool that is at once.
+---@param seconds? number default 30
+---@return true|nil, string?, "timeout"|"full"|"io"|nil
+function Client:sync(seconds) end
 
 --- Send partial batches now and wait until everything is delivered or dead.
 ---@param seconds? number default 30

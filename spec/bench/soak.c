@@ -19,14 +19,14 @@
  * Seen on 2 cores that had other work too, with LMDB 0.9.24: 100 lanes, commits of 128 KB; us of CPU for each
  * message, ms for a commit. "again" is the last fill, of pages that were in use before.
  *
- *     backlog  packs of    large   fill  again  level  drain   again: p50   p99   max   file MB, first to
- * last 0.2 GB   16 pages      -      3.3    4.3    6.3    0.4          4.4    13    38    296 to  311 1 GB 16
- * pages      -      4.1   17.5   15.6    0.4          4.2   110   529   1475 to 1552 1 GB      1 page
- * -      3.5    7.8    9.7    0.5          8.0    28    54   1445 to 1449 0.5 GB   16 pages   1 in
- * 100  5.0   10.8    7.0    0.6          9.1    62   219    686 to  797, each round 0.5 GB    1 page,   1 in
- * 100  4.7   10.5   12.7    0.8          5.8    10    47    677 to  680 in pieces 10 GB    16 pages
- * -      4.4     level: 240 ms for a commit, 88 % of that in LMDB's free list 10 GB     1 page
- * -      4.2    9.7   13.2    0.7          4.5     8   153  14424 to 14424
+ *     backlog  packs       large     fill  again  level  drain   again: p50  p99  max   file MB, from and to
+ *     0.2 GB   16 pages      -       3.3    4.3    6.3    0.4         4.4   13   38    296    311
+ *     1 GB     16 pages      -       4.1   17.5   15.6    0.4         4.2  110  529   1475   1552
+ *     1 GB      1 page       -       3.5    7.8    9.7    0.5         8.0   28   54   1445   1449
+ *     0.5 GB   16 pages   1 in 100   5.0   10.8    7.0    0.6         9.1   62  219    686    797
+ *     0.5 GB   in pieces  1 in 100   4.7   10.5   12.7    0.8         5.8   10   47    677    680
+ *     10 GB    16 pages      -       4.4                    level: 240 ms a commit, 88 % in LMDB's free list
+ *     10 GB     1 page       -       4.2    9.7   13.2    0.7         4.5    8  153  14424  14424
  *
  * (The last one: 41 million messages, records of the free list up to 15,395.) So looking for neighbouring
  * free pages is what slows LMDB down and makes the file grow, and nothing else does. Packs of 2 KB, two to a

@@ -66,7 +66,8 @@ static bool try_once(struct rig *r, struct mw_engine_config config, struct mw_en
 static bool cut_everywhere(struct rig *r, struct mw_engine_config config, const char *line, size_t whole)
 {
 	struct mw_engine_lane lane;
-	for (size_t cut = 0; cut <= whole; cut++) {
+	size_t step = getenv("MW_VALGRIND") ? 41 : 1;
+	for (size_t cut = whole % step; cut <= whole; cut += step) {
 		if (!mock_script(&r->mock, "reset\n%s %zu", line, cut) || !try_once(r, config, &lane))
 			return false;
 		bool as_it_should = cut < whole ? lane.counts.queued == 1 && lane.state == MW_LANE_WAITING

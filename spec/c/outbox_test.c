@@ -9,7 +9,8 @@ static struct mw_span span(const char *text)
 
 static enum mw_err add(struct mw_outbox *o, const char *account, const char *message, int64_t tag)
 {
-	return mw_outbox_add(o, &(struct mw_parcel){span(account), span(message), tag});
+	return mw_outbox_add(
+	    o, &(struct mw_parcel){.account = span(account), .message = span(message), .tag = tag});
 }
 
 TEST(records_come_out_as_they_went_in)

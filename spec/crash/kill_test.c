@@ -1,7 +1,7 @@
 /* Processes that are killed, at any moment and at every system call, on a spool that goes on: nothing that
  * sync called safe is lost, nothing is damaged or stuck, and what arrives twice is the same message.
  *
- *     MW_TRIALS=10000    random kills, default 1,000
+ *     MW_TRIALS=10000    random kills, default 1,000; a fifth as many of two processes at a time
  *     MW_NESTED=5        second kills for each first one of the sweep, default 1
  */
 #include "ledger.h"
@@ -131,6 +131,60 @@ TEST(a_process_killed_at_any_moment_loses_nothing_that_was_safe)
 	CHECK(fine && something);
 }
 
+/* ---- two at a time */
+
+static pid_t start(struct ledger *b, uint64_t seed)
+{
+	pid_t pid = fork();
+	if (pid == 0)
+		work(b, seed, UINT32_MAX);
+	return pid;
+}
+
+/* Two processes on one spool, each with books of its own; whoever comes next adopts what is left. */
+static bool history_of_two(const struct mock *m, struct ledger *two[2], uint64_t *random, uint64_t *kills)
+{
+	ledger_begin(two[0], m);
+	ledger_begin(two[1], m);
+	snprintf(two[1]->dir, sizeof two[1]->dir, "%s", two[0]->dir);
+	two[0]->is_shared = two[1]->is_shared = true;
+	for (uint64_t left = 1 + check_random(random) % 4; left > 0; left--, *kills += 2) {
+		pid_t pids[2];
+		if (!set_mood(m, moods[check_random(random) % (sizeof moods / sizeof *moods)]))
+			return false;
+		for (int i = 0; i < 2; i++)
+			pids[i] = start(two[i], check_random(random));
+		for (int i = 0; i < 2; i++) {
+			int64_t us = moment_us(random);
+			nanosleep(&(struct timespec){us / 1000000, us % 1000000 * 1000}, NULL);
+			kill(pids[i], SIGKILL);
+			waitpid(pids[i], NULL, 0);
+			atomic_store(&two[i]->has_found, false);
+			if (!ledger_after(two[i]))
+				return false;
+		}
+	}
+	bool fine = ledger_finish_shared(two[0], m) && ledger_end(two[0]) && ledger_end(two[1]);
+	nftw(two[0]->dir, folder_remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	return fine;
+}
+
+TEST(what_two_killed_processes_leave_is_adopted_whole)
+{
+	uint64_t trials = from_environment("MW_TRIALS", 1000) / 5, kills = 0;
+	uint64_t random = check_seed("kills of two");
+	int64_t since = monotonic_ms();
+	struct mock m = mock_start(NULL, NULL);
+	struct ledger *two[2] = {ledger_new(), ledger_new()};
+	bool fine = true;
+	while (fine && kills < trials)
+		fine = history_of_two(&m, two, &random, &kills);
+	bool something = ledger_sums.safe > trials && ledger_sums.seen > 0;
+	tell("kills, two processes at a time", kills, since);
+	mock_stop(&m);
+	CHECK(fine && something);
+}
+
 /* ---- at every system call */
 
 enum { SWEEP_ROUNDS = 4 };
@@ -195,6 +249,7 @@ int main(int argc, char **argv)
 	mock_main(argc, argv);
 	books = ledger_new();
 	RUN(a_process_killed_at_any_moment_loses_nothing_that_was_safe);
+	RUN(what_two_killed_processes_leave_is_adopted_whole);
 	RUN(a_process_killed_at_any_system_call_loses_nothing_that_was_safe);
 	return CHECK_END();
 }

@@ -288,7 +288,7 @@ end
 
 local PROCESS_COLUMNS = {
 	{ title = "PROCESS" },
-	{ title = "STATE", max = 40 },
+	{ title = "STATE" },
 	{ title = "ACCEPTED", right = true, drop = 2 },
 	{ title = "DELIVERED", right = true },
 	{ title = "DEAD", right = true },
@@ -308,9 +308,6 @@ local STATE_COLOURS = { running = "green", silent = "yellow" }
 
 local function process_row(p)
 	local name = ("p%d"):format(p.partition)
-	if p.problem then
-		return { name, { p.problem, "yellow" }, "", "", "", "", "", "", "", "", "", "", "", "", "" }
-	end
 	local state = p.state
 	if state ~= "running" then
 		state = p.age == math.huge and "ended before the last boot"
@@ -346,7 +343,7 @@ local function lane_row(lane)
 		terminal.count(load_of(lane)),
 		terminal.count(lane.delivered),
 		{ terminal.count(lane.dead), lane.dead > 0 and "yellow" or nil },
-		lane.due_in and view.duration(lane.due_in) or "",
+		(lane.due_in and (lane.backing_off or lane.state == "parked")) and "in " .. view.duration(lane.due_in) or "",
 		why(lane),
 	}
 end
@@ -418,8 +415,13 @@ function view.page(look, width, height)
 	look.all_ended = sum.running == 0 and sum.processes > 0
 	local lines = head(look, sum)
 	local processes, lanes, more = {}, {}, nil
-	for i, process in ipairs(look.processes) do
-		processes[i] = process_row(process)
+	local problems = {}
+	for _, process in ipairs(look.processes) do
+		if process.problem then
+			problems[#problems + 1] = { { ("p%d: %s"):format(process.partition, process.problem), "yellow" } }
+		else
+			processes[#processes + 1] = process_row(process)
+		end
 	end
 	for i, lane in ipairs(view.busiest(look)) do
 		lanes[i] = lane_row(lane)
@@ -430,11 +432,15 @@ function view.page(look, width, height)
 		end
 		lines[#lines + 1] = more
 	end
-	if #processes == 0 then
+	if #look.processes == 0 then
 		lines[#lines + 1] = { { "no process has sent from this spool yet", "yellow" } }
-	else
-		processes, more = limited(processes, math.max(2, math.floor(height / 3)), "processes")
+	end
+	if #processes > 0 then
+		processes, more = limited(processes, math.max(2, math.floor((height - 8) / 2)), "processes")
 		append(PROCESS_COLUMNS, processes)
+	end
+	for _, problem in ipairs(problems) do
+		lines[#lines + 1] = problem
 	end
 	if #lanes > 0 then
 		lines[#lines + 1] = {}
