@@ -140,6 +140,13 @@ describe("moonweir run", function()
 		assert.equal(1, summary.parked)
 	end)
 
+	it("takes no empty text for a spool: what should be kept would be in memory", function()
+		local code, out, err = run(event(1), UNREACHABLE, { "--write-key-file", key_file, "--spool", "" })
+		assert.equal(2, code)
+		assert.equal("", out)
+		assert.matches("--spool takes a directory", err, 1, true)
+	end)
+
 	it("delivers what was read when it is interrupted", function()
 		local d, url = child.debugger { "--json" }
 		local fifo = child.folder() .. "/fifo"
