@@ -2,7 +2,9 @@
 
 #include "spool_own.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 /* A box: some commits' worth, far below what a message may wait for. */
 enum { BOX_BYTES = 1024 * 1024 };
@@ -13,6 +15,9 @@ struct mw_adoption {
 	unsigned number; /* of the next partition to look at */
 	struct mw_spool *from;
 	struct mw_weir *weir; /* knows the other's lanes; sends nothing */
+	/* When each was last written to, as of when we left it. Nobody did so since: there still is nothing
+	 * to take, and opening it, which writes, would only tell so again. */
+	struct timespec left[MW_PARTITIONS_MAX];
 	char dir[];
 };
 
@@ -26,7 +31,17 @@ struct mw_adoption *mw_adoption_new(const struct mw_spool_config *config, unsign
 	memcpy(a->dir, config->dir, len);
 	a->config.dir = a->dir;
 	a->config.report = (struct mw_report_to){NULL, NULL};
+	a->config.repeats_ms = 0; /* they stay where they are */
 	return a;
+}
+
+/* All zeros: there is no such partition. */
+static struct timespec written_at(const struct mw_adoption *a, unsigned number)
+{
+	char path[MW_PARTITION_PATH_ROOM];
+	struct stat st;
+	snprintf(path, sizeof path, "%.4000s/p%u/data.mdb", a->dir, number);
+	return stat(path, &st) == 0 ? st.st_mtim : (struct timespec){0};
 }
 
 static void leave(struct mw_adoption *a)
@@ -35,6 +50,14 @@ static void leave(struct mw_adoption *a)
 	mw_weir_free(a->weir);
 	a->from = NULL;
 	a->weir = NULL;
+}
+
+/* For good, if nobody else writes to it. */
+static void finish(struct mw_adoption *a)
+{
+	unsigned number = mw_spool_stats(a->from).partition;
+	leave(a);
+	a->left[number] = written_at(a, number);
 }
 
 void mw_adoption_free(struct mw_adoption *a)
@@ -49,8 +72,12 @@ static bool enter(struct mw_adoption *a, int64_t now)
 {
 	struct mw_error e;
 	struct mw_partition partition;
+	const unsigned number = a->number++;
+	const struct timespec written = written_at(a, number), *left = &a->left[number];
+	if (written.tv_sec == left->tv_sec && written.tv_nsec == left->tv_nsec)
+		return false;
 	mw_partition_enter();
-	if (mw_partition_take_number(&partition, a->dir, a->number++, &e) != MW_OK) {
+	if (mw_partition_take_number(&partition, a->dir, number, &e) != MW_OK) {
 		mw_partition_leave();
 		return false;
 	}
@@ -61,10 +88,12 @@ static bool enter(struct mw_adoption *a, int64_t now)
 	struct mw_weir_config config = mw_weir_defaults();
 	config.store = mw_spool_store(a->from);
 	a->weir = mw_weir_new(&config, now);
-	if (a->weir && mw_spool_restore(a->from, a->weir, now, &e) == MW_OK)
-		return true;
-	leave(a);
-	return false;
+	enum mw_err err = a->weir ? mw_spool_restore(a->from, a->weir, now, &e) : MW_NO_MEMORY;
+	if (err == MW_CORRUPT)
+		finish(a);
+	else if (err != MW_OK)
+		leave(a);
+	return err == MW_OK;
 }
 
 bool mw_adoption_next(struct mw_adoption *a, struct mw_outbox *box, int64_t now)
@@ -74,7 +103,7 @@ bool mw_adoption_next(struct mw_adoption *a, struct mw_outbox *box, int64_t now)
 			mw_spool_copy(a->from, a->weir, BOX_BYTES, box);
 			if (box->count > 0)
 				return true;
-			leave(a);
+			finish(a);
 		}
 		if (a->number == a->own)
 			a->number++;
@@ -91,5 +120,5 @@ void mw_adoption_done(struct mw_adoption *a, int64_t now)
 	struct mw_error e;
 	/* If the other can't be written, its messages would be adopted again and again. */
 	if (mw_spool_drop_copied(a->from, now, &e) != MW_OK)
-		leave(a);
+		finish(a);
 }

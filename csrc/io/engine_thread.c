@@ -277,6 +277,15 @@ static void publish(struct mw_engine *g)
 	pthread_mutex_unlock(&g->core);
 }
 
+/* Before the end: what came while the box before could not be written is still in the inbox. */
+static bool has_more(struct mw_engine *g)
+{
+	pthread_mutex_lock(&g->gate);
+	bool more = g->taken.count == 0 && g->inbox.count > 0 && g->failure.code == MW_OK;
+	pthread_mutex_unlock(&g->gate);
+	return more;
+}
+
 void *mw_engine_run(void *context)
 {
 	struct mw_engine *g = context;
@@ -284,6 +293,8 @@ void *mw_engine_run(void *context)
 		bool stop;
 		int64_t wait = take_inbox(g, &stop);
 		wait = sooner(wait, store(g, stop));
+		if (stop && has_more(g))
+			continue;
 		if (stop)
 			return NULL;
 		wait = sooner(wait, look_around(g));

@@ -198,11 +198,22 @@ static enum mw_err open_seen(struct mw_spool *s, MDB_txn *txn, struct mw_error *
 	return rc == 0 ? MW_OK : mw_spool_fail(e, rc, "known ids");
 }
 
+/* What was settled must find room even if the file is larger than it may be by now: disk_max was lowered. */
+static int keep_reserve(struct mw_spool *s)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	mdb_env_info(s->env, &info);
+	mdb_env_stat(s->env, &stat);
+	s->page = stat.ms_psize;
+	uint64_t least = ((uint64_t)info.me_last_pgno + 1) * s->page + s->disk_max / RESERVE_SHARE;
+	return info.me_mapsize < least ? mdb_env_set_mapsize(s->env, least) : 0;
+}
+
 static enum mw_err open_environment(struct mw_spool *s, const char *path, struct mw_error *e)
 {
 	int dead_readers;
 	MDB_txn *txn;
-	MDB_stat stat;
 	int rc = mw_env_files_make(path, false);
 	if (rc == 0)
 		rc = mdb_env_create(&s->env);
@@ -212,6 +223,8 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 	rc = mdb_env_set_mapsize(s->env, s->disk_max + s->disk_max / RESERVE_SHARE);
 	if (rc == 0)
 		rc = mdb_env_open(s->env, path, MW_SPOOL_ENV_FLAGS, 0600);
+	if (rc == 0)
+		rc = keep_reserve(s);
 	/* What a process wrote that was killed before its sync, or what LMDB put back when that failed, is
 	 * seen and not on the disk yet. */
 	if (rc == 0)
@@ -241,8 +254,6 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 	if (rc != 0)
 		return mw_spool_fail(e, rc, path);
 	mdb_txn_reset(s->reader);
-	mdb_env_stat(s->env, &stat);
-	s->page = stat.ms_psize;
 	return MW_OK;
 }
 

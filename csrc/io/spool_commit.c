@@ -372,6 +372,7 @@ static int put_settled(struct mw_spool *s, MDB_txn *txn, uint64_t *number)
 
 /* ---- room */
 
+/* Takes the longer the more there was in the file once. */
 static uint64_t pages_free(struct mw_spool *s)
 {
 	MDB_cursor *cursor;
@@ -390,6 +391,11 @@ static uint64_t pages_free(struct mw_spool *s)
 	}
 	mdb_txn_reset(s->reader);
 	return pages;
+}
+
+static void spend(struct mw_spool *s, uint64_t bytes)
+{
+	s->free_bytes -= bytes < s->free_bytes ? bytes : s->free_bytes;
 }
 
 static uint64_t file_used(const struct mw_spool *s)
@@ -430,10 +436,14 @@ static bool has_room(struct mw_spool *s)
 	/* A file that can't grow has what was settled in it, less what the next to settle need. */
 	if (s->has_no_space)
 		return need + SETTLING_PAGES * s->page <= pages_free(s) * s->page;
-	if (used + need <= s->disk_max)
-		return true;
-	uint64_t free_bytes = pages_free(s) * s->page;
-	return used + need <= s->disk_max + free_bytes;
+	/* A file that was full once is never smaller again: its free pages are counted only when those of the
+	 * last count may be spent. */
+	if (used + need > s->disk_max + s->free_bytes)
+		s->free_bytes = pages_free(s) * s->page;
+	if (used + need > s->disk_max + s->free_bytes)
+		return false;
+	spend(s, need);
+	return true;
 }
 
 /* ---- commit */
@@ -503,6 +513,7 @@ enum mw_err mw_spool_commit(struct mw_spool *s, int64_t now, struct mw_error *e)
 		return mw_error_set(e, MW_IO, 0,
 				    "the spool's disk has failed; see to it, then open the spool again");
 	s->now = now;
+	spend(s, s->dying.bytes.len + s->dying.count * s->page);
 	bool full = s->box && !has_room(s);
 	enum mw_err err = full ? MW_FULL : write_all(s, s->box != NULL, now, e);
 	if (err == MW_FULL && s->box) {

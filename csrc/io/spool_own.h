@@ -62,6 +62,7 @@ struct mw_spool {
 	uint64_t disk_max;
 	uint64_t dead_bytes_max;
 	size_t page;
+	uint64_t free_bytes; /* of pages in the file that can be used again: at least */
 	int64_t clock_ahead; /* wall clock less monotonic clock at open: what is written must mean something
 				later */
 	int64_t now;         /* the latest that it was told */

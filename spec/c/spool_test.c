@@ -11,11 +11,13 @@ static struct spool_rig r;
 
 /* Ours is found before LMDB's own. */
 static int cursor_fault, renew_fault;
+static unsigned counts_of_free_pages; /* LMDB keeps them in its database 0 */
 
 int mdb_cursor_open(MDB_txn *txn, MDB_dbi dbi, MDB_cursor **cursor)
 {
 	int (*open)(MDB_txn *, MDB_dbi, MDB_cursor **);
 	*(void **)&open = dlsym(RTLD_NEXT, "mdb_cursor_open");
+	counts_of_free_pages += dbi == 0;
 	return cursor_fault ? cursor_fault : open(txn, dbi, cursor);
 }
 
@@ -261,6 +263,55 @@ TEST(a_full_spool_refuses_what_is_new_and_still_drains)
 	}
 	CHECK(rig_counts(&r).delivered == pushed + 100 && rig_counts(&r).queued == 0);
 	CHECK(mw_spool_stats(r.spool).disk_bytes <= MW_DISK_MIN + MW_DISK_MIN / 8);
+}
+
+/* Messages of "a", until there is no room for more. */
+static void fill_up(void)
+{
+	static char text[1000];
+	memset(text, 'x', sizeof text);
+	do {
+		mw_outbox_clear(&r.box);
+		for (int i = 0; i < 130; i++)
+			rig_add(&r, "a", (struct mw_span){(const uint8_t *)text, sizeof text}, 0,
+				MW_PARCEL_MESSAGE);
+	} while (rig_commit(&r) == MW_OK);
+}
+
+static void drain(void)
+{
+	while (rig_next(&r) > 0) {
+		rig_answer(&r, 200);
+		CHECK(rig_commit(&r) == MW_OK);
+	}
+	CHECK(rig_counts(&r).queued == 0);
+}
+
+TEST(a_spool_that_may_be_smaller_than_it_is_drains)
+{
+	r.config.disk_max = 16 << 20;
+	reopen();
+	fill_up();
+	r.config.disk_max = MW_DISK_MIN;
+	reopen();
+	drain();
+	CHECK(rig_counts(&r).delivered > 10000);
+}
+
+TEST(free_pages_are_not_counted_with_each_commit_once_the_file_was_full)
+{
+	r.config.disk_max = MW_DISK_MIN;
+	reopen();
+	fill_up();
+	reopen();
+	drain();
+	counts_of_free_pages = 0;
+	for (int i = 0; i < 200; i++) {
+		push("a", "{1}");
+		CHECK(rig_commit(&r) == MW_OK);
+		drain();
+	}
+	CHECK(counts_of_free_pages > 0 && counts_of_free_pages < 20);
 }
 
 TEST(a_reader_that_died_does_not_make_the_file_grow)
@@ -574,6 +625,8 @@ int main(void)
 	RUN_FRESH(any_history_with_crashes_keeps_every_message_and_its_place);
 	RUN_FRESH(an_id_that_was_seen_is_not_queued_again);
 	RUN_FRESH(a_full_spool_refuses_what_is_new_and_still_drains);
+	RUN_FRESH(a_spool_that_may_be_smaller_than_it_is_drains);
+	RUN_FRESH(free_pages_are_not_counted_with_each_commit_once_the_file_was_full);
 	RUN_FRESH(a_reader_that_died_does_not_make_the_file_grow);
 	RUN_FRESH(what_found_no_room_is_no_repeat_of_itself);
 	RUN_FRESH(no_value_is_longer_than_a_page_whatever_a_message_is);
