@@ -489,6 +489,7 @@ static enum mw_err closing_result(struct mw_engine *g, struct mw_error *e)
 {
 	pthread_mutex_lock(&g->core);
 	pthread_mutex_lock(&g->gate);
+	g->has_adopted = true; /* what other processes left was never given to this engine */
 	enum mw_err left = what_is_left(g);
 	const struct mw_counts *c = &mw_weir_totals(g->weir)->counts;
 	unsigned long long count =
