@@ -64,6 +64,7 @@ static int64_t adopt(struct mw_engine *g, bool wanted)
 	pthread_mutex_lock(&g->gate);
 	g->taken_bytes = g->taken.bytes.len;
 	g->taken_count = g->taken.count;
+	g->taken_letters = g->taken.letters;
 	g->has_adopted = !g->is_adopting;
 	pthread_mutex_unlock(&g->gate);
 	g->adopt_at = now + (g->is_adopting ? 0 : MW_ADOPT_MS);
