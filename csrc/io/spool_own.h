@@ -125,7 +125,8 @@ enum mw_err mw_spool_open_partition(const struct mw_spool_config *config,
 				    struct mw_error *e);
 
 /* Appends the oldest messages and dead letters, up to about `bytes_max`, to a box; `w` is where the spool was
- * restored to. Then drop_copied takes them out: MW_OK, or as mw_spool_commit. */
+ * restored to. Then drop_copied takes them out: MW_OK, or as mw_spool_commit. What can't be read any more
+ * dies on the way, and is settled with the next commit. */
 void mw_spool_copy(struct mw_spool *s, const struct mw_weir *w, size_t bytes_max, struct mw_outbox *box);
 enum mw_err mw_spool_drop_copied(struct mw_spool *s, int64_t now, struct mw_error *e);
 
