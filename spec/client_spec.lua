@@ -1,5 +1,6 @@
 --- The client called from where nobody expects it: by the function that a push of its own is running, and by finalizers.
 
+local child = require "spec.support.child"
 local mw = require "moonweir"
 local source = require "moonweir.source"
 local get = source.get
@@ -140,4 +141,35 @@ describe("a proxy that libcurl would not take", function()
 			assert.not_matches("canary", message)
 		end)
 	end
+end)
+
+describe("a client with a spool", function()
+	teardown(child.clean)
+
+	it("is pushed to with sync, and answers when the event is on disk", function()
+		local client = assert(mw.open {
+			endpoint = NOWHERE, write_key = "key", account = "a1", spool = child.folder() .. "/synced",
+			source = source.define {
+				slug = "acme", version = "1.0.0", event = get "type", user = source.user { get "user" },
+				on = { opened = source.track "Opened" {} },
+			},
+		})
+		for i, sync in ipairs { true, 30 } do
+			assert.equal(1, client:push({ type = "opened", user = "u1" }, { sync = sync }))
+			assert.is_true(client:stats().commits >= i)
+		end
+		assert.equal(1, client:push({ type = "opened", user = "u1" }, { sync = false }))
+		assert.has_error(function()
+			client:push({ type = "opened", user = "u1" }, { sync = "yes" })
+		end)
+		client:close(0)
+	end)
+end)
+
+describe("a client that is not to send", function()
+	it("has a spool: without one nothing it is given would ever arrive", function()
+		local ok, message = pcall(mw.open, { endpoint = NOWHERE, write_key = "key", account = "a1", send = false })
+		assert.is_false(ok)
+		assert.matches("send = false needs a spool", message)
+	end)
 end)

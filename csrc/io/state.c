@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 /* Read transactions kept for the next reader: taking one anew costs a lock that all processes share. */
-enum { KEPT_READERS = 8, DATABASES_MAX = 32, READERS_MAX = 1024 };
+enum { KEPT_READERS = 8, DATABASES_MAX = 32, READERS_MAX = 1024, OPENINGS_MAX = 5 };
 
 struct mw_state {
 	struct mw_state *next;
@@ -335,16 +335,9 @@ static enum mw_err check_file(const struct mw_state *s, const char *name, struct
 	return MW_OK;
 }
 
-static enum mw_err open_env(struct mw_state *s, size_t map, struct mw_error *e)
+static int open_files(struct mw_state *s, size_t map)
 {
-	enum mw_err err = check_file(s, "data.mdb", e);
-	if (err == MW_OK)
-		err = check_file(s, "lock.mdb", e);
-	if (err != MW_OK)
-		return err;
-	int dead, answer = mw_env_files_make(s->path, true);
-	if (answer == 0)
-		answer = mdb_env_create(&s->env);
+	int dead, answer = mdb_env_create(&s->env);
 	if (answer == 0)
 		answer = mdb_env_set_maxdbs(s->env, DATABASES_MAX);
 	if (answer == 0)
@@ -355,6 +348,26 @@ static enum mw_err open_env(struct mw_state *s, size_t map, struct mw_error *e)
 		answer = mdb_env_open(s->env, s->path, MDB_NOTLS, 0600);
 	if (answer == 0)
 		answer = mdb_reader_check(s->env, &dead);
+	return answer;
+}
+
+static enum mw_err open_env(struct mw_state *s, size_t map, struct mw_error *e)
+{
+	enum mw_err err = check_file(s, "data.mdb", e);
+	if (err == MW_OK)
+		err = check_file(s, "lock.mdb", e);
+	if (err != MW_OK)
+		return err;
+	int answer = mw_env_files_make(s->path, true);
+	if (answer == 0)
+		answer = open_files(s, map);
+	/* Who waits for a process that is making the lock file, and is killed at it, finds one that nobody has begun;
+	 * the next to ask makes it. So only a store that goes on being unreadable is. */
+	for (int i = 1; i < OPENINGS_MAX && answer == MDB_INVALID && s->env; i++) {
+		mdb_env_close(s->env);
+		s->env = NULL;
+		answer = open_files(s, map);
+	}
 	/* What a process wrote that was killed before its sync is seen and may not be on the disk yet. */
 	if (answer == 0)
 		answer = mdb_env_sync(s->env, 1);

@@ -109,6 +109,9 @@ local function check_options(options)
 			error(("moonweir.open: %s must be %s"):format(name, rule[2]), 3)
 		end
 	end
+	if options.send == false and not options.spool then
+		error("moonweir.open: send = false needs a spool, from where a later process sends", 3)
+	end
 end
 
 --- A source's definition, compiled: from a path, or from what source.define returned.
