@@ -132,6 +132,7 @@ build = {
 				"csrc/io/spool_commit.c",
 				"csrc/io/spool_pieces.c",
 				"csrc/io/spool_read.c",
+				"csrc/io/spool_room.c",
 				"csrc/io/spool_verify.c",
 				"csrc/io/state.c",
 				"csrc/io/trouble.c",

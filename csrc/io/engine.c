@@ -415,10 +415,11 @@ enum mw_err mw_engine_stats(struct mw_engine *g, struct mw_engine_stats *out)
 	if (mw_engine_is_forked(g))
 		return MW_FORKED;
 	pthread_mutex_lock(&g->core);
-	pthread_mutex_lock(&g->gate);
+	/* Looks at every lane, so not under the gate: a push would wait for it. */
 	*out = (struct mw_engine_stats){.weir = mw_weir_stats(g->weir),
 					.spool = g->spool_stats,
 					.gate_ms = mw_weir_gate_ms(g->weir, now_ms())};
+	pthread_mutex_lock(&g->gate);
 	uint64_t waiting = g->inbox.count - g->inbox.letters + g->taken_count - g->taken_letters;
 	out->weir.counts.accepted += waiting;
 	out->weir.counts.queued += waiting;

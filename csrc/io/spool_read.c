@@ -249,6 +249,18 @@ static void copy_lane(struct mw_spool *s, const struct mw_lane *lane, size_t byt
 	finish(&k);
 }
 
+/* The lane's oldest messages can't be read any more: those behind them shall not wait for them. False if they
+ * can. */
+static bool bury_damage(struct mw_spool *s, const struct mw_lane *lane)
+{
+	static const struct mw_answer damaged = {.status = MW_STATUS_DAMAGED, .retry_after_ms = -1};
+	struct mw_batch batch;
+	measure(s, lane, 1, 1, &batch);
+	if (batch.is_damaged)
+		settle(s, lane, batch.count, batch.bytes - (batch.count - 1), MW_OUTCOME_DEAD, &damaged);
+	return batch.is_damaged;
+}
+
 static void copy_letters(struct mw_spool *s, size_t bytes_max, struct mw_outbox *box)
 {
 	MDB_cursor *dead;
@@ -270,9 +282,13 @@ static void copy_letters(struct mw_spool *s, size_t bytes_max, struct mw_outbox 
 void mw_spool_copy(struct mw_spool *s, const struct mw_weir *w, size_t bytes_max, struct mw_outbox *box)
 {
 	const struct mw_lane *lane;
-	for (size_t position = 0; (lane = mw_weir_each(w, &position)) && box->bytes.len < bytes_max;)
-		if (s->lanes[lane->number].head < s->lanes[lane->number].tail)
-			copy_lane(s, lane, bytes_max, box);
+	for (size_t position = 0; (lane = mw_weir_each(w, &position)) && box->bytes.len < bytes_max;) {
+		const struct mw_spool_lane *l = &s->lanes[lane->number];
+		do
+			if (l->head < l->tail)
+				copy_lane(s, lane, bytes_max, box);
+		while (l->head < l->tail && l->copied == 0 && bury_damage(s, lane));
+	}
 	copy_letters(s, bytes_max, box);
 }
 
