@@ -207,8 +207,6 @@ static int keep_reserve(struct mw_spool *s)
 	mdb_env_info(s->env, &info);
 	mdb_env_stat(s->env, &stat);
 	s->page = stat.ms_psize;
-	if (mdb_env_get_fd(s->env, &fd) == 0)
-		s->map = mw_env_map_find(fd);
 	uint64_t least = ((uint64_t)info.me_last_pgno + 1) * s->page + s->disk_max / RESERVE_SHARE;
 	return info.me_mapsize < least ? mdb_env_set_mapsize(s->env, least) : 0;
 }
@@ -257,6 +255,9 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 	if (rc != 0)
 		return mw_spool_fail(e, rc, path);
 	mdb_txn_reset(s->reader);
+	/* It stays where it is: its size is set no more. */
+	if (mdb_env_get_fd(s->env, &fd) == 0)
+		s->map = mw_env_map_find(fd);
 	return MW_OK;
 }
 
