@@ -114,6 +114,7 @@ build = {
 				"csrc/io/engine_board.c",
 				"csrc/io/engine_thread.c",
 				"csrc/io/env_files.c",
+				"csrc/io/env_map.c",
 				"csrc/io/http.c",
 				"csrc/io/keyring.c",
 				"csrc/io/mapfile.c",

@@ -140,6 +140,29 @@ describe("moonweir run", function()
 		assert.equal(1, summary.parked)
 	end)
 
+	it("takes no empty text for a spool: what should be kept would be in memory", function()
+		local code, out, err = run(event(1), UNREACHABLE, { "--write-key-file", key_file, "--spool", "" })
+		assert.equal(2, code)
+		assert.equal("", out)
+		assert.matches("--spool takes a directory", err, 1, true)
+	end)
+
+	it("counts known repeats, and says where what is undelivered stays", function()
+		local spool = child.folder() .. "/repeats"
+		local options = { "--write-key-file", key_file, "--patience", "0.5", "--json", "--spool", spool }
+		local code, out, err = run(event(1) .. event(2), UNREACHABLE, options)
+		local summary = cjson.decode(out)
+		assert.same({ 1, 2, 2, 0 }, { code, summary.accepted, summary.undelivered, summary.repeats })
+		assert.matches("stays in the spool", err, 1, true)
+		local _, url = child.debugger()
+		code, out, err = run(event(1) .. event(2) .. event(3), url, options)
+		summary = cjson.decode(out)
+		assert.same({ 0, 1, 3, 2, 0 }, {
+			code, summary.accepted, summary.delivered, summary.repeats, summary.undelivered,
+		})
+		assert.equal("", err)
+	end)
+
 	it("delivers what was read when it is interrupted", function()
 		local d, url = child.debugger { "--json" }
 		local fifo = child.folder() .. "/fifo"

@@ -166,6 +166,23 @@ describe("a client with a spool", function()
 	end)
 end)
 
+describe("a spool whose database is damaged", function()
+	teardown(child.clean)
+
+	it("is refused as corrupt, with what to do", function()
+		local spool = child.folder() .. "/damaged"
+		local options = { endpoint = NOWHERE, write_key = "key", account = "a1", spool = spool }
+		assert(assert(mw.open(options)):close(0))
+		local file = assert(io.open(spool .. "/p0/data.mdb", "r+b"))
+		assert(file:write(("\255"):rep(8192)))
+		file:close()
+		local client, message, code = mw.open(options)
+		assert.is_nil(client)
+		assert.equal("corrupt", code)
+		assert.matches("damaged/p0: damaged %(.*%); `moonweir verify` tells what to do", message)
+	end)
+end)
+
 describe("a client that is not to send", function()
 	it("has a spool: without one nothing it is given would ever arrive", function()
 		local ok, message = pcall(mw.open, { endpoint = NOWHERE, write_key = "key", account = "a1", send = false })

@@ -285,8 +285,11 @@ static bool has_room(const struct mw_engine *g, size_t bytes)
 	size_t waiting = g->taken_bytes + g->inbox.bytes.len;
 	if (g->is_full)
 		return false;
-	if (g->has_spool)
-		return waiting == 0 || waiting + bytes <= g->unwritten_max;
+	if (g->has_spool) {
+		size_t most = g->is_crowded && g->unwritten_max > MW_UNWRITTEN_CROWD ? MW_UNWRITTEN_CROWD
+										     : g->unwritten_max;
+		return waiting == 0 || waiting + bytes <= most;
+	}
 	return waiting + g->queued_bytes + bytes <= g->queue_max;
 }
 
@@ -487,6 +490,7 @@ static enum mw_err closing_result(struct mw_engine *g, struct mw_error *e)
 {
 	pthread_mutex_lock(&g->core);
 	pthread_mutex_lock(&g->gate);
+	g->has_adopted = true; /* what other processes left was never given to this engine */
 	enum mw_err left = what_is_left(g);
 	const struct mw_counts *c = &mw_weir_totals(g->weir)->counts;
 	unsigned long long count =

@@ -273,6 +273,7 @@ static void publish(struct mw_engine *g)
 	const struct mw_weir_stats *s = mw_weir_totals(g->weir);
 	pthread_mutex_lock(&g->gate);
 	g->queued_bytes = s->queued_bytes;
+	g->is_crowded = s->lanes > MW_CROWD;
 	g->is_unsaved = mw_depot_has_settled(&g->depot);
 	pthread_cond_broadcast(&g->changed);
 	pthread_mutex_unlock(&g->gate);

@@ -10,8 +10,9 @@
 #include <time.h>
 
 enum {
-	RESERVE_SHARE = 8, /* of disk_max, kept for settling beyond it */
-	SEEN_SHARE = 8,    /* of disk_max, at most, for known ids */
+	LOOK_MAX = 8 * 1024 * 1024, /* bytes of the map that may stay in memory, about */
+	RESERVE_SHARE = 8,          /* of disk_max, kept for settling beyond it */
+	SEEN_SHARE = 8,             /* of disk_max, at most, for known ids */
 };
 
 int64_t mw_spool_wall(void)
@@ -68,6 +69,9 @@ enum mw_err mw_spool_fail(struct mw_error *e, int rc, const char *what)
 			  : rc == ENOMEM                                                        ? MW_NO_MEMORY
 			  : rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_INVALID ? MW_CORRUPT
 												: MW_IO;
+	if (err == MW_CORRUPT)
+		return mw_error_set(e, err, 0, "spool: %s: damaged (%s); `moonweir verify` tells what to do",
+				    what, mdb_strerror(rc));
 	return mw_error_set(e, err, 0, "spool: %s: %s", what, mdb_strerror(rc));
 }
 
@@ -203,6 +207,7 @@ static int keep_reserve(struct mw_spool *s)
 	mdb_env_info(s->env, &info);
 	mdb_env_stat(s->env, &stat);
 	s->page = stat.ms_psize;
+	s->map = mw_env_map_find(s->env);
 	uint64_t least = ((uint64_t)info.me_last_pgno + 1) * s->page + s->disk_max / RESERVE_SHARE;
 	return info.me_mapsize < least ? mdb_env_set_mapsize(s->env, least) : 0;
 }
@@ -252,6 +257,16 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 		return mw_spool_fail(e, rc, path);
 	mdb_txn_reset(s->reader);
 	return MW_OK;
+}
+
+void mw_spool_look(struct mw_spool *s, size_t bytes)
+{
+	/* The path to what was looked at, too. */
+	s->looked_at += bytes + s->page;
+	if (s->looked_at < LOOK_MAX)
+		return;
+	mw_env_map_let_go(&s->map);
+	s->looked_at = 0;
 }
 
 static uint64_t dead_bytes_default(uint64_t disk_max)
@@ -408,6 +423,7 @@ static enum mw_err restore_lane(struct mw_spool *s, struct mw_weir *w, MDB_curso
 	enum mw_err err = restore_queue(s, messages, number, &since, e);
 	if (err != MW_OK)
 		return err;
+	mw_spool_look(s, 2 * s->page);
 	const struct mw_counts counts = {.accepted = l->tail - l->moved,
 					 .delivered = l->head - l->dead - l->moved,
 					 .dead = l->dead,

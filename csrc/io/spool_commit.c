@@ -6,6 +6,7 @@
 
 enum {
 	DEAD_SWEEP = 16, /* dead letters that a commit may drop, and two more for each one added */
+	TREE_DEPTH = 2,  /* pages that a lane's place takes to find, beyond those that all lanes share */
 };
 
 /* ---- plan */
@@ -444,6 +445,7 @@ enum mw_err mw_spool_commit(struct mw_spool *s, int64_t now, struct mw_error *e)
 		s->is_broken = true;
 	if (err != MW_OK)
 		return err;
+	mw_spool_look(s, (s->touched_count + s->settled_count) * s->page * TREE_DEPTH);
 	forget_settled(s);
 	mw_spool_reserve(s);
 	s->stats.disk_bytes = mw_spool_file_used(s);

@@ -8,6 +8,7 @@
 #include "../core/dead_letter.h"
 #include "../core/message.h"
 #include "../core/pack.h"
+#include "env_map.h"
 #include "partition.h"
 #include "seen.h"
 #include "spool.h"
@@ -89,6 +90,9 @@ struct mw_spool {
 	struct mw_spool_total total;
 	uint8_t seen_key[16]; /* of the hash that ids are kept as */
 
+	struct mw_env_map map;
+	size_t looked_at; /* bytes of the map, about, since it was let go of */
+
 	MDB_txn *reader;      /* reset between uses */
 	MDB_cursor *cursor;   /* the reader's, over `messages`: to read allocates nothing */
 	struct mw_buf joined; /* a pack of several pieces; has room for the largest message from the start */
@@ -167,6 +171,9 @@ static inline uint32_t mw_spool_seconds(int64_t wall)
 
 /* What LMDB says as an error of ours: MW_FULL for a full map or disk, MW_NO_MEMORY, MW_CORRUPT, MW_IO. */
 enum mw_err mw_spool_fail(struct mw_error *e, int rc, const char *what);
+
+/* So many more bytes of the map were looked at: now and then it is let go of. */
+void mw_spool_look(struct mw_spool *s, size_t bytes);
 
 static inline struct mw_span mw_spool_text(const char *text)
 {

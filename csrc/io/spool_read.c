@@ -8,6 +8,7 @@ struct walk {
 	uint64_t number; /* of the next message */
 	uint64_t end;    /* behind the lane's last */
 	uint32_t lane;
+	size_t looked_at; /* bytes */
 };
 
 /* When a pack came. If the wall clock was set back since, it has come just now: it would wait for that hour
@@ -30,6 +31,7 @@ static bool at_pack(const struct walk *k, MDB_val *key, uint64_t *first)
 static bool open_pack(struct walk *k, MDB_val *key, MDB_val *value)
 {
 	uint64_t first;
+	k->looked_at += value->mv_size;
 	if (!at_pack(k, key, &first) || first > k->number ||
 	    !mw_pack_open(mw_pieces_join(k->cursor, value, &k->spool->joined), &k->pack) ||
 	    k->number - first >= k->pack.head.count) {
@@ -71,6 +73,7 @@ static void begin(struct walk *k, struct mw_spool *s, const struct mw_lane *lane
 static void finish(struct walk *k)
 {
 	mdb_txn_reset(k->spool->reader);
+	mw_spool_look(k->spool, k->looked_at);
 }
 
 static bool next(struct walk *k, struct mw_span *message, int64_t *tag)

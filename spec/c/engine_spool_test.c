@@ -132,6 +132,16 @@ TEST(flush_waits_until_the_answers_are_on_disk)
 	rig_close(&r);
 }
 
+TEST(close_at_once_answers_for_nothing_it_was_not_given)
+{
+	struct rig r;
+	struct mw_engine_config config = spool_config();
+	rig_open(&r, config);
+	CHECK(mw_engine_close(r.engine, 0, &r.error) == MW_OK);
+	reopen(&r, config);
+	rig_close(&r);
+}
+
 TEST(close_writes_what_was_pushed_just_before)
 {
 	struct rig r;
@@ -386,6 +396,7 @@ int main(int argc, char **argv)
 	mock_main(argc, argv);
 	RUN(what_was_synced_is_sent_by_the_next_start);
 	RUN(flush_waits_until_the_answers_are_on_disk);
+	RUN(close_at_once_answers_for_nothing_it_was_not_given);
 	RUN(close_writes_what_was_pushed_just_before);
 	RUN(close_writes_what_came_while_the_disk_was_full_too);
 	RUN(a_killed_process_leaves_all_that_it_synced);

@@ -113,7 +113,7 @@ keys.environment = environment
 ---@return string|nil spool
 ---@return string? message
 function keys.spool(args)
-	local spool = args.spool ~= "" and args.spool or environment "MOONWEIR_SPOOL"
+	local spool = args.spool or environment "MOONWEIR_SPOOL"
 	return spool, not spool and "no spool. Give --spool DIR, or set MOONWEIR_SPOOL" or nil
 end
 

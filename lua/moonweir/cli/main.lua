@@ -25,6 +25,16 @@ local function number(option, whole)
 	end
 end
 
+--- Takes a path, and not what a script's unset variable leaves of one: without a directory nothing would be kept.
+local function directory(option)
+	return function(text)
+		if text ~= "" then
+			return text
+		end
+		return nil, option .. " takes a directory, not an empty text"
+	end
+end
+
 local function define_globals(parser)
 	parser:option("--endpoint", "Where to send: us, eu, or the base URL of a Tracking API (us)."):argname "<where>"
 	parser
@@ -41,7 +51,8 @@ local function define_globals(parser)
 	parser
 		:option("--spool", "A directory where messages are kept until Segment has them, so that a crash loses none, and "
 			.. "the accounts' write keys (MOONWEIR_SPOOL).")
-		:argname "<dir>"
+		:argname("<dir>")
+		:convert(directory "--spool")
 	parser
 		:option("--master-key-file", "What opens those write keys (MOONWEIR_MASTER_KEY_FILE, or the systemd credential "
 			.. "moonweir-master-key).")

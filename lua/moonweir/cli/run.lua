@@ -117,6 +117,7 @@ local function summary_of(stats, before, seconds)
 		{ "dead", stats.dead - before.dead },
 		{ "parked", stats.held },
 		{ "undelivered", stats.queued + stats.in_flight - stats.held },
+		{ "repeats", stats.repeats },
 		{ "ignored", stats.ignored },
 		{ "unmatched", stats.unmatched },
 		{ "failed", stats.failed },
@@ -187,6 +188,9 @@ function run.run(args)
 	client:close(0)
 	if kept then
 		terminal.say("note", "what could not be delivered is kept; see `moonweir dead list`")
+	end
+	if options.spool and stats.queued + stats.in_flight > 0 then
+		terminal.say("note", "what is undelivered stays in the spool; whoever sends from it next goes on with that")
 	end
 	if process.interrupted() then
 		return 130

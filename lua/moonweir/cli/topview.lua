@@ -151,6 +151,8 @@ function view.compare(look, before)
 			end
 		end
 	end
+	local sum = view.sum(look)
+	look.all_ended = sum.running == 0 and sum.processes > 0
 	return look
 end
 
@@ -412,7 +414,6 @@ end
 function view.page(look, width, height)
 	width, height = width or 160, height or math.huge
 	local sum = view.sum(look)
-	look.all_ended = sum.running == 0 and sum.processes > 0
 	local lines = head(look, sum)
 	local processes, lanes, more = {}, {}, nil
 	local problems = {}
