@@ -9,14 +9,12 @@
 enum { LINE_ROOM = 5000 };
 
 /* LMDB tells its map's address only where it was fixed, so the system is asked. */
-struct mw_env_map mw_env_map_find(MDB_env *env)
+struct mw_env_map mw_env_map_find(int fd)
 {
 	struct mw_env_map map = {NULL, 0};
 	struct stat st;
 	char line[LINE_ROOM];
-	int fd;
-	FILE *maps =
-	    mdb_env_get_fd(env, &fd) == 0 && fstat(fd, &st) == 0 ? fopen("/proc/self/maps", "re") : NULL;
+	FILE *maps = fstat(fd, &st) == 0 ? fopen("/proc/self/maps", "re") : NULL;
 	while (maps && fgets(line, sizeof line, maps)) {
 		uintptr_t from, to;
 		uintmax_t inode;

@@ -6,15 +6,16 @@
 #ifndef MW_ENV_MAP_H
 #define MW_ENV_MAP_H
 
-#include <lmdb.h>
+#include <stddef.h>
 
 struct mw_env_map {
 	void *start; /* NULL: not found, and nothing is let go of */
 	size_t len;
 };
 
-/* After mdb_env_open, whose map is read-only, and each mdb_env_set_mapsize. */
-struct mw_env_map mw_env_map_find(MDB_env *env);
+/* Of the environment whose data file has this descriptor (mdb_env_get_fd), and whose map is read-only. Anew
+ * after each mdb_env_set_mapsize. */
+struct mw_env_map mw_env_map_find(int fd);
 
 /* The pages leave this process and stay in the system's cache: whoever reads them again pays a page fault of
  * a fraction of a microsecond. Safe beside readers and transactions. */

@@ -204,19 +204,21 @@ static int settle_map(struct mw_spool *s)
 {
 	MDB_envinfo info;
 	MDB_stat stat;
+	int fd;
 	mdb_env_info(s->env, &info);
 	mdb_env_stat(s->env, &stat);
 	s->page = stat.ms_psize;
 	uint64_t least = ((uint64_t)info.me_last_pgno + 1) * s->page + s->disk_max / RESERVE_SHARE;
 	int rc = info.me_mapsize < least ? mdb_env_set_mapsize(s->env, least) : 0;
-	if (rc == 0)
-		s->map = mw_env_map_find(s->env);
+	/* Only now: setting its size moves it. */
+	if (rc == 0 && mdb_env_get_fd(s->env, &fd) == 0)
+		s->map = mw_env_map_find(fd);
 	return rc;
 }
 
 static enum mw_err open_environment(struct mw_spool *s, const char *path, struct mw_error *e)
 {
-	int dead_readers;
+	int dead_readers, fd;
 	MDB_txn *txn;
 	int rc = mw_env_files_make(path, false);
 	if (rc == 0)
