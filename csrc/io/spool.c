@@ -218,7 +218,7 @@ static int settle_map(struct mw_spool *s)
 
 static enum mw_err open_environment(struct mw_spool *s, const char *path, struct mw_error *e)
 {
-	int dead_readers, fd;
+	int dead_readers;
 	MDB_txn *txn;
 	int rc = mw_env_files_make(path, false);
 	if (rc == 0)
