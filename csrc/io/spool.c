@@ -200,20 +200,25 @@ static enum mw_err open_seen(struct mw_spool *s, MDB_txn *txn, struct mw_error *
 }
 
 /* What was settled must find room even if the file is larger than it may be by now: disk_max was lowered. */
-static int keep_reserve(struct mw_spool *s)
+static int settle_map(struct mw_spool *s)
 {
 	MDB_envinfo info;
 	MDB_stat stat;
+	int fd;
 	mdb_env_info(s->env, &info);
 	mdb_env_stat(s->env, &stat);
 	s->page = stat.ms_psize;
 	uint64_t least = ((uint64_t)info.me_last_pgno + 1) * s->page + s->disk_max / RESERVE_SHARE;
-	return info.me_mapsize < least ? mdb_env_set_mapsize(s->env, least) : 0;
+	int rc = info.me_mapsize < least ? mdb_env_set_mapsize(s->env, least) : 0;
+	/* Only now: setting its size moves it. */
+	if (rc == 0 && mdb_env_get_fd(s->env, &fd) == 0)
+		s->map = mw_env_map_find(fd);
+	return rc;
 }
 
 static enum mw_err open_environment(struct mw_spool *s, const char *path, struct mw_error *e)
 {
-	int dead_readers, fd;
+	int dead_readers;
 	MDB_txn *txn;
 	int rc = mw_env_files_make(path, false);
 	if (rc == 0)
@@ -225,7 +230,7 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 	if (rc == 0)
 		rc = mdb_env_open(s->env, path, MW_SPOOL_ENV_FLAGS, 0600);
 	if (rc == 0)
-		rc = keep_reserve(s);
+		rc = settle_map(s);
 	/* What a process wrote that was killed before its sync, or what LMDB put back when that failed, is
 	 * seen and not on the disk yet. */
 	if (rc == 0)
