@@ -69,8 +69,8 @@ enum mw_err mw_spool_fail(struct mw_error *e, int rc, const char *what)
 			  : rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_INVALID ? MW_CORRUPT
 												: MW_IO;
 	if (err == MW_CORRUPT)
-		return mw_error_set(e, err, 0, "spool: %s: damaged (%s); `moonweir verify` tells what to do", what,
-				    mdb_strerror(rc));
+		return mw_error_set(e, err, 0, "spool: %s: damaged (%s); `moonweir verify` tells what to do",
+				    what, mdb_strerror(rc));
 	return mw_error_set(e, err, 0, "spool: %s: %s", what, mdb_strerror(rc));
 }
 

@@ -295,7 +295,8 @@ static int64_t check_integer(lua_State *L, const char *name)
 
 static void check_names(lua_State *L, int index)
 {
-	static const char *const known[] = {"format", "headers", "account", "tag", "now", "wait", "sync", NULL};
+	static const char *const known[] = {"format", "headers", "account", "tag",
+					    "now",    "wait",    "sync",    NULL};
 	lua_pushnil(L);
 	while (lua_next(L, index)) {
 		lua_pop(L, 1);
