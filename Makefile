@@ -75,7 +75,7 @@ JIT := $(if $(shell dpkg-query -W -f '$${Status}' luajit2 2>/dev/null | grep 'ok
 RUN_PACKAGES   := build-essential pkg-config lua5.4 liblua5.4-dev $(JIT) lua-argparse lua-cjson \
                   libcurl4-openssl-dev libsodium-dev liblmdb-dev libssl-dev libmicrohttpd-dev ca-certificates
 TEST_PACKAGES  := $(RUN_PACKAGES) lua-busted luarocks openssl curl git
-CHECK_PACKAGES := $(TEST_PACKAGES) lua-check clang clang-tidy clang-format libclang-rt-14-dev cppcheck valgrind
+CHECK_PACKAGES := $(TEST_PACKAGES) lua-check clang clang-format libclang-rt-14-dev cppcheck valgrind
 
 # $(call install,packages): asks for them only if one is missing, so that a second run needs no network.
 install = missing=; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
@@ -189,7 +189,7 @@ valgrind: check-packages ## the C tests under valgrind's memory check
 	  MW_HISTORIES=20 MW_DOUBLES=2000 MW_TRIALS=500 MW_VALGRIND=1 valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --child-silent-after-fork=yes $$t || exit 1; done
 
 .PHONY: lint
-lint: check-packages ## warnings as errors with both compilers, clang-tidy, cppcheck, luacheck, formatting
+lint: check-packages ## warnings as errors with both compilers, cppcheck, luacheck, formatting
 	@for cc in gcc clang; do echo "== $$cc"; $(MAKE) -s -j2 CC=$$cc WERROR=1 BUILD=build/lint-$$cc all $(patsubst $(BUILD)/%,build/lint-$$cc/%,$(TESTS) $(TOOLS)) $(CRASH_TESTS:%=build/lint-$$cc/test/%) || exit 1; done
 	luacheck -q lua spec examples
 	cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,portability --suppress=missingInclude csrc

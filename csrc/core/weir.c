@@ -106,6 +106,7 @@ struct mw_lane *mw_weir_open_lane(struct mw_weir *w, struct mw_span account)
 	/* Every lane has its place among the timers before it exists: the rest cannot fail. */
 	if (!lane && mw_timers_reserve(&w->timers, w->lanes.count + 1))
 		lane = mw_lanes_add(&w->lanes, account);
+	w->stats.lanes = w->lanes.count;
 	return lane;
 }
 
@@ -268,7 +269,6 @@ void mw_weir_pause(struct mw_weir *w, struct mw_lane *lane, int64_t now)
 struct mw_weir_stats mw_weir_stats(const struct mw_weir *w)
 {
 	struct mw_weir_stats stats = w->stats;
-	stats.lanes = w->lanes.count;
 	stats.oldest = -1;
 	for (uint32_t i = 0; i < w->lanes.count; i++) {
 		const struct mw_lane *lane = w->lanes.all[i];

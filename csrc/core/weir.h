@@ -120,7 +120,7 @@ struct mw_weir_stats {
 /* O(lanes). */
 struct mw_weir_stats mw_weir_stats(const struct mw_weir *w);
 
-/* Those of them that are kept up to date: all but held, lanes..., and oldest. O(1). */
+/* Those of them that are kept up to date: all but held, oldest and the lanes by state. O(1). */
 const struct mw_weir_stats *mw_weir_totals(const struct mw_weir *w);
 
 /* How long a server keeps the gate closed for all lanes; 0: open. */

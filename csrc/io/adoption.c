@@ -98,11 +98,15 @@ static bool enter(struct mw_adoption *a, int64_t now)
 
 bool mw_adoption_next(struct mw_adoption *a, struct mw_outbox *box, int64_t now)
 {
+	struct mw_error e;
 	for (;;) {
 		if (a->from) {
 			mw_spool_copy(a->from, a->weir, BOX_BYTES, box);
 			if (box->count > 0)
 				return true;
+			/* Damage that was buried is letters from now on. */
+			if (mw_spool_has_settled(a->from) && mw_spool_commit(a->from, now, &e) == MW_OK)
+				continue;
 			finish(a);
 		}
 		if (a->number == a->own)

@@ -285,8 +285,11 @@ static bool has_room(const struct mw_engine *g, size_t bytes)
 	size_t waiting = g->taken_bytes + g->inbox.bytes.len;
 	if (g->is_full)
 		return false;
-	if (g->has_spool)
-		return waiting == 0 || waiting + bytes <= g->unwritten_max;
+	if (g->has_spool) {
+		size_t most = g->is_crowded && g->unwritten_max > MW_UNWRITTEN_CROWD ? MW_UNWRITTEN_CROWD
+										     : g->unwritten_max;
+		return waiting == 0 || waiting + bytes <= most;
+	}
 	return waiting + g->queued_bytes + bytes <= g->queue_max;
 }
 
@@ -412,10 +415,11 @@ enum mw_err mw_engine_stats(struct mw_engine *g, struct mw_engine_stats *out)
 	if (mw_engine_is_forked(g))
 		return MW_FORKED;
 	pthread_mutex_lock(&g->core);
-	pthread_mutex_lock(&g->gate);
+	/* Looks at every lane, so not under the gate: a push would wait for it. */
 	*out = (struct mw_engine_stats){.weir = mw_weir_stats(g->weir),
 					.spool = g->spool_stats,
 					.gate_ms = mw_weir_gate_ms(g->weir, now_ms())};
+	pthread_mutex_lock(&g->gate);
 	uint64_t waiting = g->inbox.count - g->inbox.letters + g->taken_count - g->taken_letters;
 	out->weir.counts.accepted += waiting;
 	out->weir.counts.queued += waiting;

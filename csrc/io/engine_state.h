@@ -31,8 +31,12 @@
  * every so often. Whoever waits for all to be delivered does not wait for that. */
 #define MW_ADOPT_MS 5000
 
-/* With a spool: bytes that push takes while they wait for the disk. One box always fits. */
-#define MW_UNWRITTEN_MAX (8u * 1024 * 1024)
+/* With a spool: bytes that push takes while they wait for the disk. One box always fits. With more than
+ * MW_CROWD accounts fewer: each message of a commit may then be another account's, and write pages of its
+ * own, which are in memory until then. */
+#define MW_UNWRITTEN_MAX   (4u * 1024 * 1024)
+#define MW_UNWRITTEN_CROWD (1024u * 1024)
+#define MW_CROWD           1000
 
 /* Waits longer than this are as good as for ever, and safe to add to any clock. */
 #define MW_FOREVER_MS INT64_C(1000000000000)
@@ -84,6 +88,7 @@ struct mw_engine {
 	bool is_unsaved;      /* the depot has something to write */
 	bool has_adopted; /* nothing was left in other partitions when they were last looked at, by a flush */
 	bool holds;       /* nothing is to be sent yet */
+	bool is_crowded;  /* more than MW_CROWD accounts */
 	bool is_full;     /* `taken` did not fit on the disk */
 	struct mw_error shortage; /* ... and why */
 	struct mw_error failure;  /* the disk failed for good; MW_OK: it did not */

@@ -64,6 +64,7 @@ static int64_t adopt(struct mw_engine *g, bool wanted)
 	pthread_mutex_lock(&g->gate);
 	g->taken_bytes = g->taken.bytes.len;
 	g->taken_count = g->taken.count;
+	g->taken_letters = g->taken.letters;
 	g->has_adopted = !g->is_adopting;
 	pthread_mutex_unlock(&g->gate);
 	g->adopt_at = now + (g->is_adopting ? 0 : MW_ADOPT_MS);
@@ -242,15 +243,13 @@ static int64_t send_ready(struct mw_engine *g)
 	return wait;
 }
 
-/* Somebody saved, paused, resumed or removed this account: its lane finds out what by trying. */
+/* Somebody saved, paused, resumed or removed this account: its lane finds out what by trying. Under core. */
 static void on_changed(void *context, struct mw_span account)
 {
 	struct mw_engine *g = context;
-	pthread_mutex_lock(&g->core);
 	struct mw_lane *lane = mw_weir_lane(g->weir, account);
 	if (lane)
 		mw_weir_resume(g->weir, lane, now_ms());
-	pthread_mutex_unlock(&g->core);
 }
 
 /* Now and then: what others changed, and what they are to see. Ms until the next time. */
@@ -258,7 +257,10 @@ static int64_t look_around(struct mw_engine *g)
 {
 	int64_t wait;
 	if (mw_commons_is_due(&g->commons, now_ms(), &wait)) {
+		/* Core before the vault's own lock, as when a key is looked up. */
+		pthread_mutex_lock(&g->core);
 		mw_commons_changes(&g->commons, on_changed, g);
+		pthread_mutex_unlock(&g->core);
 		mw_engine_post(g);
 	}
 	return wait;
@@ -271,6 +273,7 @@ static void publish(struct mw_engine *g)
 	const struct mw_weir_stats *s = mw_weir_totals(g->weir);
 	pthread_mutex_lock(&g->gate);
 	g->queued_bytes = s->queued_bytes;
+	g->is_crowded = s->lanes > MW_CROWD;
 	g->is_unsaved = mw_depot_has_settled(&g->depot);
 	pthread_cond_broadcast(&g->changed);
 	pthread_mutex_unlock(&g->gate);

@@ -10,8 +10,9 @@
 #include <time.h>
 
 enum {
-	RESERVE_SHARE = 8, /* of disk_max, kept for settling beyond it */
-	SEEN_SHARE = 8,    /* of disk_max, at most, for known ids */
+	LOOK_MAX = 8 * 1024 * 1024, /* bytes of the map that may stay in memory, about */
+	RESERVE_SHARE = 8,          /* of disk_max, kept for settling beyond it */
+	SEEN_SHARE = 8,             /* of disk_max, at most, for known ids */
 };
 
 int64_t mw_spool_wall(void)
@@ -212,7 +213,7 @@ static int keep_reserve(struct mw_spool *s)
 
 static enum mw_err open_environment(struct mw_spool *s, const char *path, struct mw_error *e)
 {
-	int dead_readers;
+	int dead_readers, fd;
 	MDB_txn *txn;
 	int rc = mw_env_files_make(path, false);
 	if (rc == 0)
@@ -254,7 +255,20 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 	if (rc != 0)
 		return mw_spool_fail(e, rc, path);
 	mdb_txn_reset(s->reader);
+	/* It stays where it is: its size is set no more. */
+	if (mdb_env_get_fd(s->env, &fd) == 0)
+		s->map = mw_env_map_find(fd);
 	return MW_OK;
+}
+
+void mw_spool_look(struct mw_spool *s, size_t bytes)
+{
+	/* The path to what was looked at, too. */
+	s->looked_at += bytes + s->page;
+	if (s->looked_at < LOOK_MAX)
+		return;
+	mw_env_map_let_go(&s->map);
+	s->looked_at = 0;
 }
 
 static uint64_t dead_bytes_default(uint64_t disk_max)
@@ -411,6 +425,7 @@ static enum mw_err restore_lane(struct mw_spool *s, struct mw_weir *w, MDB_curso
 	enum mw_err err = restore_queue(s, messages, number, &since, e);
 	if (err != MW_OK)
 		return err;
+	mw_spool_look(s, 2 * s->page);
 	const struct mw_counts counts = {.accepted = l->tail - l->moved,
 					 .delivered = l->head - l->dead - l->moved,
 					 .dead = l->dead,

@@ -1,15 +1,12 @@
 #include "spool_own.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
 
 enum {
 	DEAD_SWEEP = 16, /* dead letters that a commit may drop, and two more for each one added */
-	RESERVE_MAX = 4 * 1024 * 1024, /* space allocated ahead of the file's last page */
-	SETTLING_PAGES = 64,           /* free ones that a plan leaves alone where no others can be had */
+	TREE_DEPTH = 2,  /* pages that a lane's place takes to find, beyond those that all lanes share */
 };
 
 /* ---- plan */
@@ -370,82 +367,6 @@ static int put_settled(struct mw_spool *s, MDB_txn *txn, uint64_t *number)
 	return rc != 0 ? rc : put_letters(s, txn, &s->dying, number);
 }
 
-/* ---- room */
-
-/* Takes the longer the more there was in the file once. */
-static uint64_t pages_free(struct mw_spool *s)
-{
-	MDB_cursor *cursor;
-	MDB_val key, value;
-	uint64_t pages = 0;
-	if (mdb_txn_renew(s->reader) != 0)
-		return 0;
-	/* LMDB's own list of free pages: database 0, each value begins with its length. */
-	if (mdb_cursor_open(s->reader, 0, &cursor) == 0) {
-		while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
-			size_t count = 0;
-			memcpy(&count, value.mv_data, sizeof count);
-			pages += count;
-		}
-		mdb_cursor_close(cursor);
-	}
-	mdb_txn_reset(s->reader);
-	return pages;
-}
-
-static void spend(struct mw_spool *s, uint64_t bytes)
-{
-	s->free_bytes -= bytes < s->free_bytes ? bytes : s->free_bytes;
-}
-
-static uint64_t file_used(const struct mw_spool *s)
-{
-	MDB_envinfo info;
-	mdb_env_info(s->env, &info);
-	return ((uint64_t)info.me_last_pgno + 1) * s->page;
-}
-
-/* Space on the disk beyond the last page, so that settling, which needs pages before it frees any, finds some
- * even on a disk that is full. */
-static void reserve_space(struct mw_spool *s)
-{
-	struct stat st;
-	int fd;
-	uint64_t reserve = s->disk_max / 8 < RESERVE_MAX ? s->disk_max / 8 : RESERVE_MAX;
-	uint64_t used = file_used(s);
-	if (mdb_env_get_fd(s->env, &fd) != 0 || fstat(fd, &st) != 0)
-		return;
-	s->has_no_space = false;
-	if ((uint64_t)st.st_size >= used + reserve / 2)
-		return;
-	int rc = fallocate(fd, 0, 0, (off_t)(used + reserve));
-	/* A file system that can't do this leaves things to luck, as without it. */
-	s->has_no_space = rc != 0 && (errno == ENOSPC || errno == EDQUOT);
-}
-
-/* May the plan be written? */
-static bool has_room(struct mw_spool *s)
-{
-	if (s->has_no_space)
-		reserve_space(s);
-	/* Each lane's packs end in the middle of a page, and its path through the tree is written anew. */
-	uint64_t used = file_used(s),
-		 need = s->box->bytes.len + (8 + 3 * (uint64_t)s->touched_count) * s->page;
-	if (s->seen)
-		need += mw_seen_pages(s->seen, s->box->count) * s->page;
-	/* A file that can't grow has what was settled in it, less what the next to settle need. */
-	if (s->has_no_space)
-		return need + SETTLING_PAGES * s->page <= pages_free(s) * s->page;
-	/* A file that was full once is never smaller again: its free pages are counted only when those of the
-	 * last count may be spent. */
-	if (used + need > s->disk_max + s->free_bytes)
-		s->free_bytes = pages_free(s) * s->page;
-	if (used + need > s->disk_max + s->free_bytes)
-		return false;
-	spend(s, need);
-	return true;
-}
-
 /* ---- commit */
 
 static int64_t now_us(void)
@@ -513,8 +434,8 @@ enum mw_err mw_spool_commit(struct mw_spool *s, int64_t now, struct mw_error *e)
 		return mw_error_set(e, MW_IO, 0,
 				    "the spool's disk has failed; see to it, then open the spool again");
 	s->now = now;
-	spend(s, s->dying.bytes.len + s->dying.count * s->page);
-	bool full = s->box && !has_room(s);
+	mw_spool_spend(s, s->dying.bytes.len + s->dying.count * s->page);
+	bool full = s->box && !mw_spool_has_room(s);
 	enum mw_err err = full ? MW_FULL : write_all(s, s->box != NULL, now, e);
 	if (err == MW_FULL && s->box) {
 		full = true;
@@ -524,9 +445,10 @@ enum mw_err mw_spool_commit(struct mw_spool *s, int64_t now, struct mw_error *e)
 		s->is_broken = true;
 	if (err != MW_OK)
 		return err;
+	mw_spool_look(s, (s->touched_count + s->settled_count) * s->page * TREE_DEPTH);
 	forget_settled(s);
-	reserve_space(s);
-	s->stats.disk_bytes = file_used(s);
+	mw_spool_reserve(s);
+	s->stats.disk_bytes = mw_spool_file_used(s);
 	if (full)
 		return mw_error_set(e, MW_FULL, 0,
 				    s->has_no_space ? "the disk that the spool is on is full"

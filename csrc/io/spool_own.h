@@ -1,6 +1,6 @@
 /* spool_own.h -- what the spool's files share: spool.c (open, restore), spool_commit.c (everything that is
- * written), spool_read.c (the weir's side); and who looks into a spool from outside: adoption.c, dead.c,
- * spool_check.c.
+ * written), spool_room.c (whether it may be), spool_read.c (the weir's side); and who looks into a spool from
+ * outside: adoption.c, dead.c, spool_check.c.
  */
 #ifndef MW_SPOOL_OWN_H
 #define MW_SPOOL_OWN_H
@@ -8,6 +8,7 @@
 #include "../core/dead_letter.h"
 #include "../core/message.h"
 #include "../core/pack.h"
+#include "env_map.h"
 #include "partition.h"
 #include "seen.h"
 #include "spool.h"
@@ -89,6 +90,9 @@ struct mw_spool {
 	struct mw_spool_total total;
 	uint8_t seen_key[16]; /* of the hash that ids are kept as */
 
+	struct mw_env_map map;
+	size_t looked_at; /* bytes of the map, about, since it was let go of */
+
 	MDB_txn *reader;      /* reset between uses */
 	MDB_cursor *cursor;   /* the reader's, over `messages`: to read allocates nothing */
 	struct mw_buf joined; /* a pack of several pieces; has room for the largest message from the start */
@@ -125,9 +129,20 @@ enum mw_err mw_spool_open_partition(const struct mw_spool_config *config,
 				    struct mw_error *e);
 
 /* Appends the oldest messages and dead letters, up to about `bytes_max`, to a box; `w` is where the spool was
- * restored to. Then drop_copied takes them out: MW_OK, or as mw_spool_commit. */
+ * restored to. Then drop_copied takes them out: MW_OK, or as mw_spool_commit. What can't be read any more
+ * dies on the way, and is settled with the next commit. */
 void mw_spool_copy(struct mw_spool *s, const struct mw_weir *w, size_t bytes_max, struct mw_outbox *box);
 enum mw_err mw_spool_drop_copied(struct mw_spool *s, int64_t now, struct mw_error *e);
+
+/* Room in the file (spool_room.c): may the plan be written? What is written without one is spent, in bytes.
+ */
+bool mw_spool_has_room(struct mw_spool *s);
+void mw_spool_spend(struct mw_spool *s, uint64_t bytes);
+
+/* Space on the disk beyond the last page, so that settling, which needs pages before it frees any, finds some
+ * even on a disk that is full. */
+void mw_spool_reserve(struct mw_spool *s);
+uint64_t mw_spool_file_used(const struct mw_spool *s);
 
 /* One more dead letter for the next commit. */
 void mw_spool_bury(struct mw_spool *s, const struct mw_dead_letter *letter);
@@ -156,6 +171,9 @@ static inline uint32_t mw_spool_seconds(int64_t wall)
 
 /* What LMDB says as an error of ours: MW_FULL for a full map or disk, MW_NO_MEMORY, MW_CORRUPT, MW_IO. */
 enum mw_err mw_spool_fail(struct mw_error *e, int rc, const char *what);
+
+/* So many more bytes of the map were looked at: now and then it is let go of. */
+void mw_spool_look(struct mw_spool *s, size_t bytes);
 
 static inline struct mw_span mw_spool_text(const char *text)
 {

@@ -8,6 +8,7 @@ struct walk {
 	uint64_t number; /* of the next message */
 	uint64_t end;    /* behind the lane's last */
 	uint32_t lane;
+	size_t looked_at; /* bytes */
 };
 
 /* When a pack came. If the wall clock was set back since, it has come just now: it would wait for that hour
@@ -30,6 +31,7 @@ static bool at_pack(const struct walk *k, MDB_val *key, uint64_t *first)
 static bool open_pack(struct walk *k, MDB_val *key, MDB_val *value)
 {
 	uint64_t first;
+	k->looked_at += value->mv_size;
 	if (!at_pack(k, key, &first) || first > k->number ||
 	    !mw_pack_open(mw_pieces_join(k->cursor, value, &k->spool->joined), &k->pack) ||
 	    k->number - first >= k->pack.head.count) {
@@ -71,6 +73,7 @@ static void begin(struct walk *k, struct mw_spool *s, const struct mw_lane *lane
 static void finish(struct walk *k)
 {
 	mdb_txn_reset(k->spool->reader);
+	mw_spool_look(k->spool, k->looked_at);
 }
 
 static bool next(struct walk *k, struct mw_span *message, int64_t *tag)
@@ -246,6 +249,18 @@ static void copy_lane(struct mw_spool *s, const struct mw_lane *lane, size_t byt
 	finish(&k);
 }
 
+/* The lane's oldest messages can't be read any more: those behind them shall not wait for them. False if they
+ * can. */
+static bool bury_damage(struct mw_spool *s, const struct mw_lane *lane)
+{
+	static const struct mw_answer damaged = {.status = MW_STATUS_DAMAGED, .retry_after_ms = -1};
+	struct mw_batch batch;
+	measure(s, lane, 1, 1, &batch);
+	if (batch.is_damaged)
+		settle(s, lane, batch.count, batch.bytes - (batch.count - 1), MW_OUTCOME_DEAD, &damaged);
+	return batch.is_damaged;
+}
+
 static void copy_letters(struct mw_spool *s, size_t bytes_max, struct mw_outbox *box)
 {
 	MDB_cursor *dead;
@@ -267,9 +282,13 @@ static void copy_letters(struct mw_spool *s, size_t bytes_max, struct mw_outbox 
 void mw_spool_copy(struct mw_spool *s, const struct mw_weir *w, size_t bytes_max, struct mw_outbox *box)
 {
 	const struct mw_lane *lane;
-	for (size_t position = 0; (lane = mw_weir_each(w, &position)) && box->bytes.len < bytes_max;)
-		if (s->lanes[lane->number].head < s->lanes[lane->number].tail)
-			copy_lane(s, lane, bytes_max, box);
+	for (size_t position = 0; (lane = mw_weir_each(w, &position)) && box->bytes.len < bytes_max;) {
+		const struct mw_spool_lane *l = &s->lanes[lane->number];
+		do
+			if (l->head < l->tail)
+				copy_lane(s, lane, bytes_max, box);
+		while (l->head < l->tail && l->copied == 0 && bury_damage(s, lane));
+	}
 	copy_letters(s, bytes_max, box);
 }
 

@@ -361,8 +361,8 @@ static enum mw_err open_env(struct mw_state *s, size_t map, struct mw_error *e)
 	int answer = mw_env_files_make(s->path, true);
 	if (answer == 0)
 		answer = open_files(s, map);
-	/* Who waits for a process that is making the lock file, and is killed at it, finds one that nobody has begun;
-	 * the next to ask makes it. So only a store that goes on being unreadable is. */
+	/* Who waits for a process that is making the lock file, and is killed at it, finds one that nobody
+	 * has begun; the next to ask makes it. So only a store that goes on being unreadable is. */
 	for (int i = 1; i < OPENINGS_MAX && answer == MDB_INVALID && s->env; i++) {
 		mdb_env_close(s->env);
 		s->env = NULL;
