@@ -229,6 +229,25 @@ describe("moonweir accounts", function()
 		assert.is_nil(data:find("canary", 1, true))
 	end)
 
+	it("are told by run when their keys are sealed with another master key", function()
+		assert.equal(0, (run { "set", "acme", "--write-key", KEY, "--endpoint", "http://127.0.0.1:1" }))
+		local other = child.folder() .. "/other-master-key"
+		assert.equal(0, (child.run { "accounts", "new-master-key", other }))
+		local script = child.file("tiny.lua", [[
+			local source = require "moonweir.source"
+			return source.define {
+				slug = "tiny", version = "1", event = source.get "type", user = source.user { source.get "user" },
+				on = { opened = source.track "Opened" {} },
+			}]])
+		local event = child.file("event", '{"type":"opened","user":"u1"}\n')
+		local code, _, err = child.run {
+			"run", script, event, "--account", "acme", "--spool", spool, "--master-key-file", other,
+		}
+		assert.equal(1, code)
+		assert.matches("account acme is parked: its write key can't be opened. Give the master key", err, 1, true)
+		assert.not_matches("no write key", err)
+	end)
+
 	it("asks on a terminal, and does not show what is typed", function()
 		local log = child.folder() .. "/typescript" .. spools
 		local command = ("env MOONWEIR_SPOOL=%s MOONWEIR_MASTER_KEY_FILE=%s %s lua/moonweir/cli/moonweir.lua accounts set acme"):format(

@@ -129,6 +129,17 @@ describe("moonweir run", function()
 		assert.equal(1, cjson.decode(out).dead)
 	end)
 
+	it("keeps with a spool what it gave up, with how often it tried", function()
+		local spool = child.folder() .. "/given-up"
+		run(event(1), UNREACHABLE, { "--write-key-file", key_file, "--retries", "1", "--spool", spool })
+		local code, out, err = child.run { "dead", "list", "--json", "--spool", spool }
+		assert.same({ 0, "" }, { code, err })
+		assert.equal(2, cjson.decode(out).attempts)
+		code, out, err = child.run { "dead", "list", "--spool", spool }
+		assert.same({ 0, "" }, { code, err })
+		assert.matches("refused  no answer to 2 attempts\n$", out)
+	end)
+
 	it("says so when an account has no key", function()
 		local _, url = child.debugger()
 		local accounts = child.file("accounts.json", '{"a":"keykeykeykeykey-aaaa"}')

@@ -62,7 +62,7 @@ static void retry(struct mw_weir *w, const struct mw_request *r, const struct mw
 {
 	struct mw_lane *lane = r->lane;
 	int64_t pause_ms =
-	    mw_lane_pause_ms(++lane->attempts, a->status, a->retry_after_ms, mw_weir_random(w));
+	    mw_lane_pause_ms(lane->attempts + 1, a->status, a->retry_after_ms, mw_weir_random(w));
 	/* Holds for the messages behind, too, should these ones die now. */
 	lane->due = now + pause_ms;
 	lane->backing_off = true;
@@ -75,6 +75,7 @@ static void retry(struct mw_weir *w, const struct mw_request *r, const struct mw
 	if (lane->failures > w->config.retries_max) {
 		bury(w, r, a);
 	} else {
+		lane->attempts++;
 		lane->again = r->count;
 		w->stats.retries++;
 	}

@@ -404,7 +404,7 @@ static void explain(const struct transfer *t, CURLcode result, const struct mw_a
 	write_host(host, t->easy);
 	curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_error);
 	if (a->status == MW_STATUS_UNSENT) {
-		snprintf(out, ERROR_MAX, "not sent: %s asked for a pause", host);
+		out[0] = '\0'; /* the rate at work, and no trouble */
 	} else if (a->status == MW_STATUS_NETWORK && result == CURLE_COULDNT_CONNECT &&
 		   os_error == ECONNREFUSED) {
 		snprintf(out, ERROR_MAX, "connection refused by %s", host);

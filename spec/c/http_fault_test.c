@@ -105,7 +105,7 @@ TEST(without_a_permit_nothing_is_sent)
 	struct mock m = mock_start(NULL, NULL);
 	struct world *w = world_open(plain);
 	w->permits[0] = MW_HTTP_PERMIT_WAIT_MS + 1;
-	CHECK(world_status(w, m.url) == MW_STATUS_UNSENT && w->asked == 1);
+	CHECK(world_status(w, m.url) == MW_STATUS_UNSENT && w->asked == 1 && w->error[0] == '\0');
 	size_t count;
 	free(mock_log(&m, &count));
 	CHECK(count == 0);

@@ -194,12 +194,13 @@ local function export(spool, args, filter)
 	if not file then
 		return fail(message)
 	end
-	local code = 0
+	local code, count = 0, 0
 	for letter, reason, word in dead.each(spool, filter) do
 		if not letter then
 			code = fail(reason, word)
 			break
 		end
+		count = count + 1
 		local ok, trouble = file:write(letters.json(letter), "\n")
 		if not ok then
 			return fail(("%s: %s"):format(args.output or "standard output", trouble))
@@ -210,6 +211,9 @@ local function export(spool, args, filter)
 		if not ok then
 			return fail(("%s: %s"):format(args.output, trouble))
 		end
+	end
+	if code == 0 and filter.ids and count < #filter.ids then
+		return fail(("%d of the %d letters named are not there"):format(#filter.ids - count, #filter.ids))
 	end
 	return code
 end

@@ -27,7 +27,11 @@ local function why(letter)
 	if letter.status then
 		parts[#parts + 1] = ("status %d:"):format(letter.status)
 	end
-	parts[#parts + 1] = letter.reason or letter.answer or ""
+	local told = letter.reason or letter.answer
+	if not told and not letter.status and letter.attempts > 0 then
+		told = ("no answer to %.0f attempt%s"):format(letter.attempts, letter.attempts == 1 and "" or "s")
+	end
+	parts[#parts + 1] = told or ""
 	return (table.concat(parts, " "):gsub(":$", ""))
 end
 

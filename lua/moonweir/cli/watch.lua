@@ -48,6 +48,9 @@ local function parked_advice(lane)
 		return "Segment refuses its write key. Copy the key again from the source's settings in Segment; "
 			.. "if the workspace is in the EU, use --endpoint eu"
 	end
+	if lane.last_error and lane.last_error:find("master key", 1, true) then
+		return "its write key can't be opened. Give the master key that it was saved with, or save the key again"
+	end
 	return "it has no write key; save one with moonweir accounts set, or name it in the --accounts file"
 end
 
