@@ -183,6 +183,30 @@ describe("a spool whose database is damaged", function()
 	end)
 end)
 
+describe("a push that waits for the disk", function()
+	teardown(child.clean)
+
+	it("tells a message that was taken from one that was refused, when the disk's budget is spent", function()
+		local spool = child.folder() .. "/full"
+		local client = assert(mw.open { endpoint = NOWHERE, spool = spool, disk_bytes = 4 * 1024 * 1024 })
+		local call = { userId = "u1", event = "Large", properties = { text = ("x"):rep(30000) } }
+		local taken, codes = 0, {}
+		for _ = 1, 400 do
+			local ok, _, code = client:track("a1", call, { sync = 0.05 })
+			if ok or code == "timeout" then
+				taken = taken + 1
+			end
+			codes[code or "ok"] = (codes[code or "ok"] or 0) + 1
+			if (codes.full or 0) > 3 then
+				break
+			end
+		end
+		assert.is_true(codes.ok > 20 and codes.timeout >= 1 and codes.full > 3)
+		assert.equal(taken, client:stats().accepted)
+		client:close(0)
+	end)
+end)
+
 describe("a client that is not to send", function()
 	it("has a spool: without one nothing it is given would ever arrive", function()
 		local ok, message = pcall(mw.open, { endpoint = NOWHERE, write_key = "key", account = "a1", send = false })

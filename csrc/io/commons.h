@@ -33,7 +33,7 @@ struct mw_commons_config {
 	const char *master_key_file; /* NULL: the service manager's credential, if there is one */
 };
 
-/* The errors of vault.h, budget.h and board.h. Close it in any case. */
+/* The errors of vault.h and budget.h. Close it in any case. */
 enum mw_err mw_commons_open(struct mw_commons *c, const struct mw_commons_config *config, struct mw_error *e);
 void mw_commons_close(struct mw_commons *c);
 

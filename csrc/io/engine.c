@@ -176,8 +176,8 @@ static void bound_by_disk(struct mw_engine *g, uint64_t disk_max)
 {
 	uint64_t disk = disk_max == 0 ? MW_DISK_DEFAULT : disk_max < MW_DISK_MIN ? MW_DISK_MIN : disk_max;
 	g->unwritten_max = disk / 4 < MW_UNWRITTEN_MAX ? (size_t)(disk / 4) : MW_UNWRITTEN_MAX;
-	if (g->queue_max > disk / 2)
-		g->queue_max = (size_t)(disk / 2);
+	if (g->queue_max > disk / 3)
+		g->queue_max = (size_t)(disk / 3);
 }
 
 enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engine **out, struct mw_error *e)

@@ -53,7 +53,7 @@ enum mw_err mw_engine_set_key(struct mw_engine *g, struct mw_span account, struc
 			      const struct mw_endpoint *endpoint, struct mw_error *e);
 
 /* Take all of the box or nothing. MW_FULL, MW_CLOSED, MW_FORKED, MW_NO_MEMORY; MW_TOO_LARGE (a message or
- * account over its limit, or a box that never fits queue_max or half the disk), MW_INVALID (an empty
+ * account over its limit, or a box that never fits queue_max or a third of the disk), MW_INVALID (an empty
  * message), MW_IO (the spool's disk has failed). Copies; never blocks on network or disk. */
 enum mw_err mw_engine_push(struct mw_engine *g, const struct mw_outbox *box);
 

@@ -49,6 +49,9 @@ void mw_engine_on_done(void *context, const struct mw_request *r, const struct m
 	int64_t now = now_ms();
 	mw_weir_done(g->weir, r, a, now);
 	mw_commons_close_gate(&g->commons, now, mw_weir_gate_ms(g->weir, now));
+	pthread_mutex_lock(&g->gate);
+	g->is_unsaved = mw_depot_has_settled(&g->depot);
+	pthread_mutex_unlock(&g->gate);
 	pthread_mutex_unlock(&g->core);
 }
 

@@ -260,9 +260,6 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 	if (rc != 0)
 		return mw_spool_fail(e, rc, path);
 	mdb_txn_reset(s->reader);
-	/* It stays where it is: its size is set no more. */
-	if (mdb_env_get_fd(s->env, &fd) == 0)
-		s->map = mw_env_map_find(fd);
 	return MW_OK;
 }
 
@@ -316,6 +313,9 @@ enum mw_err mw_spool_open_partition(const struct mw_spool_config *config,
 	if (s->disk_max < MW_DISK_MIN)
 		s->disk_max = MW_DISK_MIN;
 	s->dead_bytes_max = config->dead_bytes ? config->dead_bytes : dead_bytes_default(s->disk_max);
+	/* Letters are written to the reserve too, which must not be all theirs. */
+	if (s->dead_bytes_max > s->disk_max / (RESERVE_SHARE + 1))
+		s->dead_bytes_max = s->disk_max / (RESERVE_SHARE + 1);
 	s->stats.disk_max = s->disk_max;
 	s->clock_ahead = mw_spool_wall() - now;
 	s->now = now;

@@ -52,7 +52,7 @@ struct mw_spool_config {
 	uint64_t repeats_max; /* ids remembered; 0: MW_REPEATS_MAX. They never take more than an eighth of
 				 disk_max */
 	int64_t dead_ms;      /* how long a dead letter is kept; 0: as long as there is room */
-	uint64_t dead_bytes;  /* room for dead letters, of disk_max; 0: a tenth of it, at most
+	uint64_t dead_bytes;  /* room for dead letters, at most a ninth of disk_max; 0: a tenth of it, at most
 			       * MW_DEAD_BYTES_DEFAULT */
 	struct mw_report_to report;
 	bool report_delivered; /* of each delivered message too: costs a look at it */

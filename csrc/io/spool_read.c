@@ -107,6 +107,10 @@ static void skip_damage(struct walk *k, struct mw_batch *out)
 		out->since_next = since_of(k->spool, &pack);
 		break;
 	}
+	/* LMDB itself could not go on: nothing more is to be written, so that what can't be read now is still
+	 * there for the next start. */
+	if (rc != 0 && rc != MDB_NOTFOUND)
+		k->spool->is_broken = true;
 	uint64_t count = number - l->head;
 	if (count > UINT32_MAX)
 		count = UINT32_MAX;

@@ -64,7 +64,7 @@ bool mw_spool_has_room(struct mw_spool *s)
 		mw_spool_reserve(s);
 	/* Each lane's packs end in the middle of a page, and its path through the tree is written anew. */
 	uint64_t used = mw_spool_file_used(s),
-		 need = s->box->bytes.len + (8 + 3 * (uint64_t)s->touched_count) * s->page;
+		 need = 2 * s->box->bytes.len + (8 + 3 * (uint64_t)s->touched_count) * s->page;
 	if (s->seen)
 		need += mw_seen_pages(s->seen, s->box->count) * s->page;
 	/* A file that can't grow has what was settled in it, less what the next to settle need. */

@@ -83,7 +83,12 @@ enum mw_err mwl_client_push_box(struct mwl_client *c, const struct mw_outbox *bo
 			return MW_FULL;
 		err = mw_engine_push(c->engine, box);
 	}
-	return err == MW_OK && asked.sync_ms >= 0 ? mw_engine_sync(c->engine, asked.sync_ms, NULL) : err;
+	if (err == MW_OK && asked.sync_ms >= 0)
+		err = mw_engine_sync(c->engine, asked.sync_ms, NULL);
+	else
+		return err;
+	/* It was taken, and waits for room: "full" would be an invitation to push it once more. */
+	return err == MW_FULL ? MW_TIMEOUT : err;
 }
 
 void mwl_client_push_first_problem(lua_State *L)
@@ -148,14 +153,14 @@ static enum mw_err push_event(lua_State *L, struct mwl_client *c, const struct m
 	if (err == MW_OK && box->count > 0)
 		err = mwl_client_push_box(c, box, asked);
 	mw_outbox_clear(box);
-	if (err != MW_OK)
+	if (err != MW_OK && err != MW_TIMEOUT)
 		return err;
 	c->tally.events += c->last.events;
 	c->tally.messages += c->last.messages;
 	c->tally.ignored += c->last.ignored;
 	c->tally.unmatched += c->last.unmatched;
 	c->tally.failed += c->last.failed;
-	return MW_OK;
+	return err;
 }
 
 /* client:push(event [, opts]) -> queued | nil, message, code, problems, tally */

@@ -37,6 +37,7 @@ struct mwl_asked {
 struct mwl_client *mwl_client_check_open(lua_State *L);
 /* From the table at `options`: wait = seconds, sync = seconds or true. */
 struct mwl_asked mwl_client_asked(lua_State *L, int options);
+/* MW_TIMEOUT: taken, and not on disk in the time that was asked for. */
 enum mw_err mwl_client_push_box(struct mwl_client *c, const struct mw_outbox *box, struct mwl_asked asked);
 /* The message and code of the first problem in the list on top of the stack. */
 void mwl_client_push_first_problem(lua_State *L);

@@ -40,7 +40,7 @@ local LIBRARY = { name = "moonweir", version = core.version }
 ---@field repeats? number       seconds for which an event's id is remembered, so that a repeat is not queued twice;
 ---                             default two days, 0: not at all; only with a spool
 ---@field dead_days? number     days for which dead letters are kept; default 30, 0: as long as there is room
----@field dead_bytes? integer   room for dead letters, of disk_bytes; default a tenth of it, at most 1 GiB
+---@field dead_bytes? integer   room for dead letters, at most a ninth of disk_bytes; default a tenth, or 1 GiB
 ---@field retries? integer      attempts beyond the first before a message is dead; default: no limit
 ---@field timeout? number       seconds for one request; default 30
 ---@field proxy? string         URL of an HTTP proxy; the environment's is never used
