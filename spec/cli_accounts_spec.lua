@@ -229,10 +229,7 @@ describe("moonweir accounts", function()
 		assert.is_nil(data:find("canary", 1, true))
 	end)
 
-	it("are told by run when their keys are sealed with another master key", function()
-		assert.equal(0, (run { "set", "acme", "--write-key", KEY, "--endpoint", "http://127.0.0.1:1" }))
-		local other = child.folder() .. "/other-master-key"
-		assert.equal(0, (child.run { "accounts", "new-master-key", other }))
+	local function send(...)
 		local script = child.file("tiny.lua", [[
 			local source = require "moonweir.source"
 			return source.define {
@@ -240,12 +237,26 @@ describe("moonweir accounts", function()
 				on = { opened = source.track "Opened" {} },
 			}]])
 		local event = child.file("event", '{"type":"opened","user":"u1"}\n')
-		local code, _, err = child.run {
-			"run", script, event, "--account", "acme", "--spool", spool, "--master-key-file", other,
-		}
+		local code, _, err = child.run { "run", script, event, "--account", "acme", "--spool", spool, ... }
+		return code, err
+	end
+
+	it("are told by run when their keys are sealed with another master key", function()
+		assert.equal(0, (run { "set", "acme", "--write-key", KEY, "--endpoint", "http://127.0.0.1:1" }))
+		local other = child.folder() .. "/other-master-key"
+		assert.equal(0, (child.run { "accounts", "new-master-key", other }))
+		local code, err = send("--master-key-file", other)
 		assert.equal(1, code)
 		assert.matches("account acme is parked: its write key can't be opened. Give the master key", err, 1, true)
 		assert.not_matches("no write key", err)
+	end)
+
+	it("are told by run when they are paused", function()
+		assert.equal(0, (run { "set", "acme", "--write-key", KEY, "--endpoint", "http://127.0.0.1:1" }))
+		assert.equal(0, (run { "pause", "acme" }))
+		local code, err = send("--master-key-file", master)
+		assert.equal(1, code)
+		assert.matches("account acme is paused", err, 1, true)
 	end)
 
 	it("asks on a terminal, and does not show what is typed", function()

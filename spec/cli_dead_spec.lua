@@ -261,6 +261,12 @@ describe("moonweir dead", function()
 			local code, _, err = child.run(arguments)
 			assert.equal(1, code)
 			assert.matches("is that the spool's directory?", err, 1, true)
+			arguments[#arguments] = child.folder() -- is there, and holds other things
+			if arguments[2] ~= "replay" then
+				code, _, err = child.run(arguments)
+				assert.equal(1, code)
+				assert.matches("is that the spool's directory?", err, 1, true)
+			end
 		end
 		assert.is_nil(io.open(path))
 		local code, _, err = child.run({ "dead", "list" }, { env = { MOONWEIR_SPOOL = "" } })

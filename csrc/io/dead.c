@@ -148,6 +148,12 @@ static enum mw_err commit(struct visit *v, struct mw_error *e)
 	return rc == 0 ? MW_OK : mw_spool_fail(e, rc, "not dropped");
 }
 
+static bool holds(const char *dir, const char *name)
+{
+	char path[MW_PARTITION_PATH_ROOM];
+	return snprintf(path, sizeof path, "%s/%s", dir, name) < (int)sizeof path && is_there(path);
+}
+
 static enum mw_err check_dir(const char *dir, struct mw_error *e)
 {
 	struct stat st;
@@ -156,6 +162,10 @@ static enum mw_err check_dir(const char *dir, struct mw_error *e)
 				    strerror(errno));
 	if (!S_ISDIR(st.st_mode))
 		return mw_error_set(e, MW_IO, 0, "%.150s: not a directory; a spool is one", dir);
+	/* Before anything was sent there are accounts, if anything. */
+	if (!holds(dir, "p0") && !holds(dir, "state"))
+		return mw_error_set(e, MW_IO, 0, "%.150s: holds no spool; is that the spool's directory?",
+				    dir);
 	return MW_OK;
 }
 

@@ -159,7 +159,8 @@ static int64_t store(struct mw_engine *g, bool at_once)
 	if (g->is_adopting)
 		mw_adoption_done(g->adoption, now);
 	g->is_adopting = false;
-	return MW_FOREVER_MS;
+	/* Who flushes waits for the adoption, too, and what was taken stood in its way. */
+	return g->adoption && !g->has_adopted ? 0 : MW_FOREVER_MS;
 }
 
 /* Partial batches go at once while somebody waits for them, and when what is kept in memory is half full:

@@ -96,6 +96,22 @@ function Watch:look_at_lanes()
 	end
 end
 
+--- Nothing is wrong with a paused account, but somebody may have forgotten that it is.
+function Watch:say_paused()
+	local count, first = 0, nil
+	for _, lane in ipairs(self.client:lanes(LANES_SEEN)) do
+		if lane.state == "paused" and lane.queued > 0 then
+			count = count + 1
+			first = first or lane
+		end
+	end
+	if first then
+		local more = count > 1 and (" (and %d more accounts)"):format(count - 1) or ""
+		local name = terminal.safe(first.account, 80)
+		terminal.say("note", ("account %s%s is paused, and its messages are kept; see moonweir accounts resume"):format(name, more))
+	end
+end
+
 --- Dead messages and parked accounts that were reported since.
 function Watch:collect()
 	for _, report in ipairs(self.client:poll(1000)) do
@@ -128,6 +144,9 @@ function Watch:finish(stats)
 	self:collect()
 	if stats.lanes_parked > 0 then
 		self:look_at_lanes()
+	end
+	if stats.held > 0 then
+		self:say_paused()
 	end
 	local dead = stats.dead - self.dead_before
 	if dead > DEAD_SHOWN then
