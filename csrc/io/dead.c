@@ -1,5 +1,6 @@
 #include "dead.h"
 
+#include "env_files.h"
 #include "spool_own.h"
 
 #include <errno.h>
@@ -73,6 +74,8 @@ static int open_other(struct visit *v, const char *path)
 		rc = mdb_env_set_maxdbs(v->env, MW_SPOOL_DATABASES);
 	if (rc == 0)
 		rc = mdb_env_open(v->env, path, MW_SPOOL_ENV_FLAGS, 0600);
+	if (rc == 0)
+		mw_env_files_lengthen(v->env);
 	if (rc == 0)
 		rc = mdb_reader_check(v->env, &stale);
 	return rc;

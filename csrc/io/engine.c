@@ -516,7 +516,7 @@ enum mw_err mw_engine_close(struct mw_engine *g, int64_t deadline_ms, struct mw_
 	if (mw_engine_is_forked(g))
 		return mw_error_set(e, MW_FORKED, 0, "%s", mw_err_sentence(MW_FORKED));
 	pthread_mutex_lock(&g->gate);
-	bool second = g->closing;
+	bool second = g->closing, is_held = g->holds;
 	g->closing = true;
 	pthread_cond_broadcast(&g->changed);
 	while (second && !g->closed)
@@ -524,7 +524,8 @@ enum mw_err mw_engine_close(struct mw_engine *g, int64_t deadline_ms, struct mw_
 	pthread_mutex_unlock(&g->gate);
 	if (second)
 		return closing_result(g, e);
-	if (deadline_ms > 0)
+	/* What is held goes nowhere, however long one waits. */
+	if (deadline_ms > 0 && !is_held)
 		mw_engine_flush(g, deadline_ms);
 	pthread_mutex_lock(&g->gate);
 	g->stop = true;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <lmdb.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -77,4 +78,19 @@ int mw_env_files_make(const char *directory, bool is_shared)
 	}
 	/* Whoever made them may have come to an end before this. */
 	return rc == 0 ? sync_directory(directory) : rc;
+}
+
+void mw_env_files_lengthen(struct MDB_env *env)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	struct stat st;
+	int fd;
+	if (mdb_env_info(env, &info) != 0 || mdb_env_stat(env, &stat) != 0 || mdb_env_get_fd(env, &fd) != 0 ||
+	    fstat(fd, &st) != 0)
+		return;
+	off_t len = ((off_t)info.me_last_pgno + 1) * stat.ms_psize;
+	/* Where this fails things are as they were. */
+	if (st.st_size < len && ftruncate(fd, len) != 0)
+		return;
 }

@@ -14,4 +14,11 @@
  * LMDB said. */
 int mw_env_files_make(const char *directory, bool is_shared);
 
+struct MDB_env;
+
+/* After mdb_env_open, before the first transaction: a file that was cut short, as by a copy that broke off,
+ * gets its length back, as zeros. Those LMDB calls corrupt; what is not there at all would end the process
+ * with SIGBUS. */
+void mw_env_files_lengthen(struct MDB_env *env);
+
 #endif

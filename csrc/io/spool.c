@@ -230,6 +230,8 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 	if (rc == 0)
 		rc = mdb_env_open(s->env, path, MW_SPOOL_ENV_FLAGS, 0600);
 	if (rc == 0)
+		mw_env_files_lengthen(s->env);
+	if (rc == 0)
 		rc = settle_map(s);
 	/* What a process wrote that was killed before its sync, or what LMDB put back when that failed, is
 	 * seen and not on the disk yet. */

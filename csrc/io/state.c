@@ -347,6 +347,8 @@ static int open_files(struct mw_state *s, size_t map)
 	if (answer == 0)
 		answer = mdb_env_open(s->env, s->path, MDB_NOTLS, 0600);
 	if (answer == 0)
+		mw_env_files_lengthen(s->env);
+	if (answer == 0)
 		answer = mdb_reader_check(s->env, &dead);
 	return answer;
 }

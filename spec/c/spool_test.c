@@ -617,6 +617,17 @@ TEST(damage_costs_what_it_hit_and_nothing_else)
 	CHECK(c.accepted == 5 && c.delivered == 3 && c.dead == 2 && rig_next(&r) == 0);
 }
 
+TEST(a_file_that_was_cut_short_is_damaged_and_ends_nobody)
+{
+	char path[300];
+	for (int i = 0; i < 200; i++)
+		push("a", "{a message that takes some room, so that there is more than a page}");
+	CHECK(rig_commit(&r) == MW_OK);
+	rig_close(&r);
+	snprintf(path, sizeof path, "%s/p0/data.mdb", r.config.dir);
+	CHECK(truncate(path, 10000) == 0 && rig_open(&r) == MW_CORRUPT);
+}
+
 #define RUN_FRESH(name)                                                                                      \
 	do {                                                                                                 \
 		set_up();                                                                                    \
@@ -642,5 +653,6 @@ int main(void)
 	RUN_FRESH(what_cannot_be_looked_at_is_not_taken_for_damaged);
 	RUN_FRESH(a_spool_of_a_newer_moonweir_is_refused);
 	RUN_FRESH(damage_costs_what_it_hit_and_nothing_else);
+	RUN_FRESH(a_file_that_was_cut_short_is_damaged_and_ends_nobody);
 	return CHECK_END();
 }
