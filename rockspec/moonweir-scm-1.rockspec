@@ -112,6 +112,7 @@ build = {
 				"csrc/io/endpoint.c",
 				"csrc/io/engine.c",
 				"csrc/io/engine_board.c",
+				"csrc/io/engine_stats.c",
 				"csrc/io/engine_thread.c",
 				"csrc/io/env_files.c",
 				"csrc/io/env_map.c",
