@@ -98,7 +98,7 @@ end
 seen("autopilothq", { ["Email Clicked"] = "Email Link Clicked" }, { seen_in = { "autopilothq", "insider", "yotpo" } })
 seen("beamer", { ["Push Notification Clicked"] = "Push Notification Tapped" }, { inferred = true })
 seen("braze", { ["Email Marked As Spam"] = "Email Marked as Spam" }, { seen_in = { "braze", "listrak" } })
-seen("clevertap", { ["App Installed"] = "Application Installed" })
+add("catalogue-variant", source_page "clevertap", { ["App Installed"] = "Application Installed" })
 seen("inflection", { ["Email Reported as Spam"] = "Email Marked as Spam" })
 seen("insider", {
 	["Email Open"]        = "Email Opened",

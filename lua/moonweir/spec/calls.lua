@@ -166,7 +166,7 @@ calls.context = make.fields {
 	}, { page = "src/unify/identity-resolution/externalids.md" }),
 	protocols   = object({ event_version = "integer" }, { page = "src/protocols/tracking-plan/create.md" }),
 	consent     = object({
-		categoryPreferences = object({}, { additional = "boolean" }), -- empty is "no" to everything: leave it out then
+		categoryPreferences = field("object", { additional = "boolean" }), -- empty is "no" to all: leave it out then
 	}, { page = "src/privacy/consent-management/consent-in-unify.md" }),
 }
 

@@ -13,7 +13,7 @@ local schema = "src/connections/sources/schema/schema-unique-limits.md"
 ---@field unit string
 ---@field page string
 ---@field keep? integer
----@field beyond string  what becomes of the rest
+---@field beyond string  what becomes of what is over it
 
 local function limit(value, unit, page, beyond, keep)
 	return { value = value, unit = unit, page = page, beyond = beyond, keep = keep }
@@ -28,7 +28,7 @@ return {
 	properties_per_event  = limit(10000, "properties", rates, "lost"),
 
 	-- 100 in src/_includes/content/spec-field-message-id.md, "fewer than 100" on this page.
-	message_id_characters = limit(100, "characters", http, "refused", 99),
+	message_id_characters = limit(100, "characters", http, "not said", 99),
 
 	-- Asked of a partner as a whole, over all of its customers.
 	partner_rate          = limit(50, "requests/s", "src/partners/sources.md", "delayed", 50),

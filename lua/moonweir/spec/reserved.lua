@@ -96,7 +96,7 @@ reserved.events = {
 		properties = {},
 		context = make.fields {
 			consent = object({
-				categoryPreferences = object({}, { required = true, additional = "boolean" }),
+				categoryPreferences = field("object!", { additional = "boolean" }),
 			}, { required = true }),
 		},
 	},
