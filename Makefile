@@ -150,7 +150,7 @@ power: $(BUILD)/test/power_loss_test ## 100,000 power cuts (MW_TRIALS): nothing 
 	@MW_TRIALS=$(or $(MW_TRIALS),100000) $<
 
 .PHONY: acceptance
-acceptance: all $(TOOLS) $(BUILD)/test/json_corpus_test ## tests that read the reference material in $(SHARED), where it is present
+acceptance: test-packages all $(TOOLS) $(BUILD)/test/json_corpus_test ## tests that read the reference material in $(SHARED), where it is present
 	@if [ ! -d $(SHARED) ]; then echo "skipped: no reference material at $(SHARED)"; else \
 	  MW_JSON_CORPUS=$(SHARED)/fixtures/json-test-suite $(BUILD)/test/json_corpus_test && \
 	  for vm in $(VMS); do echo "== the catalogue on $$vm"; \

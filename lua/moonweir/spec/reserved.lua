@@ -15,7 +15,7 @@ local address = object {
 
 local reserved = {}
 
---- By call. Each may be written in camelCase or in snake_case, but not in both at once.
+--- By call, on whose page they stand. Each may be written in camelCase or in snake_case, but not in both at once.
 ---@type table<string, table<string, moonweir.spec.Field>>
 reserved.traits = {
 	identify = make.fields {
@@ -59,7 +59,7 @@ reserved.traits = {
 	},
 }
 
---- By call.
+--- By call, on whose page they stand.
 ---@type table<string, table<string, moonweir.spec.Field>>
 reserved.properties = {
 	track = make.fields {
