@@ -150,9 +150,12 @@ power: $(BUILD)/test/power_loss_test ## 100,000 power cuts (MW_TRIALS): nothing 
 	@MW_TRIALS=$(or $(MW_TRIALS),100000) $<
 
 .PHONY: acceptance
-acceptance: all $(TOOLS) $(BUILD)/test/json_corpus_test ## tests that read the reference material in $(SHARED), where it is present
+acceptance: test-packages all $(TOOLS) $(BUILD)/test/json_corpus_test ## tests that read the reference material in $(SHARED), where it is present
 	@if [ ! -d $(SHARED) ]; then echo "skipped: no reference material at $(SHARED)"; else \
-	  MW_JSON_CORPUS=$(SHARED)/fixtures/json-test-suite $(BUILD)/test/json_corpus_test; fi
+	  MW_JSON_CORPUS=$(SHARED)/fixtures/json-test-suite $(BUILD)/test/json_corpus_test && \
+	  for vm in $(VMS); do echo "== the catalogue on $$vm"; \
+	    MW_SHARED=$(SHARED) LUA_PATH='lua/?.lua;lua/?/init.lua;;' \
+	    $$vm /usr/bin/busted --output=plainTerminal spec/acceptance/catalogue.lua || exit 1; done; fi
 
 CRASH_TESTS := kill_test fault_test full_test outage_test secret_test
 
