@@ -34,7 +34,15 @@ command line is wrong.]],
 
 function test.define(parser)
 	parser:argument("source", "The mapping script.")
-	parser:option("--fixtures", "The folder of the fixtures (fixtures, beside the script)."):argname "<dir>"
+	parser
+		:option("--fixtures", "The folder of the fixtures (fixtures, beside the script).")
+		:argname("<dir>")
+		:convert(function(dir)
+			if dir ~= "" then
+				return dir
+			end
+			return nil, "--fixtures takes a directory, not an empty text"
+		end)
 	parser:flag("--update", "Write the golden files that are missing or differ, and say which.")
 	parser:flag("--json", "Print the result as JSON.")
 end
@@ -125,12 +133,13 @@ end
 
 local function settle(tested, dir, lines, update)
 	local fixture = tested.fixture
-	local text, message = "", nil
+	local text = ""
 	if fixture.expected then
-		text, message = read_file(dir .. fixture.expected, 4 * BODY_MAX)
-		if not text then
+		local known, message = read_file(dir .. fixture.expected, 4 * BODY_MAX)
+		if not known then
 			return refuse(tested, message)
 		end
+		text = known
 	end
 	local differences, merged = golden.compare(text, lines)
 	tested.differences = fixture.expected and differences or {}
@@ -384,8 +393,8 @@ function test.run(args)
 		end
 	end
 	if #fixtures == 0 and #wrong == 0 then
-		terminal.say("error", ("there are no fixtures: %s. Save a request's body as %sNAME.json, then: moonweir test %s --update"):format(
-			shown(message or dir .. " holds none"), shown(dir), shown(args.source)))
+		terminal.say("error", ("there are no fixtures: %s. Save a request's body as %sNAME.json, then: "
+			.. "moonweir test %s --update"):format(shown(message or dir .. " holds none"), shown(dir), shown(args.source)))
 		return 1
 	end
 
