@@ -73,11 +73,19 @@ function coverage.new(source)
 		for i, call in ipairs(entry.calls or {}) do
 			local name = name_of(call)
 			table.insert(self.calls, { event = entry.event, call = name, line = call.line, key = key(entry.event, i) })
+			local properties = {}
 			walk(call.payload or {}, "", call.line, function(path, value, line)
-				table.insert(self.properties, { event = entry.event, call = name, property = path, line = line,
+				table.insert(properties, { event = entry.event, call = name, property = path, line = line,
 					key = key(entry.event, i, path), call_key = key(entry.event, i) })
 				return value
 			end)
+			table.sort(properties, function(a, b) -- "lines" before "lines[].sku"
+				return a.property < b.property
+			end)
+			for _, property in ipairs(properties) do
+				property.list_key = property.property:find "%[%]" and key(entry.event, i, property.property:match "^(.*)%[%]")
+				table.insert(self.properties, property)
+			end
 		end
 	end
 	return self
@@ -157,10 +165,10 @@ function Coverage:missing()
 	return missing, declared
 end
 
---- Was the entry, or the call, that this stands in exercised? Then it is worth naming on its own.
+--- Was what this stands in exercised: the entry, the call, the list? Then it is worth naming on its own.
 ---@param it moonweir.Declared
 function Coverage:is_reached(it)
-	return self.seen[it.call_key or key(it.event)] == true
+	return self.seen[it.list_key or it.call_key or key(it.event)] == true
 end
 
 return coverage
