@@ -163,10 +163,10 @@ describe("moonweir test", function()
 		assert.matches("  not: crash (tiny.lua:", out, 1, true) -- it came, and failed
 		assert.matches("  not: many (tiny.lua:16)\n", out, 1, true)
 		assert.matches("  not: sent (tiny.lua:", out, 1, true)
-		assert.matches("  never made: paid: identify (tiny.lua:11)\n", out, 1, true)
+		assert.matches("  never made: paid: identify (tiny.lua:12)\n", out, 1, true)
 		assert.matches("properties exercised: 2 of 6\n", out, 1, true)
-		assert.matches("  not: opened: Email Opened: place.city (tiny.lua:7)\n", out, 1, true)
-		assert.matches("  not: opened: Email Opened: lines (tiny.lua:7)\n", out, 1, true) -- its event names no user
+		assert.matches("  not: opened: Email Opened: place.city (tiny.lua:8)\n", out, 1, true)
+		assert.matches("  not: opened: Email Opened: lines (tiny.lua:8)\n", out, 1, true) -- its event names no user
 		assert.not_matches("lines[].n", out, 1, true) -- the list it stands in is listed
 		assert.not_matches("plan", out, 1, true) -- the call it stands in is listed
 

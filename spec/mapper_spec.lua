@@ -93,11 +93,11 @@ describe("emit", function()
 
 	it("makes ids of a seed, where they would be random, and forgets it afterwards", function()
 		local m = entry(function(_, emit)
-			emit { type = "track", event = "A", userId = "u", properties = {} }
-			emit { type = "track", event = "B", userId = "u", properties = {} }
+			emit { call = "track", name = "A" }
+			emit { call = "track", name = "B" }
 		end)
 		local function ids(seed)
-			local messages = m:map('{"type":"go","account":"a"}', { seed = seed })
+			local messages = m:map('{"type":"go","account":"a","user":"u"}', { seed = seed })
 			return messages[1].message:match '"messageId":"([^"]*)"' .. " " .. messages[2].message:match '"messageId":"([^"]*)"'
 		end
 		local first = ids "x"
