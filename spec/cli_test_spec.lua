@@ -180,6 +180,29 @@ describe("moonweir test", function()
 		assert.same({ "crash", "many" }, coverage.functions)
 	end)
 
+	it("counts only what an event that came through has exercised, and asks each function as if for the first time", function()
+		new [[
+			local source = require "moonweir.source"
+			local get, asked = source.get, false
+			return source.define { slug = "tiny", version = "1", event = get "type", user = source.user { "u" }, on = {
+				late = source.track "Late" { p = get "p", q = get "q" }:with {
+					context = { c = get "c":apply(function() error "late" end) },
+				},
+				once = function()
+					assert(not asked, "asked twice")
+					asked = true
+				end,
+			} }
+		]]
+		fixture("a.json", '[{"type":"late","p":1,"c":1},{"type":"late","q":1},{"type":"once"}]')
+		local code, result = run_json "--update"
+		assert.equal(0, code)
+		assert.same({ 1, 1 }, { result.fixtures[1].messages, result.fixtures[1].failed })
+		assert.same({}, result.coverage.entries.missing)
+		assert.equal(1, #result.coverage.properties.missing)
+		assert.equal("p", result.coverage.properties.missing[1].property)
+	end)
+
 	it("reads lines, forms and headers", function()
 		fixture("form.txt", "type=opened&user=u+1&subject=S%C3%BC%C3%9F\n")
 		fixture("lines.txt", OPENED .. "\n" .. OPENED .. "\n")

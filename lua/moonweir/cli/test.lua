@@ -12,17 +12,17 @@ local test = {
 	example = [[
 Example:
   $ mkdir fixtures
-  $ echo '{"type":"message.opened","event_id":"e1","contact":{"external_id":"u1"}}' > fixtures/opened.json
-  $ moonweir test acme-mail.lua --update      # writes fixtures/opened.expected.ndjson: read it, commit it
-  $ moonweir test acme-mail.lua               # from now on: compares
+  $ head -n 1 events.ndjson > fixtures/opened.json
+  $ moonweir test acme-mail.lua --update    # writes fixtures/opened.expected.ndjson: read it
+  $ moonweir test acme-mail.lua             # from now on: compares
 
 Beside the script, in fixtures/:
   NAME.json             a request's body: one event, or an array of them
-  NAME.txt              the same as lines of JSON if it begins with { or [, else as a form (a=1&b=2);
+  NAME.txt              the same as lines of JSON if it begins with { or [, else as a form;
                         a Content-Type in NAME.headers decides otherwise
   NAME.headers          its headers, one "Name: value" a line; may be missing
-  NAME.expected.ndjson  what it becomes, a line each: {"account":…,"message":…}; an event that fails
-                        {"error":{"event":2,"code":"no_user"}}; {"ignored":1} and {"unmatched":1}
+  NAME.expected.ndjson  the golden file, a line each: {"account":…,"message":…}; of what fails
+                        {"error":{"event":2,"code":"no_user"}}; {"ignored":1}, {"unmatched":1}
 
 The clock stands at 2026-01-01T12:00:00Z, random ids are the same each time, and context.library has
 the version "test". The order of names in an object does not count. At the end it says which entries
