@@ -138,6 +138,25 @@ describe("moonweir test", function()
 		assert.not_equal(first.messageId, other.messageId)
 	end)
 
+	it("lives in UTC, wherever it is run", function()
+		new [[
+			local source = require "moonweir.source"
+			return source.define { slug = "tiny", version = "1", event = "x", user = source.user { "u" }, on = { x = function(_, emit)
+				local leap = { year = 2024, month = 2, day = 29, hour = 23, min = 59, sec = 59 }
+				emit(source.track "T" {
+					now = os.date "%Y-%m-%d %H:%M", back = os.time(os.date "*t"), leap = os.time(leap),
+					noon = os.time { year = 1970, month = 1, day = 1 }, far = os.time { year = 2100, month = 12, day = 31, hour = 0 },
+					over = os.time { year = 2023, month = 14, day = 30, hour = 0 },
+				})
+			end } }
+		]]
+		fixture("a.json", "{}")
+		assert.equal(0, (child.run({ "test", script, "--update" }, { env = { TZ = "XYZ-9" } })))
+		assert.equal(0, (child.run({ "test", script }, { env = { TZ = "ABC+8" } })))
+		assert.same({ now = "2026-01-01 12:00", back = 1767268800, leap = 1709251199, noon = 43200, far = 4133894400,
+			over = 1709251200 }, cjson.decode(written "a.expected.ndjson").message.properties)
+	end)
+
 	it("records events that fail, are ignored or unmatched, without the script's lines", function()
 		fixture("odd.json", '[{"type":"sent"},{"type":"opened"},{"type":"crash"},{"type":"new"},' .. OPENED .. "]")
 		local code, out = run "--update"

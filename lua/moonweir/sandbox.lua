@@ -144,15 +144,16 @@ end
 -- What a script sees of the world outside of the event. Golden files need one that stands still.
 ---@class moonweir.World
 ---@field time fun(table: table?): integer as os.time
+---@field date fun(form: string, time: integer): string|table as os.date
 ---@field random fun(m: integer?, n: integer?): number as math.random
-local REAL = { time = os.time, random = math.random }
+local REAL = { time = os.time, date = os.date, random = math.random }
 
 local function os_date_in(world)
 	return function(form, time)
 		if form ~= nil and (real_type(form) ~= "string" or #form > 200) then
 			error("os.date: expected a format of up to 200 characters", 2)
 		end
-		return relay("date", pcall(os.date, form or "%c", time or world.time()))
+		return relay("date", pcall(world.date, form or "%c", time or world.time()))
 	end
 end
 
