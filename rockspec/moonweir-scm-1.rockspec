@@ -47,6 +47,7 @@ build = {
 		["moonweir.dead"] = "lua/moonweir/dead.lua",
 		["moonweir.debugger"] = "lua/moonweir/debugger.lua",
 		["moonweir.definition"] = "lua/moonweir/definition.lua",
+		["moonweir.difference"] = "lua/moonweir/difference.lua",
 		["moonweir.expression"] = "lua/moonweir/expression.lua",
 		["moonweir.golden"] = "lua/moonweir/golden.lua",
 		["moonweir"] = "lua/moonweir/init.lua",

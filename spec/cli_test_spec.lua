@@ -1,6 +1,6 @@
 local cjson = require "cjson"
 local child = require "spec.support.child"
-local golden = require "moonweir.golden"
+local difference = require "moonweir.difference"
 
 local SOURCE = [[
 local source = require "moonweir.source"
@@ -95,9 +95,9 @@ describe("moonweir test", function()
 		code, result = run_json()
 		assert.equal(1, code)
 		assert.is_false(result.ok)
-		local difference = result.fixtures[1].differences[1]
-		assert.same({ "differs", "changed", 1 }, { result.fixtures[1].status, difference.kind, difference.line })
-		assert.same({ member = "properties.place", got = { city = "Kyoto" } }, difference.members[1])
+		local found = result.fixtures[1].differences[1]
+		assert.same({ "differs", "changed", 1 }, { result.fixtures[1].status, found.kind, found.line })
+		assert.same({ member = "properties.place", got = { city = "Kyoto" } }, found.members[1])
 	end)
 
 	it("leaves what agrees as it was written, down to the order of names", function()
@@ -332,13 +332,13 @@ describe("moonweir test", function()
 	end)
 end)
 
-describe("golden.compare", function()
+describe("difference.compare", function()
 	local function line(id, value)
 		return ('{"account":"a","message":{"type":"track","event":"E","messageId":"%s","properties":{"n":%s}}}'):format(id, value)
 	end
 	local function kinds(expected, got)
 		local found = {}
-		local differences, merged = golden.compare(table.concat(expected, "\n"), got)
+		local differences, merged = difference.compare(table.concat(expected, "\n"), got)
 		assert.equal(table.concat(got, "\n") .. (#got > 0 and "\n" or ""), merged)
 		for i, d in ipairs(differences) do
 			found[i] = d.kind .. " " .. d.line

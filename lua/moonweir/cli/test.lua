@@ -3,6 +3,7 @@
 local core = require "moonweir.core"
 local compile = require "moonweir.compile"
 local coverage = require "moonweir.coverage"
+local difference = require "moonweir.difference"
 local golden = require "moonweir.golden"
 local sandbox = require "moonweir.sandbox"
 local terminal = require "moonweir.cli.terminal"
@@ -141,7 +142,7 @@ local function settle(tested, dir, lines, update)
 		end
 		text = known
 	end
-	local differences, merged = golden.compare(text, lines)
+	local differences, merged = difference.compare(text, lines)
 	tested.differences = fixture.expected and differences or {}
 	tested.status = not fixture.expected and "missing" or #differences > 0 and "differs" or "agrees"
 	if update and tested.status ~= "agrees" then
@@ -239,12 +240,12 @@ local function print_fixture(tested)
 	if tested.status ~= "agrees" then
 		print_problems(tested)
 	end
-	for i, difference in ipairs(tested.status == "differs" and tested.differences or {}) do
+	for i, found in ipairs(tested.status == "differs" and tested.differences or {}) do
 		if i > SHOWN_MAX then
 			terminal.print(("  … and %s more"):format(terminal.count(#tested.differences - SHOWN_MAX)))
 			break
 		end
-		print_difference(difference)
+		print_difference(found)
 	end
 end
 
