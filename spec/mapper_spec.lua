@@ -91,6 +91,26 @@ describe("emit", function()
 		return problems[1].message
 	end
 
+	it("makes ids of a seed, where they would be random, and forgets it afterwards", function()
+		local m = entry(function(_, emit)
+			emit { call = "track", name = "A" }
+			emit { call = "track", name = "B" }
+		end)
+		local function ids(seed)
+			local messages = m:map('{"type":"go","account":"a","user":"u"}', { seed = seed })
+			return messages[1].message:match '"messageId":"([^"]*)"' .. " " .. messages[2].message:match '"messageId":"([^"]*)"'
+		end
+		local first = ids "x"
+		local one, two = first:match "^(%S+) (%S+)$"
+		assert.not_equal(one, two)
+		assert.equal(first, ids "x")
+		assert.not_equal(first, ids "y")
+		assert.not_equal(ids(nil), ids(nil))
+		assert.has_error(function()
+			ids(7)
+		end, "seed must be a string")
+	end)
+
 	it("refuses what is no call, with the script's line", function()
 		assert.matches("^[%w_./]*mapper_spec.lua:%d+: emit: expected a call", refused("track"))
 		assert.matches("expected a call", refused({ call = "trick" }))

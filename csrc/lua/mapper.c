@@ -31,6 +31,7 @@ struct mwl_mapper {
 	struct mwl_letters letters;
 	const uint8_t *seed; /* of 32 bytes; NULL: ids are random */
 	uint64_t seeded;
+	uint8_t own_seed[32];  /* of what mapper:map was given */
 	struct mw_tally tally; /* of the last run that mapper:map or :tally made */
 	bool running;          /* until what it made is told */
 };
@@ -295,8 +296,8 @@ static int64_t check_integer(lua_State *L, const char *name)
 
 static void check_names(lua_State *L, int index)
 {
-	static const char *const known[] = {"format", "headers", "account", "tag",
-					    "now",    "wait",    "sync",    NULL};
+	static const char *const known[] = {"format", "headers", "account", "tag", "now",
+					    "wait",   "sync",    "seed",    NULL};
 	lua_pushnil(L);
 	while (lua_next(L, index)) {
 		lua_pop(L, 1);
@@ -366,6 +367,19 @@ void mwl_tally_push(lua_State *L, const struct mw_tally *t)
 	mwl_set_count(L, "failed", t->failed);
 }
 
+/* stack: ... the text of which ids are made that would be random, or nil */
+static void read_seed(lua_State *L, struct mwl_mapper *p)
+{
+	if (p->running) /* refused in a moment; the seed is that of the run under way */
+		return;
+	p->seed = NULL;
+	if (lua_isnil(L, -1))
+		return;
+	struct mw_span text = check_field(L, "seed", LUA_TSTRING);
+	mwl_sha256(text.at, text.len, p->own_seed);
+	mwl_mapper_seed(p, p->own_seed);
+}
+
 /* Maps the body at 2 under the options at 3, and gives what the function `tell` makes of it. */
 static int map_body(lua_State *L)
 {
@@ -373,13 +387,18 @@ static int map_body(lua_State *L)
 	struct mw_header headers[MWL_HEADERS_MAX];
 	struct mw_delivery d = {.body = mwl_check_span(L, 2), .now = mwl_now_wall()};
 	lua_settop(L, 3);
+	lua_pushnil(L);
+	read_seed(L, p);
 	if (!lua_isnil(L, 3)) {
 		mwl_delivery_options(L, 3, &d, headers);
 		if (push_option(L, 3, "now"))
 			d.now = check_integer(L, "now");
+		push_option(L, 3, "seed");
+		read_seed(L, p);
 		lua_settop(L, 3);
 	}
 	struct mw_tally tally = {0};
+	lua_settop(L, 3);
 	mwl_mapper_run(L, 1, &d, &tally);
 	p->tally = tally;
 	/* Making tables may run a finalizer that calls this very mapper: it is refused until they are made.
@@ -393,8 +412,9 @@ static int map_body(lua_State *L)
 	return status == LUA_OK ? lua_gettop(L) - 3 : lua_error(L);
 }
 
-/* mapper:map(body, { format =, headers =, account =, tag =, now = in ms since 1970 })
- *     -> { { account =, message =, tag = }, ... }, { events =, ... }, problems or nil */
+/* mapper:map(body, { format =, headers =, account =, tag =, now = in ms since 1970, seed = })
+ *     -> { { account =, message =, tag = }, ... }, { events =, ... }, problems or nil
+ * The same seed, a text, gives the same ids where they would be random. */
 static int tell_all(lua_State *L)
 {
 	struct mwl_mapper *p = mwl_check_mapper(L, 1);

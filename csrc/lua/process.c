@@ -6,6 +6,7 @@
 #include "../io/private.h"
 #include "mwl.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* A key file holds one key, an accounts file one line for each of some ten thousand accounts. */
@@ -186,6 +188,50 @@ static int process_time(lua_State *L)
 	return 1;
 }
 
+static int dir_gc(lua_State *L)
+{
+	DIR **dir = lua_touserdata(L, 1);
+	if (*dir)
+		closedir(*dir);
+	*dir = NULL;
+	return 0;
+}
+
+static int fail_io(lua_State *L, const char *path)
+{
+	struct mw_error e;
+	mw_error_clear(&e);
+	mw_error_set(&e, MW_IO, 0, "%.150s: %s", path, strerror(errno));
+	return mwl_fail(L, &e);
+}
+
+/* process.files(directory) -> the names of the files in it, in no order | nil, message, code. What is no file
+ * (a directory, a pipe that would never end) is left out. */
+static int process_files(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	const struct dirent *entry;
+	struct stat st;
+	DIR **dir = mwl_newuserdata(L, sizeof *dir);
+	*dir = NULL;
+	if (luaL_newmetatable(L, "moonweir.directory")) {
+		lua_pushcfunction(L, dir_gc);
+		lua_setfield(L, -2, "__gc");
+	}
+	lua_setmetatable(L, -2);
+	*dir = opendir(path);
+	if (!*dir)
+		return fail_io(L, path);
+	lua_newtable(L);
+	for (int i = 1; errno = 0, entry = readdir(*dir);) {
+		if (fstatat(dirfd(*dir), entry->d_name, &st, 0) != 0 || !S_ISREG(st.st_mode))
+			continue;
+		lua_pushstring(L, entry->d_name);
+		lua_rawseti(L, -2, i++);
+	}
+	return errno != 0 ? fail_io(L, path) : 1;
+}
+
 void mwl_open_process(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
@@ -201,6 +247,7 @@ void mwl_open_process(lua_State *L)
 	    {"read_private", process_read_private},
 	    {"make_private", process_make_private},
 	    {"time", process_time},
+	    {"files", process_files},
 	    {NULL, NULL},
 	};
 	lua_newtable(L);

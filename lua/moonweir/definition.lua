@@ -393,4 +393,17 @@ function definition.define(fields, constructors)
 	return setmetatable(made, Definition)
 end
 
+--- The same source with other entries.
+---@param source moonweir.Definition
+---@param entries moonweir.Entry[]
+---@return moonweir.Definition
+function definition.with_entries(source, entries)
+	local made = {}
+	for name, value in next, source do
+		made[name] = value
+	end
+	made.entries = entries
+	return setmetatable(made, Definition)
+end
+
 return definition

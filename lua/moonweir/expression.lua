@@ -33,6 +33,26 @@ function expression.is(value)
 	return type(value) == "table" and debug.getmetatable(value) == Expression
 end
 
+--- The same operation on other operands; what is read of a description may be changed and compiled anew.
+---@param e moonweir.Expression
+---@param args any[]
+---@return moonweir.Expression
+function expression.on(e, args)
+	return setmetatable({ op = rawget(e, "op"), args = args, script = rawget(e, "script"), line = rawget(e, "line") }, Expression)
+end
+
+--- Calls `seen` whenever `value`, an expression or a plain value, is there; gives true then.
+---@param value any
+---@param seen fun()
+---@return moonweir.Expression
+function expression.watch(value, seen)
+	local line = expression.is(value) and rawget(value, "line") or nil
+	return setmetatable({ op = "apply", args = { value }, line = line, run = function()
+		seen()
+		return true
+	end }, Expression)
+end
+
 local function operation(op, ...)
 	return new { op = op, args = { ... } }
 end

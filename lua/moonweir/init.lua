@@ -215,7 +215,9 @@ Source.__index = Source
 
 --- Map a body without sending anything.
 ---@param body string
----@param opts? {format: "json"|"ndjson"|"form"|nil, headers: table<string,string>|nil, account: string?, now: integer?}
+---@param opts? {format: "json"|"ndjson"|"form"|nil, headers: table<string,string>|nil, account: string?, now: integer?,
+---  seed: string?}
+---  now: milliseconds since 1970; seed: gives the same ids each time, where they would be random
 ---@return {account: string, message: string}[] messages  each one Segment call as JSON text
 ---@return {events: integer, messages: integer, ignored: integer, unmatched: integer, failed: integer} tally
 ---@return {index: integer, code: string, message: string, account: string?, raw: string}[]|nil problems

@@ -141,11 +141,20 @@ local function table_sort(list, before)
 	return relay("sort", pcall(table.sort, list, before == nil and ascending or before))
 end
 
-local function os_date(form, time)
-	if form ~= nil and (real_type(form) ~= "string" or #form > 200) then
-		error("os.date: expected a format of up to 200 characters", 2)
+-- What a script sees of the world outside of the event. Golden files need one that stands still.
+---@class moonweir.World
+---@field time fun(table: table?): integer as os.time
+---@field date fun(form: string, time: integer): string|table as os.date
+---@field random fun(m: integer?, n: integer?): number as math.random
+local REAL = { time = os.time, date = os.date, random = math.random }
+
+local function os_date_in(world)
+	return function(form, time)
+		if form ~= nil and (real_type(form) ~= "string" or #form > 200) then
+			error("os.date: expected a format of up to 200 characters", 2)
+		end
+		return relay("date", pcall(world.date, form or "%c", time or world.time()))
 	end
-	return relay("date", pcall(os.date, form, time))
 end
 
 local function copy(library, names)
@@ -158,8 +167,10 @@ end
 
 --- The environment of one script.
 ---@param state {loading: boolean}
+---@param world? moonweir.World
 ---@return table<string, any>
-function sandbox.environment(state)
+function sandbox.environment(state, world)
+	world = world or REAL
 	local loaded = {}
 	local function guarded_require(name)
 		local make = real_type(name) == "string" and rawget(sandbox.modules, name)
@@ -175,15 +186,18 @@ function sandbox.environment(state)
 		return loaded[name]
 	end
 
+	local numbers = copy(math, { "abs", "acos", "asin", "atan", "ceil", "cos", "exp", "floor", "fmod", "huge", "log", "max",
+		"min", "modf", "pi", "sin", "sqrt", "tan" })
+	numbers.random = world.random
+
 	return {
 		assert = assert,
 		error = error,
 		getmetatable = guarded_getmetatable,
 		ipairs = view_ipairs,
-		math = copy(math, { "abs", "acos", "asin", "atan", "ceil", "cos", "exp", "floor", "fmod", "huge", "log", "max",
-			"min", "modf", "pi", "random", "sin", "sqrt", "tan" }),
+		math = numbers,
 		next = view_next,
-		os = { date = os_date, difftime = os.difftime, time = os.time },
+		os = { date = os_date_in(world), difftime = os.difftime, time = world.time },
 		pairs = view_pairs,
 		pcall = pcall,
 		rawequal = rawequal,
@@ -229,10 +243,11 @@ end
 --- Run a script once and take what it defines.
 ---@param path string the file, or just a name for messages if `text` is given
 ---@param text? string
+---@param world? moonweir.World clock and chance; the real ones if left out
 ---@return moonweir.Definition|nil definition
 ---@return string? message begins with the script's name and line
 ---@return "mapping"|nil code
-function sandbox.load(path, text)
+function sandbox.load(path, text, world)
 	if type(path) ~= "string" or (text ~= nil and type(text) ~= "string") then
 		error("sandbox.load: expected a path, or a name and a text", 2)
 	end
@@ -252,7 +267,7 @@ function sandbox.load(path, text)
 
 	local state = { loading = true }
 	-- In a pcall, because Lua 5.4 may pass what the parser throws through the message handler of the host.
-	local _, chunk, message = pcall(load, plain_text(text), "@" .. name, "t", sandbox.environment(state))
+	local _, chunk, message = pcall(load, plain_text(text), "@" .. name, "t", sandbox.environment(state, world))
 	if type(chunk) ~= "function" then
 		return nil, tostring(message or chunk), "mapping"
 	end

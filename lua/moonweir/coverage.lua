@@ -1,0 +1,174 @@
+--- coverage -- which entries and declared properties of a source no fixture exercises.
+---
+---     local coverage = coverage.new(definition)
+---     local probe = coverage:probe(definition)      -- the same source, with watchers; map a fixture with it
+---     coverage:missing()                            -- what none of them has reached
+---
+--- An entry is exercised when one of its calls was made, when its function came to its end, or, with source.ignore, when
+--- its event came. A property is when its call was made with it: one that is absent from every fixture is not. What a
+--- function sends is not declared, so only its entry counts.
+
+local definition = require "moonweir.definition"
+local expression = require "moonweir.expression"
+
+---@class moonweir.Declared
+---@field event string
+---@field call? string 'Email Opened', or 'identify'
+---@field property? string "products[].sku"
+---@field line? integer
+
+---@class moonweir.Coverage
+---@field seen table<string, boolean> by key
+local Coverage = {}
+Coverage.__index = Coverage
+
+local coverage = {}
+
+local function key(entry, call, property)
+	return table.concat({ entry, call or "", property or "" }, "\0")
+end
+
+local function is_template(value)
+	return type(value) == "table" and not expression.is(value) and definition.shape(value) == "object"
+end
+
+--- Every property of a template, with `visit(path, value, line)`; what it gives takes the value's place.
+local function walk(template, path, line, visit)
+	local made, names = {}, {}
+	for name in next, template do
+		names[#names + 1] = name
+	end
+	table.sort(names)
+	for _, name in ipairs(names) do
+		local value = template[name]
+		local here = path == "" and name or path .. "." .. name
+		local its_line = expression.is(value) and rawget(value, "line") or line
+		local mapped = expression.is(value) and rawget(value, "op") == "map" and rawget(value, "args")
+		if is_template(value) and next(value) ~= nil then
+			value = walk(value, here, its_line, visit)
+		elseif mapped and is_template(mapped[2]) then
+			local inner = walk(mapped[2], here .. "[]", its_line, visit)
+			value = visit(here, expression.on(value, { mapped[1], inner }), its_line)
+		else
+			value = visit(here, value, its_line)
+		end
+		made[name] = value
+	end
+	return made
+end
+
+local function name_of(call)
+	return type(call.name) == "string" and call.name or call.call
+end
+
+---@param source moonweir.Definition
+---@return moonweir.Coverage
+function coverage.new(source)
+	local self = setmetatable({ seen = {}, entries = {}, calls = {}, properties = {}, functions = {} }, Coverage)
+	for _, entry in ipairs(source.entries) do
+		table.insert(self.entries, { event = entry.event, line = entry.line, key = key(entry.event) })
+		if entry.kind == "function" then
+			table.insert(self.functions, entry.event)
+		end
+		for i, call in ipairs(entry.calls or {}) do
+			local name = name_of(call)
+			table.insert(self.calls, { event = entry.event, call = name, line = call.line, key = key(entry.event, i) })
+			local properties = {}
+			walk(call.payload or {}, "", call.line, function(path, value, line)
+				table.insert(properties, { event = entry.event, call = name, property = path, line = line,
+					key = key(entry.event, i, path), call_key = key(entry.event, i) })
+				return value
+			end)
+			table.sort(properties, function(a, b) -- "lines" before "lines[].sku"
+				return a.property < b.property
+			end)
+			for _, property in ipairs(properties) do
+				property.list_key = property.property:find "%[%]" and key(entry.event, i, property.property:match "^(.*)%[%]")
+				table.insert(self.properties, property)
+			end
+		end
+	end
+	return self
+end
+
+-- A call's integrations are written last: a watcher there knows that nothing before it has failed, and only then do the
+-- properties count that were seen on the way.
+local function watched_call(self, entry, i, call)
+	local made, pending = {}, {}
+	for name, value in next, call do
+		made[name] = value
+	end
+	if call.payload then
+		made.payload = walk(call.payload, "", call.line, function(path, value)
+			local property = key(entry.event, i, path)
+			return expression.watch(value, function()
+				pending[property] = true
+			end)
+		end)
+		made.payload["\0"] = expression.watch(true, function() -- names are written in order: before all others
+			pending = {}
+		end)
+	end
+	made.refined = {}
+	for name, value in next, call.refined or {} do
+		made.refined[name] = value
+	end
+	local call_key, entry_key = key(entry.event, i), key(entry.event)
+	made.refined.integrations = { watched = expression.watch(true, function()
+		for property in next, pending do
+			self.seen[property] = true
+		end
+		self.seen[call_key], self.seen[entry_key] = true, true
+	end) }
+	return made
+end
+
+--- The same source, with watchers. What it makes is good for nothing else.
+---@param source moonweir.Definition a fresh one for each fixture, if its functions remember anything
+---@return moonweir.Definition
+function Coverage:probe(source)
+	local entries = {}
+	for n, entry in ipairs(source.entries) do
+		local made = { event = entry.event, line = entry.line, kind = "function" }
+		if entry.kind == "calls" then
+			made.kind, made.calls = "calls", {}
+			for i, call in ipairs(entry.calls) do
+				made.calls[i] = watched_call(self, entry, i, call)
+			end
+		else
+			local entry_key = key(entry.event)
+			made.run = function(event, emit)
+				if entry.run then
+					entry.run(event, emit)
+				end
+				self.seen[entry_key] = true
+			end
+		end
+		entries[n] = made
+	end
+	return definition.with_entries(source, entries)
+end
+
+--- What no fixture exercised.
+---@return {entries: moonweir.Declared[], calls: moonweir.Declared[], properties: moonweir.Declared[]} missing
+---@return {entries: integer, calls: integer, properties: integer} declared
+function Coverage:missing()
+	local missing, declared = {}, {}
+	for _, kind in ipairs { "entries", "calls", "properties" } do
+		missing[kind], declared[kind] = {}, #self[kind]
+		for _, it in ipairs(self[kind]) do
+			if not self.seen[it.key] then
+				table.insert(missing[kind], it)
+			end
+		end
+	end
+	return missing, declared
+end
+
+--- Was what this stands in exercised: the entry, the call, the list? Then it is worth naming on its own.
+---@param it moonweir.Declared
+function Coverage:is_reached(it)
+	return self.seen[it.list_key or it.call_key or key(it.event)] == true
+end
+
+return coverage
