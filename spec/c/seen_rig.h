@@ -51,7 +51,7 @@ static inline void seen_init(struct seen_rig *r, uint32_t window_s, uint64_t max
 	seen_must(mdb_env_create(&r->env));
 	seen_must(mdb_env_set_maxdbs(r->env, 8));
 	seen_must(mdb_env_set_mapsize(r->env, (size_t)2 << 30));
-	seen_must(mdb_env_open(r->env, dir, MDB_NOSYNC | MDB_NOMEMINIT, 0600));
+	seen_must(mdb_env_open(r->env, dir, MDB_NOSYNC, 0600));
 	seen_must(seen_reopen(r));
 }
 
