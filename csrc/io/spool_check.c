@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 enum {
-	FORMAT = 1,
 	PATH_ROOM = 4096,
 	SNAPSHOT_BYTES =
 	    64 << 20, /* read of one snapshot at most: a tenth of a second, if the disk is slow */
@@ -502,9 +501,9 @@ static bool check_meta(struct check *c)
 	uint8_t seen_key[16];
 	if (get_meta(c, "format", &format, sizeof format) != 0) {
 		find(c, MW_FINDING_META, no_account(), "its format is not told any more");
-	} else if (format > FORMAT) {
+	} else if (format > MW_SPOOL_FORMAT) {
 		find(c, MW_FINDING_FORMAT, no_account(),
-		     "has format %u, this Moonweir knows formats up to %d", format, FORMAT);
+		     "has format %u, this Moonweir knows formats up to %d", format, MW_SPOOL_FORMAT);
 		return false;
 	}
 	if (get_meta(c, "seen_key", seen_key, sizeof seen_key) != 0)
