@@ -136,14 +136,19 @@ export MW_MOCKSERVER = $(abspath $(BUILD)/test/mockserver)
 export MW_SINK = $(abspath $(BUILD)/test/sink)
 export MW_COMMAND = $(abspath $(BUILD)/moonweir)
 
+# $(call side_by_side,programs): most of a test's time is waiting.
+side_by_side = printf '%s\n' $(1) | xargs -P4 -n1 sh spec/support/one_test.sh
+
 spec-c: $(TOOLS)
 	@$(MAKE) -j2 $(TESTS)
-	@for t in $(TESTS); do echo "== $$t"; $$t || exit 1; done
+	@$(call side_by_side,$(TESTS))
 
 spec-lua: all $(TOOLS)
-	@for vm in $(VMS); do echo "== specs on $$vm"; \
-	  MOONWEIR_LUA=$$vm LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/'$$vm'/?.so;;' \
-	  $$vm /usr/bin/busted --output=plainTerminal $(BUSTED) spec || exit 1; done
+	@echo "== specs on $(VMS): a minute or two"
+	@$(MAKE) -j2 -Otarget $(VMS:%=spec-lua-%)
+spec-lua-%:
+	@MOONWEIR_LUA=$* LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/$*/?.so;;' \
+	  $* /usr/bin/busted --output=plainTerminal $(BUSTED) spec </dev/null
 
 .PHONY: power
 power: $(BUILD)/test/power_loss_test ## 100,000 power cuts (MW_TRIALS): nothing that was accepted is lost
@@ -169,11 +174,11 @@ TSAN_TESTS := budget_test dead_test keyring_test secret_heap_test state_test vau
 
 .PHONY: asan tsan valgrind
 asan: check-packages ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(MAKE) SANITIZE=address,undefined spec-sanitized
+	@$(MAKE) SANITIZE=address,undefined -j2 spec-sanitized
 tsan: check-packages ## the threaded tests under ThreadSanitizer
-	@$(MAKE) SANITIZE=thread BUILD=build/thread $(TSAN_TESTS:%=build/thread/test/%) build/thread/test/mockserver
-	@for t in $(TSAN_TESTS); do echo "== tsan $$t"; \
-	  MW_TSAN=1 MW_MOCKSERVER=$(abspath build/thread/test/mockserver) build/thread/test/$$t || exit 1; done
+	@$(MAKE) SANITIZE=thread BUILD=build/thread -j2 $(TSAN_TESTS:%=build/thread/test/%) build/thread/test/mockserver
+	@export MW_TSAN=1 MW_MOCKSERVER=$(abspath build/thread/test/mockserver); \
+	  $(call side_by_side,$(TSAN_TESTS:%=build/thread/test/%))
 
 .PHONY: spec-sanitized
 # Specs that do their work in this process; those that start many others are checked without sanitizers.
@@ -181,10 +186,12 @@ OWN_SPECS = $(filter-out spec/e2e% spec/bad_input% spec/cli% spec/rockspec%,$(wi
 PRELOAD = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)
 spec-sanitized: all $(TOOLS)
 	@MW_HISTORIES=500 MW_DOUBLES=100000 MW_TRIALS=2000 $(MAKE) SANITIZE=$(SANITIZE) spec-c
-	@for vm in $(VMS); do echo "== asan specs on $$vm"; \
-	  MOONWEIR_LUA=$$vm LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/'$$vm'/?.so;;' \
+	@echo "== specs on $(VMS), sanitized"
+	@$(MAKE) SANITIZE=$(SANITIZE) -j2 -Otarget $(VMS:%=spec-sanitized-%)
+spec-sanitized-%:
+	@MOONWEIR_LUA=$* LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/$*/?.so;;' \
 	  MW_SANITIZED=1 LD_PRELOAD=$(PRELOAD) ASAN_OPTIONS=detect_leaks=1 \
-	  $$vm /usr/bin/busted --output=plainTerminal $(BUSTED) $(OWN_SPECS) || exit 1; done
+	  $* /usr/bin/busted --output=plainTerminal $(BUSTED) $(OWN_SPECS) </dev/null
 
 # But for the test that waits for many back-offs: it would be out of patience.
 VALGRIND_TESTS = $(filter-out %/engine_fault_test,$(TESTS))
