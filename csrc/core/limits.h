@@ -103,7 +103,8 @@
  * tool with made-up users fills its own share, some 5 GB, and not the store. */
 #define MW_IDENTITIES_MAX (24u * 1024 * 1024)
 
-/* Aliases followed from one userId to the next. Somebody renamed more often is known by the sixteenth name. */
+/* Aliases followed from one userId to the next. Somebody renamed more often is known by the sixteenth name.
+ */
 #define MW_ALIASES_MAX 16
 
 #endif

@@ -37,13 +37,27 @@ static enum mw_err other_key(const struct mw_identities *d, const uint8_t *their
 	mw_kid_text(d->kid, given);
 	return mw_error_set(e, MW_BAD_MASTER_KEY, 0,
 			    "the identity store was begun with master key %s, and this one is %s; give that "
-			    "one, or export the identities with it first",
+			    "one; or export the identities with it, drop them, and import them again",
 			    begun, given);
 }
 
 static MDB_val kid_key(void)
 {
 	return (MDB_val){sizeof kid_name, (void *)(uintptr_t)kid_name};
+}
+
+/* Then any master key will do. */
+static int is_empty(const struct mw_identities *d, MDB_txn *txn, bool *empty)
+{
+	const MDB_dbi all[] = {d->rows, d->of, d->forgotten};
+	MDB_stat stat;
+	int answer = 0;
+	*empty = true;
+	for (size_t i = 0; i < sizeof all / sizeof *all && answer == 0; i++) {
+		answer = mdb_stat(txn, all[i], &stat);
+		*empty = *empty && answer == 0 && stat.ms_entries == 0;
+	}
+	return answer;
 }
 
 static enum mw_err read_kid(const struct mw_identities *d, MDB_txn *txn, bool *found, struct mw_error *e)
@@ -57,7 +71,14 @@ static enum mw_err read_kid(const struct mw_identities *d, MDB_txn *txn, bool *f
 		return mw_state_fail(d->state, answer, e);
 	if (value.mv_size != MW_KID_LEN)
 		return mw_identities_damaged(e);
-	return memcmp(value.mv_data, d->kid, MW_KID_LEN) == 0 ? MW_OK : other_key(d, value.mv_data, e);
+	if (memcmp(value.mv_data, d->kid, MW_KID_LEN) == 0)
+		return MW_OK;
+	bool empty;
+	answer = is_empty(d, txn, &empty);
+	*found = false;
+	if (answer != 0)
+		return mw_state_fail(d->state, answer, e);
+	return empty ? MW_OK : other_key(d, value.mv_data, e);
 }
 
 static enum mw_err write_kid(MDB_txn *txn, void *context, struct mw_error *e)

@@ -124,8 +124,10 @@ int luaopen_moonweir_core(lua_State *L)
 	mwl_open_reader(L);
 	mwl_open_intake(L);
 	mwl_open_vault(L);
+	mwl_open_identities(L);
 	mwl_open_verify(L);
 	mwl_open_board(L);
 	mwl_open_screen(L);
+	mwl_open_signature(L);
 	return 1;
 }

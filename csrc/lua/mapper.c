@@ -14,7 +14,7 @@
 enum { PROBLEMS_DEFAULT = 1000, RAW_MAX = 64 * 1024, PROBLEM_BYTES_MAX = 16 * 1024 * 1024 };
 
 /* In the userdata's uservalue. */
-enum { OWN_MAP = 1, OWN_KEPT };
+enum { OWN_MAP = 1, OWN_KEPT, OWN_IDENTITIES };
 
 /* Upvalue of the methods that map: what they then give. */
 enum { TELL = 1 };
@@ -23,7 +23,8 @@ struct mwl_mapper {
 	struct mw_mapper *mapper;
 	struct mwl_map *map;
 	struct mwl_script script;
-	struct mw_buf problems; /* struct problem, account, raw; again and again */
+	struct mwl_identities *identities; /* NULL: none; the uservalue holds it */
+	struct mw_buf problems;            /* struct problem, account, raw; again and again */
 	size_t problems_max;
 	size_t problem_count;
 	size_t problems_lost;
@@ -67,6 +68,13 @@ static enum mw_err on_entry(void *context, int function, struct mw_mapper *mappe
 {
 	struct mwl_mapper *p = context;
 	return mwl_script_entry(&p->script, function, mapper, doc, event, e);
+}
+
+static enum mw_err on_identify(void *context, struct mw_span account, enum mw_identity_kind kind,
+			       struct mw_span id, struct mw_identity_found *found, struct mw_error *e)
+{
+	struct mwl_mapper *p = context;
+	return mwl_identities_find(p->identities, account, kind, id, found, e);
 }
 
 /* The same event of the same letter gets the same ids again, should it be sent twice. */
@@ -461,14 +469,27 @@ static size_t check_problems_max(lua_State *L)
 	return (size_t)n;
 }
 
-/* core.mapper(map [, { problems_max = }]) */
+/* The identity store of the options at 2, in their place; or nil. */
+static struct mwl_identities *check_identities(lua_State *L)
+{
+	lua_settop(L, 2);
+	if (lua_istable(L, 2)) {
+		lua_getfield(L, 2, "identities");
+		lua_replace(L, 2);
+	}
+	return lua_isnil(L, 2) ? NULL : mwl_check_identities(L, 2);
+}
+
+/* core.mapper(map [, { problems_max =, identities = }]) */
 static int new_mapper(lua_State *L)
 {
 	struct mwl_map *map = mwl_check_map(L, 1);
 	size_t problems_max = check_problems_max(L);
-	lua_settop(L, 1);
-	struct mwl_mapper *p = mwl_newuserdata(L, sizeof *p); /* at 2 */
+	struct mwl_identities *identities = check_identities(L);
+	struct mwl_mapper *p = mwl_newuserdata(L, sizeof *p);
+	lua_insert(L, 2); /* map, mapper, identities */
 	memset(p, 0, sizeof *p);
+	p->identities = identities;
 	p->map = map;
 	p->problems_max = problems_max;
 	p->script.kept = LUA_NOREF;
@@ -481,7 +502,9 @@ static int new_mapper(lua_State *L)
 	luaL_getmetatable(L, MWL_MAPPER);
 	lua_setmetatable(L, 2);
 
-	lua_createtable(L, 2, 0); /* at 3 */
+	lua_createtable(L, 3, 0);
+	lua_insert(L, 3); /* map, mapper, table, identities */
+	lua_rawseti(L, 3, OWN_IDENTITIES);
 	lua_pushvalue(L, 1);
 	lua_rawseti(L, 3, OWN_MAP);
 	mwl_getuservalue(L, 1); /* the functions, at 4 */
@@ -493,13 +516,18 @@ static int new_mapper(lua_State *L)
 	p->script.kept = luaL_ref(L, LUA_REGISTRYINDEX);
 
 	struct mw_mapper_host host = {
-	    .host = {.context = p, .sha256 = mwl_sha256, .random = on_random, .apply = on_apply},
+	    .host = {.context = p,
+		     .sha256 = mwl_sha256,
+		     .random = on_random,
+		     .apply = on_apply,
+		     .identify = identities ? on_identify : NULL},
 	    .entry = on_entry,
 	    .problem = on_problem,
 	};
 	p->mapper = mw_mapper_new(&host);
 	if (!p->mapper)
 		return mwl_fail_code(L, MW_NO_MEMORY);
+	p->script.asks = p->mapper;
 	map->sealed = true;
 	return 1;
 }

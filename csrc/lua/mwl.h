@@ -19,9 +19,11 @@
  *     process what the command needs of its process: terminal, signals, argv (no userdata)
  *     reader  a file or pipe as blocks of whole lines
  *     vault   the accounts of a store
+ *     identities who is known by which address or id, in a store
  *     verify  a look at a spool (no userdata)
  *     board   what a spool's process shows of itself (no userdata)
  *     screen  a terminal as one page, and its keys (no userdata)
+ *     signature is a webhook the tool's own? (no userdata)
  *     intake  a Tracking API request taken apart, for the debugger (no userdata)
  *
  * Errors: misuse raises; everything else is nil, message, code (mwl_fail).
@@ -32,11 +34,12 @@
 #include "../core/map.h"
 #include "compat.h"
 
-#define MWL_MAP    "moonweir.map"
-#define MWL_MAPPER "moonweir.mapper"
-#define MWL_VIEW   "moonweir.view"
-#define MWL_DIGITS "moonweir.digits"
-#define MWL_ARRAY  "moonweir.array"
+#define MWL_MAP        "moonweir.map"
+#define MWL_MAPPER     "moonweir.mapper"
+#define MWL_VIEW       "moonweir.view"
+#define MWL_IDENTITIES "moonweir.identities"
+#define MWL_DIGITS     "moonweir.digits"
+#define MWL_ARRAY      "moonweir.array"
 /* In the registry: a table of cjson's empty_array, array_mt and empty_array_mt, as far as it has them
  * (encode.c). */
 #define MWL_SENTINELS "moonweir.sentinels"
@@ -107,8 +110,11 @@ void mwl_delivery_options(lua_State *L, int index, struct mw_delivery *d,
 struct mwl_views;
 struct mwl_views *mwl_views_of(lua_State *L);
 /* From begin to end, views of `doc` can be made and read. Pairs nest, up to 16 deep; false beyond that. */
-bool mwl_views_begin(struct mwl_views *v, const struct mw_json *doc);
+struct mwl_script;
+bool mwl_views_begin(struct mwl_views *v, const struct mw_json *doc, struct mwl_script *script);
 void mwl_views_end(struct mwl_views *v);
+/* The script that a function of runs just now; NULL: none does. */
+struct mwl_script *mwl_views_script(const struct mwl_views *v);
 /* Pushes a node of the document begun last: a view of a container, else a plain value; null is nil. */
 void mwl_view_push(lua_State *L, struct mwl_views *v, uint32_t node);
 /* The document and node of a view, or false if the value is none; a stale view raises. */
@@ -215,6 +221,7 @@ struct mwl_script {
 	struct mwl_guard guard;
 	struct mwl_views *views;
 	int kept;
+	struct mw_mapper *asks;   /* of whose event identity.lookup asks */
 	struct mw_mapper *mapper; /* NULL unless an entry is running */
 	bool emitting;
 	struct mw_buf fields; /* what the spans of an emitted message point into */
@@ -233,6 +240,12 @@ enum mw_err mwl_script_apply(struct mwl_script *s, int function, const struct mw
 /* emit.c: pushes what a function entry gets to emit with. */
 void mwl_emit_push(lua_State *L, struct mwl_script *s, int owner);
 
+/* identities.c. One that was closed knows nobody. */
+struct mwl_identities;
+struct mwl_identities *mwl_check_identities(lua_State *L, int index);
+enum mw_err mwl_identities_find(struct mwl_identities *d, struct mw_span account, enum mw_identity_kind kind,
+				struct mw_span id, struct mw_identity_found *found, struct mw_error *e);
+
 /* client_state.c: of an enum mw_lane_state, for Lua. */
 const char *mwl_lane_state_word(uint32_t state);
 
@@ -250,8 +263,10 @@ void mwl_open_process(lua_State *L);
 void mwl_open_reader(lua_State *L);
 void mwl_open_intake(lua_State *L);
 void mwl_open_vault(lua_State *L);
+void mwl_open_identities(lua_State *L);
 void mwl_open_verify(lua_State *L);
 void mwl_open_board(lua_State *L);
 void mwl_open_screen(lua_State *L);
+void mwl_open_signature(lua_State *L);
 
 #endif

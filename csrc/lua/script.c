@@ -51,7 +51,7 @@ enum mw_err mwl_script_entry(struct mwl_script *s, int function, struct mw_mappe
 			     const struct mw_json *doc, uint32_t event, struct mw_error *e)
 {
 	struct entry_call call = {.s = s, .event = event};
-	if (!mwl_views_begin(s->views, doc))
+	if (!mwl_views_begin(s->views, doc, s))
 		return too_deep(e);
 	s->mapper = mapper;
 	s->emitting = false;
@@ -217,7 +217,7 @@ enum mw_err mwl_script_apply(struct mwl_script *s, int function, const struct mw
 			     struct mw_error *e)
 {
 	struct apply_call call = {.s = s, .doc = doc, .argument = argument, .arena = arena, .result = result};
-	if (!mwl_views_begin(s->views, doc))
+	if (!mwl_views_begin(s->views, doc, s))
 		return too_deep(e);
 	push_function(s, KEPT_APPLY, function);
 	lua_pushlightuserdata(s->L, &call);

@@ -288,7 +288,14 @@ TEST(another_master_key_or_none_is_refused)
 	stop(&f);
 	CHECK(!start_with(&f, "keys", NULL, 0) && error.code == MW_BAD_MASTER_KEY);
 	stop(&f);
+	uint64_t removed;
 	CHECK(start(&f, "keys") && is(&f, E, "a@b.example", "u1"));
+	CHECK(mw_identities_drop(f.d, MW_SPAN("acme"), &removed, &error) == MW_OK);
+	stop(&f);
+	/* Of an empty store any master key is the first. */
+	CHECK(start_with(&f, "keys", master(1), 0) && teach(&f, fact(E, "a@b.example", "u1", 1)));
+	stop(&f);
+	CHECK(!start(&f, "keys") && error.code == MW_BAD_MASTER_KEY);
 	stop(&f);
 }
 
