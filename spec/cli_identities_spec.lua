@@ -31,7 +31,8 @@ describe("moonweir identities", function()
 		return lines
 	end
 
-	local CSV = 'user_id,Email,phone,timestamp\r\nu1,Ann@example.com,,2026-01-01\r\n"u,""2""",bob@example.com,"+1 555",2026-01-02\r\n'
+	local CSV = 'user_id,Email,phone,timestamp\r\n'
+		.. 'u1,Ann@example.com,,2026-01-01\r\n"u,""2""",bob@example.com,"+1 555",2026-01-02\r\n'
 
 	it("reads CSV, and writes what it reads again, in either form", function()
 		local code, out = run { "import", child.file("users.csv", CSV), "--account", "acme" }
@@ -69,11 +70,13 @@ describe("moonweir identities", function()
 		assert.matches("line 4: neither userId nor anonymousId", err)
 		assert.matches('line 6: unknown field "emial", did you mean "email"', err)
 		assert.matches('line 7: timestamp: "soon" is no date', err)
-		code, _, err = run({ "import" }, { stdin = child.file("in", '{"userId":"u","email":"e"}\n') })
+		code, out, err = run({ "import" }, { stdin = child.file("in", '{"userId":"u","email":"e"}\n') })
 		assert.equal(1, code)
 		assert.matches("line 1: no account", err)
-		code, _, err = run({ "import", child.file("bad.csv", "who,email\n") })
+		assert.matches("0 lines", out)
+		code, out, err = run({ "import", child.file("bad.csv", "who,email\n") })
 		assert.equal(2, code)
+		assert.matches("0 lines", out)
 		assert.matches('line 1: unknown field "who".*the columns are account, userId', err)
 	end)
 

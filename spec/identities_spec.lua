@@ -229,7 +229,8 @@ describe("the identity store", function()
 	end)
 
 	local function open(options)
-		local all = { write_key = KEY, account = "a1", endpoint = NOWHERE, spool = spool, rate = 0, source = script(), master_key_file = master }
+		local all = { write_key = KEY, account = "a1", endpoint = NOWHERE, rate = 0, source = script() }
+		all.spool, all.master_key_file = spool, master
 		for name, value in pairs(options or {}) do
 			all[name] = value
 		end
@@ -281,7 +282,8 @@ describe("the identity store", function()
 		local none, message, code = identities.open { spool = spool }
 		assert.same({ nil, "bad_master_key" }, { none, code })
 		assert.matches("no master key was given", message)
-		assert.equal("io", select(3, identities.open { spool = child.folder() .. "/nowhere", master_key_file = master, existing = true }))
+		local nowhere = child.folder() .. "/nowhere"
+		assert.equal("io", select(3, identities.open { spool = nowhere, master_key_file = master, existing = true }))
 		assert.has_error(function()
 			identities.open { spool = spool, master_key = master }
 		end)

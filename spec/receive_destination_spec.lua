@@ -73,7 +73,8 @@ describe("a destination of Segment's", function()
 	end)
 
 	it("finds the tool's id under other names too", function()
-		send({ type = "identify", userId = "u1", traits = { crm = "c-1" }, context = { acme_mail_id = "c-2" } }, { tool_ids = { "crm" } })
+		send({ type = "identify", userId = "u1", traits = { crm = "c-1" }, context = { acme_mail_id = "c-2" } },
+			{ tool_ids = { "crm" } })
 		send({ type = "track", event = "E", userId = "u3", context = { traits = { crm = "c-3" } } }, { tool_ids = { "crm" } })
 		assert.equal("u1", (store:find("acme", "tool_id", "c-1")))
 		assert.equal("u1", (store:find("acme", "tool_id", "c-2")))

@@ -29,7 +29,8 @@ function identity.language(state)
 
 	function language.lookup(kind, id)
 		if state.loading then
-			place.fail('identity.lookup asks while events are mapped, in a function; for every event there is source.user { email = get "…" }')
+			place.fail('identity.lookup asks while events are mapped, in a function; for every event there is '
+				.. 'source.user { email = get "…" }')
 		end
 		return core.identify(kind, id)
 	end

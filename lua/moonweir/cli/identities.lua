@@ -189,7 +189,8 @@ local function describe(self)
 	local counts = self.counts
 	local parts = { ("%s lines: %s learned, %s known already"):format(terminal.count(self.lines),
 		terminal.count(counts.learned or 0), terminal.count(counts.known or 0)) }
-	for _, part in ipairs { { "void", "of forgotten users" }, { "unusable", "unusable" }, { "full", "not taken: the account has its fill" } } do
+	local rest = { { "void", "of forgotten users" }, { "unusable", "unusable" }, { "full", "not taken: the account has its fill" } }
+	for _, part in ipairs(rest) do
 		if (counts[part[1]] or 0) > 0 then
 			parts[#parts + 1] = ("%s %s"):format(terminal.count(counts[part[1]]), part[2])
 		end
@@ -331,12 +332,18 @@ function actions.show(args, store)
 	return true
 end
 
-local function forget_everybody(args, store)
-	if #args.user > 0 then
-		return nil, "name users or give --everybody, not both", "usage"
-	elseif not args.yes then
-		return nil, ("this drops all identities of account %s; say --yes if it is meant"):format(args.account), "usage"
+--- What is wrong with the command line of `forget`, if something is.
+local function misuse(args)
+	if args.everybody and #args.user > 0 then
+		return "name users or give --everybody, not both"
+	elseif args.everybody and not args.yes then
+		return ("this drops all identities of account %s; say --yes if it is meant"):format(args.account)
+	elseif not args.everybody and #args.user == 0 then
+		return "forget whom? Name userIds, or give --everybody"
 	end
+end
+
+local function forget_everybody(args, store)
 	local removed, message, code = store:drop(args.account)
 	if not removed then
 		return nil, message, code
@@ -348,8 +355,6 @@ end
 function actions.forget(args, store)
 	if args.everybody then
 		return forget_everybody(args, store)
-	elseif #args.user == 0 then
-		return nil, "forget whom? Name userIds, or give --everybody", "usage"
 	end
 	local facts = {}
 	for i, user in ipairs(args.user) do
@@ -359,11 +364,12 @@ function actions.forget(args, store)
 	if not taught then
 		return nil, message, code
 	end
-	terminal.print(("forgot %s identities of %d user%s"):format(terminal.count(taught.forgotten), #facts, #facts == 1 and "" or "s"))
+	local forgotten, plural = terminal.count(taught.forgotten), #facts == 1 and "" or "s"
+	terminal.print(("forgot %s identities of %d user%s"):format(forgotten, #facts, plural))
 	return taught.unusable == 0, "a userId has 1 to 512 bytes", "invalid"
 end
 
---- The store that the command is about. Only `import` and `forget` make one where there is none.
+--- The store that the command is about. Only `import` makes one where there is none.
 local function open(args)
 	local spool, message = keys.spool(args)
 	if not spool then
@@ -376,7 +382,7 @@ local function open(args)
 				.. "moonweir accounts new-master-key FILE makes one",
 			"usage"
 	end
-	return identities.open { spool = spool, master_key_file = master, existing = args.action == "show" or args.action == "export" }
+	return identities.open { spool = spool, master_key_file = master, existing = args.action ~= "import" }
 end
 
 function command.run(args)
@@ -384,6 +390,10 @@ function command.run(args)
 		return fail("an account is named by 1 to 255 bytes", "usage")
 	elseif not args.account and (args.action == "show" or args.action == "forget") then
 		return fail("of which account? Give --account NAME", "usage")
+	end
+	local wrong = args.action == "forget" and misuse(args)
+	if wrong then
+		return fail(wrong, "usage")
 	end
 	local store, message, code = open(args)
 	if not store then

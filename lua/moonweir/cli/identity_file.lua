@@ -111,7 +111,7 @@ local function newlines(text)
 end
 
 -- The first record of CSV names the columns.
-function Reader:columns(cells)
+local function columns_of(cells)
 	local columns, seen = {}, {}
 	cells[1] = cells[1]:gsub("^\239\187\191", "")
 	for i, cell in ipairs(cells) do
@@ -152,16 +152,15 @@ function Reader:feed_csv(is_last, visit)
 		local line = self.line + 1
 		self.line = self.line + math.max(newlines(text:sub(at, next_at - 1)), 1)
 		at = next_at
-		if #cells == 1 and cells[1] == "" then -- an empty line
-			trouble = nil
-		elseif trouble then
+		local is_empty = #cells == 1 and cells[1] == ""
+		if trouble then
 			visit(nil, line, trouble)
-		elseif self.names then
+		elseif self.names and not is_empty then
 			local record, why = self:csv_record(cells)
 			visit(record, line, why)
-		else
+		elseif not is_empty then
 			local why
-			self.names, why = self:columns(cells)
+			self.names, why = columns_of(cells)
 			if not self.names then
 				return nil, ("line %d: %s; the columns are %s"):format(line, why, table.concat(FIELDS, ", "))
 			end
