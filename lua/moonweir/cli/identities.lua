@@ -189,7 +189,8 @@ local function describe(self)
 	local counts = self.counts
 	local parts = { ("%s lines: %s learned, %s known already"):format(terminal.count(self.lines),
 		terminal.count(counts.learned or 0), terminal.count(counts.known or 0)) }
-	local rest = { { "void", "of forgotten users" }, { "unusable", "unusable" }, { "full", "not taken: the account has its fill" } }
+	local rest = {
+		{ "void", "of forgotten users" }, { "unusable", "unusable" }, { "full", "not taken: the account has its fill" } }
 	for _, part in ipairs(rest) do
 		if (counts[part[1]] or 0) > 0 then
 			parts[#parts + 1] = ("%s %s"):format(terminal.count(counts[part[1]]), part[2])
@@ -382,7 +383,9 @@ local function open(args)
 				.. "moonweir accounts new-master-key FILE makes one",
 			"usage"
 	end
-	return identities.open { spool = spool, master_key_file = master, existing = args.action ~= "import" }
+	return identities.open {
+		spool = spool, master_key_file = master, existing = args.action ~= "import",
+	}
 end
 
 function command.run(args)
