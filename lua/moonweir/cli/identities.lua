@@ -289,7 +289,9 @@ end
 
 -- show, forget --------------------------------------------------------------------------------------
 
-local LABEL = { user_id = "earlier userId", anonymous_id = "anonymousId", tool_id = "tool's id", email = "email", phone = "phone" }
+local LABEL = {
+	user_id = "earlier userId", anonymous_id = "anonymousId", tool_id = "tool's id", email = "email", phone = "phone",
+}
 
 local function print_user(args, user, list, forgotten_at)
 	if args.json then
