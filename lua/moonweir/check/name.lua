@@ -37,18 +37,21 @@ local STEMS = { sent = "send", sends = "send", sending = "send", seen = "see", b
 function name.stem(word)
 	if STEMS[word] then
 		return STEMS[word]
-	elseif #word < 4 then
-		return word
 	end
-	local stem = word:gsub("ies$", "y"):gsub("ied$", "y")
+	local stem = word
+	if #word > 3 then
+		stem = word:gsub("ies$", "y"):gsub("ied$", "y")
+	end
 	if stem:find "ing$" and #stem > 5 then
 		stem = stem:gsub("ing$", "")
 	elseif stem:find "ed$" and #stem > 4 then
 		stem = stem:gsub("ed$", "")
-	else
+	elseif #stem > 3 then
 		stem = stem:gsub("s$", "")
 	end
-	stem = stem:gsub("[ey]$", "")
+	if #stem > 3 then
+		stem = stem:gsub("[ey]$", "")
+	end
 	return (stem:gsub("([^aeiou])%1$", "%1")) -- tapped, cancelled
 end
 
@@ -109,9 +112,7 @@ local function enter(event_name, deprecated)
 			index[how][made[how]] = event_name
 		end
 	end
-	if not deprecated then
-		spellings[#spellings + 1] = { made.spelling, event_name }
-	end
+	spellings[#spellings + 1] = { made.spelling, spec.event(event_name).replaced_by or event_name }
 end
 
 for _, wanted in ipairs { false, true } do
@@ -184,9 +185,12 @@ local function look(text)
 	if alias then
 		return { event = alias.name, sure = false, how = "alias", alias = alias }
 	end
-	local near = #text <= 80 and nearest(made.spelling)
+	local near = nearest(made.spelling)
 	return near and { event = near, sure = false, how = "near" } or nil
 end
+
+-- Longer than any name that somebody thought of; patterns are not to run over a book.
+local NAME_MAX = 200
 
 -- Sources have few names and send each of them many times.
 local CACHE_MAX = 1000
@@ -196,6 +200,9 @@ local cache, cached = {}, 0
 ---@param text string
 ---@return moonweir.check.Suggestion?
 function name.look(text)
+	if #text > NAME_MAX then
+		return nil
+	end
 	local known = cache[text]
 	if known == nil then
 		if cached >= CACHE_MAX then
@@ -219,6 +226,7 @@ end
 ---@param text string
 ---@return boolean
 function name.is_proper_case(text)
+	text = text:sub(1, NAME_MAX)
 	if text:find "^%s" or text:find "%s$" or text:find "%s%s" or text:find "[_./:|]" then
 		return false
 	end
@@ -246,6 +254,7 @@ local DATA = {
 ---@param text string
 ---@return string? what
 function name.data_in(text)
+	text = text:sub(1, NAME_MAX)
 	for _, kind in ipairs(DATA) do
 		if text:find(kind[1]) then
 			return kind[2]
