@@ -125,6 +125,14 @@ local function plain_of(known)
 	return plain_names[known]
 end
 
+--- How the Spec spells a name of which only case and underscores are different.
+---@param known table<string, moonweir.spec.Field>
+---@param given string
+---@return string?
+function fields.spelling(known, given)
+	return plain_of(known)[fields.plain(given)]
+end
+
 local function nearest(known, given, object)
 	local letters = fields.plain(given)
 	local allowed = #letters >= 9 and 2 or #letters >= 5 and 1 or 0
@@ -142,7 +150,7 @@ end
 
 -- A name that the Spec does not have here. Sources may add properties; not in place of the Spec's.
 local function check_name(findings, path, known, given, object, event)
-	local right = plain_of(known)[fields.plain(given)]
+	local right = fields.spelling(known, given)
 	if not right and event then
 		right = spec.property_alias(event, given, known)
 	end

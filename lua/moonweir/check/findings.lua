@@ -9,7 +9,7 @@ local spec = require "moonweir.spec"
 ---@field path string where in the message: "properties.products[1].price", counted from 1
 ---@field what string
 ---@field why string
----@field source string the address of the page that says so
+---@field source? string the address of the page that says so; nil: nobody but Moonweir does
 ---@field fix string
 ---@field code? string Segment's word for what it drops
 ---@field partner? string the requirement made of partners: "R5"
@@ -36,7 +36,8 @@ end
 function Findings:add(name, path, what, fix, about)
 	local rule = rules[name] or error("no rule " .. tostring(name))
 	local made = {
-		rule = name, severity = rule.severity, path = path, what = what, why = rule.why, source = spec.url(rule.page), fix = fix,
+		rule = name, severity = rule.severity, path = path, what = what, why = rule.why, source = rule.page and spec.url(rule.page),
+			fix = fix,
 		code = rule.code, partner = rule.partner,
 	}
 	for key, value in pairs(about or {}) do
@@ -47,8 +48,9 @@ end
 
 local WEIGHT = { error = 1, warning = 2, note = 3 }
 
---- Errors first, then by place; those of one place stay as they were found.
-function Findings:sort()
+--- Errors first, then by place: in the script, or in the message. Those of one place stay as they were found.
+---@param by_line? boolean
+function Findings:sort(by_line)
 	if #self < 2 then
 		return
 	end
@@ -59,7 +61,9 @@ function Findings:sort()
 	table.sort(self, function(a, b)
 		if a.severity ~= b.severity then
 			return WEIGHT[a.severity] < WEIGHT[b.severity]
-		elseif a.path ~= b.path then
+		elseif by_line and a.line ~= b.line then
+			return (a.line or math.huge) < (b.line or math.huge)
+		elseif not by_line and a.path ~= b.path then
 			return a.path < b.path
 		end
 		return found_at[a] < found_at[b]

@@ -2,7 +2,7 @@
 ---
 --- error: Segment drops the call, or turns down a partner that sends it; warning: against a recommendation, or so likely
 --- wrong that somebody should look; note: good to know. `partner` is the number of a requirement made of partners in
---- src/partners/sources.md and streams.md, counted as `moonweir check --rules` lists them. `code` is Segment's own word
+--- src/partners/sources.md and streams.md, as partner.lua counts them. `code` is Segment's own word
 --- for what it drops (moonweir.spec.drops).
 
 local spec = require "moonweir.spec"
@@ -11,9 +11,10 @@ local spec = require "moonweir.spec"
 ---@field severity "error"|"warning"|"note"
 ---@field title string what has to hold, for the list
 ---@field why string
----@field page string
+---@field page? string nil: it is Moonweir's own
 ---@field partner? string "R5"
 ---@field code? string
+---@field also? string another code of Segment's for the same
 
 ---@type table<string, moonweir.check.Rule>
 local rules = {}
@@ -49,7 +50,7 @@ local ecommerce = "src/connections/spec/ecommerce-tracking-plan.md"
 
 -- Who ----------------------------------------------------------------------------------------------
 
-drop("no_user_anon_id", "user-missing", "every call has a userId", { partner = "R5" })
+drop("no_user_anon_id", "user-missing", "every call has a userId", { partner = "R5", also = "id_required" })
 rule("warning", "user-anonymous", "every call has a userId, not just an anonymousId",
 	"a partner's calls carry the customer's own user id; without it nobody knows whose event it is", sources, { partner = "R5" })
 drop("id_not_string", "id-not-text", "userId and anonymousId are texts, and not empty")
@@ -91,6 +92,9 @@ rule("warning", "event-dynamic", "event names hold no data",
 	"names with ids, dates or addresses are as many as there are data; what varies is a property", naming)
 drop("name_not_string", "name-not-text", "the name of a page or screen is text, and not empty")
 drop("category_not_string", "category-not-text", "the category of a page or screen is text, and not empty")
+
+rule("note", "event-custom", "events that the Spec does not have are agreed on with Segment",
+	"before a source sends what the Spec has no name for, its maker is asked to contact Segment", streams, { partner = "R4" })
 
 -- What about it ------------------------------------------------------------------------------------
 
@@ -171,5 +175,7 @@ rule("error", "batch-too-long", ("a batch has at most %d calls"):format(spec.lim
 	"Segment answers 200 and drops it: " .. spec.drops.unseen.too_many_events.why, http)
 rule("error", "message-id-repeated", "each messageId is there once",
 	"Segment answers 200 and drops it: " .. spec.drops.unseen.repeated_message_id.why, "src/guides/duplicate-data.md")
+
+rule("warning", "event-failed", "an example becomes messages", "such an event is sent by nobody: it becomes a dead letter")
 
 return { by_name = rules, order = order }

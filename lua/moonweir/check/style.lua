@@ -65,7 +65,7 @@ local function walk(state, path, object, known, depth)
 					"keep one of them")
 			end
 			alike[plain] = given
-			if not field then
+			if not field and not (known and fields.spelling(known, given)) then -- of those the Spec's spelling is told
 				local casing = style.casing(given)
 				if casing ~= "plain" then
 					state[casing][#state[casing] + 1] = given
