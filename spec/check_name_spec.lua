@@ -164,7 +164,8 @@ describe("the name of an event", function()
 	end)
 
 	it("is sure of what the Spec itself calls wrong, and not of what is only spelt alike", function()
-		assert.same({ "Order Completed", true, "alias" }, { name.look("Purchase").event, name.look("Purchase").sure, name.look("Purchase").how })
+		assert.same({ "Order Completed", true, "alias" }, { name.look("Purchase").event, name.look("Purchase").sure,
+			name.look("Purchase").how })
 		assert.is_true(name.look("install").sure)
 		assert.is_true(name.look("order.completed").sure)
 		assert.is_true(name.look("Completed Order").sure)
@@ -173,11 +174,13 @@ describe("the name of an event", function()
 	end)
 
 	it("is in Proper Case, or not", function()
-		for _, good in ipairs { "Email Opened", "Email Marked as Spam", "SMS Sent", "WhatsApp Message Read", "Product Removed from Wishlist",
+		for _, good in ipairs { "Email Opened", "Email Marked as Spam", "SMS Sent", "WhatsApp Message Read",
+			"Product Removed from Wishlist",
 			"2FA Enabled", "In-App Message Viewed", "Über Uns Viewed" } do
 			assert.is_true(name.is_proper_case(good), good)
 		end
-		for _, bad in ipairs { "email opened", "Email opened", "email_opened", "ticket.created", "ConversationStarted", " Padded", "Two  Spaces" } do
+		for _, bad in ipairs { "email opened", "Email opened", "email_opened", "ticket.created", "ConversationStarted", " Padded",
+			"Two  Spaces" } do
 			assert.is_false(name.is_proper_case(bad), bad)
 		end
 	end)

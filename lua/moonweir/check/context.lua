@@ -161,8 +161,11 @@ for field, facts in pairs(spec.context) do
 	typed[field] = not checked_apart[field] and facts or nil
 end
 
---- What Segment knows in context.
-context.known = spec.context
+--- Is it none of Segment's fields of context, under no name? Then it is the tool's own.
+---@param field any
+function context.is_own(field)
+	return type(field) == "string" and not spec.context[field] and not INNER[field]
+end
 
 --- context, integrations, and fields that stand beside them under a wrong name.
 ---@param findings moonweir.check.Findings

@@ -135,10 +135,10 @@ end
 
 local function nearest(known, given, object)
 	local letters = fields.plain(given)
-	local allowed = #letters >= 9 and 2 or #letters >= 5 and 1 or 0
+	local allowed = #letters >= 9 and 2 or #letters >= 4 and 1 or 0
 	local best, best_distance
 	for plain, field_name in pairs(plain_of(known)) do
-		if object[field_name] == nil then
+		if object[field_name] == nil and plain:byte() == letters:byte() then -- whoever misspells a word begins it right
 			local d = distance(letters, plain, best_distance or allowed)
 			if d and (not best or d < best_distance or field_name < best) then
 				best, best_distance = field_name, d

@@ -48,7 +48,7 @@ local function check_id(findings, field, id)
 end
 
 -- The same id once more in a field of context that is none of Segment's: the tool's own.
-local function check_owner(findings, message, known)
+local function check_owner(findings, message, is_own)
 	local id, context = message.userId, value.members(message.context)
 	if type(id) ~= "string" or not context then
 		return
@@ -56,7 +56,7 @@ local function check_owner(findings, message, known)
 	local stamp = value.members(context.integration)
 	local own = stamp and type(stamp.name) == "string" and identity.tool_id(stamp.name)
 	for field, other in next, context do
-		if type(field) == "string" and not known[field] and other == id then
+		if other == id and is_own(field) then
 			findings:add(field == own and "id-of-tool" or "id-maybe-of-tool", "userId",
 				("the userId is the same as context.%s, the tool's own id"):format(field),
 				"send the id that the customer knows the person by; leave the tool's own in context")
@@ -67,8 +67,8 @@ end
 --- Everything about who it is.
 ---@param findings moonweir.check.Findings
 ---@param message table
----@param known table<string, any> the fields of context that Segment knows
-function identity.check(findings, message, known)
+---@param is_own fun(field: any): boolean is it a field of context that is the tool's own?
+function identity.check(findings, message, is_own)
 	local user, anonymous = message.userId, message.anonymousId
 	if user == nil and anonymous == nil then
 		if message.user_id ~= nil or message.user ~= nil then
@@ -87,7 +87,7 @@ function identity.check(findings, message, known)
 		findings:add("user-anonymous", "userId", "there is an anonymousId, but no userId",
 			"find the customer's own id of the person: the one that Segment sent to the tool, or that the customer gave it")
 	end
-	check_owner(findings, message, known)
+	check_owner(findings, message, is_own)
 	for call, field in pairs { group = "groupId", alias = "previousId" } do
 		local id = message[field]
 		if message.type == call then

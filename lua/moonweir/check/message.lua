@@ -206,7 +206,7 @@ function message.check(m, options) -- luacheck: ignore options
 		found:add("call-unknown", "type", m.type == nil and "there is no type" or ("type is %s"):format(value.describe(m.type)),
 			"send identify, track, page, screen, group or alias")
 	end
-	identity.check(found, m, context.known)
+	identity.check(found, m, context.is_own)
 	if m.type == "track" then
 		check_event(found, m.event)
 	elseif m.type == "page" or m.type == "screen" then

@@ -3,6 +3,7 @@
 --- Each call is judged as the message that it is going to make (sketch.lua). What a function sends, and what :apply gives,
 --- is not declared; it is judged on examples (trace.lua), and `report.functions` says which entries have one.
 
+local around = require "moonweir.check.context"
 local definition = require "moonweir.definition"
 local expression = require "moonweir.expression"
 local fields = require "moonweir.check.fields"
@@ -64,10 +65,10 @@ local function each_id(id, visit)
 	end
 end
 
-local function check_user(found, user, context, line)
+local function check_user(found, user, context, line, entry)
 	local own = {}
 	for field, v in next, context or {} do
-		local path = not spec.context[field] and copied(v)
+		local path = around.is_own(field) and copied(v)
 		if path then
 			own[path] = field
 		end
@@ -75,7 +76,7 @@ local function check_user(found, user, context, line)
 	for _, id in ipairs(user.ids) do
 		each_id(id, function(one)
 			local written, path = copied(one)
-			local about = { line = expression.is(one) and rawget(one, "line") or user.line or line }
+			local about = { line = expression.is(one) and rawget(one, "line") or user.line or line, entry = entry }
 			if not written then
 				return
 			end
@@ -98,7 +99,7 @@ end
 
 local function has_own_id(context)
 	for field in next, context or {} do
-		if not spec.context[field] then
+		if around.is_own(field) then
 			return true
 		end
 	end
@@ -199,7 +200,7 @@ local function check_call(found, state, made, entry, call)
 		end
 	end
 	if call.refined and call.refined.user then
-		check_user(found, call.refined.user, made.context, call.line)
+		check_user(found, call.refined.user, made.context, call.line, entry.event)
 	end
 end
 

@@ -65,12 +65,13 @@ local function walk(state, path, object, known, depth)
 					"keep one of them")
 			end
 			alike[plain] = given
-			if not field and not (known and fields.spelling(known, given)) then -- of those the Spec's spelling is told
+			local is_counted = not field and not (known and fields.spelling(known, given)) -- the Spec's spelling is told elsewhere
+			if is_counted or state.either and depth == 1 then
 				local casing = style.casing(given)
 				if casing ~= "plain" then
 					state[casing][#state[casing] + 1] = given
 				end
-				if COLUMNS[given] and depth == 1 then
+				if not field and COLUMNS[given] and depth == 1 then
 					state.findings:add("reserved-column", path .. "." .. given,
 						("%s is named like a column of the warehouse's own"):format(given),
 						"give it another name")
@@ -112,9 +113,9 @@ end
 ---@param path "properties"|"traits"
 ---@param object table
 ---@param known? table<string, moonweir.spec.Field> the Spec's own, which are as they are
----@param either? boolean camelCase is as good: of traits Segment accepts both
+---@param either? boolean camelCase is as good, but not both: so it is with traits, with Segment's own, too
 function style.check(findings, path, object, known, either)
-	local state = { findings = findings, count = 0, snake = {}, camel = {}, other = {} }
+	local state = { findings = findings, either = either, count = 0, snake = {}, camel = {}, other = {} }
 	walk(state, path, object, known, 1)
 	local wrong = {}
 	for _, list in ipairs { not either and state.camel or {}, state.other } do

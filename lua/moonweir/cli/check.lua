@@ -16,13 +16,13 @@ local check = {
 	example = [[
 Example:
   $ moonweir check acme-mail.lua
-  error    acme-mail.lua:14  order.paid: "Purchase" is "Order Completed" in the Spec. Fix: call it
-           "Order Completed". Why: partners are turned down for names of their own … (R3, https://…)
+  error    acme-mail.lua:14  order.paid: "Purchase" is "Order Completed" in the Spec. Fix: call
+           it "Order Completed". Why: partners are turned down for names of their own … (R3, …)
 
 First what the script declares is read: names of events and properties, their types, the user, the
 context. Then the examples in fixtures/ (moonweir test --help says how to save them) are mapped, and
-each message is checked. What a function sends is known from examples alone: at the end it says which
-entries had none.
+each message is checked. What a function sends is known from examples alone: at the end it says
+which entries had none.
 
   error    Segment refuses or drops it, or turns down a source that sends it
   warning  against a recommendation, or likely wrong; --strict counts it as an error
@@ -31,8 +31,8 @@ entries had none.
 What it can't see: whether the customer's write key, region and tracking plan are right, whether
 Segment has switched the source off, and whose id a field really holds. --rules lists what it does.
 
-The exit code is 0 without errors, 1 with errors or if something can't be read, 2 if the command line
-is wrong.]],
+The exit code is 0 without errors, 1 with errors or if something can't be read, 2 if the command
+line is wrong.]],
 }
 
 local VALUE_MAX = 600 -- bytes of foreign text
@@ -194,6 +194,8 @@ local function look_at(script, dir, fixtures, it, wrong)
 		end
 		if traced and tally.events == 0 then
 			traced, tally = nil, "there is no event in it"
+		elseif traced and #traced == 0 and problems and problems[1] and problems[1].code == "json" then
+			traced, tally = nil, problems[1].message
 		end
 		if traced then
 			read = read + 1
@@ -236,8 +238,8 @@ function check.run(args)
 		print_finding(finding, name)
 	end
 	if #fixtures == 0 then
-		terminal.print(("%sno examples: %s; save requests there, as moonweir test --help says"):format(#result.findings > 0 and "\n" or "",
-			terminal.safe(why or dir .. " holds none", 400)))
+		terminal.print(("%sNo examples: %s; save requests there, as moonweir test --help says"):format(
+			#result.findings > 0 and "\n" or "", terminal.safe(why or dir .. " holds none", 400)))
 	end
 	print_unseen(result.unseen, name)
 	print_summary(result)
