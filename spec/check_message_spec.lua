@@ -72,7 +72,8 @@ local WRONG = {
 	["id-email"] = { { right { userId = "ann@example.com" }, "userId" } },
 	["id-of-tool"] = { { right { userId = "c9", context = context { acmeDeskId = "c9" } }, "userId" } },
 	["id-maybe-of-tool"] = { { right { userId = "c9", context = context { deskId = "c9" } }, "userId" } },
-	["group-id-missing"] = { { right { type = "group" }, "groupId" }, { right { type = "group", groupId = "" }, "groupId" } },
+	["group-id-missing"] = { { right { type = "group" }, "groupId" }, { right { type = "group", groupId = "" }, "groupId" },
+		{ right { type = "group", groupId = 42 }, "groupId" } },
 	["previous-id-missing"] = { { right { type = "alias" }, "previousId" } },
 	["event-missing"] = { { without "event", "event" }, { right { event = "" }, "event" } },
 	["event-not-text"] = { { right { event = 5 }, "event" }, { right { event = null }, "event" } },
@@ -169,7 +170,8 @@ local WRONG = {
 }
 
 -- What no single message shows: the settings of a source (check_source_spec), its examples (cli_check_spec), a batch (below).
-local ELSEWHERE = { ["tool-id-missing"] = true, ["time-missing"] = true, ["event-custom"] = true, ["event-failed"] = true,
+local ELSEWHERE = { ["too-large"] = true, ["tool-id-missing"] = true, ["time-missing"] = true, ["event-custom"] = true,
+	["event-failed"] = true,
 	["batch-empty"] = true, ["batch-invalid"] = true, ["batch-part-invalid"] = true, ["batch-too-long"] = true,
 		["message-id-repeated"] = true }
 
@@ -317,6 +319,11 @@ describe("a message", function()
 			context = context { page = core.array {} } }))
 		assert.equal("", list(message.check(m)))
 		assert.equal("id-not-text", message.check(cjson.decode '{"type":"track","userId":null,"event":"Ticket Created"}')[2].rule)
+	end)
+
+	it("is too long when whoever has its bytes says so", function()
+		assert.is_table(find(message.check(right(), { bytes = 32001 }), "too-large"))
+		assert.equal("", list(message.check(decoded(right()), { bytes = 32000 })))
 	end)
 
 	it("never makes the check raise, whatever it is", function()

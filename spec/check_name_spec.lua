@@ -130,12 +130,17 @@ describe("the name of an event", function()
 		for _, list in pairs(custom_names) do
 			for _, custom in ipairs(list) do
 				total = total + 1
-				local it = name.look(custom)
-				local flagged = it and (it.sure and errors or warned)
-				if flagged then
-					flagged[#flagged + 1] = ("%s (%s)"):format(custom, it.event)
+				for _, finding in ipairs(message.check {
+					type = "track", event = custom, userId = "u", messageId = "m", properties = { ticket_id = "1" },
+					context = { integration = { name = "acme", version = "1.0.0" } },
+				}) do
+					if finding.rule == "event-casing" then
+						styled = styled + 1
+					else
+						local flagged = finding.severity == "error" and errors or warned
+						flagged[#flagged + 1] = ("%s: %s"):format(custom, finding.what)
+					end
 				end
-				styled = styled + (not name.is_proper_case(custom) and 1 or 0)
 			end
 		end
 		print(("custom names flagged as errors: %s; warned as close to the Spec's: %s; not in Proper Case: %d"):format(

@@ -71,7 +71,7 @@ describe("moonweir check", function()
 		local code, out = run()
 		assert.equal(1, code)
 		assert.not_matches("it ran", out)
-		assert.matches('error    acme.lua:9  bought: "Purchase" is "Order Completed" in the Spec. Fix: call it "Order Completed". Why: ',
+		assert.matches('error    acme.lua:9  bought: "Purchase" is "Order Completed" in the Spec. Fix: call it "Order Completed". ',
 			out, 1, true)
 		assert.matches("(R3, https://segment.com/docs/", out, 1, true)
 	end)

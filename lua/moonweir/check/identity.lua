@@ -91,7 +91,8 @@ function identity.check(findings, message, is_own)
 	for call, field in pairs { group = "groupId", alias = "previousId" } do
 		local id = message[field]
 		if message.type == call then
-			if id == nil or id == "" or id == 0 then
+			local kind = value.kind(id)
+			if id == nil or id == "" or kind ~= "string" and kind ~= "unknown" then
 				findings:add(call == "group" and "group-id-missing" or "previous-id-missing", field,
 					id == nil and ("there is no %s"):format(field) or ("%s is %s"):format(field, value.describe(id)),
 					("send %s as text"):format(field))

@@ -20,6 +20,7 @@ local value = require "moonweir.check.value"
 
 local message = {}
 
+local BYTES_MAX = spec.limits.event_bytes.keep
 local MESSAGE_ID_MAX = spec.limits.message_id_characters.keep
 
 -- The name of a track ---------------------------------------------------------------------------------
@@ -192,10 +193,9 @@ end
 
 --- Check one call.
 ---@param m table as moonweir.core.decode gives it; nothing in it is changed
----@param options? {} there are none yet
+---@param options? {bytes: integer?} how long its JSON is; without it that is not checked
 ---@return moonweir.check.Finding[] findings errors first; empty if nothing is wrong
----@diagnostic disable-next-line: unused-local
-function message.check(m, options) -- luacheck: ignore options
+function message.check(m, options)
 	local found = findings.new()
 	if value.kind(m) ~= "object" then
 		found:add("call-unknown", "", ("the call is %s, not an object"):format(value.describe(m)), "send an object")
@@ -220,6 +220,9 @@ function message.check(m, options) -- luacheck: ignore options
 	context.check(found, m)
 	check_email_context(found, m)
 	check_stamps(found, m)
+	if options and options.bytes and options.bytes > BYTES_MAX then
+		found:add("too-large", "", ("the call has %d bytes"):format(options.bytes), "send what is needed")
+	end
 	found:sort()
 	return found
 end

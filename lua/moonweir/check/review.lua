@@ -88,7 +88,7 @@ function Review:example(file, traced, problems)
 		if it.message.type == "track" and type(it.message.event) == "string" then
 			self:note_event(it.message.event)
 		end
-		for _, finding in ipairs(message.check(it.message)) do
+		for _, finding in ipairs(message.check(it.message, { bytes = it.bytes })) do
 			add(self, finding, it.origin, file)
 		end
 	end

@@ -67,9 +67,9 @@ rule("warning", "id-maybe-of-tool", "the userId does not look like the tool's ow
 	"the customer knows its people by its own ids; the tool's own goes to context", sources, { partner = "R5" })
 rule("note", "tool-id-missing", "the tool's own id is in context",
 	"with it, the tool's support finds the person that an event is about", sources, { partner = "R6" })
-rule("error", "group-id-missing", "a group call has a groupId", "without it there is no group to join",
+rule("error", "group-id-missing", "a group call has a groupId, which is text", "without it there is no group to join",
 	"src/connections/spec/group.md")
-rule("error", "previous-id-missing", "an alias call has a previousId",
+rule("error", "previous-id-missing", "an alias call has a previousId, which is text",
 	"without it there is nothing to join the userId with", "src/connections/spec/alias.md")
 
 -- Which event --------------------------------------------------------------------------------------
@@ -163,6 +163,8 @@ rule("error", "message-id-long", ("messageId has at most %d characters"):format(
 	"Segment takes no longer ones", http)
 rule("warning", "message-id-missing", "messageId is there, and the same when the event is sent again",
 	"Segment knows a repeat by it, and by nothing else", "src/guides/duplicate-data.md")
+rule("error", "too-large", ("a call has at most %d bytes"):format(spec.limits.event_bytes.keep),
+	"Segment refuses it; its own libraries read the limit, 32 KB, in different ways", http)
 rule("note", "time-missing", "an event says when it was",
 	"what a tool reports is over; without a timestamp it happened when it was sent", http)
 
