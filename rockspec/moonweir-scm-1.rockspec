@@ -30,6 +30,7 @@ build = {
 		["moonweir.check.fields"] = "lua/moonweir/check/fields.lua",
 		["moonweir.check.findings"] = "lua/moonweir/check/findings.lua",
 		["moonweir.check.identity"] = "lua/moonweir/check/identity.lua",
+		["moonweir.check.likely"] = "lua/moonweir/check/likely.lua",
 		["moonweir.check.message"] = "lua/moonweir/check/message.lua",
 		["moonweir.check.name"] = "lua/moonweir/check/name.lua",
 		["moonweir.check.partner"] = "lua/moonweir/check/partner.lua",

@@ -178,6 +178,18 @@ describe("the name of an event", function()
 		assert.is_false(name.look("Link Clicked").sure) -- an SMS may have links, too
 	end)
 
+	it("may be likely to mean one of the Spec's, though no page says so: then it is asked about", function()
+		for other, event_name in pairs(require "moonweir.check.likely") do
+			assert.is_table(spec.event(event_name), event_name)
+			assert.is_nil(spec.event(other), other)
+			local it = name.look(other)
+			assert.equal(event_name, it.event, other)
+			assert.is_false(it.sure, other)
+		end
+		assert.equal("Signed Up", name.look("signup").event)
+		assert.is_nil(name.look "Video B Ad Started") -- a letter more, but a word more, too
+	end)
+
 	it("is in Proper Case, or not", function()
 		for _, good in ipairs { "Email Opened", "Email Marked as Spam", "SMS Sent", "WhatsApp Message Read",
 			"Product Removed from Wishlist",

@@ -49,7 +49,9 @@ local function check_suggestion(found, given, it)
 	elseif it.sure then
 		found:add("event-renamed", "event", ('%s is "%s" %s'):format(quoted, it.event, HOW[it.how]), fix)
 	else
-		found:add("event-near", "event", ('%s is close to "%s"'):format(quoted, it.event), ("if it means the same, %s"):format(fix))
+		found:add("event-near", "event", (it.how == "likely" and '%s may be what the Spec calls "%s"' or '%s is close to "%s"')
+			:format(quoted,
+			it.event), ("if it means the same, %s"):format(fix))
 	end
 end
 

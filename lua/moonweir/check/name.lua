@@ -10,6 +10,7 @@
 --- alike is not sure: "Card Viewed" is one letter from "Cart Viewed" and may well be meant.
 
 local distance = require "moonweir.check.distance"
+local likely = require "moonweir.check.likely"
 local spec = require "moonweir.spec"
 
 local name = {}
@@ -93,8 +94,9 @@ local function keys(text)
 	local stemmed = stems(words)
 	return {
 		spelling = table.concat(words),
-		form = table.concat(stemmed, " "),
+		form = table.concat(stemmed), -- "signup" is one word
 		order = table.concat(sorted(stemmed), " "),
+		count = #words,
 		small = table.concat(sorted(without_small(stemmed)), " "),
 	}
 end
@@ -102,7 +104,7 @@ end
 local HOW = { "spelling", "form", "order", "small" }
 local index = { spelling = {}, form = {}, order = {}, small = {} }
 local other_names = { spelling = {}, form = {} }
-local spellings = {} ---@type { [1]: string, [2]: string }[] letters and name, for distances
+local spellings = {} ---@type { letters: string, count: integer, event: string }[] for distances
 
 -- A name of a replaced version leaves its keys to the newer one: "viewed product" is Product Viewed.
 local function enter(event_name, deprecated)
@@ -112,7 +114,8 @@ local function enter(event_name, deprecated)
 			index[how][made[how]] = event_name
 		end
 	end
-	spellings[#spellings + 1] = { made.spelling, spec.event(event_name).replaced_by or event_name }
+	spellings[#spellings + 1] = { letters = made.spelling, count = made.count,
+		event = spec.event(event_name).replaced_by or event_name }
 end
 
 for _, wanted in ipairs { false, true } do
@@ -142,21 +145,28 @@ for _, alias_name in ipairs(alias_names) do
 	end
 end
 
+local likely_names = {}
+for other, event_name in pairs(likely) do
+	likely_names[keys(other).form] = event_name
+end
+
 -- Looking -------------------------------------------------------------------------------------------
 
 ---@class moonweir.check.Suggestion
 ---@field event string     what the Spec calls it
 ---@field sure boolean
----@field how "alias"|"spelling"|"form"|"order"|"near"|"deprecated"
+---@field how "alias"|"spelling"|"form"|"order"|"near"|"likely"|"deprecated"
 ---@field alias? moonweir.spec.Alias
 
-local function nearest(letters)
+-- A word more or less is no slip of the finger: "Video Started" is not "Video Ad Started".
+local function nearest(letters, count)
 	local allowed = #letters >= 12 and 2 or #letters >= 7 and 1 or 0
 	local best, best_distance
 	for _, known in ipairs(spellings) do
-		local d = distance(letters, known[1], best_distance and best_distance - 1 or allowed)
+		local d = (count == known.count or count == 1)
+			and distance(letters, known.letters, best_distance and best_distance - 1 or allowed)
 		if d then
-			best, best_distance = known[2], d
+			best, best_distance = known.event, d
 		end
 	end
 	return best
@@ -184,8 +194,10 @@ local function look(text)
 	alias = other_names.form[made.form]
 	if alias then
 		return { event = alias.name, sure = false, how = "alias", alias = alias }
+	elseif likely_names[made.form] then
+		return { event = likely_names[made.form], sure = false, how = "likely" }
 	end
-	local near = nearest(made.spelling)
+	local near = nearest(made.spelling, made.count)
 	return near and { event = near, sure = false, how = "near" } or nil
 end
 
