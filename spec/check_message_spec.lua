@@ -285,6 +285,16 @@ describe("a message", function()
 		end
 	end)
 
+	it("is told once of a name that stands beside the right one", function()
+		local found = list(message.check(decoded(track("Order Completed", { order_id = "1", orderId = "1" }))))
+		assert.matches("names%-alike", found)
+		assert.not_matches("property%-renamed", found)
+	end)
+
+	it("may have a user who is also named in a field of Segment's", function()
+		assert.equal("", list(message.check(decoded(right { context = context { groupId = "user-17", traits = { id = "user-17" } } }))))
+	end)
+
 	it("is not blamed for a property of its own, or for both spellings of a trait", function()
 		assert.equal("", list(message.check(decoded(right { event = "Email Bounced",
 			properties = { email_id = "1", bounce_type = "hard" },

@@ -154,6 +154,16 @@ return source.define { slug = "acme-shop", version = "1", event = get "type", us
 		assert.matches("casing-mixed c:3 traits", found, 1, true)
 	end)
 
+	it("has a plain value from elsewhere told at the call, not at the next value of that name", function()
+		local found = check([[
+			a = source.track "Order Completed" (source.null and { order_id = "1", ["to" .. "tal"] = "x" }),
+			b = source.track "Order Completed" {
+				order_id = "2",
+				total = 5,
+			}]])
+		assert.equal("property-type a:1 properties.total", found)
+	end)
+
 	it("may put an empty list where an object belongs", function()
 		local found = check [[ a = source.track "Push Notification Received" { campaign = source.array {} } ]]
 		assert.equal("property-type a:1 properties.campaign", found)

@@ -23,8 +23,8 @@ return function(a, b, max)
 	end
 	for i = 1, n do
 		local from, to = math.max(1, i - max), math.min(m, i + max)
-		local least = far
 		row[from - 1] = from == 1 and i or far
+		local least = row[from - 1]
 		local ai, ai1 = a:byte(i), i > 1 and a:byte(i - 1)
 		for j = from, to do
 			local bj = b:byte(j)
