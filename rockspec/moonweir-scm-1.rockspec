@@ -33,6 +33,7 @@ build = {
 		["moonweir.check.likely"] = "lua/moonweir/check/likely.lua",
 		["moonweir.check.message"] = "lua/moonweir/check/message.lua",
 		["moonweir.check.name"] = "lua/moonweir/check/name.lua",
+		["moonweir.check.owner"] = "lua/moonweir/check/owner.lua",
 		["moonweir.check.partner"] = "lua/moonweir/check/partner.lua",
 		["moonweir.check.review"] = "lua/moonweir/check/review.lua",
 		["moonweir.check.rules"] = "lua/moonweir/check/rules.lua",

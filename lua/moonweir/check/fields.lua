@@ -225,7 +225,7 @@ function fields.check_event(findings, path, known, object, event)
 end
 
 --- Fields that may be missing or more, but have a type: traits, context.
----@param rule "trait-type"|"context-type"
+---@param rule "trait-type"|"context-type"|"reserved-type"
 function fields.check_types(findings, path, known, object, rule)
 	check_object(findings, path, known, object, nil, rule)
 end

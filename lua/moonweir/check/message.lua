@@ -60,7 +60,8 @@ local function check_event_name(found, given)
 	if reserved then
 		if reserved.by ~= "consent" then
 			found:add("event-reserved", "event", ("%s is an event of Segment's own"):format(value.quote(given)),
-				reserved.by == "calls" and "send a page or screen call, or call it something else" or "call it something else")
+				reserved.by == "calls" and "send a page or screen call, or call it something else" or "call it something else",
+				{ source = spec.url(reserved.page) })
 		end
 		return
 	end
@@ -99,7 +100,7 @@ end
 local function check_properties(found, m, properties)
 	if m.type ~= "track" then
 		local known = spec.reserved.properties[m.type]
-		fields.check_types(found, "properties", known, properties, "property-type")
+		fields.check_types(found, "properties", known, properties, "reserved-type")
 		style.check(found, "properties", properties, known)
 		return
 	end
@@ -108,7 +109,7 @@ local function check_properties(found, m, properties)
 		fields.check_event(found, "properties", event.properties, properties, event.name)
 		subject.check(found, event, properties)
 	else
-		fields.check_types(found, "properties", spec.reserved.properties.track, properties, "property-type")
+		fields.check_types(found, "properties", spec.reserved.properties.track, properties, "reserved-type")
 	end
 	style.check(found, "properties", properties, event and event.properties or spec.reserved.properties.track)
 end

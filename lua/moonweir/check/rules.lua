@@ -41,12 +41,12 @@ local sources = "src/partners/sources.md"
 local streams = "src/partners/streams.md"
 local common = "src/connections/spec/common.md"
 local identify = "src/connections/spec/identify.md"
+local track = "src/connections/spec/track.md"
 local http = "src/connections/sources/catalog/libraries/server/http-api/index.md"
 local unify = "src/unify/identity-resolution/identity-resolution-settings.md"
 local ids = "src/guides/working-with-ids.md"
 local naming = "src/protocols/tracking-plan/best-practices.md"
 local warehouse = "src/connections/storage/warehouses/schema.md"
-local ecommerce = "src/connections/spec/ecommerce-tracking-plan.md"
 
 -- Who ----------------------------------------------------------------------------------------------
 
@@ -57,7 +57,7 @@ drop("id_not_string", "id-not-text", "userId and anonymousId are texts, and not 
 rule("error", "id-ignored", "an id is not null, -1, anonymous or all zeros",
 	"Unify drops such an id, as it stands for nobody; elsewhere all these people become one", unify)
 rule("warning", "id-placeholder", "an id is not what programs print for nothing (undefined, None, NaN)",
-	"all people without an id become one", unify)
+	"all people without an id become one")
 rule("warning", "id-email", "a userId is not an e-mail address",
 	"addresses change and are personal data; an id that never changes belongs here, the address in traits.email", ids,
 		{ partner = "R5" })
@@ -66,7 +66,7 @@ rule("error", "id-of-tool", "the userId is the customer's, not the tool's own",
 rule("warning", "id-maybe-of-tool", "the userId does not look like the tool's own",
 	"the customer knows its people by its own ids; the tool's own goes to context", sources, { partner = "R5" })
 rule("note", "tool-id-missing", "the tool's own id is in context",
-	"with it, the tool's support finds the person that an event is about", sources, { partner = "R6" })
+	"that is where Segment wants it, if it is sent; an event can be traced back by it", sources, { partner = "R6" })
 rule("error", "group-id-missing", "a group call has a groupId, which is text", "without it there is no group to join",
 	"src/connections/spec/group.md")
 rule("error", "previous-id-missing", "an alias call has a previousId, which is text",
@@ -105,21 +105,23 @@ rule("error", "property-renamed", "what the Spec has a property for goes by its 
 rule("warning", "property-near", "a property that comes close to one of the Spec's is meant to be another",
 	"destinations look for the Spec's very name", streams, { partner = "R3" })
 rule("error", "property-type", "a property of the Spec has its type",
-	"an event of the Spec has the Spec's shape; destinations leave out what has another type", streams, { partner = "R3" })
+	"an event of the Spec has the Spec's shape; destinations rely on the type", streams, { partner = "R3" })
+rule("warning", "reserved-type", "a property that Segment knows on any event has its type",
+	"it has a meaning wherever it stands: revenue is added up", track)
 rule("warning", "property-value", "a property of the Spec has one of its values, inside its bounds",
-	"destinations leave out what they don't know", streams, { partner = "R3" })
+	"an event of the Spec has the Spec's shape", streams, { partner = "R3" })
 rule("warning", "property-id-missing", "an event of the Spec says what it is about",
-	"without this id the event can't be joined with the others about the same thing, and some destinations ignore it", ecommerce,
-		{ partner = "R3" })
+	"without this id the event can't be joined with others about the same thing", streams, { partner = "R3" })
 rule("warning", "property-casing", "properties are in snake_case", "one way of writing is recommended", sources,
 	{ partner = "R12" })
 rule("warning", "casing-mixed", "one way of writing for all names", "whoever queries the data has to guess", sources,
 	{ partner = "R12" })
 rule("warning", "names-alike", "no two names differ in case, spaces or underscores alone",
-	"warehouses make one column or table of both, and people mix them up", naming, { partner = "R12" })
-rule("warning", "trait-type", "a trait that Segment knows has its type", "destinations leave out what has another type", identify)
+	"people mix them up, and what writes all names in one way takes them for one", sources, { partner = "R12" })
+rule("warning", "trait-type", "a trait that Segment knows has its type",
+	"it has a meaning, and destinations rely on the type", identify)
 rule("warning", "date-without-zone", "a time has its time zone",
-	"Engage saves no date without one, and the others take it for UTC", common)
+	"Engage saves no date without one", common)
 rule("warning", "date-unreadable", "a date is in ISO 8601", "whatever reads it expects 2026-01-31T12:00:00Z", common)
 rule("warning", "reserved-column", "no property is named like a column of the warehouse's own",
 	spec.drops.unseen.reserved_column.why, warehouse)
@@ -142,9 +144,9 @@ rule("error", "integrations-mistaken", "integrations is not context.integration"
 	"integrations says which destinations get the call; the partner's stamp is context.integration", sources, { partner = "R7" })
 rule("warning", "integrations-shape", "integrations has names of destinations, each with true, false or options",
 	"Segment does not understand anything else there", common)
-rule("warning", "context-type", "a field of context has its type", "destinations leave out what has another type", common)
+rule("warning", "context-type", "a field of context has its type", "it has a meaning, and destinations rely on the type", common)
 rule("warning", "field-renamed", "a field of Segment's goes by its present name",
-	"the name is an old one, or misspelt; nothing reads it", common)
+	"the name is an old one, or not that of the common fields", common)
 rule("warning", "context-direct", "context.direct is not set",
 	"with it, Segment takes the address of the server that sends for that of the person", http)
 rule("warning", "context-email-missing", "calls about an e-mail have context.traits.email",
@@ -160,7 +162,7 @@ drop("consent_version_should_be_number", "consent-version", "the version of a co
 rule("warning", "consent-empty", "categoryPreferences is not empty",
 	"empty is read as no to everything; what is not known is left out", "src/privacy/consent-management/consent-in-unify.md")
 rule("error", "message-id-long", ("messageId has at most %d characters"):format(spec.limits.message_id_characters.keep),
-	"Segment takes no longer ones", http)
+	"Segment asks for fewer than 100", http)
 rule("warning", "message-id-missing", "messageId is there, and the same when the event is sent again",
 	"Segment knows a repeat by it, and by nothing else", "src/guides/duplicate-data.md")
 rule("error", "too-large", ("a call has at most %d bytes"):format(spec.limits.event_bytes.keep),

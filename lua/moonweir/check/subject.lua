@@ -3,6 +3,7 @@
 --- No page calls a property of an event required (see spec/init.lua); these are the ones without which an event is of little
 --- use: of products the page on tracking plans says that destinations ignore them.
 
+local spec = require "moonweir.spec"
 local value = require "moonweir.check.value"
 
 local subject = {}
@@ -63,6 +64,12 @@ function subject.of(event)
 	return by_event[event.name] or by_category[event.category] or {}
 end
 
+-- Of products there is a page that says so; of the others, the event's own has the property.
+local function source_of(event)
+	local minimum = spec.category(event.category).minimum
+	return spec.url(minimum and minimum.page or event.page)
+end
+
 ---@param findings moonweir.check.Findings
 ---@param event moonweir.spec.Event
 ---@param properties table
@@ -71,13 +78,14 @@ function subject.check(findings, event, properties)
 	if not has_one(properties, names) then
 		local listed = table.concat(names, " or ")
 		findings:add("property-id-missing", "properties." .. names[1], ("%s has no %s"):format(event.name, listed),
-			("send %s"):format(listed))
+			("send %s"):format(listed),
+			{ source = source_of(event) })
 	end
 	local products = event.properties.products and value.kind(properties.products) == "array" and properties.products
 	for i, product in ipairs(products and not value.is_later(products) and products or {}) do
 		if value.members(product) and not has_one(product, PRODUCT) then
 			findings:add("property-id-missing", ("properties.products[%d].product_id"):format(i), "the product has no product_id or sku",
-				"send product_id or sku")
+				"send product_id or sku", { source = source_of(event) })
 		end
 	end
 end
