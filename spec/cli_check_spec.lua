@@ -142,6 +142,18 @@ describe("moonweir check", function()
 		assert.equal(1, select(2, out:gsub('"Purchase" is', "")))
 	end)
 
+	it("finds two spellings of a name, one of which a function makes", function()
+		fixture("many.json", '{"type":"many","id":"2","names":["Ticket created","Ticket Closed"],"users":["u1","u2"]}')
+		local _, result = run_json()
+		assert.same({ "many", '"Ticket Created" and "Ticket created" differ in their writing alone' },
+			{ find(result, "names-alike").entry, find(result, "names-alike").what })
+	end)
+
+	it("says of which entries :apply makes a value that no example shows", function()
+		new((SOURCE:gsub('get "total"', 'get "total":apply(function(v) return v end)')))
+		assert.matches("paid (acme.lua:9): looked at as it is declared; what :apply makes is not known", (select(2, run())), 1, true)
+	end)
+
 	it("counts warnings with --strict", function()
 		new((SOURCE:gsub('"Ticket Created"', '"ticket created"')))
 		assert.equal(0, (run()))

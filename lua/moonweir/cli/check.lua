@@ -126,7 +126,9 @@ local function print_unseen(unseen, script)
 	terminal.print("\nNo example of:")
 	for _, it in ipairs(unseen) do
 		terminal.print(terminal.safe(("  %s%s: %s"):format(it.entry, it.line and (" (%s:%d)"):format(script, it.line) or "",
-			it.is_function and "a function, so nothing is known of what it sends" or "looked at as it is declared, and no more"),
+			it.is_function and "a function, so nothing is known of what it sends"
+				or it.has_apply and "looked at as it is declared; what :apply makes is not known"
+				or "looked at as it is declared, and no more"),
 				VALUE_MAX))
 	end
 end
