@@ -286,6 +286,14 @@ describe("a message", function()
 		end
 	end)
 
+	it("may be a Message Sent that has nothing to do with AI assistants: then nothing is an error", function()
+		local found = message.check(decoded(track("Message Sent", { message_id = 5, message_body = 1 })))
+		assert.is_table(find(found, "property-renamed"))
+		for _, finding in ipairs(found) do
+			assert.equal("warning", finding.severity)
+		end
+	end)
+
 	it("is told once of a name that stands beside the right one", function()
 		local found = list(message.check(decoded(track("Order Completed", { order_id = "1", orderId = "1" }))))
 		assert.matches("names%-alike", found)

@@ -185,6 +185,17 @@ describe("moonweir check", function()
 		assert.is_false(result.ok)
 	end)
 
+	it("counts as an error what Moonweir refuses because Segment would", function()
+		new((SOURCE:gsub("broken = function%(%).-end,",
+			'broken = function(_, emit) emit(source.track "Ticket Created" (source.array {}), { user = "u" }) end,')))
+		fixture("broken.json", '{"type":"broken","id":"1","user":"u1"}')
+		local code, result = run_json()
+		assert.equal(1, code)
+		local finding = find(result, "event-failed")
+		assert.equal("error", finding.severity)
+		assert.matches("(invalid)", finding.what, 1, true)
+	end)
+
 	it("lists custom events, of which Segment wants to hear first", function()
 		local _, result = run_json()
 		assert.matches('"Ticket Closed", "Ticket Created"', find(result, "event-custom").what, 1, true)

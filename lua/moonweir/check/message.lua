@@ -97,6 +97,9 @@ end
 
 -- What it is about ------------------------------------------------------------------------------------
 
+-- Events of AI assistants have names like Message Sent, which other tools send in earnest and mean something else by.
+local MEANT_ELSEWHERE = { copilot = true }
+
 local function check_properties(found, m, properties)
 	if m.type ~= "track" then
 		local known = spec.reserved.properties[m.type]
@@ -106,7 +109,11 @@ local function check_properties(found, m, properties)
 	end
 	local event = type(m.event) == "string" and spec.event(m.event)
 	if event then
+		local before = #found
 		fields.check_event(found, "properties", event.properties, properties, event.name)
+		for i = MEANT_ELSEWHERE[event.category] and before + 1 or #found + 1, #found do
+			found[i].severity = "warning"
+		end
 		subject.check(found, event, properties)
 	else
 		fields.check_types(found, "properties", spec.reserved.properties.track, properties, "reserved-type")

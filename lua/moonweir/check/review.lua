@@ -26,6 +26,9 @@ Review.__index = Review
 
 local review = {}
 
+-- How bad it is that nothing became of an example; other codes are warnings. What is invalid or too large Segment would not take.
+local FAILURES = { invalid = "error", too_large = "error", no_user = "note", unmatched = "note" }
+
 local function same(finding, entry)
 	local path = finding.path:gsub("%[%d*%]", "[]")
 	local what = finding.what:gsub("%[%d*%]", "[]")
@@ -106,11 +109,10 @@ function Review:example(file, traced, problems)
 	end
 	for _, problem in ipairs(problems or {}) do
 		self.failed = self.failed + 1
-		local is_known = problem.code == "no_user" or problem.code == "unmatched"
+		local severity = FAILURES[problem.code]
 		local one = findings.new()
 		one:add("event-failed", "", ("event %.0f fails (%s): %s"):format(problem.index, problem.code, problem.message),
-			is_known and "if that is meant, all is well" or "mend the script, or take the example away",
-			{ severity = is_known and "note" or nil })
+			severity == "note" and "if that is meant, all is well" or "mend the script, or take the example away", { severity = severity })
 		add(self, one[1], nil, file)
 	end
 end
