@@ -1,34 +1,14 @@
 --- Every rule finds what it is there for, in one wrong message; and right messages have no findings.
 
 local batch = require "moonweir.check.batch"
+local calls = require "spec.support.calls"
 local core = require "moonweir.core"
 local message = require "moonweir.check.message"
-local name = require "moonweir.check.name"
 local rules = require "moonweir.check.rules"
 local spec = require "moonweir.spec"
 
 local null = core.null
-
--- A call with nothing wrong in it.
-local function right(more)
-	local made = {
-		type = "track", userId = "user-17", messageId = "acme:1:e1:0", timestamp = "2026-01-31T12:00:00.000Z",
-		event = "Ticket Created", properties = core.decode "{}",
-		context = { integration = { name = "acme-desk", version = "1.0.0" } },
-	}
-	for key, value in pairs(more or {}) do
-		made[key] = value
-	end
-	return made
-end
-
-local function context(more)
-	local made = { integration = { name = "acme-desk", version = "1.0.0" } }
-	for key, value in pairs(more) do
-		made[key] = value
-	end
-	return made
-end
+local right, context, decoded, find, list = calls.right, calls.context, calls.decoded, calls.find, calls.list
 
 local function without(field)
 	local made = right()
@@ -46,11 +26,6 @@ local function many(n)
 		made["p" .. i] = i
 	end
 	return made
-end
-
--- As it comes from the wire.
-local function decoded(m)
-	return core.decode(core.encode(m))
 end
 
 -- rule -> { a wrong message, the path that is named }, any number of them
@@ -175,22 +150,6 @@ local ELSEWHERE = { ["too-large"] = true, ["tool-id-missing"] = true, ["time-mis
 	["event-failed"] = true,
 	["batch-empty"] = true, ["batch-invalid"] = true, ["batch-part-invalid"] = true, ["batch-too-long"] = true,
 		["message-id-repeated"] = true }
-
-local function find(found, rule)
-	for _, finding in ipairs(found) do
-		if finding.rule == rule then
-			return finding
-		end
-	end
-end
-
-local function list(found)
-	local lines = {}
-	for i, f in ipairs(found) do
-		lines[i] = ("%s at %s: %s"):format(f.rule, f.path, f.what)
-	end
-	return table.concat(lines, "\n")
-end
 
 -- A value that the Spec asks for.
 local function sample(field)
@@ -386,79 +345,20 @@ describe("a message", function()
 	end)
 end)
 
-describe("what Segment drops in silence", function()
-	-- By code: what has it, and where it is to be found. "source" are the customer's settings, which nobody but Segment knows.
-	local calls = {
-		no_user_anon_id = WRONG["user-missing"][1][1], id_required = right { type = "identify", userId = nil },
-		id_not_string = right { userId = 17 }, event_not_defined = without "event", event_not_string = right { event = 5 },
-		properties_not_object = right { properties = core.array {} },
-			traits_not_object = right { type = "identify", traits = core.array {} },
-		name_not_string = right { type = "page", name = "" }, category_not_string = right { type = "page", category = 5 },
-		device_advertisingid_should_be_string = right { context = context { device = { advertisingId = 5 } } },
-		consent_categorypreferences_should_exist = right { event = "Segment Consent Preference Updated" },
-		consent_categorypreferences_fields_should_be_object = right {
-			context = context { consent = { categoryPreferences = { "a" } } } },
-		consent_categorypreferences_fields_should_be_bool = right {
-			context = context { consent = { categoryPreferences = { a = 1 } } } },
-		consent_version_should_be_number = right { context = context { consent = { version = "1",
-			categoryPreferences = { a = true } } } },
-	}
-	calls.id_required.userId = nil
-	local batches = {
-		empty_batch = { batch = core.array {} },
-		empty_batch_result = { batch = { calls.id_not_string, calls.event_not_string } },
-		multi_user_error = { batch = { right(), calls.event_not_string } },
-	}
-	local settings = { source_disabled = true, locked_workspace = true }
-
-	it("is found under Segment's own code, for every code there is", function()
-		for code, drop in pairs(spec.drops.ingest) do
-			local finding
-			local found = calls[code] and message.check(decoded(calls[code]))
-				or batches[code] and batch.check(decoded(batches[code])) or {}
-			for _, one in ipairs(found) do
-				if one.code == code or rules.by_name[one.rule].also == code then
-					finding = one
-				end
-			end
-			if settings[code] then
-				assert.equal("source", drop.what, code)
-			else
-				assert.is_table(finding, code .. " is not found")
-				assert.equal("error", finding.severity, code)
-			end
+describe("what is asked of partners", function()
+	it("has a rule each, if it says that it is checked", function()
+		local asked = {}
+		for i, one in ipairs(require "moonweir.check.partner") do
+			assert.equal("R" .. i, one.id)
+			asked[one.id] = one
+		end
+		local ruled = {}
+		for _, rule in pairs(rules.by_name) do
+			assert.is_true(rule.partner == nil or asked[rule.partner] ~= nil)
+			ruled[rule.partner or ""] = true
+		end
+		for id, one in pairs(asked) do
+			assert.is_true(one.by ~= "checked" or ruled[id] == true, id)
 		end
 	end)
-
-	it("and has no code is found, but for what nobody can see from here", function()
-		local too_many = { batch = {} }
-		for i = 1, 2501 do
-			too_many.batch[i] = right { messageId = "m" .. i }
-		end
-		local rule_of = {
-			repeated_message_id = { "message-id-repeated", batch.check(decoded { batch = { right(), right() } }) },
-			too_many_events = { "batch-too-long", batch.check(decoded(too_many)) },
-			too_many_properties = { "too-many-properties", message.check(decoded(WRONG["too-many-properties"][1][1])) },
-			reserved_column = { "reserved-column", message.check(decoded(WRONG["reserved-column"][1][1])) },
-		}
-		local invisible = { wrong_region = true, suppressed_user = true }
-		for code in pairs(spec.drops.unseen) do
-			assert.is_true(invisible[code] or find(rule_of[code][2], rule_of[code][1]) ~= nil, code)
-		end
-		for code, drop in pairs(spec.drops.filtered) do
-			assert.equal("source", drop.what, code)
-		end
-	end)
-
-	it("takes context from beside the calls of a batch", function()
-		local call = right()
-		call.context = nil
-		local found, each = batch.check(decoded { batch = { call }, context = right().context })
-		assert.equal("", list(found))
-		assert.equal("", list(each[1]))
-	end)
-end)
-
-it("a name that is looked up again is the same", function()
-	assert.equal(name.look "Purchase", name.look "Purchase")
 end)

@@ -55,7 +55,7 @@ rule("warning", "user-anonymous", "every call has a userId, not just an anonymou
 	"a partner's calls carry the customer's own user id; without it nobody knows whose event it is", sources, { partner = "R5" })
 drop("id_not_string", "id-not-text", "userId and anonymousId are texts, and not empty")
 rule("error", "id-ignored", "an id is not null, -1, anonymous or all zeros",
-	"Unify drops such an id, as it stands for nobody; elsewhere all these people become one", unify)
+	"in its suggested setting Unify leaves out such an id; elsewhere all these people become one", unify)
 rule("warning", "id-placeholder", "an id is not what programs print for nothing (undefined, None, NaN)",
 	"all people without an id become one")
 rule("warning", "id-email", "a userId is not an e-mail address",

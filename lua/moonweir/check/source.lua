@@ -41,16 +41,16 @@ local function check_settings(found, made)
 	end
 	if not made.id then
 		found:add("message-id-missing", "messageId",
-			"id is missing, so messageIds are random: an event that the tool sends twice counts twice",
+			"there is no id, so messageIds are random: an event that the tool sends twice counts twice",
 			'name the field of the event that holds its id: id = get "event_id"', about)
 	end
 	if not made.time then
-		found:add("time-missing", "timestamp", "time is missing, so events happen when they are sent",
+		found:add("time-missing", "timestamp", "there is no time, so events happen when they are sent",
 			'name the field that says when it was: time = get "occurred_at"', about)
 	end
 	if not has_own_id(made.context) then
 		local field = identity.tool_id(made.slug)
-		found:add("tool-id-missing", "context." .. field, "context has no id of the tool's own",
+		found:add("tool-id-missing", "context." .. field, "no field of context has the tool's own id",
 			("send it: context = { %s = get \"…\" }"):format(field), about)
 	end
 end

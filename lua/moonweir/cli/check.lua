@@ -89,8 +89,9 @@ local function place_of(finding, script)
 	return finding.example or script
 end
 
+-- Not of a name: "missing_user is …", "context.ip is …".
 local function capital(sentence)
-	return (sentence:gsub("^%l", string.upper))
+	return sentence:find "^%l+ " and sentence:gsub("^%l", string.upper, 1) or sentence
 end
 
 -- What is wrong, what to do, why, and who says so.
