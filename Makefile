@@ -23,8 +23,8 @@ LIBS := -lcurl -lsodium -llmdb -lpthread -lm
 
 object   = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(1))
 CORE    := $(call object,$(wildcard csrc/core/*.c))
-IO      := $(call object,$(filter-out csrc/io/server.c,$(wildcard csrc/io/*.c)))
-BINDING := $(filter-out server,$(patsubst csrc/lua/%.c,%,$(wildcard csrc/lua/*.c)))
+IO      := $(call object,$(filter-out csrc/io/server.c csrc/io/server_stream.c,$(wildcard csrc/io/*.c)))
+BINDING := $(filter-out server server_stream,$(patsubst csrc/lua/%.c,%,$(wildcard csrc/lua/*.c)))
 
 VMS     := lua5.4 luajit
 MODULES := $(foreach vm,$(VMS),$(BUILD)/$(vm)/moonweir/core.so $(BUILD)/$(vm)/moonweir/server.so)
@@ -48,6 +48,7 @@ $(BUILD)/$(1)/moonweir/core.so: $(CORE) $(IO) $(BINDING:%=$(BUILD)/$(1)/obj/%.o)
 	@echo "  LD $$@"
 	$(Q)$$(CC) $$(ALL_CFLAGS) $$(LDFLAGS) -shared -o $$@ $$^ $$(LIBS)
 
+$(BUILD)/$(1)/moonweir/server.so: $(call object,csrc/io/server_stream.c) $(BUILD)/$(1)/obj/server_stream.o
 $(BUILD)/$(1)/moonweir/server.so: $(call object,csrc/io/server.c csrc/core/buf.c csrc/core/err.c) $(BUILD)/$(1)/obj/server.o
 	@mkdir -p $$(@D)
 	@echo "  LD $$@"
