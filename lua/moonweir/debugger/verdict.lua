@@ -20,7 +20,7 @@ local http = spec.url "src/connections/sources/catalog/libraries/server/http-api
 
 -- What to do about faults that no rule of the checks stands for.
 local FIXES = {
-	duplicate_message_id = "give each event an id of its own; if it is a repeat of the same event, all is well: that is what ids are for",
+	duplicate_message_id = "give each event an id of its own; if this is a repeat of one event, all is well: ids are for that",
 	too_many_messages    = "send at most 2,500 messages in a batch",
 	empty_batch          = "send messages in batch: [ … ]",
 	message_not_object   = "send each message as an object",

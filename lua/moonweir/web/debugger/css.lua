@@ -32,6 +32,7 @@ main { flex: 1; display: flex; flex-direction: column; min-height: 0; padding: 0
 .wide > * { grid-column: 1; }
 #chart { grid-column: 2; grid-row: 1 / span 3; width: 100%; height: 4.1rem; align-self: center; overflow: visible; }
 #chart rect { fill: var(--accent); }
+.over { color: var(--bad); }
 #chart rect.over { fill: var(--bad); }
 #chart line { stroke: var(--border); stroke-width: 1; vector-effect: non-scaling-stroke; }
 #chart line.limit { stroke-dasharray: 4 4; }
@@ -57,7 +58,8 @@ main { flex: 1; display: flex; flex-direction: column; min-height: 0; padding: 0
 .panes { flex: 1; display: grid; grid-template-columns: minmax(0, 11fr) minmax(0, 9fr); gap: 0.75rem; min-height: 24rem; }
 .list-pane, .detail-pane { display: flex; flex-direction: column; min-height: 0; min-width: 0; overflow: hidden; }
 .pane-head {
-	display: flex; align-items: center; gap: 0.5rem; padding: 0.45rem 0.95rem; border-bottom: 1px solid var(--line); min-height: 2.9rem;
+	display: flex; align-items: center; gap: 0.5rem; padding: 0.45rem 0.95rem; min-height: 2.9rem;
+	border-bottom: 1px solid var(--line);
 }
 .pane-head h2 { margin-right: auto; }
 .pane-head h2 .muted { font-weight: 400; font-size: 0.87rem; margin-left: 0.3rem; }
@@ -95,7 +97,10 @@ main { flex: 1; display: flex; flex-direction: column; min-height: 0; padding: 0
 .facts dd { overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 
 .findings { display: grid; gap: 0.5rem; }
-.finding { border: 1px solid var(--line); border-left: 3px solid var(--border); border-radius: 6px; padding: 0.5rem 0.8rem; display: grid; gap: 0.15rem; }
+.finding {
+	display: grid; gap: 0.15rem; padding: 0.5rem 0.8rem;
+	border: 1px solid var(--line); border-left: 3px solid var(--border); border-radius: 6px;
+}
 .finding.is-error { border-left-color: var(--bad); }
 .finding.is-warning { border-left-color: var(--warn); }
 .finding.is-note { border-left-color: var(--note); }
@@ -113,7 +118,9 @@ main { flex: 1; display: flex; flex-direction: column; min-height: 0; padding: 0
 	font-size: 0.84rem; line-height: 1.55; tab-size: 2; max-width: 100%;
 }
 .json.raw { padding: 0.8rem 1rem; white-space: pre-wrap; overflow-wrap: anywhere; }
-.json .l { display: block; padding: 0 1rem; min-height: 1.55em; border-left: 3px solid transparent; width: max-content; min-width: 100%; }
+.json .l {
+	display: block; padding: 0 1rem; min-height: 1.55em; width: max-content; min-width: 100%; border-left: 3px solid transparent;
+}
 .json .is-error { border-left-color: var(--bad); background: var(--bad-weak); }
 .json .is-warning { border-left-color: var(--warn); background: var(--warn-weak); }
 .json .is-note { border-left-color: var(--note); background: var(--note-weak); }
@@ -142,11 +149,14 @@ main { flex: 1; display: flex; flex-direction: column; min-height: 0; padding: 0
 }
 @media (max-width: 40rem) {
 	main { padding: 0.7rem; }
-	.bar { flex-wrap: wrap; gap: 0.4rem 0.7rem; padding: 0.55rem 0.8rem; }
-	.bar h1 { margin-right: auto; }
-	.bar .endpoint { order: 3; flex-basis: 100%; }
-	.bar #connection { order: 1; }
-	.bar #pause { order: 2; }
+	.bar { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 0.3rem 0.7rem; padding: 0.55rem 0.8rem; }
+	.bar #pause { grid-column: 2; grid-row: 1; }
+	.bar .endpoint { grid-row: 2; font-size: 0.87rem; }
+	.bar #connection { grid-column: 2; grid-row: 2; justify-self: end; align-self: center; }
+	.bar .endpoint button { min-height: 2rem; }
+	.tile .small { font-size: 0.8rem; }
+	.figure strong { font-size: 1.35rem; }
+	.faults { order: 1; }
 	.wide { column-gap: 0.9rem; }
 	.choices select { max-width: 9.5rem; }
 	.sentence { padding: 1.1rem; }

@@ -7,6 +7,7 @@ import { pretty } from "./pretty.js";
 import { title } from "./list.js";
 
 const SHOWN = 100000; // characters
+const NOTHING_WRONG = "Nothing is wrong with it by the Spec and by the rules for partners.";
 const ROUTES = ["identify", "track", "page", "screen", "group", "alias"];
 const SEVERITY = { error: ["Error", "bad"], warning: ["Warning", "warn"], note: ["Note", "note"] };
 
@@ -19,10 +20,14 @@ export function curl(entry, origin) {
 		"  -H 'Content-Type: application/json' \\\n  --data-raw " + quoted;
 }
 
+function sentence(text) {
+	return visible(text.charAt(0).toUpperCase() + text.slice(1));
+}
+
 function finding(it) {
 	const [word, colour] = SEVERITY[it.severity] || SEVERITY.note;
 	const head = make("p", "line", make("span", "badge " + colour, word), it.path ? make("code", "", visible(it.path)) : "");
-	const why = make("p", "small muted", visible(it.why || ""), it.partner ? " (partner requirement " + it.partner + ")" : "");
+	const why = make("p", "small muted", sentence(it.why || ""), it.partner ? " (partner requirement " + it.partner + ")" : "");
 	if (/^https:\/\/segment\.com\//.test(it.source || "")) {
 		const link = make("a", "", "Segment's page");
 		link.href = it.source;
@@ -30,7 +35,8 @@ function finding(it) {
 		link.target = "_blank";
 		why.append(" ", link);
 	}
-	return make("li", "finding is-" + it.severity, head, make("p", "", visible(it.what)), make("p", "fix", "Fix: " + visible(it.fix)), why);
+	const what = make("p", "", sentence(it.what));
+	return make("li", "finding is-" + it.severity, head, what, make("p", "fix", "Fix: " + visible(it.fix)), why);
 }
 
 function facts(pairs) {
@@ -41,6 +47,11 @@ function facts(pairs) {
 	return list;
 }
 
+function answer(request) {
+	if (request.injected === "lost") return "lost: the connection was closed";
+	return request.status ? String(request.status) : "none: the connection was closed";
+}
+
 function requestFacts(entry) {
 	const r = entry.request;
 	return facts([
@@ -49,9 +60,10 @@ function requestFacts(entry) {
 		["User", entry.user && (entry.anonymous ? "anonymous " : "") + visible(entry.user)],
 		["messageId", entry.id && visible(entry.id)],
 		["Message", entry.kind === "message" && many(entry.bytes, "byte")],
-		["Request", "no. " + count(r.number) + " to " + r.path + ", " + many(r.bytes, "byte") + (r.encoding ? " (" + r.encoding + ")" : "")],
+		["Request", "no. " + count(r.number) + " to " + visible(r.path)],
+		["Its size", many(r.bytes, "byte") + (r.encoding ? " of " + visible(r.encoding) : "")],
 		["In it", entry.kind === "message" && many(r.messages, "message") + (r.dropped ? ", " + count(r.dropped) + " dropped" : "")],
-		["Answer", r.injected === "lost" ? "lost: the connection was closed" : r.status ? String(r.status) : "none: the connection was closed"],
+		["Answer", answer(r)],
 	]);
 }
 
@@ -93,7 +105,7 @@ export class Detail {
 		inside.append(make("div", "detail-head", back,
 			make("p", "line", badge(entry.verdict), make("span", "muted", visible(kindOf(entry)))), make("h2", "", title(entry))));
 		if (entry.findings.length) inside.append(make("ul", "findings", ...entry.findings.map(finding)));
-		else if (entry.kind === "message") inside.append(make("p", "small muted", "Nothing is wrong with it by the Spec and by the rules for partners."));
+		else if (entry.kind === "message") inside.append(make("p", "small muted", NOTHING_WRONG));
 		if (entry.kind === "message") inside.append(this.views(entry), this.body(entry));
 		else if (entry.request.answer) inside.append(make("pre", "json raw", visible(entry.request.answer)));
 		inside.append(requestFacts(entry));
@@ -109,13 +121,19 @@ export class Detail {
 			button.setAttribute("aria-pressed", this.view === view ? "true" : "false");
 			button.addEventListener("click", () => {
 				this.view = view;
-				for (const other of bar.querySelectorAll("[aria-pressed]")) other.setAttribute("aria-pressed", other === button ? "true" : "false");
+				for (const other of bar.querySelectorAll("[aria-pressed]")) {
+					other.setAttribute("aria-pressed", other === button ? "true" : "false");
+				}
 				this.box.querySelector(".json").replaceWith(this.body(entry));
 			});
 			bar.append(button);
 		}
 		bar.append(make("span", "gap"));
-		for (const [id, word, text] of [["copy-json", "Copy JSON", () => entry.raw], ["copy-curl", "Copy as curl", () => curl(entry, location.origin)]]) {
+		const copies = [
+			["copy-json", "Copy JSON", () => entry.raw],
+			["copy-curl", "Copy as curl", () => curl(entry, location.origin)],
+		];
+		for (const [id, word, text] of copies) {
 			const button = make("button", "", word);
 			button.type = "button";
 			button.id = id;
@@ -126,9 +144,9 @@ export class Detail {
 	}
 
 	body(entry) {
-		const isLong = entry.raw.length > SHOWN;
-		const box = this.view === "pretty" && !isLong ? pretty(entry.raw, entry.findings)
-			: make("pre", "json raw", visible(entry.raw.slice(0, SHOWN)), isLong ? "\n… " + count(entry.raw.length - SHOWN) + " characters more" : "");
+		const more = entry.raw.length - SHOWN;
+		const box = this.view === "pretty" && more <= 0 ? pretty(entry.raw, entry.findings)
+			: make("pre", "json raw", visible(entry.raw.slice(0, SHOWN)), more > 0 ? "\n… " + count(more) + " characters more" : "");
 		box.tabIndex = 0;
 		box.setAttribute("aria-label", "The message as JSON");
 		return box;

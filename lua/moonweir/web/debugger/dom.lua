@@ -29,8 +29,9 @@ export function many(n, word) {
 
 export function clock(seconds) {
 	const t = new Date(seconds * 1000);
-	const two = (n) => String(n).padStart(2, "0");
-	return two(t.getHours()) + ":" + two(t.getMinutes()) + ":" + two(t.getSeconds()) + "." + String(t.getMilliseconds()).padStart(3, "0");
+	const digits = (n, wide = 2) => String(n).padStart(wide, "0");
+	const day = [t.getHours(), t.getMinutes(), t.getSeconds()].map((n) => digits(n)).join(":");
+	return day + "." + digits(t.getMilliseconds(), 3);
 }
 
 /** For those who listen: said once, when something was done. */

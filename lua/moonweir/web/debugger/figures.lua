@@ -43,16 +43,19 @@ export class Figures {
 		this.limit.setAttribute("y2", y);
 		const now = seconds[SECONDS - 2] || 0;
 		$("rate").textContent = count(now);
-		$("rate").classList.toggle("wrong-figure", now > LIMIT);
-		$("rate-note").textContent = over ? "over 50 in " + many(over, "second") + " of the last minute" : "at most " + count(peak) + " in the last minute";
-		$("chart").setAttribute("aria-label", "Requests a second in the last minute: now " + now + ", at most " + peak + "; partners are asked for at most " + LIMIT);
+		$("rate").classList.toggle("over", now > LIMIT);
+		$("rate-note").classList.toggle("over", over > 0);
+		$("rate-note").textContent = over ? "over 50 in " + many(over, "second") + " of the last minute"
+			: peak ? "at most " + count(peak) + " in the last minute" : "none in the last minute";
+		$("chart").setAttribute("aria-label", "Requests a second in the last minute: now " + now + ", at most " + peak +
+			"; partners are asked for at most " + LIMIT);
 		$("messages").textContent = count(messages);
 		$("messages-note").textContent = dropped ? count(dropped) + " dropped by Segment's rules" : "none dropped";
 		const sum = (list) => list.reduce((a, b) => a + b, 0);
 		const requests = sum(seconds);
 		$("bytes").textContent = requests ? count(Math.round(sum(minute.bytes) / requests)) : "–";
 		$("bytes-note").textContent = requests
-			? "largest " + count(Math.max(...minute.largest)) + " of 512,000 · " + (sum(minute.messages) / requests).toFixed(1) + " messages"
+			? (sum(minute.messages) / requests).toFixed(1) + " messages; largest " + count(Math.max(...minute.largest)) + " B of 500 KB"
 			: "none in the last minute";
 	}
 }

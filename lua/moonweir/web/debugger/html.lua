@@ -18,8 +18,8 @@ return [==[
 	<h1><img src="/icon.svg" alt="" width="24" height="24"> Moonweir <span>debugger</span></h1>
 	<p class="endpoint"><span class="unseen">Send to</span> <code id="endpoint"></code>
 		<button type="button" class="quiet small" id="copy-endpoint">Copy<span class="unseen"> the endpoint</span></button></p>
-	<p id="connection" class="badge" role="status">Connecting</p>
-	<button type="button" id="pause" class="primary" aria-pressed="false">Pause</button>
+	<p id="connection" class="badge">Connecting</p>
+	<button type="button" id="pause" class="primary">Pause</button>
 </header>
 
 <main>
@@ -96,7 +96,9 @@ return [==[
 				<button type="button" class="quiet small" id="show-all" hidden>Show all</button>
 				<button type="button" class="quiet small" id="clear">Clear</button>
 			</div>
-			<div id="list" class="list" role="listbox" tabindex="0" aria-label="Messages, newest first"><div id="rows" role="presentation"></div></div>
+			<div id="list" class="list" role="listbox" tabindex="0" aria-label="Messages, newest first">
+				<div id="rows" role="presentation"></div>
+			</div>
 			<div id="empty" class="sentence">
 				<h3>Nothing has arrived yet</h3>
 				<p>Point any Segment library at this address, or send a first event from a terminal:</p>

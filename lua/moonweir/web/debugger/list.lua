@@ -81,7 +81,10 @@ export class List {
 	makeRow() {
 		const row = make("div", "row");
 		row.setAttribute("role", "option");
-		row.parts = { when: make("time", "when"), kind: make("span", "kind"), name: make("b"), user: make("i"), who: make("span", "who"), size: make("span", "size number") };
+		row.parts = {
+			when: make("time", "when"), kind: make("span", "kind"), name: make("b"), user: make("i"),
+			who: make("span", "who"), size: make("span", "size"),
+		};
 		const p = row.parts;
 		row.append(p.when, make("span", "verdict"), p.kind, make("span", "what", p.name, p.user), p.who, p.size);
 		this.rows.append(row);
@@ -96,7 +99,7 @@ export class List {
 		row.replaceChild(badge(entry.verdict), row.children[1]);
 		p.kind.textContent = visible(kindOf(entry));
 		p.name.textContent = title(entry);
-		p.user.textContent = entry.user ? (entry.anonymous ? "anonymous " : "") + visible(entry.user) : "";
+		p.user.textContent = about(entry);
 		p.who.textContent = entry.account ? visible(entry.account) : "";
 		p.size.textContent = entry.kind === "request" ? "" : count(entry.bytes) + " B";
 	}
@@ -139,9 +142,20 @@ export class List {
 	}
 }
 
+/** Whose it is; of a request, what became of it. */
+function about(entry) {
+	if (entry.kind === "request") return outcome(entry);
+	return entry.user ? (entry.anonymous ? "anonymous " : "") + visible(entry.user) : "";
+}
+
+function outcome({ fault, request }) {
+	const code = fault || (/"code":"(\w+)"/.exec(request.answer) || [])[1] || "";
+	return request.status ? (request.status === 200 ? "" : request.status + " ") + code : "no answer";
+}
+
 /** What a message is called. */
 export function title(entry) {
-	if (entry.kind === "request") return entry.request.path + (entry.request.status ? " " + entry.request.status : " no answer");
+	if (entry.kind === "request") return visible(entry.request.path);
 	return visible(entry.name || entry.type || "no type");
 }
 ]==]

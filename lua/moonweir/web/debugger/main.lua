@@ -49,10 +49,17 @@ function draw() {
 	}
 }
 
+function connectionWords() {
+	if (connection === "connecting") return ["Connecting", "note"];
+	if (connection === "locked") return ["No token", "bad"];
+	if (connection === "lost") return ["Disconnected, trying again", "bad"];
+	if (!store.paused) return ["Live", "good"];
+	const n = store.waiting.length;
+	return ["Paused" + (n === 0 ? "" : n < MAX ? ", " + n + " new" : ", over " + MAX + " new"), "warn"];
+}
+
 function drawConnection() {
-	const [word, colour] = connection !== "live" ? (connection === "connecting" ? ["Connecting", "note"] : ["Disconnected, trying again", "bad"])
-		: store.paused ? ["Paused" + (store.waiting.length ? ", " + (store.waiting.length < MAX ? count(store.waiting.length) : "over " + MAX) + " new" : ""), "warn"]
-			: ["Live", "good"];
+	const [word, colour] = connectionWords();
 	if ($("connection").textContent !== word) $("connection").textContent = word;
 	$("connection").className = "badge " + colour;
 }
@@ -125,7 +132,7 @@ function begin() {
 	$("pause").addEventListener("click", () => {
 		store.pause(!store.paused);
 		$("pause").textContent = store.paused ? "Go on" : "Pause";
-		$("pause").setAttribute("aria-pressed", store.paused ? "true" : "false");
+		announce(store.paused ? "Paused; messages are still taken" : "Live");
 		changed();
 	});
 	$("clear").addEventListener("click", async () => {
@@ -142,15 +149,15 @@ function begin() {
 function lock() {
 	$("locked").hidden = false;
 	$("desk").hidden = true;
-	connection = "locked";
-	$("connection").textContent = "No token";
-	$("connection").className = "badge bad";
 	$("pause").hidden = true;
+	connection = "locked";
+	changed();
 }
 
 begin();
 if (token) {
 	follow(() => store.last, take, (word) => {
+		if (word === "lost" && connection === "live") announce("Disconnected, trying again");
 		connection = word;
 		if (word === "locked") lock();
 		else changed();
