@@ -78,6 +78,9 @@ RUN_PACKAGES   := build-essential pkg-config lua5.4 liblua5.4-dev $(JIT) lua-arg
 TEST_PACKAGES  := $(RUN_PACKAGES) lua-busted luarocks openssl curl git
 CHECK_PACKAGES := $(TEST_PACKAGES) lua-check clang clang-format libclang-rt-14-dev cppcheck valgrind
 
+# Node brings npm along or, from Debian, does not.
+BROWSER_PACKAGES := $(RUN_PACKAGES) chromium chromium-driver python3-selenium curl $(if $(shell command -v npm),,nodejs npm)
+
 # $(call install,packages): asks for them only if one is missing, so that a second run needs no network.
 install = missing=; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
   if [ -n "$$missing" ]; then echo "installing:$$missing"; \
@@ -85,13 +88,15 @@ install = missing=; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/n
     $$sudo apt-get update -q && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; \
   fi
 
-.PHONY: packages test-packages check-packages
+.PHONY: packages test-packages check-packages browser-packages
 packages:
 	@$(call install,$(RUN_PACKAGES))
 test-packages:
 	@$(call install,$(TEST_PACKAGES))
 check-packages:
 	@$(call install,$(CHECK_PACKAGES))
+browser-packages:
+	@$(call install,$(BROWSER_PACKAGES))
 
 # --- the main job --------------------------------------------------------------------------------------------
 
@@ -150,6 +155,17 @@ spec-lua: all $(TOOLS)
 spec-lua-%:
 	@MOONWEIR_LUA=$* LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/$*/?.so;;' \
 	  $* /usr/bin/busted --output=plainTerminal $(BUSTED) spec </dev/null
+
+$(BUILD)/node/node_modules: spec/browser/package-lock.json
+	@mkdir -p $(@D)
+	@cp spec/browser/package.json spec/browser/package-lock.json $(@D)
+	@cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules
+
+.PHONY: browser
+browser: browser-packages ## the debugger's page in headless Chromium, and Segment's own Node library against the debugger
+	@$(MAKE) -j2 all $(BUILD)/node/node_modules
+	@cd spec/browser && MW_NODE=$(abspath $(BUILD)/node) PYTHONDONTWRITEBYTECODE=1 \
+	  /usr/bin/python3 -m unittest $(or $(BROWSER),discover -p '*_test.py')
 
 .PHONY: power
 power: $(BUILD)/test/power_loss_test ## 100,000 power cuts (MW_TRIALS): nothing that was accepted is lost
