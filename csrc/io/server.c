@@ -121,6 +121,12 @@ static enum MHD_Result take_body(struct mw_exchange *x, const char *bytes, size_
 	return x->discarded <= DRAIN_FACTOR * x->body.max ? MHD_YES : MHD_NO;
 }
 
+static bool has_nul(const char *uri)
+{
+	const char *nul = strstr(uri, "%00");
+	return nul && nul < uri + strcspn(uri, "?");
+}
+
 /* Does the request say that its body is larger than anybody may send? */
 static bool declares_too_much(struct mw_exchange *x)
 {
@@ -144,6 +150,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 		x->path = strdup(url);
 		if (!x->path)
 			return MHD_NO;
+		if (has_nul(x->uri)) /* `url` ends there, and would pass for another */
+			return refuse(connection, MHD_HTTP_BAD_REQUEST);
 		return declares_too_much(x) ? refuse(connection, MHD_HTTP_CONTENT_TOO_LARGE) : MHD_YES;
 	}
 	if (*upload_len > 0)
