@@ -22,19 +22,22 @@ Send to it with --endpoint http://127.0.0.1:4400; any Segment library can. What 
 with 200 and drop all the same is marked with the documented code. Of a write key only the last four
 characters are shown, before them the account's name if --accounts names the key.
 
-Open the address with the # in a browser: the last 500 messages as they come, search and filters, what
-is wrong with each by Segment's Spec and by the rules for partners and how to mend it, requests a second
-against 50, and buttons that make it answer 429, 500 or 401, stall, cut the connection or lose the answer.
+Open the address with the # in a browser: the last 500 messages as they come, search and
+filters, what is wrong with each by Segment's Spec and by the rules for partners and how to mend
+it, requests a second against 50, and buttons that make it answer 429, 500 or 401, stall, cut the
+connection or lose the answer.
 
-Scripts steer it the same way. MOONWEIR_DEBUGGER_TOKEN sets the token (16 characters or more); else it
-is another one each time:
-  H="X-Moonweir-Token: $MOONWEIR_DEBUGGER_TOKEN"; U=http://127.0.0.1:4400/control
-  curl -H "$H" $U/state                          totals, the last minute, faults
-  curl -H "$H" "$U/messages?after=0"             what came: messages, verdicts, findings
-  curl -H "$H" -H 'Content-Type: application/json' $U/faults -d '{"kind":"429","retry_after":3,"times":2}'
-  curl -H "$H" -X DELETE $U/faults               no more faults
+Scripts steer it the same way. MOONWEIR_DEBUGGER_TOKEN sets the token, 16 characters or more;
+else it is another one each time:
+  H="X-Moonweir-Token: $MOONWEIR_DEBUGGER_TOKEN"; J="Content-Type: application/json"
+  U=http://127.0.0.1:4400/control
+  curl -H "$H" $U/state                  totals, the last minute, faults
+  curl -H "$H" "$U/messages?after=0"     what came: messages, verdicts, findings
+  curl -H "$H" -H "$J" $U/faults -d '{"kind":"429","retry_after":3,"times":2}'
+  curl -H "$H" -X DELETE $U/faults       no more faults
 A fault has kind (429, 500, 401, stall, cut, lost) and may have times, account ("acme…k3y4"),
-retry_after and, to stall, seconds; POST release lets go of what stalls, POST clear forgets messages.]],
+retry_after and, to stall, seconds. POST release lets go of what stalls, POST clear forgets what
+came, GET stream are server-sent events.]],
 }
 
 -- Larger than what Segment takes, so that it is the debugger that says so, in Segment's words.
