@@ -29,9 +29,9 @@ static void set_fault(lua_State *L, enum mw_fault fault)
 	lua_setfield(L, -2, "reason");
 }
 
-/* core.intake(body, route) -> { key =, context =, integrations =, fault =, reason =, { raw =, type =, name =, user =, id =, anonymous =,
- * fault =, reason = }, ... } | nil, message, code. `route` is "track", ... or "batch". Strings are as they
- * were sent, escapes and all. */
+/* core.intake(body, route) -> { key =, context =, integrations =, fault =, reason =, { raw =, type =, name =,
+ * user =, id =, anonymous =, fault =, reason = }, ... } | nil, message, code. `route` is "track", ... or
+ * "batch". Strings are as they were sent, escapes and all. */
 static int intake_read(lua_State *L)
 {
 	struct mw_span body = mwl_check_span(L, 1);
