@@ -19,6 +19,6 @@ for vm in lua5.4:5.4 luajit:5.1; do
 			>"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 	done
 	LUA_PATH="$tree/share/lua/$abi/?.lua;$tree/share/lua/$abi/?/init.lua;;" LUA_CPATH="$tree/lib/lua/$abi/?.so;;" \
-		"$lua" -e 'local mw = require "moonweir"; local c = assert(mw.open { write_key = "rock", endpoint = "http://127.0.0.1:9" }); c:close(0); print("rock works on " .. (jit and jit.version or _VERSION))'
+		"$lua" -e 'local mw = require "moonweir"; local c = assert(mw.open { write_key = "rock", endpoint = "http://127.0.0.1:9" }); c:close(0); assert(require("moonweir.debugger.page").new()("GET", "/main.js") == 200); print("rock works on " .. (jit and jit.version or _VERSION))'
 	"$tree/bin/moonweir" --help >/dev/null
 done
