@@ -228,7 +228,7 @@ class Looking(Page):
         self.assertEqual(["Dropped", "OK"], [row[0] for row in b.rows()])
         b.find("#list").send_keys(Keys.HOME)
         b.wait_for_text("#detail", "This messageId was sent before")
-        self.assertIn("2 messages, 1 dropped", b.text("#detail .facts"))
+        self.assertIn("2, 1 dropped", b.text("#detail .facts"))
 
     def test_pretty_and_raw_keep_every_digit(self):
         _, b = self.chosen()

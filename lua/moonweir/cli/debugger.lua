@@ -225,7 +225,7 @@ local function hosts(args)
 	return names
 end
 
-local function token()
+local function page_token()
 	local given = os.getenv "MOONWEIR_DEBUGGER_TOKEN"
 	if given and not (given:find "^[%w_-]+$" and #given >= guard.TOKEN_MIN and #given <= 128) then
 		return nil, ("MOONWEIR_DEBUGGER_TOKEN has to be %d to 128 letters, digits, - and _"):format(guard.TOKEN_MIN)
@@ -266,7 +266,7 @@ function command.run(args)
 	local names_of_host, secret, server
 	names_of_host, message = hosts(args)
 	if names_of_host then
-		secret, message = token()
+		secret, message = page_token()
 	end
 	if not secret then
 		terminal.say("error", message)

@@ -91,7 +91,8 @@ main { flex: 1; display: flex; flex-direction: column; min-height: 0; padding: 0
 .detail-head { display: grid; gap: 0.35rem; justify-items: start; }
 .detail-head h2 { overflow-wrap: anywhere; font-size: 1.15rem; }
 .detail-head .line { display: flex; flex-wrap: wrap; gap: 0.5rem; align-items: center; }
-#back { display: none; }
+#back { display: none; margin-left: -0.75rem; }
+.list, .detail-pane, .json { scrollbar-width: thin; }
 .facts { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 0.1rem 1rem; font-size: 0.87rem; }
 .facts dt { color: var(--muted); }
 .facts dd { overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
@@ -144,7 +145,7 @@ main { flex: 1; display: flex; flex-direction: column; min-height: 0; padding: 0
 	#back { display: inline-block; }
 	.tiles { grid-template-columns: 1fr 1fr; }
 	.tile.wide { grid-column: 1 / -1; }
-	.filters { grid-template-columns: 1fr 1fr; }
+	.filters { grid-template-columns: repeat(4, minmax(0, 1fr)); }
 	.filters .grow { grid-column: 1 / -1; }
 }
 @media (max-width: 40rem) {
@@ -158,6 +159,7 @@ main { flex: 1; display: flex; flex-direction: column; min-height: 0; padding: 0
 	.figure strong { font-size: 1.35rem; }
 	.faults { order: 1; }
 	.wide { column-gap: 0.9rem; }
+	.filters { grid-template-columns: 1fr 1fr; }
 	.choices select { max-width: 9.5rem; }
 	.sentence { padding: 1.1rem; }
 	.list { --row: 62px; }

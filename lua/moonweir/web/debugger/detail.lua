@@ -61,8 +61,8 @@ function requestFacts(entry) {
 		["messageId", entry.id && visible(entry.id)],
 		["Message", entry.kind === "message" && many(entry.bytes, "byte")],
 		["Request", "no. " + count(r.number) + " to " + visible(r.path)],
-		["Its size", many(r.bytes, "byte") + (r.encoding ? " of " + visible(r.encoding) : "")],
-		["In it", entry.kind === "message" && many(r.messages, "message") + (r.dropped ? ", " + count(r.dropped) + " dropped" : "")],
+		["Its bytes", count(r.bytes) + (r.encoding ? " of " + visible(r.encoding) : "") + " of 512,000 at most"],
+		["Its messages", entry.kind === "message" && count(r.messages) + (r.dropped ? ", " + count(r.dropped) + " dropped" : "")],
 		["Answer", answer(r)],
 	]);
 }

@@ -55,7 +55,7 @@ export class Figures {
 		const requests = sum(seconds);
 		$("bytes").textContent = requests ? count(Math.round(sum(minute.bytes) / requests)) : "–";
 		$("bytes-note").textContent = requests
-			? (sum(minute.messages) / requests).toFixed(1) + " messages; largest " + count(Math.max(...minute.largest)) + " B of 500 KB"
+			? (sum(minute.messages) / requests).toFixed(1) + " messages, largest " + count(Math.max(...minute.largest)) + " B of 500 KB"
 			: "none in the last minute";
 	}
 }

@@ -93,7 +93,7 @@ function drawChoices() {
 
 function take(name, data) {
 	if (name === "messages") {
-		store.add(data.entries, data.skipped);
+		store.add(data.entries);
 	} else if (name === "state") {
 		store.keep(data.first, data.last);
 		state = data;
@@ -131,7 +131,7 @@ function begin() {
 	});
 	$("pause").addEventListener("click", () => {
 		store.pause(!store.paused);
-		$("pause").textContent = store.paused ? "Go on" : "Pause";
+		$("pause").textContent = store.paused ? "Resume" : "Pause";
 		announce(store.paused ? "Paused; messages are still taken" : "Live");
 		changed();
 	});

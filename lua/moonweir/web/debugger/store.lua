@@ -8,19 +8,17 @@ export class Store {
 		this.shown = []; // newest last
 		this.waiting = []; // came while paused
 		this.last = 0;
-		this.skipped = 0;
 		this.paused = false;
 		this.filter = { text: "", type: "", event: "", account: "", verdict: "" };
 	}
 
-	add(entries, skipped) {
+	add(entries) {
 		const list = this.paused ? this.waiting : this.shown;
 		for (const entry of entries) {
 			list.push(entry);
 			this.last = Math.max(this.last, entry.number);
 		}
 		if (list.length > MAX) list.splice(0, list.length - MAX);
-		this.skipped += skipped;
 	}
 
 	pause(paused) {
