@@ -5,7 +5,7 @@
 --
 -- Knows nothing of sockets, so it runs behind moonweir.server or any other HTTP server.
 
-local body = require "moonweir.debugger.body"
+local bodies = require "moonweir.debugger.body"
 local core = require "moonweir.core"
 local guard = require "moonweir.debugger.guard"
 
@@ -112,7 +112,7 @@ function debugger.write_key(request)
 	if key then
 		return key
 	end
-	local messages = core.intake(body.plain(request) or "", ROUTES[without_slash(request.path)])
+	local messages = core.intake(bodies.plain(request) or "", ROUTES[without_slash(request.path)])
 	return messages and messages.key
 end
 
@@ -152,7 +152,7 @@ end
 
 --- A POST to one of the API's routes.
 function Debugger:ingest(request, route)
-	local plain, refused, word, reason = body.plain(request)
+	local plain, refused, word, reason = bodies.plain(request)
 	if not plain then
 		return refusal(refused, word, reason)
 	end

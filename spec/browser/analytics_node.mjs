@@ -1,8 +1,13 @@
-// The real @segment/analytics-node: all six calls to the debugger at argv[2], with the write key argv[3].
+// The real @segment/analytics-node: all six calls to the debugger at argv[2], with the write key argv[3]; by OAuth if an app's
+// id, its key's id and a file with that key follow.
+import { readFileSync } from "node:fs";
 import { Analytics } from "@segment/analytics-node";
 
-const [host, writeKey] = process.argv.slice(2);
-const analytics = new Analytics({ writeKey, host, flushAt: 6, maxRetries: 3 });
+const [host, writeKey, clientId, keyId, keyFile] = process.argv.slice(2);
+const oauthSettings = clientId && {
+	clientId, keyId, clientKey: readFileSync(keyFile, "utf8"), authServer: host, scope: "tracking_api:write",
+};
+const analytics = new Analytics({ writeKey, host, flushAt: 6, maxRetries: 3, ...(oauthSettings && { oauthSettings }) });
 analytics.on("error", (e) => {
 	console.error(e);
 	process.exitCode = 1;

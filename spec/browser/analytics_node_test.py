@@ -3,9 +3,10 @@
 import os
 import shutil
 import subprocess
+import tempfile
 import unittest
 
-from support import DEADLINE, Browser, Debugger
+from support import COMMAND, DEADLINE, Browser, Debugger
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MODULES = os.environ["MW_NODE"]  # a folder with node_modules of package.json
@@ -23,9 +24,9 @@ class AnalyticsNode(unittest.TestCase):
         # A script finds its modules beside itself.
         self.script = shutil.copy(os.path.join(HERE, "analytics_node.mjs"), MODULES)
 
-    def send(self):
+    def send(self, *key):
         sent = subprocess.run(
-            ["node", self.script, self.debugger.url, "analytics-node-key-nd01"],
+            ["node", self.script, self.debugger.url, "analytics-node-key-nd01", *key],
             capture_output=True, text=True, timeout=DEADLINE,
         )
         self.assertEqual((0, ""), (sent.returncode, sent.stderr))
@@ -57,6 +58,21 @@ class AnalyticsNode(unittest.TestCase):
         self.send()
         self.assert_all_six()
         self.assertEqual(4, self.debugger.control("GET", "state")["requests"])
+
+    def test_six_calls_with_oauth_show_up(self):
+        if "--oauth-app" not in subprocess.run([COMMAND, "debugger", "--help"], capture_output=True, text=True).stdout:
+            self.skipTest("this debugger has no token server")
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        private, public = os.path.join(folder.name, "private.pem"), os.path.join(folder.name, "public.pem")
+        subprocess.run(["openssl", "genpkey", "-algorithm", "RSA", "-out", private], check=True, capture_output=True)
+        subprocess.run(["openssl", "pkey", "-in", private, "-pubout", "-out", public], check=True)
+        self.debugger = Debugger("--oauth-app", "app-1:key-1:" + public)
+        self.addCleanup(self.debugger.stop)
+        self.send("app-1", "key-1", private)
+        self.assert_all_six()
+        first = self.debugger.control("GET", "messages")["entries"][0]
+        self.assertEqual(("request", "/token", "ok"), (first["kind"], first["request"]["path"], first["verdict"]))
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ function Desk:keep_request(r)
 	request.number, request.path, request.status, request.bytes = r.number, r.path, r.status, r.bytes
 	request.messages, request.injected = r.messages, r.injected
 	if r.status ~= 200 or r.messages == 0 then
-		request.answer = r.answer:gsub("%s+$", "")
+		request.answer = r.answer:match "^(.-)%s*$"
 		self.ring:push {
 			kind = "request", at = request.at, request = request, account = mask.account(r.key, self.names), raw = "",
 			fault = r.fault, reason = r.reason,
@@ -190,11 +190,12 @@ function Desk:take(exchange)
 	if status then
 		exchange:answer(status, headers, body)
 		return false
-	elseif not debugger.is_tracking(request.method, request.path) then
-		exchange:answer(self.debugger:handle(request))
-		return false
 	end
 	self:begin(exchange)
+	if not debugger.is_tracking(request.method, request.path) then
+		self:answer(exchange, request)
+		return false
+	end
 	local rule = self.faults.rules[1]
 		and self.faults:next(self.faults:ask_for_account() and mask.account(debugger.write_key(request), self.names) or nil)
 	if rule then

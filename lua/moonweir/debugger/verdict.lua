@@ -125,7 +125,8 @@ end
 ---@return table call the message, decoded; {} if it can't be
 function verdict.of(entry)
 	if entry.kind == "request" then
-		local word = entry.request.injected and "fault" or entry.fault and "dropped" or "refused"
+		local request = entry.request
+		local word = request.injected and "fault" or entry.fault and "dropped" or request.status == 200 and "ok" or "refused"
 		return word, entry.fault and { drop_finding(entry) } or {}, {}
 	end
 	local found, call = look(entry)
