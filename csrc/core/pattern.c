@@ -2,6 +2,8 @@
 
 #include "json_token.h"
 
+static _Atomic uint64_t patterns;
+
 static bool is_scalar(const struct mw_json_node *node)
 {
 	return node->type <= MW_JSON_STRING;
@@ -61,6 +63,7 @@ void mw_pattern_take(struct mw_pattern *pattern, const struct mw_json *doc)
 	memcpy(pattern->text, doc->text, doc->len);
 	memset(pattern->text + doc->len, 0, MW_PATTERN_SPARE);
 	pattern->count = doc->count;
+	pattern->number = ++patterns;
 	find_containers(pattern);
 }
 
@@ -237,5 +240,6 @@ bool mw_pattern_read(const struct mw_pattern *pattern, struct mw_json *doc, stru
 	if ((end[-1] != '}' && end[-1] != ']') || !read_parts(pattern, doc->nodes, text.at, end))
 		return false;
 	doc->count = pattern->count;
+	doc->pattern = pattern->number;
 	return true;
 }

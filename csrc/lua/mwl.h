@@ -5,6 +5,7 @@
  *     map     a compiled source under construction, then in use       moonweir.core map(...)
  *     mapper  one thread's working memory, with the script's functions behind it
  *     script  the script's functions, called by the mapper (no userdata)
+ *     call    the calls that they make (no userdata)
  *     emit    the messages that they make (no userdata)
  *     view    a lazy, read-only look at the event, for function entries
  *     digits  a number that no Lua number holds, with every digit
@@ -239,6 +240,7 @@ const char *mwl_lane_state_word(uint32_t state);
 /* Each registers its metatable and adds its functions to the table on top of the stack. */
 void mwl_open_map(lua_State *L);
 void mwl_open_mapper(lua_State *L);
+void mwl_open_call(lua_State *L);
 void mwl_open_view(lua_State *L);
 void mwl_open_digits(lua_State *L);
 void mwl_open_decode(lua_State *L);
