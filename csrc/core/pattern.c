@@ -234,6 +234,7 @@ bool mw_pattern_read(const struct mw_pattern *pattern, struct mw_json *doc, stru
 	doc->text = text.at;
 	doc->len = text.len;
 	doc->count = 0;
+	doc->pattern = 0;
 	if (pattern->count == 0 || text.len < 2 || text.len > MW_PATTERN_TEXT || doc->cap < pattern->count)
 		return false;
 	const uint8_t *end = text.at + text.len;

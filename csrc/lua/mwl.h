@@ -110,7 +110,8 @@ struct mwl_views *mwl_views_of(lua_State *L);
 /* From begin to end, views of `doc` can be made and read. Pairs nest, up to 16 deep; false beyond that. */
 bool mwl_views_begin(struct mwl_views *v, const struct mw_json *doc);
 void mwl_views_end(struct mwl_views *v);
-/* Pushes a node of the document begun last: a view of a container, else a plain value; null is nil. */
+/* Pushes a node of the document begun last: a view of a container, else a plain value; null is nil. Takes 4
+ * slots of the stack. */
 void mwl_view_push(lua_State *L, struct mwl_views *v, uint32_t node);
 /* The document and node of a view, or false if the value is none; a stale view raises. */
 bool mwl_view_get(lua_State *L, int index, const struct mw_json **doc, uint32_t *node);

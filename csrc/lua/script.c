@@ -135,7 +135,7 @@ static void push_argument(lua_State *L, const struct apply_call *call)
 
 static struct mw_span copy(lua_State *L, const struct apply_call *call, struct mw_span text)
 {
-	struct mw_span kept;
+	struct mw_span kept = {NULL, 0};
 	if (!mw_arena_copy(call->arena, text, &kept))
 		no_memory(L);
 	return kept;

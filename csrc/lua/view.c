@@ -119,14 +119,13 @@ static void push_node(lua_State *L, struct mwl_views *views, uint64_t ticket, co
 
 void mwl_view_push(lua_State *L, struct mwl_views *v, uint32_t node)
 {
-	luaL_checkstack(L, 4, NULL);
 	push_node(L, v, v->live[v->depth - 1].ticket, v->live[v->depth - 1].doc, node);
 }
 
 static const struct mw_json *check_live(lua_State *L, const struct view *v)
 {
 	const struct mwl_views *views = v->views;
-	for (int i = views->depth; i-- > 0;) {
+	for (int i = views->depth; i-- > 0;) { /* nearly always the innermost */
 		if (views->live[i].ticket == v->ticket)
 			return views->live[i].doc;
 	}
