@@ -98,12 +98,10 @@ struct stops {
 	uint32_t len;
 };
 
-static void find_stops(struct stops *stops, const uint8_t *start, const uint8_t *end)
+static void find_stops(uint64_t *mask, const uint8_t *start, const uint8_t *end)
 {
-	uint64_t *mask = stops->mask;
-	stops->len = (uint32_t)(end - start);
 	*mask++ = scan_block(start, end);
-	for (size_t at = 64; at < stops->len; at += 64)
+	for (size_t at = 64, len = (size_t)(end - start); at < len; at += 64)
 		*mask++ = scan_next_block(start + at, end);
 	mask[0] = mask[1] = 0;
 }
@@ -187,7 +185,8 @@ static bool read_parts(const struct mw_pattern *pattern, struct mw_json_node *no
 	struct mw_fault fault;
 	struct stops stops;
 	uint32_t shifts[MW_PATTERN_VALUES], *shifted = shifts, at = 0, node = 0, flags;
-	find_stops(&stops, start, end);
+	find_stops(stops.mask, start, end);
+	stops.len = (uint32_t)(end - start);
 	for (;; part++) {
 		uint32_t shift = at - part->at;
 		if (UNLIKELY(!stands_at(pattern, part, start + at, end)))
