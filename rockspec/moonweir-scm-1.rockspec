@@ -183,6 +183,7 @@ build = {
 				"csrc/io/vault.c",
 				"csrc/io/vault_read.c",
 				"csrc/lua/board.c",
+				"csrc/lua/call.c",
 				"csrc/lua/client.c",
 				"csrc/lua/client_state.c",
 				"csrc/lua/core.c",

@@ -51,11 +51,8 @@ static inline enum mw_err put_pair(struct mw_walk *w, struct mw_span key, struct
 /* The node's bytes in the event, quotes and all; false for what is written otherwise. */
 static inline bool is_ready(const struct mw_json *doc, const struct mw_json_node *n, struct mw_span *json)
 {
-	*json = (struct mw_span){doc->text + n->at, n->len};
-	if (n->type == MW_JSON_STRING) {
-		json->at--;
-		json->len += 2;
-	}
+	size_t quote = n->type == MW_JSON_STRING;
+	*json = (struct mw_span){doc->text + n->at - quote, n->len + 2 * quote};
 	return n->type >= MW_JSON_FALSE && n->type <= MW_JSON_STRING;
 }
 

@@ -97,6 +97,28 @@ static inline const uint8_t *mw_scan_plain(const uint8_t *p, const uint8_t *end)
 	return p;
 }
 
+/* Behind the digits at p. */
+static inline const uint8_t *mw_scan_digits(const uint8_t *p, const uint8_t *end)
+{
+	/* How many digits a number has nobody predicts: eight are looked at together, without a branch on it.
+	 */
+	while (end - p >= 8) {
+		uint64_t word = mw_scan_load(p) ^ MW_SCAN_EIGHT('0');
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+		word = __builtin_bswap64(word);
+#endif
+		/* The top bit of each byte that was no digit. One may set it in those behind it, too; the
+		 * first counts. */
+		uint64_t stops = ((word + MW_SCAN_EIGHT(0x76)) | word) & MW_SCAN_EIGHT(0x80);
+		if (stops)
+			return p + __builtin_ctzll(stops) / 8;
+		p += 8;
+	}
+	while (p < end && (uint8_t)(*p - '0') < 10)
+		p++;
+	return p;
+}
+
 /* The first byte from 0x80 up, or `end`. */
 static inline const uint8_t *mw_scan_ascii(const uint8_t *p, const uint8_t *end)
 {

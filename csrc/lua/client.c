@@ -188,7 +188,8 @@ static int client_push(lua_State *L)
 		lua_settop(L, 5);
 	}
 	if (lua_type(L, 2) == LUA_TTABLE) {
-		struct mw_error e = {0};
+		struct mw_error e;
+		mw_error_clear(&e);
 		if (write_body(L, c, &e) != MW_OK)
 			return mwl_fail(L, &e);
 		d.body = mw_buf_span(&c->body);
@@ -235,14 +236,15 @@ static int client_call(lua_State *L)
 	if (!parcel.account.at)
 		return mwl_fail_code(L, MW_NO_ACCOUNT);
 
-	struct mw_error e = {0};
+	struct mw_error e;
 	struct mw_message m;
+	mw_error_clear(&e);
 	bool has_timestamp = false;
 	enum mw_err err;
 	unsigned turn;
 	do { /* once more if a finalizer of garbage that this collects made a call of its own */
 		turn = ++c->turn;
-		m = (struct mw_message){0};
+		mw_message_clear(&m);
 		mw_buf_clear(&c->fields);
 		err = mwl_table_message(L, 3, call, c->stamp.len > 0, &c->fields, &m, &has_timestamp, &e);
 	} while (turn != c->turn);

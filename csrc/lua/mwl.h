@@ -5,6 +5,7 @@
  *     map     a compiled source under construction, then in use       moonweir.core map(...)
  *     mapper  one thread's working memory, with the script's functions behind it
  *     script  the script's functions, called by the mapper (no userdata)
+ *     call    the calls that they make (no userdata)
  *     emit    the messages that they make (no userdata)
  *     view    a lazy, read-only look at the event, for function entries
  *     digits  a number that no Lua number holds, with every digit
@@ -109,7 +110,8 @@ struct mwl_views *mwl_views_of(lua_State *L);
 /* From begin to end, views of `doc` can be made and read. Pairs nest, up to 16 deep; false beyond that. */
 bool mwl_views_begin(struct mwl_views *v, const struct mw_json *doc);
 void mwl_views_end(struct mwl_views *v);
-/* Pushes a node of the document begun last: a view of a container, else a plain value; null is nil. */
+/* Pushes a node of the document begun last: a view of a container, else a plain value; null is nil. Takes 4
+ * slots of the stack. */
 void mwl_view_push(lua_State *L, struct mwl_views *v, uint32_t node);
 /* The document and node of a view, or false if the value is none; a stale view raises. */
 bool mwl_view_get(lua_State *L, int index, const struct mw_json **doc, uint32_t *node);
@@ -239,6 +241,7 @@ const char *mwl_lane_state_word(uint32_t state);
 /* Each registers its metatable and adds its functions to the table on top of the stack. */
 void mwl_open_map(lua_State *L);
 void mwl_open_mapper(lua_State *L);
+void mwl_open_call(lua_State *L);
 void mwl_open_view(lua_State *L);
 void mwl_open_digits(lua_State *L);
 void mwl_open_decode(lua_State *L);
