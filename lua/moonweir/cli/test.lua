@@ -1,11 +1,10 @@
 --- moonweir test -- golden files: does the source still make of its fixtures what it is known to make?
 
 local core = require "moonweir.core"
-local compile = require "moonweir.compile"
 local coverage = require "moonweir.coverage"
 local difference = require "moonweir.difference"
+local fixtures = require "moonweir.cli.fixtures"
 local golden = require "moonweir.golden"
-local sandbox = require "moonweir.sandbox"
 local terminal = require "moonweir.cli.terminal"
 
 local test = {
@@ -35,61 +34,16 @@ command line is wrong.]],
 
 function test.define(parser)
 	parser:argument("source", "The mapping script.")
-	parser
-		:option("--fixtures", "The folder of the fixtures (fixtures, beside the script).")
-		:argname("<dir>")
-		:convert(function(dir)
-			if dir ~= "" then
-				return dir
-			end
-			return nil, "--fixtures takes a directory, not an empty text"
-		end)
+	fixtures.define(parser)
 	parser:flag("--update", "Write the golden files that are missing or differ, and say which.")
 	parser:flag("--json", "Print the result as JSON.")
 end
 
-local BODY_MAX = 16 * 1024 * 1024
 local SHOWN_MAX = 20 -- differences a fixture; --json has all of them
 local VALUE_MAX = 300 -- bytes of a value
 
 local function shown(name)
 	return terminal.safe(name, 200)
-end
-
--- Files ---------------------------------------------------------------------------------------------
-
-local function read_file(path, max)
-	local file, why = io.open(path, "rb")
-	if not file then
-		return nil, why
-	end
-	local text, failure = file:read(max + 1)
-	file:close()
-	if failure then
-		return nil, path .. ": " .. failure
-	elseif text and #text > max then
-		return nil, ("%s: longer than %s bytes"):format(path, terminal.count(max))
-	end
-	return text or ""
-end
-
---- The file has its old contents or all of its new ones.
-local function write_file(path, text)
-	local beside = path .. ".new"
-	local file, why = io.open(beside, "wb")
-	if not file then
-		return nil, why
-	end
-	local ok, failure = file:write(text)
-	local closed, late = file:close()
-	if ok and closed then
-		ok, failure = os.rename(beside, path)
-	end
-	if not ok or not closed then
-		os.remove(beside)
-		return nil, failure or late
-	end
-	return true
 end
 
 -- One fixture ---------------------------------------------------------------------------------------
@@ -108,14 +62,14 @@ local function read_fixture(dir, fixture)
 	if fixture.kind == "xml" then
 		return nil, "XML bodies can't be mapped; give the event as .json or .txt"
 	end
-	local body, message = read_file(dir .. fixture.file, BODY_MAX)
+	local body, message = fixtures.read_file(dir .. fixture.file, fixtures.BODY_MAX)
 	if not body then
 		return nil, message
 	end
 	local headers
 	if fixture.headers then
 		local text
-		text, message = read_file(dir .. fixture.headers, 1024 * 1024)
+		text, message = fixtures.read_file(dir .. fixture.headers, 1024 * 1024)
 		if text then
 			headers, message = golden.headers(text)
 			message = message and fixture.headers .. ": " .. message
@@ -136,7 +90,7 @@ local function settle(tested, dir, lines, update)
 	local fixture = tested.fixture
 	local text = ""
 	if fixture.expected then
-		local known, message = read_file(dir .. fixture.expected, 4 * BODY_MAX)
+		local known, message = fixtures.read_file(dir .. fixture.expected, 4 * fixtures.BODY_MAX)
 		if not known then
 			return refuse(tested, message)
 		end
@@ -146,7 +100,7 @@ local function settle(tested, dir, lines, update)
 	tested.differences = fixture.expected and differences or {}
 	tested.status = not fixture.expected and "missing" or #differences > 0 and "differs" or "agrees"
 	if update and tested.status ~= "agrees" then
-		local ok, why = write_file(dir .. fixture.expected_name, merged)
+		local ok, why = fixtures.write_file(dir .. fixture.expected_name, merged)
 		if not ok then
 			return refuse(tested, "its golden file could not be written: " .. tostring(why))
 		end
@@ -339,11 +293,6 @@ end
 
 -- The command ---------------------------------------------------------------------------------------
 
-local function fixtures_dir(args)
-	local dir = args.fixtures or (args.source:match "^.*/" or "") .. "fixtures"
-	return dir:gsub("/*$", "") .. "/"
-end
-
 --- How many fixtures ended how, as a sentence: "15 fixtures: 14 agree, 1 differs".
 local function summary(result)
 	local counts, parts = {}, {}
@@ -360,47 +309,29 @@ local function summary(result)
 	return ("%s fixture%s: %s"):format(terminal.count(#result.tested), #result.tested == 1 and "" or "s", table.concat(parts, ", "))
 end
 
-local function load_source(path)
-	local script, message = sandbox.read(path)
-	if not script then
-		return nil, message
-	end
-	local definition
-	definition, message = golden.load(path, script)
-	if not definition then
-		return nil, message
-	end
-	local ok
-	ok, message = compile(definition)
-	if not ok then
-		return nil, message
-	end
-	return { path = path, text = script, definition = definition }
-end
-
 function test.run(args)
-	local script, message = load_source(args.source)
+	local script, message = fixtures.load_source(args.source)
 	if not script then
 		terminal.say("error", terminal.safe(message, 1000))
 		return 1
 	end
-	local dir = fixtures_dir(args)
+	local dir = fixtures.dir(args)
 	local files
 	files, message = core.process.files(dir)
-	local fixtures, wrong, others = golden.fixtures(files or {})
+	local found, wrong, others = golden.fixtures(files or {})
 	for _, other in ipairs(others) do
 		if not other:find "%.md$" then
 			terminal.say("warning", ("%s is no fixture: those end in .json or .txt"):format(shown(other)))
 		end
 	end
-	if #fixtures == 0 and #wrong == 0 then
+	if #found == 0 and #wrong == 0 then
 		terminal.say("error", ("there are no fixtures: %s. Save a request's body as %sNAME.json, then: "
 			.. "moonweir test %s --update"):format(shown(message or dir .. " holds none"), shown(dir), shown(args.source)))
 		return 1
 	end
 
 	local result = { ok = #wrong == 0, tested = {}, wrong = wrong, covered = coverage.new(script.definition) }
-	for i, fixture in ipairs(fixtures) do
+	for i, fixture in ipairs(found) do
 		local tested = try(script, dir, fixture, result.covered, args.update)
 		result.tested[i] = tested
 		result.ok = result.ok and (tested.status == "agrees" or tested.status == "written")
