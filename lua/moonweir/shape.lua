@@ -322,6 +322,23 @@ function shape.complete(known, field, seen, path, note)
 	return made
 end
 
+local IN_WORDS = { "string", "date", "number", "integer", "boolean", "object", "array", "null" }
+local MANY = { array = "arrays", date = "dates", null = "nulls" }
+
+--- "string", "array of objects", "number or null"; "any" if it is not known.
+---@param of moonweir.Shape
+---@param many? boolean "strings"
+---@return string
+function shape.describe(of, many)
+	local parts = {}
+	for _, word in ipairs(of.types and IN_WORDS or {}) do
+		local inner = word == "array" and of.items and shape.describe(of.items, true)
+		local said = many and (MANY[word] or word .. "s") or word
+		parts[#parts + 1] = of.types[word] and (inner and inner ~= "any" and said .. " of " .. inner or said) or nil
+	end
+	return #parts > 0 and table.concat(parts, " or ") or "any"
+end
+
 --- Visit what is inside an object, by path: "lines" before "lines[].sku".
 ---@param from moonweir.Shape
 ---@param visit fun(path: string, inner: moonweir.Shape)
