@@ -112,7 +112,7 @@ return source.define {
 	about = {
 		name = "Acme Mail",
 		website = "https://acme-mail.example",
-		description = "an email marketing tool for small shops: newsletters, sign-up forms, and receipts",
+		description = "an email marketing tool for small shops, with newsletters, sign-up forms, and receipts",
 		support = "help@acme-mail.example",
 		maintainer = "Acme Mail",
 		write_key_menu = { "Settings", "Integrations", "Segment" },

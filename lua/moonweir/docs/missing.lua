@@ -12,7 +12,7 @@ local suggest = require "moonweir.suggest"
 -- For each field of `about`: what belongs there, with an example.
 local FIELDS = {
 	{ "name", 'the tool\'s name as people know it: name = "Acme Mail"' },
-	{ "description", 'what the tool is, to complete "Acme Mail is …": description = "an email marketing tool"' },
+	{ "description", 'what the tool is, to complete "it is …": description = "an email marketing tool"' },
 	{ "website", 'linked in the first sentence: website = "https://acme-mail.example"' },
 	{ "support", 'where customers get help: support = "help@acme-mail.example"' },
 	{ "write_key_menu", 'where customers paste the write key: write_key_menu = { "Settings", "Integrations", "Segment" }' },
@@ -26,7 +26,8 @@ local STYLE = {
 	{ "[^%w][Ww]e[^%w]", "no first person (we)" }, { "[^%w][Oo]urs?[^%w]", "no first person (our)" },
 	{ "[^%w]I[^%w]", "no first person (I)" }, { "[^%w][Mm]y[^%w]", "no first person (my)" }, { "[^%w]us[^%w]", "no first person (us)" },
 	{ "e%.g%.", '"for example" in place of "e.g."' }, { "i%.e%.", '"that is" in place of "i.e."' },
-	{ "[^%w][Vv]ia[^%w]", '"through" or "with" in place of "via"' }, { "[Uu]tili[sz]", '"use" in place of "utilize"' },
+	{ "[^%w][Vv]ia[^%w]", '"through" or "with" in place of "via"' },
+	{ "[Uu]tili[sz]", '"use" in place of "utilize"' },
 	{ "[^%w][Ee]asily[^%w]", 'without "easily"' }, { "[^%w][Ss]imply[^%w]", 'without "simply"' },
 }
 

@@ -34,9 +34,9 @@ local function intro(subject, add)
 	local texts, name = subject.texts, text(parts.name(subject))
 	local described = texts.description and text(texts.description):gsub("%.$", "")
 	add(("# %s events in Segment"):format(name))
-	add(("%s%s sends its events to [Segment](https://segment.com), which passes them on to analytics tools, warehouses and "
-		.. "whatever else is connected. This page says how to connect the two, and what is sent."):format(name,
-		described and (", %s,"):format(described) or ""))
+	add(("%s sends its events to [Segment](https://segment.com), which passes them on to analytics tools, warehouses, and "
+		.. "whatever else is connected to it. This page says how to connect the two, and what is sent."):format(
+		described and ("%s is %s. It"):format(name, described) or name))
 end
 
 local function connect(subject, add)
@@ -143,7 +143,7 @@ local function trouble(subject, add)
 	local points = {
 		("Compare the write key in %s with the one in Segment. When Segment refuses it, events are kept, and sent once the right "
 			.. "key is saved."):format(name),
-		"Look at **Source Overview** in Segment: it counts the events that Segment took, refused or filtered.",
+		"Look at **Source Overview** in Segment: it counts the events that Segment took, refused, or filtered.",
 	}
 	local regions = table.concat(texts.regions or {}, " ")
 	if regions:find "us" and regions:find "eu" then
