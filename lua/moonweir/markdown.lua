@@ -26,9 +26,12 @@ end
 local function plain(text)
 	text = text:gsub("[&<>|{}`\\]", entity)
 	text = text:gsub("[*%[%]~^$]", "\\%0")
-	return (text:gsub("%f[%w_]_+", entity):gsub("_+%f[^%w_]", function(run) -- inside of a word it is no emphasis
-		return run:gsub("_", entity)
-	end))
+	for _, edge in ipairs { "%f[%w_]_+", "_+%f[^%w_]" } do -- inside of a word it is no emphasis
+		text = text:gsub(edge, function(run)
+			return (run:gsub("_", entity))
+		end)
+	end
+	return text
 end
 
 --- A text on one line, of which only `code` between backticks is kept.

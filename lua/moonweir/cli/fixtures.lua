@@ -113,11 +113,15 @@ function fixtures.golden_messages(dir, complain)
 		if not text then
 			complain(fixture.expected, message)
 		end
-		for line in (text or ""):gmatch "[^\r\n]+" do
-			local value, why = core.decode(line)
-			if value == nil then
-				complain(fixture.expected, why)
-				break
+		local number = 0
+		for line in (text or ""):gmatch "([^\n]*)\n?" do
+			number = number + 1
+			local value, why
+			if line:find "%S" then
+				value, why = core.decode(line)
+			end
+			if why then
+				complain(fixture.expected, ("line %d: %s"):format(number, why))
 			end
 			local made = type(value) == "table" and value.message
 			if type(made) == "table" then

@@ -99,7 +99,7 @@ function new.run(args)
 	if not folder:find "^[%w_./][%w_./-]*$" then
 		folder = "'" .. folder:gsub("'", "'\\''") .. "'"
 	end
-	terminal.print(("\nNext:\n  cd %s\n  moonweir test %s.lua\nThen change %s.lua into what your tool sends; README.md says the rest.")
+	terminal.print(("\nNext:\n  cd %s\n  moonweir test %s.lua\nThen change %s.lua into what your tool sends; README.md says more.")
 		:format(terminal.safe(folder, 400), slug, slug))
 	return 0
 end

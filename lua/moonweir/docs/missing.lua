@@ -24,7 +24,8 @@ local FIELDS = {
 -- What the style guide of Segment's documentation turns down. Patterns are looked for between spaces.
 local STYLE = {
 	{ "[^%w][Ww]e[^%w]", "no first person (we)" }, { "[^%w][Oo]urs?[^%w]", "no first person (our)" },
-	{ "[^%w]I[^%w]", "no first person (I)" }, { "[^%w][Mm]y[^%w]", "no first person (my)" }, { "[^%w]us[^%w]", "no first person (us)" },
+	{ "[^%w]I[^%w/]", "no first person (I)" }, { "[^%w][Mm]y[^%w]", "no first person (my)" },
+	{ "[^%w]us[^%w]", "no first person (us)" },
 	{ "e%.g%.", '"for example" in place of "e.g."' }, { "i%.e%.", '"that is" in place of "i.e."' },
 	{ "[^%w][Vv]ia[^%w]", '"through" or "with" in place of "via"' },
 	{ "[Uu]tili[sz]", '"use" in place of "utilize"' },
