@@ -94,7 +94,7 @@ describe("a tracking plan", function()
 		for _ = 1, 5 do
 			assert.equal(first, (select(2, rules_of(made))))
 		end
-		assert.matches('^{\n  "rules": %[\n    {\n      "type": "TRACK",\n      "key": "A",\n      "version": 1,\n      "jsonSchema": {', first)
+		assert.matches('^{\n  "rules": %[\n    {\n      "type": "TRACK",\n      "key": "A",\n      "version": 1,\n', first)
 		assert.is_true(first:find('"a":', 1, true) < first:find('"m":', 1, true))
 	end)
 
@@ -131,7 +131,7 @@ local function wrong_values(value)
 	elseif kind == "boolean" then
 		return { tostring(value), {}, 1 }
 	end
-	return { true, {}, core.array { value } }
+	return { true, {}, core.array { value }, "text" }
 end
 
 --- Each message once more for each value in its properties or traits, with that value wrong.
@@ -143,7 +143,9 @@ local function mutants(messages)
 				local here = path .. "." .. tostring(key)
 				for _, wrong in ipairs(wrong_values(value)) do
 					inside[key] = wrong
-					made[#made + 1] = { path = here, message = copy(message) }
+					if not (key == "employees" and wrong == "text") then -- the Spec has it as a string, and a number
+						made[#made + 1] = { path = here, message = copy(message) }
+					end
 				end
 				inside[key] = value
 				if type(value) == "table" then
@@ -313,7 +315,7 @@ end)
 
 describe("text in Markdown", function()
 	it("can't become anything else", function()
-		assert.equal("a&#124;b &#123;&#123; x &#125;&#125; \\*b\\* \\[l\\](u) &#60;i&#62; &#38;amp; &#92;n &#96;",
+		assert.equal("a&#124;b &#123;&#123; x &#125;&#125; \\*b\\* &#91;l&#93;(u) &#60;i&#62; &#38;amp; &#92;n &#96;",
 			markdown.text "a|b {{ x }} *b* [l](u) <i> &amp; \\n `")
 		assert.equal("snake_case &#95;em&#95; &#95;&#95;x&#95;&#95;", markdown.text "snake_case _em_ __x__")
 		assert.equal("see `Email Sent` and <code>a&#124;b</code>.", markdown.sentence "see `Email Sent`\n and `a|b`")

@@ -107,7 +107,7 @@ local function by_name(check, what)
 		end
 		for name, item in next, value do
 			if type(name) ~= "string" then
-				fail(("its keys are names of %ss, not %ss"):format(what, type(name)), where)
+				fail(("its keys are texts: the %s by its name, not %ss"):format(what, type(name)), where)
 			end
 			check(item, fail, ("%s.%s"):format(where, name))
 		end

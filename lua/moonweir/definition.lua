@@ -381,7 +381,7 @@ function definition.define(fields, constructors)
 	for _, name in ipairs(known) do
 		local value = rawget(fields, name)
 		if value ~= nil and name ~= "on" then
-			made[name] = checks[name](value, at(name, expression.is(value) and value.line or nil))
+			made[name] = checks[name](value, at(name, expression.is(value) and value.line or place.of_field(name)))
 		end
 	end
 	made.entries = check_entries(rawget(fields, "on"), constructors)

@@ -24,8 +24,8 @@ function markdown.code(name)
 end
 
 local function plain(text)
-	text = text:gsub("[&<>|{}`\\]", entity)
-	text = text:gsub("[*%[%]~^$]", "\\%0")
+	text = text:gsub("[&<>|{}%[%]`\\]", entity)
+	text = text:gsub("[*~^$]", "\\%0")
 	for _, edge in ipairs { "%f[%w_]_+", "_+%f[^%w_]" } do -- inside of a word it is no emphasis
 		text = text:gsub(edge, function(run)
 			return (run:gsub("_", entity))

@@ -120,7 +120,7 @@ local function values(inner)
 		names[i] = code(type(value) == "string" and value or core.encode(value))
 	end
 	if #names == 1 then
-		return ("Always %s."):format(names[1])
+		return (inner.always and "Always %s." or "The only value is %s."):format(names[1])
 	end
 	return ("One of %s."):format(parts.series(names, "or"))
 end

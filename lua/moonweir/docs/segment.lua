@@ -25,7 +25,7 @@ local function call_link(word)
 end
 
 local function front_matter(name)
-	local title = name .. " Source"
+	local title = name:gsub("[{}<>%[%]|*`\\]", "") .. " Source"
 	if title:find "[^%w .&-]" or title:find "^[^%w]" or title:find ": " then
 		title = core.encode(title)
 	end
