@@ -123,7 +123,7 @@ describe("moonweir new", function()
 		os.remove(readme)
 		assert.equal(0, (child.run { "new", "acme-desk", folder }))
 		code, out, err = child.run { "new", "acme-desk", folder }
-		assert.equal(1, code)
+		assert.same({ 1, "" }, { code, out })
 		assert.matches("README.md, acme-desk.lua, ", err, 1, true)
 		assert.equal("mine too", child.read(folder .. "/notes"))
 	end)

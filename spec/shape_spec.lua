@@ -1,4 +1,5 @@
 local core = require "moonweir.core"
+local golden = require "moonweir.golden"
 local shape = require "moonweir.shape"
 local source = require "moonweir.source"
 local spec = require "moonweir.spec"
@@ -95,5 +96,153 @@ describe("a shape completed", function()
 		local made = complete({ a = "x", b = "y" }, nil, '{"a":"x"}')
 		assert.is_true(made.properties.a.always)
 		assert.is_false(made.properties.b.always)
+	end)
+end)
+
+-- Random expressions over random events: whatever comes out, the shape that was read without running it takes.
+
+local function fits(known, value, where)
+	local word = shape.of_json(value)
+	local kind = next(word.types)
+	local types = known.types
+	if not types then
+		return true
+	end
+	local takes = types[kind] or kind == "integer" and types.number or kind == "string" and types.date
+	if takes and types.date and not types.string and kind == "string" then
+		takes = value:find "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ$"
+	end
+	if takes and known.enum then
+		takes = false
+		for _, one in ipairs(known.enum) do
+			takes = takes or one == value
+		end
+	end
+	if not takes then
+		return false, where
+	end
+	for name, inner in pairs(kind == "object" and known.properties or {}) do
+		if value[name] ~= nil then
+			local ok, why = fits(inner, value[name], where .. "." .. name)
+			if not ok then
+				return false, why
+			end
+		elseif inner.always then
+			return false, where .. "." .. name .. " is absent"
+		end
+	end
+	for _, item in ipairs(kind == "array" and known.items and value or {}) do
+		local ok, why = fits(known.items, item, where .. "[]")
+		if not ok then
+			return false, why
+		end
+	end
+	return true
+end
+
+describe("the shape of random expressions", function()
+	local seed = tonumber(os.getenv "MW_SEED") or os.time()
+	local state = seed % 2147483647
+
+	local function random(n)
+		state = state * 16807 % 2147483647
+		return state % n + 1
+	end
+	local function one_of(list)
+		return list[random(#list)]
+	end
+
+	local CONSTANTS = { "x", "", 1, -2.5, true, false, core.null, "2026-01-31T12:00:00Z" }
+	local expression
+
+	local function template(depth)
+		local made = {}
+		for _ = 1, random(3) do
+			made[one_of { "a", "b", "c" }] = random(3) == 1 and one_of(CONSTANTS) or expression(depth - 1)
+		end
+		return made
+	end
+
+	local function lookup()
+		local made = {}
+		for _ = 1, random(3) do
+			made[one_of { "x", "y", "1", "true" }] = one_of(CONSTANTS)
+		end
+		return made
+	end
+
+	function expression(depth)
+		if depth <= 0 then
+			return get(one_of { "a", "b", "c", "d", "none", "list", "objects", "objects[1].a", "." })
+		end
+		local e = expression(depth - 1)
+		local method = one_of { "lower", "upper", "trim", "first", "last", "time", "string", "number", "boolean", "hash", "default",
+			"map", "filter", "is", "lookup", "money", "apply", "concat", "add", "div", "any", "array" }
+		if method == "hash" then
+			return e:hash "sha256"
+		elseif method == "default" then
+			return e:default(random(2) == 1 and one_of(CONSTANTS) or expression(depth - 1))
+		elseif method == "map" then
+			return e:map(random(2) == 1 and template(depth) or expression(depth - 1))
+		elseif method == "filter" then
+			return e:filter(expression(depth - 1):boolean())
+		elseif method == "is" then
+			return e:is "x"
+		elseif method == "lookup" then
+			return e:lookup(lookup())
+		elseif method == "money" then
+			return random(2) == 1 and e:money() or e:money "EUR"
+		elseif method == "apply" then
+			return e:apply(function(value)
+				return value
+			end)
+		elseif method == "concat" then
+			return e .. "x"
+		elseif method == "add" then
+			return e + 1
+		elseif method == "div" then
+			return e / 3
+		elseif method == "any" then
+			return source.any(e, random(2) == 1 and expression(depth - 1) or one_of(CONSTANTS))
+		elseif method == "array" then
+			return source.array { e, one_of(CONSTANTS) }
+		end
+		return e[method](e)
+	end
+
+	local function value(depth)
+		local kind = random(depth > 0 and 9 or 7)
+		if kind == 8 then
+			return core.array { value(depth - 1), value(depth - 1) }
+		elseif kind == 9 then
+			return { a = value(depth - 1), b = value(depth - 1) }
+		end
+		return one_of { "x", " Y ", 7, 2.5, true, core.null, "1", "2026-01-31T12:00:00Z", 1763935080 }
+	end
+
+	it("takes what comes out", function()
+		local there = 0
+		for round = 1, tonumber(os.getenv "MW_TRIALS") or 1500 do
+			local payload = template(3)
+			local made = source.define { slug = "random", version = "1", event = "x", user = source.user { "u" },
+				on = { x = source.track "X"(payload) } }
+			local known = shape.of(payload)
+			local events = core.array {}
+			for i = 1, 8 do
+				local event = { list = core.array { value(0), value(0) }, objects = core.array { { a = value(0), b = value(1) } } }
+				for _, name in ipairs { "a", "b", "c", "d" } do
+					event[name] = random(4) > 1 and value(1) or nil
+				end
+				events[i] = event
+			end
+			local messages = golden.map(made, { name = "random", kind = "json" }, core.encode(events))
+			for _, m in ipairs(messages or {}) do
+				there = there + 1
+				local properties = core.decode(m.message).properties or {}
+				local ok, where = fits(known, properties, "properties")
+				assert.is_true(ok, ("seed %d, round %d: %s: %s"):format(seed, round, tostring(where), m.message))
+			end
+		end
+		assert.is_true(there > 1000, "seed " .. seed)
 	end)
 end)

@@ -92,8 +92,18 @@ describe("what a source sends", function()
 		assert.same({ "f" }, it.functions)
 	end)
 
+	it("is not what golden files alone show, where no function could send it", function()
+		local seen = decoded('{"type":"track","event":"Old","properties":{}}', '{"type":"identify","traits":{}}')
+		local it = stream.read(define { a = source.track "A" {} }, seen)
+		assert.same({ "track A" }, names(it.events))
+		assert.same({ "Old", "identify" }, it.stale)
+		it = stream.read(define { a = source.track(get "name") {} }, seen)
+		assert.same({ "track Old" }, names(it.events))
+		assert.same({ "identify" }, it.stale)
+	end)
+
 	it("has both names of a lookup, and of what the event names what golden files show", function()
-		local it = stream.read(define { a = source.track(get "k":lookup { x = "X", y = "Y" }) { n = get "n":number() },
+		local it = stream.read(define { a = source.track(get "k":lookup { x = "X" }:default "Y") { n = get "n":number() },
 			b = source.track(get "name") { s = get "s":string() } }, decoded '{"type":"track","event":"Z","properties":{"s":"1"}}')
 		assert.same({ "track X", "track Y", "track Z" }, names(it.events))
 		assert.same({ "script", "script" }, { it.events[1].shape.properties.n.from, it.events[3].shape.properties.s.from })

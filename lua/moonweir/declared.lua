@@ -8,7 +8,7 @@
 ---
 --- What a function entry sends is not declared: its entry has no calls here.
 
-local expression = require "moonweir.expression"
+local shape = require "moonweir.shape"
 local template = require "moonweir.template"
 
 local declared = {}
@@ -33,14 +33,10 @@ local declared = {}
 ---@field value any expression or plain value
 ---@field line? integer
 
--- An expression for a name may still say which there are: those that a lookup has.
+-- An expression for a name may still say which there are: a lookup does.
 local function names_of(name)
-	if type(name) == "string" then
-		return { name }
-	end
 	local names = {}
-	local values = expression.is(name) and rawget(name, "op") == "lookup" and rawget(name, "args")[2]
-	for _, value in next, values or {} do
+	for _, value in ipairs(name ~= nil and shape.of(name).enum or {}) do
 		names[#names + 1] = type(value) == "string" and value or nil
 	end
 	table.sort(names)

@@ -35,6 +35,7 @@ stream.CALLS = { "track", "identify", "group", "page", "screen", "alias" }
 ---@field ignored string[] the tool's events that are known and not sent
 ---@field functions string[] the tool's events that a function answers
 ---@field unnamed string[] the tool's events whose own data name the Segment event
+---@field stale string[] events that only golden files show, with no function there that could send them
 ---@field notes {event: string, path: string, why: string}[] where golden files contradict the Spec or the script
 
 -- Events in the making ------------------------------------------------------------------------------------
@@ -178,11 +179,17 @@ function stream.read(source, messages)
 		end
 		return a.key < b.key
 	end)
+	local events, stale = {}, {}
 	for _, event in ipairs(reader.events) do
+		local could_be_sent = event.is_declared or #reader.functions > 0 or event.call == "track" and #reader.unnamed > 0
+		table.insert(could_be_sent and events or stale, could_be_sent and event or event.key)
+	end
+	for _, event in ipairs(events) do
 		reader:complete(event)
 	end
 	return {
-		events = reader.events,
+		events = events,
+		stale = stale,
 		context = reader:complete_context(),
 		ignored = ignored,
 		functions = reader.functions,

@@ -84,6 +84,7 @@ function docs.run(args)
 	else
 		terminal.print(page)
 	end
+	fixtures.say_stale(subject.stream)
 	local gaps = missing(subject)
 	say_missing(gaps, args.source)
 	return #gaps == 0 and 0 or 1

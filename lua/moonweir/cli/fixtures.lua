@@ -132,4 +132,13 @@ function fixtures.golden_messages(dir, complain)
 	return messages
 end
 
+--- Golden files that are out of date show events that nothing sends any more.
+---@param it moonweir.Stream
+function fixtures.say_stale(it)
+	if #it.stale > 0 then
+		terminal.say("warning", terminal.safe(("golden files show %s, which the script does not send (any more); see moonweir test")
+			:format(table.concat(it.stale, ", ")), 600))
+	end
+end
+
 return fixtures

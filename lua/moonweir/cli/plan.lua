@@ -96,6 +96,7 @@ function command.run(args)
 	local source = script.definition
 	local texts = source.about or {}
 	local it = chosen(stream.read(source, messages), args.type)
+	fixtures.say_stale(it)
 	say_limits(it)
 	if args.format == "json" then
 		terminal.print((plan.json(it, texts)))
