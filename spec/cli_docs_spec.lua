@@ -38,7 +38,7 @@ describe("moonweir docs", function()
 		for _, line in ipairs {
 			'about.website: linked in the first sentence: website = "https://acme-mail.example"\n',
 			'about.events["Email Opened"]: when is it sent?\n',
-			'about.events["Email Opend"]: the source sends no such thing, did you mean "Email Opened"?\n',
+			'about.events["Email Opend"]: nothing sends it, nor does a golden file show it, did you mean "Email Opened"?\n',
 			"about.properties.email_id: what is it? Sent with Email Opened\n",
 			'fixtures/: what the function of "f" sends is known from golden files only, and none shows it\n',
 		} do

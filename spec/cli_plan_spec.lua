@@ -48,7 +48,7 @@ describe("moonweir plan", function()
 			local source = require "moonweir.source"
 			local get = source.get
 			return source.define { slug = "tiny", version = "1", event = get "type", user = source.user { "u" },
-				on = { paid = source.track "Order Completed" { total = get "total" }, n = source.track(get "name") {} } }
+				on = { paid = source.track "Order Completed" { total = get "total", mine = get "m" }, n = source.track(get "name") {} } }
 		]])
 		child.file("fixtures/a.json", '{"type":"paid","total":"12"}')
 		assert.equal(0, (child.run { "test", script, "--update" }))
@@ -56,6 +56,8 @@ describe("moonweir plan", function()
 		assert.equal(0, code)
 		assert.matches("warning: Order Completed: total: golden files show string, Segment's Spec has number; the plan takes both", err,
 			1, true)
+		assert.matches("moonweir: of no known type, for neither script nor Spec fixes it and no golden file has it: "
+			.. "Order Completed: mine\n", err, 1, true)
 		assert.matches("what is sent for n is named by the event itself: golden files show nothing of it", err, 1, true)
 		assert.matches('"type": ["string", "number"]', out, 1, true)
 	end)

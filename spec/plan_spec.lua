@@ -1,6 +1,7 @@
 local child = require "spec.support.child"
 local core = require "moonweir.core"
 local fixtures = require "moonweir.cli.fixtures"
+local goldens = require "moonweir.cli.goldens"
 local markdown = require "moonweir.markdown"
 local plan = require "moonweir.plan"
 local plantable = require "moonweir.plantable"
@@ -162,8 +163,8 @@ local function mutants(messages)
 end
 
 describe("the example's tracking plan", function()
-	local script = assert(fixtures.load_source "examples/acme-mail/acme-mail.lua")
-	local messages = fixtures.golden_messages("examples/acme-mail/fixtures/", error)
+	local script = assert(fixtures.load "examples/acme-mail/acme-mail.lua")
+	local messages = goldens.messages("examples/acme-mail/fixtures/", error)
 	local json = plan.json(stream.read(script.definition, messages), script.definition.about)
 	teardown(child.clean)
 

@@ -1,6 +1,7 @@
 local child = require "spec.support.child"
 local core = require "moonweir.core"
 local fixtures = require "moonweir.cli.fixtures"
+local goldens = require "moonweir.cli.goldens"
 local declared = require "moonweir.declared"
 local shape = require "moonweir.shape"
 local source = require "moonweir.source"
@@ -124,8 +125,8 @@ end)
 
 describe("the example's golden files", function()
 	it("contradict neither the script nor the Spec", function()
-		local script = assert(fixtures.load_source "examples/acme-mail/acme-mail.lua")
-		local messages = fixtures.golden_messages("examples/acme-mail/fixtures/", error)
+		local script = assert(fixtures.load "examples/acme-mail/acme-mail.lua")
+		local messages = goldens.messages("examples/acme-mail/fixtures/", error)
 		assert.is_true(#messages > 10)
 		assert.same({}, stream.read(script.definition, messages).notes)
 	end)
@@ -136,7 +137,7 @@ describe("the example's golden files", function()
 		child.file("golden/a.json", "{}")
 		child.file("golden/a.expected.ndjson", '{"account":"a","message":{"type":"identify"}}\n{"account":\n')
 		local told = {}
-		assert.equal(1, #fixtures.golden_messages(folder, function(file, why)
+		assert.equal(1, #goldens.messages(folder, function(file, why)
 			told[#told + 1] = file .. ": " .. why
 		end))
 		assert.equal(1, #told)

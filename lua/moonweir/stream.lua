@@ -154,6 +154,21 @@ local function order_of(call)
 	end
 end
 
+--- Properties of which not even the type is known: neither script nor Spec fixes it, and no golden file has them.
+---@param it moonweir.Stream
+---@return {event: string, path: string}[]
+function stream.untyped(it)
+	local found = {}
+	for _, event in ipairs(it.events) do
+		shape.each(event.shape, function(path, inner)
+			if not inner.types then
+				table.insert(found, { event = event.key, path = path })
+			end
+		end)
+	end
+	return found
+end
+
 ---@param source moonweir.Definition that compiles
 ---@param messages? table[] decoded Segment calls
 ---@return moonweir.Stream

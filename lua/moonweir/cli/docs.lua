@@ -1,7 +1,9 @@
 --- moonweir docs -- the pages about a source: the one that Segment asks for, and one for the tool's own help center.
 
 local fixtures = require "moonweir.cli.fixtures"
+local goldens = require "moonweir.cli.goldens"
 local missing = require "moonweir.docs.missing"
+local output = require "moonweir.cli.output"
 local stream = require "moonweir.stream"
 local terminal = require "moonweir.cli.terminal"
 
@@ -38,7 +40,7 @@ is complete and 1 if something is missing; the page is written all the same.]],
 local FORMATS = { segment = "moonweir.docs.segment", reference = "moonweir.docs.reference" }
 
 function docs.define(parser)
-	parser:argument("source", "The mapping script.")
+	fixtures.define(parser)
 	parser
 		:option("--format", "segment (Segment's template) or reference (a page for the tool's own help center).")
 		:argname("<format>")
@@ -50,7 +52,6 @@ function docs.define(parser)
 			return nil, ("--format takes segment or reference, not '%s'"):format(terminal.safe(format, 80))
 		end)
 	parser:option("-o --output", "Write the page to this file."):argname "<file>"
-	fixtures.define(parser)
 end
 
 local function say_missing(gaps, script)
@@ -64,19 +65,19 @@ local function say_missing(gaps, script)
 end
 
 function docs.run(args)
-	local script, message = fixtures.load_source(args.source)
+	local script, message = fixtures.load(args.source)
 	if not script then
 		terminal.say("error", terminal.safe(message, 1000))
 		return 1
 	end
-	local messages = fixtures.golden_messages(fixtures.dir(args), function(file, why)
+	local messages = goldens.messages(fixtures.dir(args), function(file, why)
 		terminal.say("warning", terminal.safe(("%s can't be read: %s"):format(file, why), 400))
 	end)
 	local source = script.definition
 	local subject = { source = source, stream = stream.read(source, messages), texts = source.about or {} }
 	local page = require(FORMATS[args.format])(subject)
 	if args.output then
-		local ok, why = fixtures.write_file(args.output, page .. "\n")
+		local ok, why = output.write(args.output, page .. "\n")
 		if not ok then
 			terminal.say("error", terminal.safe(why, 400))
 			return 1
@@ -84,7 +85,7 @@ function docs.run(args)
 	else
 		terminal.print(page)
 	end
-	fixtures.say_stale(subject.stream)
+	goldens.say_stale(subject.stream)
 	local gaps = missing(subject)
 	say_missing(gaps, args.source)
 	return #gaps == 0 and 0 or 1

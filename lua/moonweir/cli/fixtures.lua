@@ -1,17 +1,18 @@
---- fixtures -- the files beside a source: its script, its fixtures and their golden files.
+--- fixtures -- the files that `test` and `check` read: a script, and the requests beside it.
 
-local compile = require "moonweir.compile"
 local core = require "moonweir.core"
+local compile = require "moonweir.compile"
 local golden = require "moonweir.golden"
 local sandbox = require "moonweir.sandbox"
 local terminal = require "moonweir.cli.terminal"
 
-local fixtures = {}
+local fixtures = {
+	BODY_MAX = 16 * 1024 * 1024,
+}
 
-fixtures.BODY_MAX = 16 * 1024 * 1024
-
---- Defines --fixtures.
+--- The arguments of a command that reads them.
 function fixtures.define(parser)
+	parser:argument("source", "The mapping script.")
 	parser
 		:option("--fixtures", "The folder of the fixtures (fixtures, beside the script).")
 		:argname("<dir>")
@@ -23,12 +24,12 @@ function fixtures.define(parser)
 		end)
 end
 
---- The folder of a source's fixtures, with a "/" behind it.
+--- The folder, with a slash behind it.
 ---@param args {source: string, fixtures: string?}
 ---@return string
 function fixtures.dir(args)
 	local dir = args.fixtures or (args.source:match "^.*/" or "") .. "fixtures"
-	return (dir:gsub("/*$", "") .. "/")
+	return (dir:gsub("/*$", "")) .. "/"
 end
 
 ---@param path string
@@ -50,44 +51,57 @@ function fixtures.read_file(path, max)
 	return text or ""
 end
 
---- The file has its old contents or all of its new ones.
----@param path string
----@param text string
----@return true|nil
----@return string? message
-function fixtures.write_file(path, text)
-	local beside = path .. ".new"
-	local file, why = io.open(beside, "wb")
-	if not file then
-		return nil, why
+--- Body and headers of a fixture; or why there are none.
+---@param dir string
+---@param fixture moonweir.Fixture
+---@return string|nil body
+---@return table<string, string>|string|nil headers or message
+function fixtures.read(dir, fixture)
+	if fixture.kind == "xml" then
+		return nil, "XML bodies can't be mapped; give the event as .json or .txt"
 	end
-	local ok, failure = file:write(text)
-	local closed, late = file:close()
-	if ok and closed then
-		ok, failure = os.rename(beside, path)
+	local body, message = fixtures.read_file(dir .. fixture.file, fixtures.BODY_MAX)
+	if not body then
+		return nil, message
 	end
-	if not ok or not closed then
-		os.remove(beside)
-		return nil, failure or late
+	local headers
+	if fixture.headers then
+		local text
+		text, message = fixtures.read_file(dir .. fixture.headers, 1024 * 1024)
+		if text then
+			headers, message = golden.headers(text)
+			message = message and fixture.headers .. ": " .. message
+		end
+		if not headers then
+			return nil, message
+		end
 	end
-	return true
+	return body, headers
 end
 
----@class moonweir.cli.Script
----@field path string
----@field text string
----@field definition moonweir.Definition that compiles
-
----@param path string
----@return moonweir.cli.Script|nil
+--- The fixtures of a folder, and why there are none if it can't be read. As golden.fixtures.
+---@param dir string
+---@return moonweir.Fixture[] fixtures
+---@return {file: string, message: string}[] wrong
+---@return string[] others
 ---@return string? message
-function fixtures.load_source(path)
-	local script, message = sandbox.read(path)
-	if not script then
+function fixtures.list(dir)
+	local files, message = core.process.files(dir)
+	local found, wrong, others = golden.fixtures(files or {})
+	return found, wrong, others, message
+end
+
+--- A script that compiles, as it is at its first event.
+---@param path string
+---@return {path: string, text: string, definition: moonweir.Definition}|nil script
+---@return string? message
+function fixtures.load(path)
+	local text, message = sandbox.read(path)
+	if not text then
 		return nil, message
 	end
 	local definition
-	definition, message = golden.load(path, script)
+	definition, message = golden.load(path, text)
 	if not definition then
 		return nil, message
 	end
@@ -96,49 +110,7 @@ function fixtures.load_source(path)
 	if not ok then
 		return nil, message
 	end
-	return { path = path, text = script, definition = definition }
-end
-
---- The messages of all golden files in a folder, in the order of their names. What can't be read is told to `complain`.
----@param dir string
----@param complain fun(file: string, message: string)
----@return table[] messages decoded
-function fixtures.golden_messages(dir, complain)
-	local messages = {}
-	for _, fixture in ipairs((golden.fixtures(core.process.files(dir) or {}))) do
-		local text, message = "", nil
-		if fixture.expected then
-			text, message = fixtures.read_file(dir .. fixture.expected, 4 * fixtures.BODY_MAX)
-		end
-		if not text then
-			complain(fixture.expected, message)
-		end
-		local number = 0
-		for line in (text or ""):gmatch "([^\n]*)\n?" do
-			number = number + 1
-			local value, why
-			if line:find "%S" then
-				value, why = core.decode(line)
-			end
-			if why then
-				complain(fixture.expected, ("line %d: %s"):format(number, why))
-			end
-			local made = type(value) == "table" and value.message
-			if type(made) == "table" then
-				messages[#messages + 1] = made
-			end
-		end
-	end
-	return messages
-end
-
---- Golden files that are out of date show events that nothing sends any more.
----@param it moonweir.Stream
-function fixtures.say_stale(it)
-	if #it.stale > 0 then
-		terminal.say("warning", terminal.safe(("golden files show %s, which the script does not send (any more); see moonweir test")
-			:format(table.concat(it.stale, ", ")), 600))
-	end
+	return { path = path, text = text, definition = definition }
 end
 
 return fixtures

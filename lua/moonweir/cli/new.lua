@@ -1,7 +1,7 @@
 --- moonweir new -- the files of a new source, ready to run.
 
 local core = require "moonweir.core"
-local fixtures = require "moonweir.cli.fixtures"
+local output = require "moonweir.cli.output"
 local project = require "moonweir.project"
 local terminal = require "moonweir.cli.terminal"
 
@@ -87,7 +87,7 @@ function new.run(args)
 	ok, message = core.process.make_directory(dir .. "fixtures")
 	for _, file in ipairs(files) do
 		if ok then
-			ok, message = fixtures.write_file(dir .. file.name, file.text)
+			ok, message = output.write(dir .. file.name, file.text)
 		end
 		if not ok then
 			terminal.say("error", shown(message))

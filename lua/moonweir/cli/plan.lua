@@ -1,6 +1,7 @@
 --- moonweir plan -- the tracking plan of a source: what it sends, for Segment's Public API or for people.
 
 local fixtures = require "moonweir.cli.fixtures"
+local goldens = require "moonweir.cli.goldens"
 local plan = require "moonweir.plan"
 local plantable = require "moonweir.plantable"
 local stream = require "moonweir.stream"
@@ -27,7 +28,7 @@ where golden files contradict the Spec. The exit code is 0 if a plan was written
 local FORMATS = { json = true, markdown = true, csv = true }
 
 function command.define(parser)
-	parser:argument("source", "The mapping script.")
+	fixtures.define(parser)
 	parser
 		:option("--format", "json (rules for Segment), markdown or csv (tables for people).")
 		:argname("<format>")
@@ -48,7 +49,6 @@ function command.define(parser)
 			end
 			return nil, ("--type takes track, identify, group, page or screen, not '%s'"):format(terminal.safe(word, 80))
 		end)
-	fixtures.define(parser)
 end
 
 local function chosen(it, types)
@@ -80,23 +80,31 @@ local function say_limits(it)
 			terminal.say("note", terminal.safe(sentence:format(table.concat(events, ", "), known), 600))
 		end
 	end
+	local untyped = {}
+	for i, one in ipairs(stream.untyped(it)) do
+		untyped[i] = one.event .. ": " .. one.path
+	end
+	if #untyped > 0 then
+		terminal.say("note", terminal.safe("of no known type, for neither script nor Spec fixes it and no golden file has it: "
+			.. table.concat(untyped, ", "), 1000))
+	end
 	say(it.functions, "what functions send (%s) is not declared: %s")
 	say(it.unnamed, "what is sent for %s is named by the event itself: %s")
 end
 
 function command.run(args)
-	local script, message = fixtures.load_source(args.source)
+	local script, message = fixtures.load(args.source)
 	if not script then
 		terminal.say("error", terminal.safe(message, 1000))
 		return 1
 	end
-	local messages = fixtures.golden_messages(fixtures.dir(args), function(file, why)
+	local messages = goldens.messages(fixtures.dir(args), function(file, why)
 		terminal.say("warning", terminal.safe(("%s can't be read: %s"):format(file, why), 400))
 	end)
 	local source = script.definition
 	local texts = source.about or {}
 	local it = chosen(stream.read(source, messages), args.type)
-	fixtures.say_stale(it)
+	goldens.say_stale(it)
 	say_limits(it)
 	if args.format == "json" then
 		terminal.print((plan.json(it, texts)))

@@ -1,10 +1,11 @@
 --- moonweir test -- golden files: does the source still make of its fixtures what it is known to make?
 
-local core = require "moonweir.core"
 local coverage = require "moonweir.coverage"
 local difference = require "moonweir.difference"
-local fixtures = require "moonweir.cli.fixtures"
 local golden = require "moonweir.golden"
+local files = require "moonweir.cli.fixtures"
+local json = require "moonweir.cli.json"
+local output = require "moonweir.cli.output"
 local terminal = require "moonweir.cli.terminal"
 
 local test = {
@@ -33,8 +34,7 @@ command line is wrong.]],
 }
 
 function test.define(parser)
-	parser:argument("source", "The mapping script.")
-	fixtures.define(parser)
+	files.define(parser)
 	parser:flag("--update", "Write the golden files that are missing or differ, and say which.")
 	parser:flag("--json", "Print the result as JSON.")
 end
@@ -57,30 +57,6 @@ end
 ---@field problems? table[] of the events that failed
 ---@field differences moonweir.Difference[]
 
---- Body and headers of a fixture; or why there are none.
-local function read_fixture(dir, fixture)
-	if fixture.kind == "xml" then
-		return nil, "XML bodies can't be mapped; give the event as .json or .txt"
-	end
-	local body, message = fixtures.read_file(dir .. fixture.file, fixtures.BODY_MAX)
-	if not body then
-		return nil, message
-	end
-	local headers
-	if fixture.headers then
-		local text
-		text, message = fixtures.read_file(dir .. fixture.headers, 1024 * 1024)
-		if text then
-			headers, message = golden.headers(text)
-			message = message and fixture.headers .. ": " .. message
-		end
-		if not headers then
-			return nil, message
-		end
-	end
-	return body, headers
-end
-
 local function refuse(tested, message)
 	tested.status, tested.message = "refused", message
 	return tested
@@ -90,7 +66,7 @@ local function settle(tested, dir, lines, update)
 	local fixture = tested.fixture
 	local text = ""
 	if fixture.expected then
-		local known, message = fixtures.read_file(dir .. fixture.expected, 4 * fixtures.BODY_MAX)
+		local known, message = files.read_file(dir .. fixture.expected, 4 * files.BODY_MAX)
 		if not known then
 			return refuse(tested, message)
 		end
@@ -100,7 +76,7 @@ local function settle(tested, dir, lines, update)
 	tested.differences = fixture.expected and differences or {}
 	tested.status = not fixture.expected and "missing" or #differences > 0 and "differs" or "agrees"
 	if update and tested.status ~= "agrees" then
-		local ok, why = fixtures.write_file(dir .. fixture.expected_name, merged)
+		local ok, why = output.write(dir .. fixture.expected_name, merged)
 		if not ok then
 			return refuse(tested, "its golden file could not be written: " .. tostring(why))
 		end
@@ -113,7 +89,7 @@ end
 ---@return moonweir.cli.Tested
 local function try(script, dir, fixture, covered, update)
 	local tested = { fixture = fixture, messages = 0, failed = 0, differences = {} }
-	local body, headers = read_fixture(dir, fixture)
+	local body, headers = files.read(dir, fixture)
 	if not body then
 		return refuse(tested, headers)
 	end
@@ -230,33 +206,7 @@ end
 
 -- For programs --------------------------------------------------------------------------------------
 
-local function text(s)
-	return core.encode(terminal.whole(s, "?"))
-end
-
-local function list(items, one)
-	local parts = {}
-	for i, item in ipairs(items) do
-		parts[i] = one(item)
-	end
-	return "[" .. table.concat(parts, ",") .. "]"
-end
-
---- Members in this order, of those that are there; values are JSON.
-local function object(...)
-	local parts = {}
-	for i = 1, select("#", ...), 2 do
-		local name, json = select(i, ...)
-		if json then
-			parts[#parts + 1] = ('"%s":%s'):format(name, json)
-		end
-	end
-	return "{" .. table.concat(parts, ",") .. "}"
-end
-
-local function count(n)
-	return ("%.0f"):format(n)
-end
+local text, list, object, count = json.text, json.list, json.object, json.count
 
 local function difference_json(d)
 	return object("line", count(d.line), "kind", text(d.kind), "about", text(d.about), "members", d.changes and list(d.changes,
@@ -310,28 +260,27 @@ local function summary(result)
 end
 
 function test.run(args)
-	local script, message = fixtures.load_source(args.source)
+	local script, message = files.load(args.source)
 	if not script then
 		terminal.say("error", terminal.safe(message, 1000))
 		return 1
 	end
-	local dir = fixtures.dir(args)
-	local files
-	files, message = core.process.files(dir)
-	local found, wrong, others = golden.fixtures(files or {})
+	local dir = files.dir(args)
+	local fixtures, wrong, others
+	fixtures, wrong, others, message = files.list(dir)
 	for _, other in ipairs(others) do
 		if not other:find "%.md$" then
 			terminal.say("warning", ("%s is no fixture: those end in .json or .txt"):format(shown(other)))
 		end
 	end
-	if #found == 0 and #wrong == 0 then
+	if #fixtures == 0 and #wrong == 0 then
 		terminal.say("error", ("there are no fixtures: %s. Save a request's body as %sNAME.json, then: "
 			.. "moonweir test %s --update"):format(shown(message or dir .. " holds none"), shown(dir), shown(args.source)))
 		return 1
 	end
 
 	local result = { ok = #wrong == 0, tested = {}, wrong = wrong, covered = coverage.new(script.definition) }
-	for i, fixture in ipairs(found) do
+	for i, fixture in ipairs(fixtures) do
 		local tested = try(script, dir, fixture, result.covered, args.update)
 		result.tested[i] = tested
 		result.ok = result.ok and (tested.status == "agrees" or tested.status == "written")

@@ -3,6 +3,7 @@
 local about = require "moonweir.about"
 local place = require "moonweir.place"
 local shape = require "moonweir.shape"
+local stream = require "moonweir.stream"
 local suggest = require "moonweir.suggest"
 
 ---@class moonweir.docs.Gap
@@ -103,6 +104,10 @@ function Finder:events()
 	for _, event in ipairs(it.events) do
 		are_seen[#are_seen + 1] = not event.is_declared and event.key or nil
 	end
+	for _, property in ipairs(stream.untyped(it)) do
+		self:add("fixtures/", "the type of %s: %s is not known: neither script nor Spec fixes it, and no golden file has it",
+			property.event, property.path)
+	end
 	for _, entry in ipairs(#are_seen == 0 and it.functions or {}) do
 		self:add("fixtures/", "what the function of %q sends is known from golden files only, and none shows it", entry)
 	end
@@ -135,7 +140,7 @@ function Finder:unknown()
 		end
 		table.sort(names)
 		for _, name in ipairs(names) do
-			local why = where == "about.ignored" and "no such entry is source.ignore" or "the source sends no such thing"
+			local why = where == "about.ignored" and "no such entry is source.ignore" or "nothing sends it, nor does a golden file show it"
 			self:add(where .. key_of(name), "%s%s", why, suggest(name, known))
 		end
 	end
