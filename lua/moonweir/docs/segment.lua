@@ -48,8 +48,8 @@ local function intro(subject, add)
 	local texts, name = subject.texts, parts.name(subject)
 	local described = texts.description and text(texts.description):gsub("%.$", "")
 	add((described and "%s is %s." or "%s sends its events to Segment."):format(company(subject, name), described))
-	add(("The %s source is an [Event Cloud Source](/docs/connections/sources/#event-cloud-sources): what it sends goes to the "
-		.. "source's connected destinations as it happens, and to a warehouse."):format(text(name)))
+	add(("The %s source is an [Event Cloud Source](/docs/connections/sources/#event-cloud-sources): it sends events to Segment as "
+		.. "they happen, and Segment passes them on to the connected destinations and warehouses."):format(text(name)))
 	local maintained = ("%s maintains this source."):format(text(texts.maintainer or name))
 	if texts.support then
 		maintained = maintained .. (" For help with it, [contact %s support](mailto:%s)."):format(text(texts.maintainer or name),
