@@ -19,7 +19,8 @@ local KINDS = {
 function plantable.kind(row)
 	local said = KINDS[row.kind]
 	if row.page then
-		said = said .. ": " .. spec.category(spec.event(row.event).category).title
+		local event = spec.event(row.event)
+		said = ("%s: %s%s"):format(said, spec.category(event.category).title, event.deprecated and ", deprecated" or "")
 	end
 	return row.is_declared and said or said .. ", known from golden files"
 end

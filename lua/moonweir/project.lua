@@ -148,7 +148,8 @@ local CI = [=[
 # For a CI job: fails if the source breaks Segment's rules, or makes something else of its fixtures than it did.
 set -eu
 cd "$(dirname "$0")"
-moonweir check @SLUG@.lua && moonweir test @SLUG@.lua
+moonweir check @SLUG@.lua
+moonweir test @SLUG@.lua
 ]=]
 
 local README = [=[
@@ -202,11 +203,11 @@ The real Segment knows a source by its write key. Save it in the file `key`, whi
 moonweir run @SLUG@.lua events.ndjson --write-key-file key
 ```
 
-## Tell
+## Describe
 
 ```sh
-moonweir docs @SLUG@.lua -o page.md                     # the page that Segment asks for; says what is missing from it
-moonweir plan @SLUG@.lua --format markdown              # every event and property, as a table
+moonweir docs @SLUG@.lua -o page.md          # the page that Segment asks for; says what is missing from it
+moonweir plan @SLUG@.lua --format markdown   # every event and property, as a table
 ```
 ]=]
 

@@ -11,8 +11,8 @@ local docs = {
 	summary = "Write the documentation page of a source, and say what is missing from it.",
 	example = [[
 Examples:
-  $ moonweir docs acme-mail.lua -o index.md                       # for a pull request to segment-docs
-  $ moonweir docs acme-mail.lua --format reference -o segment.md  # for your own help center
+  $ moonweir docs acme-mail.lua -o index.md     # for a pull request to segmentio/segment-docs
+  $ moonweir docs acme-mail.lua --format reference -o segment.md      # for your own help center
 
 The page is made of the script's declarations, of its golden files (what functions send, types that
 nothing else fixes, examples) and of what about = { … } in source.define says:
@@ -20,7 +20,7 @@ nothing else fixes, examples) and of what about = { … } in source.define says:
   about = {
     name = "Acme Mail", website = "https://acme-mail.example", support = "help@acme-mail.example",
     description = "an email marketing tool for small shops",
-    write_key_menu = { "Settings", "Integrations", "Segment" },  -- where customers paste the write key
+    write_key_menu = { "Settings", "Integrations", "Segment" },  -- where the write key is pasted
     regions = { "us", "eu" }, categories = { "Email Marketing" }, destination = true,
     user = "The external ID of the contact.",                    -- what userId is
     events = {
@@ -51,7 +51,7 @@ function docs.define(parser)
 			end
 			return nil, ("--format takes segment or reference, not '%s'"):format(terminal.safe(format, 80))
 		end)
-	parser:option("-o --output", "Write the page to this file."):argname "<file>"
+	parser:option("-o", "Write the page to this file."):argname("<file>"):target "output"
 end
 
 local function say_missing(gaps, script)

@@ -18,8 +18,8 @@ Examples:
 
 A rule has a JSON Schema (draft 07) for all messages of one event; identify, group, page and screen
 have one rule each. Types are those that the script fixes (:string(), :money(), :lookup …), else
-those of Segment's Spec, else what the golden files show (moonweir test). "required" is what is always
-sent: constants and what has a :default. Descriptions come from about = { … } in source.define.
+those of Segment's Spec, else what the golden files show (moonweir test). "required" is what is
+always sent: constants and what has a :default. Descriptions come from about = { … } in source.define.
 
 What is in no plan is said on standard error: what functions send that no golden file shows, and
 where golden files contradict the Spec. The exit code is 0 if a plan was written.]],
