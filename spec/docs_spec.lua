@@ -193,6 +193,13 @@ describe("a page about a source", function()
 		assert.not_matches("## Event properties", page, 1, true)
 	end)
 
+	it("says in which table of a warehouse an event is", function()
+		for name, table_name in pairs { ["Email Marked as Spam"] = "email_marked_as_spam", orderPaid = "order_paid", ["A/B!"] = "a_b" } do
+			local page = pages.segment(subject { on = { a = source.track(name) {} } })
+			assert.matches(("`%s` is in `%s`."):format(name, table_name), page, 1, true)
+		end
+	end)
+
 	it("says how userId comes about, from the script where nobody says it better", function()
 		local function said(fields)
 			return pages.segment(subject(fields))

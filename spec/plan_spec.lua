@@ -1,11 +1,15 @@
 local child = require "spec.support.child"
+local compile = require "moonweir.compile"
 local core = require "moonweir.core"
 local fixtures = require "moonweir.cli.fixtures"
+local golden = require "moonweir.golden"
 local goldens = require "moonweir.cli.goldens"
 local markdown = require "moonweir.markdown"
 local plan = require "moonweir.plan"
 local plantable = require "moonweir.plantable"
+local random_source = require "spec.support.random_source"
 local source = require "moonweir.source"
+local spec = require "moonweir.spec"
 local stream = require "moonweir.stream"
 
 local get = source.get
@@ -231,6 +235,52 @@ describe("the example's tracking plan", function()
 		local _, verdicts = judge(json, fewer)
 		for _, verdict in ipairs(verdicts) do
 			assert.equal("ok", verdict)
+		end
+	end)
+end)
+
+describe("the tracking plan of a random source", function()
+	local random = random_source(tonumber(os.getenv "MW_SEED") or os.time())
+	teardown(child.clean)
+
+	-- Names of the Spec and of nobody, so that script, Spec and golden files all have a say.
+	local function payload(name)
+		local names = spec.names(spec.properties(name) or {})
+		names[#names + 1], names[#names + 2] = "mine", "other"
+		local made
+		repeat -- not every expression compiles
+			made = random.template(3, names)
+		until compile(define { x = source.track "X"(made) })
+		return made
+	end
+
+	it("takes its own golden messages", function()
+		local on, events, kinds = {}, core.array {}, {}
+		for _, name in ipairs(spec.events()) do
+			on[name] = source.track(name)(payload(name))
+			kinds[#kinds + 1] = name
+		end
+		for i = 1, 40 do
+			on["own" .. i] = source.track("Own " .. i % 20)(payload "")
+			kinds[#kinds + 1] = "own" .. i
+		end
+		on.who, on.where = source.identify(payload "Order Completed"), source.group(get "type")(payload "Email Opened")
+		for i = 1, 2000 do
+			events[i] = random.event()
+			events[i].user, events[i].type = "u", i % 50 == 0 and "who" or i % 50 == 1 and "where" or random.one_of(kinds)
+		end
+		local definition = define(on)
+		local made, tally = golden.map(definition, { name = "random", kind = "json" }, core.encode(events))
+		assert.is_truthy(made, tally)
+		local messages = {}
+		for i, m in ipairs(made) do
+			messages[i] = core.decode(m.message)
+		end
+		assert.is_true(#messages > 500, "seed " .. random.seed)
+		local said, verdicts = judge(plan.json(stream.read(definition, messages), {}), messages)
+		assert.equal("ok", said, "seed " .. random.seed)
+		for i, verdict in ipairs(verdicts) do
+			assert.equal("ok", verdict, ("seed %d: %s"):format(random.seed, made[i].message))
 		end
 	end)
 end)

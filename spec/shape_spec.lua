@@ -1,5 +1,6 @@
 local core = require "moonweir.core"
 local golden = require "moonweir.golden"
+local random_source = require "spec.support.random_source"
 local shape = require "moonweir.shape"
 local source = require "moonweir.source"
 local spec = require "moonweir.spec"
@@ -141,108 +142,27 @@ local function fits(known, value, where)
 end
 
 describe("the shape of random expressions", function()
-	local seed = tonumber(os.getenv "MW_SEED") or os.time()
-	local state = seed % 2147483647
-
-	local function random(n)
-		state = state * 16807 % 2147483647
-		return state % n + 1
-	end
-	local function one_of(list)
-		return list[random(#list)]
-	end
-
-	local CONSTANTS = { "x", "", 1, -2.5, true, false, core.null, "2026-01-31T12:00:00Z" }
-	local expression
-
-	local function template(depth)
-		local made = {}
-		for _ = 1, random(3) do
-			made[one_of { "a", "b", "c" }] = random(3) == 1 and one_of(CONSTANTS) or expression(depth - 1)
-		end
-		return made
-	end
-
-	local function lookup()
-		local made = {}
-		for _ = 1, random(3) do
-			made[one_of { "x", "y", "1", "true" }] = one_of(CONSTANTS)
-		end
-		return made
-	end
-
-	function expression(depth)
-		if depth <= 0 then
-			return get(one_of { "a", "b", "c", "d", "none", "list", "objects", "objects[1].a", "." })
-		end
-		local e = expression(depth - 1)
-		local method = one_of { "lower", "upper", "trim", "first", "last", "time", "string", "number", "boolean", "hash", "default",
-			"map", "filter", "is", "lookup", "money", "apply", "concat", "add", "div", "any", "array" }
-		if method == "hash" then
-			return e:hash "sha256"
-		elseif method == "default" then
-			return e:default(random(2) == 1 and one_of(CONSTANTS) or expression(depth - 1))
-		elseif method == "map" then
-			return e:map(random(2) == 1 and template(depth) or expression(depth - 1))
-		elseif method == "filter" then
-			return e:filter(expression(depth - 1):boolean())
-		elseif method == "is" then
-			return e:is "x"
-		elseif method == "lookup" then
-			return e:lookup(lookup())
-		elseif method == "money" then
-			return random(2) == 1 and e:money() or e:money "EUR"
-		elseif method == "apply" then
-			return e:apply(function(value)
-				return value
-			end)
-		elseif method == "concat" then
-			return e .. "x"
-		elseif method == "add" then
-			return e + 1
-		elseif method == "div" then
-			return e / 3
-		elseif method == "any" then
-			return source.any(e, random(2) == 1 and expression(depth - 1) or one_of(CONSTANTS))
-		elseif method == "array" then
-			return source.array { e, one_of(CONSTANTS) }
-		end
-		return e[method](e)
-	end
-
-	local function value(depth)
-		local kind = random(depth > 0 and 9 or 7)
-		if kind == 8 then
-			return core.array { value(depth - 1), value(depth - 1) }
-		elseif kind == 9 then
-			return { a = value(depth - 1), b = value(depth - 1) }
-		end
-		return one_of { "x", " Y ", 7, 2.5, true, core.null, "1", "2026-01-31T12:00:00Z", 1763935080 }
-	end
+	local random = random_source(tonumber(os.getenv "MW_SEED") or os.time())
 
 	it("takes what comes out", function()
 		local there = 0
 		for round = 1, tonumber(os.getenv "MW_TRIALS") or 1500 do
-			local payload = template(3)
+			local payload = random.template(3)
 			local made = source.define { slug = "random", version = "1", event = "x", user = source.user { "u" },
 				on = { x = source.track "X"(payload) } }
 			local known = shape.of(payload)
 			local events = core.array {}
 			for i = 1, 8 do
-				local event = { list = core.array { value(0), value(0) }, objects = core.array { { a = value(0), b = value(1) } } }
-				for _, name in ipairs { "a", "b", "c", "d" } do
-					event[name] = random(4) > 1 and value(1) or nil
-				end
-				events[i] = event
+				events[i] = random.event()
 			end
 			local messages = golden.map(made, { name = "random", kind = "json" }, core.encode(events))
 			for _, m in ipairs(messages or {}) do
 				there = there + 1
 				local properties = core.decode(m.message).properties or {}
 				local ok, where = fits(known, properties, "properties")
-				assert.is_true(ok, ("seed %d, round %d: %s: %s"):format(seed, round, tostring(where), m.message))
+				assert.is_true(ok, ("seed %d, round %d: %s: %s"):format(random.seed, round, tostring(where), m.message))
 			end
 		end
-		assert.is_true(there > 1000, "seed " .. seed)
+		assert.is_true(there > 1000, "seed " .. random.seed)
 	end)
 end)

@@ -138,7 +138,7 @@ local function stream(subject, add)
 end
 
 local function table_name(event)
-	return (event:lower():gsub("[^%w]+", "_"):gsub("^_", ""):gsub("_$", ""))
+	return (event:gsub("(%l)(%u)", "%1_%2"):lower():gsub("[^%w]+", "_"):gsub("^_", ""):gsub("_$", ""))
 end
 
 local function events(subject, add)
