@@ -194,7 +194,8 @@ describe("a page about a source", function()
 	end)
 
 	it("says in which table of a warehouse an event is", function()
-		for name, table_name in pairs { ["Email Marked as Spam"] = "email_marked_as_spam", orderPaid = "order_paid", ["A/B!"] = "a_b" } do
+		local tables = { ["Email Marked as Spam"] = "email_marked_as_spam", orderPaid = "order_paid", ["A/B!"] = "a_b" }
+		for name, table_name in pairs(tables) do
 			local page = pages.segment(subject { on = { a = source.track(name) {} } })
 			assert.matches(("`%s` is in `%s`."):format(name, table_name), page, 1, true)
 		end

@@ -244,8 +244,8 @@ describe("the tracking plan of a random source", function()
 	teardown(child.clean)
 
 	-- Names of the Spec and of nobody, so that script, Spec and golden files all have a say.
-	local function payload(name)
-		local names = spec.names(spec.properties(name) or {})
+	local function payload(name, fields)
+		local names = spec.names(fields or spec.properties(name) or {})
 		names[#names + 1], names[#names + 2] = "mine", "other"
 		local made
 		repeat -- not every expression compiles
@@ -264,7 +264,8 @@ describe("the tracking plan of a random source", function()
 			on["own" .. i] = source.track("Own " .. i % 20)(payload "")
 			kinds[#kinds + 1] = "own" .. i
 		end
-		on.who, on.where = source.identify(payload "Order Completed"), source.group(get "type")(payload "Email Opened")
+		on.who = source.identify(payload("", spec.reserved.traits.identify))
+		on.where = source.group(get "type")(payload("", spec.reserved.traits.group))
 		for i = 1, 2000 do
 			events[i] = random.event()
 			events[i].user, events[i].type = "u", i % 50 == 0 and "who" or i % 50 == 1 and "where" or random.one_of(kinds)

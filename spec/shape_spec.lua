@@ -83,6 +83,17 @@ describe("a shape completed", function()
 		assert.same({ "products[].price: golden files show string, Segment's Spec has number" }, notes)
 	end)
 
+	it("takes a date that the Spec wants for a text, where golden files show another text", function()
+		local traits = { types = { "object" }, properties = spec.reserved.traits.identify }
+		local made, notes = complete({ created_at = get "c" }, traits, '{"created_at":"2026-01-31T12:00:00Z"}')
+		assert.same({ "date", 0 }, { shape.describe(made.properties.created_at), #notes })
+		made, notes = complete({ created_at = get "c" }, traits, '{"created_at":"2026-01-31"}')
+		assert.equal("string", shape.describe(made.properties.created_at))
+		assert.same({ "created_at: golden files show string, Segment's Spec has date" }, notes)
+		made = complete({ mine = get "m" }, traits, '{"mine":"2026-01-31T12:00:00Z"}')
+		assert.equal("string", shape.describe(made.properties.mine)) -- it may be chance
+	end)
+
 	it("lists what a copied object had in golden files, and no more", function()
 		local made = complete({ address = get "a" }, { types = { "object" }, properties = spec.reserved.traits.identify },
 			'{"address":{"postal_code":"1","planet":"Mars"}}')
@@ -109,10 +120,7 @@ local function fits(known, value, where)
 	if not types then
 		return true
 	end
-	local takes = types[kind] or kind == "integer" and types.number or kind == "string" and types.date
-	if takes and types.date and not types.string and kind == "string" then
-		takes = value:find "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ$"
-	end
+	local takes = types[kind] or kind == "integer" and types.number or kind == "date" and types.string
 	if takes and known.enum then
 		takes = false
 		for _, one in ipairs(known.enum) do
@@ -139,6 +147,12 @@ local function fits(known, value, where)
 		end
 	end
 	return true
+end
+
+-- LuaJIT 2.1.0-beta3 crashes now and then in its compiled form of this, after thousands of maps under the guard's hooks; with
+-- -Ominstitch=100000 (no traces across C functions) or without the JIT it does not.
+if rawget(_G, "jit") then
+	jit.off(fits, true)
 end
 
 describe("the shape of random expressions", function()

@@ -222,9 +222,17 @@ local function types_of_field(field)
 	return widen(set)
 end
 
+-- What date-time means in a JSON Schema: RFC 3339, with a zone.
+local function is_date(text)
+	local zone = text:match "^%d%d%d%d%-%d%d%-%d%d[Tt]%d%d:%d%d:%d%d%.?%d*(.+)$"
+	return zone ~= nil and (zone:find "^[Zz]$" or zone:find "^[+-]%d%d:%d%d$") ~= nil
+end
+
 local function type_of_value(value)
 	local kind = type(value)
-	if kind == "number" then
+	if kind == "string" then
+		return is_date(value) and "date" or "string"
+	elseif kind == "number" then
 		return value % 1 == 0 and "integer" or "number"
 	elseif kind == "table" then
 		return getmetatable(value) ~= nil and "array" or "object"
@@ -265,7 +273,7 @@ local function field_named(fields, name)
 end
 
 local function covers(set, word)
-	return set[word] or word == "integer" and set.number or word == "date" and set.string or word == "string" and set.date
+	return set[word] or word == "integer" and set.number or word == "date" and set.string
 end
 
 local function words(set)
@@ -286,8 +294,8 @@ function shape.complete(known, field, seen, path, note)
 		made.types, made.from, made.enum = types_of_field(field), "spec", nil
 	elseif not made.types and seen then
 		made.types, made.from = {}, "fixtures"
-		for word in next, seen.types do
-			made.types[word == "integer" and "number" or word] = true -- that none had a fraction is chance
+		for word in next, seen.types do -- that none had a fraction is chance, and that all look like dates may be
+			made.types[word == "integer" and "number" or word == "date" and "string" or word] = true
 		end
 		widen(made.types)
 	end
