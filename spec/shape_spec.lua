@@ -149,12 +149,6 @@ local function fits(known, value, where)
 	return true
 end
 
--- LuaJIT 2.1.0-beta3 crashes now and then in its compiled form of this, after thousands of maps under the guard's hooks; with
--- -Ominstitch=100000 (no traces across C functions) or without the JIT it does not.
-if rawget(_G, "jit") then
-	jit.off(fits, true)
-end
-
 describe("the shape of random expressions", function()
 	local random = random_source(tonumber(os.getenv "MW_SEED") or os.time())
 

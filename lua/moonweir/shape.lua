@@ -13,6 +13,12 @@ local expression = require "moonweir.expression"
 
 local shape = {}
 
+-- LuaJIT 2.1.0-beta3, which Debian 12 has, crashes now and then in the compiled form of these loops: they walk a table with
+-- next, recurse, and call string.match inside (a trace goes on across the C function). Nothing here is worth compiling.
+if rawget(_G, "jit") then
+	jit.off(true, true)
+end
+
 ---@alias moonweir.ShapeType "string"|"date"|"number"|"integer"|"boolean"|"object"|"array"|"null"
 
 ---@class moonweir.Shape
