@@ -169,8 +169,8 @@ enum mw_err mw_expr_write(const struct mw_exprs *x, uint32_t expr, const struct 
 			  struct mw_buf *out, bool *present, struct mw_error *e);
 
 /* The same for the members of an object without its braces: "a":1,"b":2. What is absent has none; what is
- * no object is MW_MAPPING. */
+ * no object is MW_MAPPING. *shape is theirs (shape.h). */
 enum mw_err mw_expr_write_members(const struct mw_exprs *x, uint32_t object, const struct mw_scene *s,
-				  struct mw_buf *out, struct mw_error *e);
+				  struct mw_buf *out, uint64_t *shape, struct mw_error *e);
 
 #endif

@@ -1,5 +1,6 @@
 #include "message.h"
 
+#include "shape.h"
 #include "timestamp.h"
 
 static const char *const words[MW_CALLS] = {
@@ -205,6 +206,45 @@ static uint8_t *put_message(uint8_t *at, const struct mw_message *m)
 		at = put(PUT(at, ",\"integrations\":"), m->integrations);
 	*at++ = '}';
 	return at;
+}
+
+/* ---- shape */
+
+static uint64_t shape_of(uint64_t known, struct mw_span json)
+{
+	if (known)
+		return known;
+	return json.len > 0 ? mw_shape_of_json(json) : MW_CLASS_ABSENT;
+}
+
+static uint64_t class_of_text(struct mw_span text)
+{
+	return text.at ? mw_class_of_text(text) : MW_CLASS_ABSENT;
+}
+
+/* Five bits each. */
+static uint64_t classes_of(const struct mw_message *m)
+{
+	uint64_t all = (uint64_t)m->call;
+	all = all << 5 | mw_class_of_id(m->user_id);
+	all = all << 5 | mw_class_of_id(m->anonymous_id);
+	if (m->call == MW_GROUP)
+		all = all << 5 | mw_class_of_id(m->group_id);
+	if (m->call == MW_ALIAS)
+		all = all << 5 | mw_class_of_id(m->previous_id);
+	if (m->call == MW_PAGE || m->call == MW_SCREEN)
+		all = (all << 5 | class_of_text(m->name)) << 5 | class_of_text(m->category);
+	return all;
+}
+
+uint64_t mw_message_shape(const struct mw_message *m)
+{
+	uint64_t h = m->call == MW_TRACK ? mw_shape_key(m->name.at, m->name.len) : 0;
+	h = mw_shape_mix(h, classes_of(m));
+	h = mw_shape_mix(h, m->payload.at ? shape_of(m->payload_shape, m->payload) : MW_CLASS_EMPTY_OBJECT);
+	h = mw_shape_mix(h, shape_of(m->context_shape, m->context));
+	h = mw_shape_mix(h, shape_of(m->integrations_shape, m->integrations));
+	return h ? h : 1;
 }
 
 struct mw_span mw_message_id_of(struct mw_span message)
