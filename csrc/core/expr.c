@@ -327,7 +327,8 @@ static void set_value(const struct mw_exprs *x, struct mw_member *m, uint32_t va
 	m->value = value;
 	m->slot = n->slot;
 	m->scope = n->scope;
-	m->is_path = mw_expr_is_path(n);
+	m->is_watched = mw_shape_watches(m->name);
+	m->is_path = mw_expr_is_path(n) && !m->is_watched;
 }
 
 static bool member_init(struct mw_exprs *x, struct mw_member *m, struct mw_span name, uint32_t value)

@@ -40,7 +40,8 @@ struct mw_member {
 	uint32_t value;
 	uint32_t slot; /* and the next two: of a value that is a path, as there */
 	uint8_t scope;
-	bool is_path;
+	bool is_path;    /* and is_watched is false */
+	bool is_watched; /* its value counts for the shape, too (mw_shape_watches) */
 };
 
 struct mw_expr {

@@ -109,8 +109,8 @@ static inline uint64_t class_of(const struct mw_json_node *n, struct mw_span jso
 	if (n->type == MW_JSON_STRING)
 		return mw_class_of_text((struct mw_span){json.at + 1, n->len});
 	if (n->type == MW_JSON_NUMBER)
-		return n->flags & MW_JSON_INTEGER ? MW_CLASS_INTEGER : MW_CLASS_FRACTION;
-	return MW_CLASS_BOOLEAN;
+		return n->flags & MW_JSON_INTEGER ? MW_CLASS_INTEGER : mw_class_of_fraction(json);
+	return n->type == MW_JSON_TRUE ? MW_CLASS_TRUE : MW_CLASS_FALSE;
 }
 
 /* Out of line, or the loop over members would run short of registers. */
@@ -181,11 +181,19 @@ static enum mw_err write_object_members(struct mw_walk *w, const struct mw_expr 
 	while ((m = copy_members(w, m, end, start, out)) < end) {
 		bool is_first = out->len == start;
 		struct mw_span key = {m->key.at + is_first, m->key.len - is_first};
-		enum mw_err err = write_member(w, m++, key, out);
+		size_t mark = out->len + key.len;
+		uint64_t shape = w->shape;
+		enum mw_err err = write_member(w, m, key, out);
 		if (err) {
 			out->len = start;
 			return err;
 		}
+		if (m->is_watched && out->len > mark) {
+			struct mw_span json = {out->data + mark, out->len - mark};
+			uint64_t value = mw_shape_watched(mw_shape_of_json(json), json);
+			w->shape = shape + mw_shape_member(m->hash, value);
+		}
+		m++;
 	}
 	return MW_OK;
 }

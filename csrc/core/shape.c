@@ -1,5 +1,6 @@
 #include "shape.h"
 
+#include "json_write.h"
 #include "scan.h"
 
 /* ---- classes */
@@ -14,64 +15,82 @@ static bool is_space(uint8_t c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/* "2026-11-26" */
-static bool begins_with_date(struct mw_span s)
+/* Where the text goes on behind what the form describes (d: a digit, others: themselves); NULL if it differs.
+ */
+static const uint8_t *pass(const uint8_t *at, const uint8_t *end, const char *form)
 {
-	static const char form[] = "dddd-dd-dd";
-	if (s.len < sizeof form - 1)
-		return false;
-	for (size_t i = 0; i < sizeof form - 1; i++) {
-		if (form[i] == 'd' ? !is_digit(s.at[i]) : s.at[i] != '-')
-			return false;
+	for (; *form; form++, at++) {
+		if (at == end || (*form == 'd' ? !is_digit(*at) : *at != (uint8_t)*form))
+			return NULL;
 	}
-	return true;
+	return at;
 }
 
-/* Z, or +01:00, +0100, +01 */
-static bool ends_with_zone(struct mw_span s)
+static const uint8_t *pass_some(const uint8_t *at, const uint8_t *end, uint8_t c, uint8_t other)
 {
-	const uint8_t *end = s.at + s.len;
-	if (end[-1] == 'Z' || end[-1] == 'z')
+	return at < end && (*at == c || *at == other) ? at + 1 : at;
+}
+
+static const uint8_t *pass_digits(const uint8_t *at, const uint8_t *end, size_t most)
+{
+	for (size_t i = 0; i < most && at < end && is_digit(*at); i++)
+		at++;
+	return at;
+}
+
+/* Z, +01:00, +0100, +01, UTC */
+static bool is_zone(const uint8_t *at, const uint8_t *end)
+{
+	if (end - at == 1 && (*at | 0x20) == 'z')
 		return true;
-	for (size_t back = 3; back <= 6; back++) {
-		if (end[-(ptrdiff_t)back] == '+' || (end[-(ptrdiff_t)back] == '-' && s.len - back > 10))
-			return true;
-	}
-	return false;
+	if (end - at == 4 && memcmp(at, " UTC", 4) == 0)
+		return true;
+	at = pass_some(at, end, ' ', ' ');
+	const uint8_t *sign = at;
+	at = pass_some(at, end, '+', '-');
+	if (at == sign || !(at = pass(at, end, "dd")))
+		return false;
+	return pass_digits(pass_some(at, end, ':', ':'), end, 2) == end;
 }
 
-static enum mw_class class_of_date(struct mw_span s)
+/* As lua/moonweir/check/date.lua has it. */
+static enum mw_class class_of_date(const uint8_t *at, const uint8_t *end)
 {
-	if (s.len == 10)
+	const uint8_t *rest = pass(at, end, "dddd-dd-dd");
+	if (rest == end)
 		return MW_CLASS_DATE;
-	if (s.len < 16 || (s.at[10] != 'T' && s.at[10] != 't' && s.at[10] != ' ') || !is_digit(s.at[11]))
+	if (!rest)
+		rest = pass(at, end, "dddddddd");
+	if (!rest || rest == end || ((*rest | 0x20) != 't' && *rest != ' '))
 		return MW_CLASS_TEXT;
-	return ends_with_zone(s) ? MW_CLASS_ZONED : MW_CLASS_UNZONED;
-}
-
-static bool is_number(struct mw_span s)
-{
-	size_t i = s.at[0] == '-', points = 0;
-	for (; i < s.len; i++) {
-		if (s.at[i] == '.')
-			points++;
-		else if (!is_digit(s.at[i]))
-			return false;
-	}
-	return points <= 1 && is_digit(s.at[s.len - 1]);
+	if (!(at = pass(rest + 1, end, "dd")) || !(at = pass(pass_some(at, end, ':', ':'), end, "dd")))
+		return MW_CLASS_TEXT;
+	at = pass_digits(pass_some(at, end, ':', ':'), end, 2);
+	at = pass_digits(pass_some(at, end, '.', ','), end, SIZE_MAX);
+	if (at == end)
+		return MW_CLASS_UNZONED;
+	return is_zone(at, end) ? MW_CLASS_ZONED : MW_CLASS_TEXT;
 }
 
 enum mw_class mw_class_of_odd_text(struct mw_span s)
 {
 	if (s.len == 0)
 		return MW_CLASS_EMPTY;
-	if (s.len > MW_TEXT_LONG)
+	if (s.len > MW_TEXT_LONG && mw_json_count_chars(s) > MW_TEXT_LONG)
 		return MW_CLASS_LONG;
-	if (!is_digit(s.at[0]) && s.at[0] != '-')
-		return MW_CLASS_TEXT;
-	if (begins_with_date(s))
-		return class_of_date(s);
-	return is_number(s) ? MW_CLASS_DIGITS : MW_CLASS_TEXT;
+	return class_of_date(s.at, s.at + s.len);
+}
+
+enum mw_class mw_class_of_fraction(struct mw_span number)
+{
+	const uint8_t *point = memchr(number.at, '.', number.len), *end = number.at + number.len;
+	for (const uint8_t *at = number.at; at < end; at++) {
+		if ((*at | 0x20) == 'e')
+			return MW_CLASS_EXPONENT;
+		if (point && at > point && *at != '0')
+			return MW_CLASS_FRACTION;
+	}
+	return MW_CLASS_WHOLE;
 }
 
 static bool is_ignored(struct mw_span s)
@@ -85,10 +104,47 @@ static bool is_ignored(struct mw_span s)
 	return true;
 }
 
+static bool is_nocase(struct mw_span s, const char *word)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		uint8_t c = s.at[i];
+		if ((c >= 'A' && c <= 'Z' ? c | 0x20 : c) != (uint8_t)word[i])
+			return false;
+	}
+	return word[s.len] == '\0';
+}
+
+/* The words of lua/moonweir/check/identity.lua. */
+static bool is_placeholder(struct mw_span s)
+{
+	static const char *const words[] = {
+	    "undefined", "none", "nil",     "nan",   "null", "(null)", "(none)",
+	    "n/a",       "na",   "unknown", "false", "true", "guest",  "[object object]",
+	    "anonymous", "test", "{}",      "[]",
+	};
+	static const char firsts[] = "un(ftga[{UNFTGA";
+	if (s.len > sizeof "[object object]" - 1 || !memchr(firsts, s.at[0], sizeof firsts - 1))
+		return false;
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		if ((uint8_t)words[i][0] == (s.at[0] >= 'A' && s.at[0] <= 'Z' ? s.at[0] | 0x20 : s.at[0]) &&
+		    is_nocase(s, words[i]))
+			return true;
+	}
+	return false;
+}
+
 static bool is_email(struct mw_span s)
 {
-	const uint8_t *sign = memchr(s.at, '@', s.len);
-	return sign && sign > s.at && sign + 1 < s.at + s.len && !memchr(s.at, ' ', s.len);
+	const uint8_t *end = s.at + s.len, *sign = memchr(s.at, '@', s.len), *dot = NULL;
+	if (!sign || sign == s.at || memchr(sign + 1, '@', (size_t)(end - sign - 1)))
+		return false;
+	for (const uint8_t *at = s.at; at < end; at++) {
+		if (is_space(*at) || *at == '\\')
+			return false;
+		if (*at == '.' && at > sign + 1 && at + 1 < end)
+			dot = at;
+	}
+	return dot != NULL;
 }
 
 /* Ignored ids: what Segment suggests to block, src/unify/identity-resolution/identity-resolution-settings.md
@@ -102,9 +158,20 @@ enum mw_class mw_class_of_id(struct mw_span s)
 	uint8_t first = s.at[0];
 	if ((first == '0' || first == '-' || first == 'n' || first == 'a') && is_ignored(s))
 		return MW_CLASS_IGNORED;
-	if (is_email(s))
-		return MW_CLASS_EMAIL;
-	return MW_CLASS_TEXT;
+	if (is_placeholder(s))
+		return MW_CLASS_PLACEHOLDER;
+	return is_email(s) ? MW_CLASS_EMAIL : MW_CLASS_TEXT;
+}
+
+bool mw_shape_watches_odd(struct mw_span name)
+{
+	static const char *const watched[] = {"ad_type",   "channel",  "collection", "encoding",
+					      "load_type", "quartile", "sound",      "type"};
+	for (size_t i = 0; i < sizeof watched / sizeof *watched; i++) {
+		if (mw_span_is(name, watched[i]))
+			return true;
+	}
+	return false;
 }
 
 /* ---- values: valid JSON, so every string and container ends before `end` */
@@ -157,16 +224,18 @@ static struct mw_span pass_string(struct text *t)
 
 static enum mw_class pass_number(struct text *t)
 {
-	enum mw_class class = MW_CLASS_INTEGER;
+	const uint8_t *start = t->at;
+	bool is_integer = true;
 	for (; t->at < t->end; t->at++) {
 		uint8_t c = *t->at;
-		if (is_digit(c) || c == '-' || c == '+')
+		if (is_digit(c) || c == '-')
 			continue;
-		if (c != '.' && (c | 0x20) != 'e')
+		if (c != '.' && c != '+' && (c | 0x20) != 'e')
 			break;
-		class = MW_CLASS_FRACTION;
+		is_integer = false;
 	}
-	return class;
+	struct mw_span number = {start, (size_t)(t->at - start)};
+	return is_integer ? MW_CLASS_INTEGER : mw_class_of_fraction(number);
 }
 
 static uint64_t pass_value(struct text *t);
@@ -178,7 +247,11 @@ static uint64_t pass_member(struct text *t)
 	pass_space(t);
 	t->at++; /* the colon */
 	pass_space(t);
-	return mw_shape_member(mw_shape_key(name.at, name.len), pass_value(t));
+	const uint8_t *start = t->at;
+	uint64_t value = pass_value(t);
+	if (mw_shape_watches(name))
+		value = mw_shape_watched(value, (struct mw_span){start, (size_t)(t->at - start)});
+	return mw_shape_member(mw_shape_key(name.at, name.len), value);
 }
 
 static uint64_t pass_object(struct text *t)
@@ -234,9 +307,9 @@ static uint64_t pass_value(struct text *t)
 	case '[':
 		return pass_array(t);
 	case 't':
-		return pass_word(t, 4, MW_CLASS_BOOLEAN);
+		return pass_word(t, 4, MW_CLASS_TRUE);
 	case 'f':
-		return pass_word(t, 5, MW_CLASS_BOOLEAN);
+		return pass_word(t, 5, MW_CLASS_FALSE);
 	case 'n':
 		return pass_word(t, 4, MW_CLASS_NULL);
 	default:
@@ -272,4 +345,47 @@ uint64_t mw_shape_of_json(struct mw_span json)
 		return mw_class_of_text(text);
 	t.at = text.at - 1;
 	return pass_members(&t);
+}
+
+/* ---- a text that is met again */
+
+/* The hash of the name before a value, of which `quote` is the first byte; 0: it is no member's. */
+static uint64_t key_before(const uint8_t *begin, const uint8_t *quote)
+{
+	const uint8_t *at = quote;
+	while (at > begin && (is_space(at[-1]) || at[-1] == ':'))
+		at--;
+	if (at == quote || at - begin < 2 || at[-1] != '"')
+		return 0;
+	const uint8_t *end = at - 1;
+	for (at = end; at > begin && at[-1] != '"';)
+		at--;
+	return mw_shape_key(at, (size_t)(end - at)) | 1;
+}
+
+/* Quotes stand around it: looks for two of them at the right distance, 32 places at a time. */
+uint64_t mw_shape_echo(struct mw_span text, struct mw_span json)
+{
+	uint64_t sum = 0;
+	size_t far = text.len + 1;
+	if (json.len <= far)
+		return 0;
+	size_t places = json.len - far;
+	for (size_t i = 0; i < places; i += 32) {
+		size_t start = places >= 32 && places - i < 32 ? places - 32 : i;
+		const uint8_t *at = json.at + start;
+		uint32_t both = 0;
+		if (places >= 32)
+			both = mw_scan_quotes(at) & mw_scan_quotes(at + far);
+		else
+			for (size_t k = 0; k < places; k++)
+				both |= (uint32_t)(at[k] == '"' && at[k + far] == '"') << k;
+		both &= ~UINT32_C(0) << (i - start);
+		for (; both; both &= both - 1) {
+			const uint8_t *quote = at + __builtin_ctz(both);
+			if (*quote == '"' && memcmp(quote + 1, text.at, text.len) == 0)
+				sum += key_before(json.at, quote);
+		}
+	}
+	return sum;
 }

@@ -28,21 +28,24 @@
 enum mw_class {
 	MW_CLASS_ABSENT = 1,
 	MW_CLASS_NULL = 3,
-	MW_CLASS_BOOLEAN = 5,
-	MW_CLASS_INTEGER = 7,
-	MW_CLASS_FRACTION = 9, /* with a point or an exponent */
-	MW_CLASS_TEXT = 11,    /* none of those below */
-	MW_CLASS_EMPTY = 13,   /* no character */
-	MW_CLASS_LONG = 15,    /* more than MW_TEXT_LONG bytes */
-	MW_CLASS_DIGITS = 17,  /* a number as text: digits, a point, a sign in front */
-	MW_CLASS_DATE = 19,    /* 2026-11-26, and no more */
-	MW_CLASS_ZONED = 21,   /* date and time, and Z or an offset at the end */
-	MW_CLASS_UNZONED = 23, /* date and time, and nobody knows where */
-	MW_CLASS_EMPTY_ARRAY = 25,
-	MW_CLASS_EMPTY_OBJECT = 27,
+	MW_CLASS_FALSE = 5,
+	MW_CLASS_TRUE = 7,
+	MW_CLASS_INTEGER = 9,
+	MW_CLASS_FRACTION = 11, /* 2.5 */
+	MW_CLASS_WHOLE = 13,    /* 2.0 */
+	MW_CLASS_EXPONENT = 15, /* 2e3 */
+	MW_CLASS_TEXT = 17,     /* none of those below */
+	MW_CLASS_EMPTY = 19,    /* no character */
+	MW_CLASS_LONG = 21,     /* more than MW_TEXT_LONG characters */
+	MW_CLASS_DATE = 23,     /* 2026-11-26, and no more */
+	MW_CLASS_ZONED = 25,    /* date and time, and Z or an offset at the end */
+	MW_CLASS_UNZONED = 27,  /* date and time, and nobody knows where */
+	MW_CLASS_EMPTY_ARRAY = 29,
+	MW_CLASS_EMPTY_OBJECT = 31,
 	/* of ids only */
-	MW_CLASS_EMAIL = 29,   /* something@something, without a space */
-	MW_CLASS_IGNORED = 31, /* what Unify ignores: 0, -1, 000-000, null, anonymous */
+	MW_CLASS_EMAIL = 33,       /* an e-mail address */
+	MW_CLASS_IGNORED = 35,     /* what Unify ignores: 0, -1, 000-000, null, anonymous */
+	MW_CLASS_PLACEHOLDER = 37, /* what programs print for nothing: undefined, None, NaN */
 };
 
 static inline uint64_t mw_shape_mix(uint64_t h, uint64_t word)
@@ -104,14 +107,44 @@ enum mw_class mw_class_of_odd_text(struct mw_span text);
 
 static inline enum mw_class mw_class_of_text(struct mw_span text)
 {
-	/* Below ':' are the digits and the minus. */
-	if (text.len - 1 < MW_TEXT_LONG && text.at[0] >= ':')
+	/* Dates begin with a digit. */
+	if (text.len - 1 < MW_TEXT_LONG && (uint8_t)(text.at[0] - '0') >= 10)
 		return MW_CLASS_TEXT;
 	return mw_class_of_odd_text(text);
 }
 
-/* The class of one that is an id; at == NULL: absent. */
+/* The class of a number that is not written as an integer. */
+enum mw_class mw_class_of_fraction(struct mw_span number);
+
+/* The class of an id; at == NULL: absent. */
 enum mw_class mw_class_of_id(struct mw_span id);
+
+/* Is it a name of which the Spec knows all values (load_type: linear, dynamic), or bounds? Then the value
+ * itself counts, up to MW_SHAPE_VALUE_MAX bytes of JSON; mw_shape_watched gives the shape that it then has.
+ */
+bool mw_shape_watches_odd(struct mw_span name);
+
+static inline bool mw_shape_watches(struct mw_span name)
+{
+	/* Few names have one of these lengths and begin with one of these letters. */
+	enum { LENGTHS = 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 };
+	if (name.len > 10 || !(LENGTHS >> name.len & 1))
+		return false;
+	uint8_t c = name.at[0];
+	return (c == 'a' || c == 'c' || c == 'e' || c == 'l' || c == 'q' || c == 's' || c == 't') &&
+	       mw_shape_watches_odd(name);
+}
+
+enum { MW_SHAPE_VALUE_MAX = 64 };
+
+static inline uint64_t mw_shape_watched(uint64_t shape, struct mw_span json)
+{
+	return json.len <= MW_SHAPE_VALUE_MAX ? mw_shape_key(json.at, json.len) | 1 : shape;
+}
+
+/* Which members in `json` have this very text as value: the sum of their names' hashes; 0: none. For the rule
+ * that a userId is not the tool's own id, which stands in context. */
+uint64_t mw_shape_echo(struct mw_span text, struct mw_span json);
 
 /* The shape of one valid JSON value, or of the members of an object without its braces. Nothing is absent. */
 uint64_t mw_shape_of_json(struct mw_span json);
