@@ -78,9 +78,9 @@ static inline void mw_message_clear(struct mw_message *m)
 enum mw_err mw_message_write(struct mw_buf *out, const struct mw_message *m, struct mw_error *e);
 
 /* What the message is like, whatever its values, for review.h: its call; the name of a track's event, byte
- * for byte; the class of a page's name and category and of all ids; the shapes of the three objects. Not of
- * the messageId and the time, which are checked where they are written, nor of the stamp, which all of a
- * client have. Of a message that mw_message_write took; never 0. */
+ * for byte; the classes of a page's name and category, and of all ids; the shapes of the three objects; which
+ * members of context repeat the userId. Not the time, which is always written alike, nor the stamp, which all
+ * messages of a client have. Of a message that mw_message_write took; never 0. */
 uint64_t mw_message_shape(const struct mw_message *m);
 
 /* A stable id for an upstream event: the same (slug, account, id, index) gives the same

@@ -203,13 +203,16 @@ static enum mw_err read_object(struct reading *r, enum field field, int value)
 {
 	struct mwl_piece *piece = &r->pieces[field];
 	size_t start = r->scratch->len;
+	uint64_t *shape = field == CONTEXT        ? &r->m->context_shape
+			  : field == INTEGRATIONS ? &r->m->integrations_shape
+						  : &r->m->payload_shape;
 	enum mw_err err;
 	if (mwl_is_null(r->L, value))
 		return MW_OK;
 	if (field == CONTEXT)
-		err = mwl_table_members(r->L, value, fields[field].name, r->stamped, r->scratch, r->e);
+		err = mwl_table_members(r->L, value, fields[field].name, r->stamped, r->scratch, shape, r->e);
 	else
-		err = mwl_table_write_as(r->L, value, fields[field].name, r->scratch, r->e);
+		err = mwl_table_write_as(r->L, value, fields[field].name, r->scratch, shape, r->e);
 	if (err)
 		return err;
 	*piece = (struct mwl_piece){.start = start, .len = r->scratch->len - start, .present = true};

@@ -128,14 +128,15 @@ bool mwl_exact_integer(lua_State *L, int index, int64_t *out);
 void mwl_decode_push(lua_State *L, const struct mw_json *doc, uint32_t node, struct mw_buf *text);
 
 /* table.c: the value at `index` as JSON. MW_INVALID with the path of what can't be sent
- * ("properties.items[3].x: a function"). `root` begins the path; NULL: it has no name. */
+ * ("properties.items[3].x: a function"). `root` begins the path; NULL: it has no name. *shape is the value's
+ * (shape.h). */
 enum mw_err mwl_table_write(lua_State *L, int index, struct mw_buf *out, struct mw_error *e);
-enum mw_err mwl_table_write_as(lua_State *L, int index, const char *root, struct mw_buf *out,
+enum mw_err mwl_table_write_as(lua_State *L, int index, const char *root, struct mw_buf *out, uint64_t *shape,
 			       struct mw_error *e);
 /* The members of an object without its braces; what is no object is MW_INVALID. `stamped`: without its
  * integration and library, which come from the source. */
 enum mw_err mwl_table_members(lua_State *L, int index, const char *root, bool stamped, struct mw_buf *out,
-			      struct mw_error *e);
+			      uint64_t *shape, struct mw_error *e);
 /* core.null, or cjson's, which is the same. */
 static inline bool mwl_is_null(lua_State *L, int index)
 {
