@@ -104,6 +104,7 @@ static bool is_ignored(struct mw_span s)
 	return true;
 }
 
+/* `word` is as long, and in lower case. */
 static bool is_nocase(struct mw_span s, const char *word)
 {
 	for (size_t i = 0; i < s.len; i++) {
@@ -111,23 +112,29 @@ static bool is_nocase(struct mw_span s, const char *word)
 		if ((c >= 'A' && c <= 'Z' ? c | 0x20 : c) != (uint8_t)word[i])
 			return false;
 	}
-	return word[s.len] == '\0';
+	return true;
 }
 
-/* The words of lua/moonweir/check/identity.lua. */
+enum { PLACEHOLDER_MAX = sizeof "[object object]" - 1 };
+
+/* The words of lua/moonweir/check/identity.lua, by their length. */
+static const char *const placeholders[PLACEHOLDER_MAX + 1][5] = {
+    [2] = {"na", "{}", "[]"},
+    [3] = {"nil", "nan", "n/a"},
+    [4] = {"none", "null", "true", "test"},
+    [5] = {"false", "guest"},
+    [6] = {"(null)", "(none)"},
+    [7] = {"unknown"},
+    [9] = {"undefined", "anonymous"},
+    [PLACEHOLDER_MAX] = {"[object object]"},
+};
+
 static bool is_placeholder(struct mw_span s)
 {
-	static const char *const words[] = {
-	    "undefined", "none", "nil",     "nan",   "null", "(null)", "(none)",
-	    "n/a",       "na",   "unknown", "false", "true", "guest",  "[object object]",
-	    "anonymous", "test", "{}",      "[]",
-	};
-	static const char firsts[] = "un(ftga[{UNFTGA";
-	if (s.len > sizeof "[object object]" - 1 || !memchr(firsts, s.at[0], sizeof firsts - 1))
+	if (s.len > PLACEHOLDER_MAX)
 		return false;
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-		if ((uint8_t)words[i][0] == (s.at[0] >= 'A' && s.at[0] <= 'Z' ? s.at[0] | 0x20 : s.at[0]) &&
-		    is_nocase(s, words[i]))
+	for (const char *const *word = placeholders[s.len]; *word; word++) {
+		if (is_nocase(s, *word))
 			return true;
 	}
 	return false;

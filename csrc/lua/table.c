@@ -169,7 +169,6 @@ static enum mw_err refuse_key(struct writer *w, int key)
 	case LUA_TNUMBER:
 		return refuse(w, "a table with both list and named members");
 	case LUA_TBOOLEAN:
-		w->shape = lua_toboolean(L, index) ? MW_CLASS_TRUE : MW_CLASS_FALSE;
 		return refuse(w, "a table with a boolean as key; names are strings");
 	default:
 		return refuse(w, "a table with a key that is neither a name nor a place in a list");
@@ -419,6 +418,7 @@ static enum mw_err write_value(struct writer *w, int index)
 	case LUA_TNUMBER:
 		return write_number(w, index);
 	case LUA_TBOOLEAN:
+		w->shape = lua_toboolean(L, index) ? MW_CLASS_TRUE : MW_CLASS_FALSE;
 		return lua_toboolean(L, index) ? mw_buf_append_literal(w->out, "true")
 					       : mw_buf_append_literal(w->out, "false");
 	case LUA_TTABLE:
