@@ -140,6 +140,20 @@ __attribute__((noinline)) static enum mw_err write_member(struct mw_walk *w, con
 	return put_pair(w, key, json, doc->nodes[node].at + MW_WIDE <= doc->len, out);
 }
 
+/* One whose value itself counts for the shape. */
+__attribute__((noinline)) static enum mw_err write_watched(struct mw_walk *w, const struct mw_member *m,
+							   struct mw_span key, struct mw_buf *out)
+{
+	size_t mark = out->len;
+	uint64_t shape = w->shape;
+	enum mw_err err = write_member(w, m, key, out);
+	if (err || out->len == mark)
+		return err;
+	struct mw_span json = {out->data + mark + key.len, out->len - mark - key.len};
+	w->shape = shape + mw_shape_member(m->hash, mw_shape_watched(mw_shape_of_json(json), json));
+	return MW_OK;
+}
+
 /* The common case, fields as they stand in the event, is a copy of their bytes. Stops at the first member
  * that is no such field, or was not found yet. */
 __attribute__((noinline)) static const struct mw_member *copy_members(struct mw_walk *w,
@@ -181,19 +195,13 @@ static enum mw_err write_object_members(struct mw_walk *w, const struct mw_expr 
 	while ((m = copy_members(w, m, end, start, out)) < end) {
 		bool is_first = out->len == start;
 		struct mw_span key = {m->key.at + is_first, m->key.len - is_first};
-		size_t mark = out->len + key.len;
-		uint64_t shape = w->shape;
-		enum mw_err err = write_member(w, m, key, out);
+		enum mw_err err =
+		    m->is_watched ? write_watched(w, m, key, out) : write_member(w, m, key, out);
+		m++;
 		if (err) {
 			out->len = start;
 			return err;
 		}
-		if (m->is_watched && out->len > mark) {
-			struct mw_span json = {out->data + mark, out->len - mark};
-			uint64_t value = mw_shape_watched(mw_shape_of_json(json), json);
-			w->shape = shape + mw_shape_member(m->hash, value);
-		}
-		m++;
 	}
 	return MW_OK;
 }

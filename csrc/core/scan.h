@@ -99,6 +99,22 @@ static inline uint32_t mw_scan_quotes(const uint8_t *p)
 	return mask;
 }
 
+/* Of 16 bytes, a bit for each quote with another one `far` bytes behind it; bit 0 is the first. */
+static inline uint32_t mw_scan_pairs(const uint8_t *p, size_t far)
+{
+#if MW_SCAN_SSE2
+	__m128i quotes = _mm_set1_epi8('"');
+	__m128i here = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)p), quotes);
+	__m128i there = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + far)), quotes);
+	return (uint32_t)_mm_movemask_epi8(_mm_and_si128(here, there));
+#else
+	uint32_t mask = 0;
+	for (int i = 0; i < 16; i++)
+		mask |= (uint32_t)(p[i] == '"' && p[i + far] == '"') << i;
+	return mask;
+#endif
+}
+
 /* The first byte that is not plain, or `end`. */
 static inline const uint8_t *mw_scan_plain(const uint8_t *p, const uint8_t *end)
 {

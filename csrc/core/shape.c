@@ -56,6 +56,8 @@ static bool is_zone(const uint8_t *at, const uint8_t *end)
 /* As lua/moonweir/check/date.lua has it. */
 static enum mw_class class_of_date(const uint8_t *at, const uint8_t *end)
 {
+	if (end - at < 8 || !is_digit(at[3]) || !(is_digit(at[4]) || at[4] == '-'))
+		return MW_CLASS_TEXT;
 	const uint8_t *rest = pass(at, end, "dddd-dd-dd");
 	if (rest == end)
 		return MW_CLASS_DATE;
@@ -83,14 +85,18 @@ enum mw_class mw_class_of_odd_text(struct mw_span s)
 
 enum mw_class mw_class_of_fraction(struct mw_span number)
 {
-	const uint8_t *point = memchr(number.at, '.', number.len), *end = number.at + number.len;
-	for (const uint8_t *at = number.at; at < end; at++) {
-		if ((*at | 0x20) == 'e')
+	bool is_behind_point = false;
+	enum mw_class class = MW_CLASS_WHOLE;
+	for (size_t i = 0; i < number.len; i++) {
+		uint8_t c = number.at[i];
+		if (c > '9')
 			return MW_CLASS_EXPONENT;
-		if (point && at > point && *at != '0')
-			return MW_CLASS_FRACTION;
+		if (c == '.')
+			is_behind_point = true;
+		else if (is_behind_point && c != '0')
+			class = MW_CLASS_FRACTION;
 	}
-	return MW_CLASS_WHOLE;
+	return class;
 }
 
 static bool is_ignored(struct mw_span s)
@@ -370,29 +376,32 @@ static uint64_t key_before(const uint8_t *begin, const uint8_t *quote)
 	return mw_shape_key(at, (size_t)(end - at)) | 1;
 }
 
-/* Quotes stand around it: looks for two of them at the right distance, 32 places at a time. */
+/* Quotes stand around it: looks for two of them at the right distance. */
 uint64_t mw_shape_echo(struct mw_span text, struct mw_span json)
 {
 	uint64_t sum = 0;
 	size_t far = text.len + 1;
 	if (json.len <= far)
 		return 0;
-	size_t places = json.len - far;
-	for (size_t i = 0; i < places; i += 32) {
-		size_t start = places >= 32 && places - i < 32 ? places - 32 : i;
-		const uint8_t *at = json.at + start;
-		uint32_t both = 0;
-		if (places >= 32)
-			both = mw_scan_quotes(at) & mw_scan_quotes(at + far);
-		else
-			for (size_t k = 0; k < places; k++)
-				both |= (uint32_t)(at[k] == '"' && at[k + far] == '"') << k;
-		both &= ~UINT32_C(0) << (i - start);
-		for (; both; both &= both - 1) {
-			const uint8_t *quote = at + __builtin_ctz(both);
-			if (*quote == '"' && memcmp(quote + 1, text.at, text.len) == 0)
+	const uint8_t *at = json.at, *end = json.at + json.len - far;
+	const uint8_t *last = json.len - far >= 16 ? end - 16 : NULL; /* where a look can still begin */
+	while (at < end) {
+		uint32_t pairs;
+		const uint8_t *next = at + 16;
+		if (last && at > last) { /* a part of it is looked at once more, but for what was seen */
+			pairs = mw_scan_pairs(last, far) >> (at - last);
+		} else if (last) {
+			pairs = mw_scan_pairs(at, far);
+		} else {
+			pairs = *at == '"' && at[far] == '"';
+			next = at + 1;
+		}
+		for (; pairs; pairs &= pairs - 1) {
+			const uint8_t *quote = at + __builtin_ctz(pairs);
+			if (memcmp(quote + 1, text.at, text.len) == 0)
 				sum += key_before(json.at, quote);
 		}
+		at = next;
 	}
 	return sum;
 }
