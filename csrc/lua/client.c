@@ -267,6 +267,9 @@ static int client_call(lua_State *L)
 	if (err != MW_OK)
 		return e.code == err ? mwl_fail(L, &e) : mwl_fail_code(L, err);
 	parcel.message = mw_buf_span(&c->message);
+	err = mwl_review_message(L, c->review, &m, parcel.message, &e);
+	if (err != MW_OK)
+		return mwl_fail(L, &e);
 	mw_outbox_clear(&c->box);
 	err = mw_outbox_add(&c->box, &parcel);
 	if (err == MW_OK)
@@ -401,6 +404,9 @@ static int client_new(lua_State *L)
 	lua_rawseti(L, -2, MWL_CLIENT_MAPPER);
 	lua_pushcfunction(L, tell); /* now: making a function may run finalizers */
 	lua_rawseti(L, -2, MWL_CLIENT_TELL);
+	lua_getfield(L, 1, "review");
+	c->review = mwl_opt_review(L, -1);
+	lua_rawseti(L, -2, MWL_CLIENT_REVIEW);
 	mwl_setuservalue(L, 2);
 	mw_outbox_init(&c->box, 2 * MW_MESSAGE_MAX);
 	mw_buf_init(&c->fields, MW_EVENT_MAX);

@@ -14,6 +14,7 @@
  *     message Lua tables to messages (no userdata)
  *     guard   instruction, memory and time limits around a script's functions (no userdata)
  *     client  an engine, with the calls that feed it
+ *     review  messages against Segment's Spec, each kind of them judged once
  *     letters failed events as dead letters (no userdata)
  *     dead    the dead letters of a spool (no userdata)
  *     process what the command needs of its process: terminal, signals, argv (no userdata)
@@ -41,6 +42,7 @@
  * (encode.c). */
 #define MWL_SENTINELS "moonweir.sentinels"
 #define MWL_CLIENT    "moonweir.client"
+#define MWL_REVIEW    "moonweir.review"
 
 /* Pushes nil, message, code; returns 3. The message is the error's detail, else the code's sentence. */
 int mwl_fail(lua_State *L, const struct mw_error *e);
@@ -207,6 +209,19 @@ void mwl_guard_enter(lua_State *L, struct mwl_guard *g, const struct mwl_limits 
  * pushed. */
 enum mw_err mwl_guard_call(struct mwl_guard *g, int args, int results, struct mw_error *e);
 void mwl_guard_leave(struct mwl_guard *g);
+/* Between the two, code of ours runs as if there were no guard: no hook, no limits, the host's string
+ * methods. Needs five free slots of stack; neither raises or allocates. */
+struct mwl_pause {
+	struct mwl_guard *innermost;
+	lua_Hook hook;
+	int hook_mask;
+	int hook_count;
+	lua_Alloc alloc;
+	void *alloc_context;
+	bool swapped_strings;
+};
+void mwl_guard_pause(lua_State *L, struct mwl_pause *p);
+void mwl_guard_resume(lua_State *L, const struct mwl_pause *p);
 
 /* script.c: what the mapper's host callbacks need. `kept` is a reference to a registry slot that holds, only
  * while a body is mapped, the table that mwl_script_push made: a script's functions may hold the mapper, and
@@ -234,6 +249,25 @@ enum mw_err mwl_script_apply(struct mwl_script *s, int function, const struct mw
 /* emit.c: pushes what a function entry gets to emit with. */
 void mwl_emit_push(lua_State *L, struct mwl_script *s, int owner);
 
+/* review.c. The owner of a client or mapper keeps the userdata in its uservalue. */
+struct mwl_review {
+	struct mw_review review;
+	int judge; /* a reference to the Lua function */
+	struct mw_json doc;
+	struct mw_buf text;
+	uint64_t failed; /* judgements that raised ... */
+	char why[200];   /* ... and what the last of them raised */
+};
+/* NULL for nil. */
+struct mwl_review *mwl_opt_review(lua_State *L, int index);
+/* Is a finished message right? MW_OK also if it is not and the review is not strict; MW_SPEC with the reason
+ * in `e`. Never raises. */
+enum mw_err mwl_review_message(lua_State *L, struct mwl_review *r, const struct mw_message *m,
+			       struct mw_span message, struct mw_error *e);
+/* The same for one of a shape that the review does not know. */
+enum mw_err mwl_review_judge(lua_State *L, struct mwl_review *r, uint64_t shape, struct mw_span message,
+			     struct mw_error *e);
+
 /* client_state.c: of an enum mw_lane_state, for Lua. */
 const char *mwl_lane_state_word(uint32_t state);
 
@@ -254,5 +288,6 @@ void mwl_open_vault(lua_State *L);
 void mwl_open_verify(lua_State *L);
 void mwl_open_board(lua_State *L);
 void mwl_open_screen(lua_State *L);
+void mwl_open_review(lua_State *L);
 
 #endif
