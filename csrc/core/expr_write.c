@@ -99,7 +99,8 @@ static enum mw_err write_made(struct mw_walk *w, const struct mw_member *m, stru
 		return mw_walk_name(w, m->name, err);
 	}
 	struct mw_span json = {out->data + mark + key.len, out->len - mark - key.len};
-	w->shape += mw_shape_member(m->hash, mw_shape_of_json(json));
+	if (w->s->counts_shapes)
+		w->shape += mw_shape_member(m->hash, mw_shape_of_json(json));
 	return MW_OK;
 }
 
@@ -147,7 +148,7 @@ __attribute__((noinline)) static enum mw_err write_watched(struct mw_walk *w, co
 	size_t mark = out->len;
 	uint64_t shape = w->shape;
 	enum mw_err err = write_member(w, m, key, out);
-	if (err || out->len == mark)
+	if (err || out->len == mark || !w->s->counts_shapes)
 		return err;
 	struct mw_span json = {out->data + mark + key.len, out->len - mark - key.len};
 	w->shape = shape + mw_shape_member(m->hash, mw_shape_watched(mw_shape_of_json(json), json));
@@ -166,6 +167,7 @@ __attribute__((noinline)) static const struct mw_member *copy_members(struct mw_
 	const struct mw_found *found = w->s->memo->found;
 	uint64_t serial = w->s->memo->serial;
 	uint64_t shape = w->shape;
+	const bool counts = w->s->counts_shapes;
 	uint8_t *at = out->data + out->len, *first = out->data + start, *limit = out->data + out->cap;
 	for (; m < end && m->is_path; m++) {
 		const struct mw_found *here = &found[m->slot];
@@ -180,7 +182,8 @@ __attribute__((noinline)) static const struct mw_member *copy_members(struct mw_
 		bool is_first = at == first;
 		at = copy(at, (struct mw_span){m->key.at + is_first, m->key.len - is_first}, true);
 		at = copy(at, json, node->at + MW_WIDE <= doc->len);
-		shape += mw_shape_member(m->hash, class_of(node, json));
+		if (counts)
+			shape += mw_shape_member(m->hash, class_of(node, json));
 	}
 	w->shape = shape;
 	out->len = (size_t)(at - out->data);
@@ -318,11 +321,12 @@ enum mw_err mw_walk_write_members(struct mw_walk *w, uint32_t expr, struct mw_bu
 {
 	const struct mw_expr *n = &w->x->at[expr];
 	size_t mark = out->len;
-	*shape = MW_CLASS_ABSENT;
+	bool counts = w->s->counts_shapes;
+	*shape = counts ? MW_CLASS_ABSENT : 0;
 	if (n->kind == MW_EXPR_OBJECT) {
 		w->shape = 0;
 		enum mw_err err = mw_walk_place(w, n->place, write_object_members(w, n, out));
-		if (out->len > mark)
+		if (counts && out->len > mark)
 			*shape = mw_shape_end(w->shape);
 		return err;
 	}
@@ -340,6 +344,7 @@ enum mw_err mw_walk_write_members(struct mw_walk *w, uint32_t expr, struct mw_bu
 		inside.len--;
 	memmove(out->data + mark, inside.at, inside.len);
 	out->len = mark + inside.len;
-	*shape = mw_shape_of_json((struct mw_span){out->data + mark, inside.len});
+	if (counts)
+		*shape = mw_shape_of_json((struct mw_span){out->data + mark, inside.len});
 	return MW_OK;
 }

@@ -244,7 +244,8 @@ static int client_call(lua_State *L)
 		turn = ++c->turn;
 		m = (struct mw_message){0};
 		mw_buf_clear(&c->fields);
-		err = mwl_table_message(L, 3, call, c->stamp.len > 0, &c->fields, &m, &has_timestamp, &e);
+		err = mwl_table_message(L, 3, call, c->stamp.len > 0, c->review != NULL, &c->fields, &m,
+					&has_timestamp, &e);
 	} while (turn != c->turn);
 	if (err != MW_OK)
 		return mwl_fail(L, &e);

@@ -131,7 +131,7 @@ void mwl_decode_push(lua_State *L, const struct mw_json *doc, uint32_t node, str
 
 /* table.c: the value at `index` as JSON. MW_INVALID with the path of what can't be sent
  * ("properties.items[3].x: a function"). `root` begins the path; NULL: it has no name. *shape is the value's
- * (shape.h). */
+ * (shape.h); NULL: it is not counted. */
 enum mw_err mwl_table_write(lua_State *L, int index, struct mw_buf *out, struct mw_error *e);
 enum mw_err mwl_table_write_as(lua_State *L, int index, const char *root, struct mw_buf *out, uint64_t *shape,
 			       struct mw_error *e);
@@ -170,7 +170,7 @@ enum mw_err mwl_time_read(lua_State *L, int index, const char *field, int64_t *m
 /* A call as `client:track(account, {userId=..., event=..., properties={...}})` gets it, into `m`, whose spans
  * then point into `scratch`. `stamped`: leave out context.integration and context.library, the stamp has
  * them. */
-enum mw_err mwl_table_message(lua_State *L, int index, enum mw_call call, bool stamped,
+enum mw_err mwl_table_message(lua_State *L, int index, enum mw_call call, bool stamped, bool counts_shapes,
 			      struct mw_buf *scratch, struct mw_message *m, bool *has_timestamp,
 			      struct mw_error *e);
 /* ", did you mean \"userId\"?" into `out`, or "" if no name is near; `names` ends with NULL. */

@@ -29,6 +29,7 @@ struct writer {
 	struct mw_buf *out;
 	int depth;
 	bool stamped;   /* leave out integration and library of the outermost object */
+	bool counts;    /* shapes */
 	uint64_t shape; /* of the value written last */
 	const char *why;
 	char path[160]; /* filled from its end, on the way out of an error; the beginning counts */
@@ -181,6 +182,15 @@ static bool is_stamp(const char *name, size_t len)
 	       (len == 7 && memcmp(name, "library", 7) == 0);
 }
 
+/* Of the member whose value was written last, from `mark` on. */
+static uint64_t shape_of_member(const struct writer *w, const char *name, size_t len, size_t mark)
+{
+	uint64_t value = w->shape;
+	if (mw_shape_watches((struct mw_span){(const uint8_t *)name, len}))
+		value = mw_shape_watched(value, written(w, mark));
+	return mw_shape_member(mw_shape_key(name, len), value);
+}
+
 /* stack: ... key value, the first pair of the table at `index`; pops both */
 static enum mw_err write_object(struct writer *w, int index, int key)
 {
@@ -202,9 +212,8 @@ static enum mw_err write_object(struct writer *w, int index, int key)
 				path_prepend(w, name, len);
 				return err;
 			}
-			if (mw_shape_watches((struct mw_span){(const uint8_t *)name, len}))
-				w->shape = mw_shape_watched(w->shape, written(w, mark));
-			sum += mw_shape_member(mw_shape_key(name, len), w->shape);
+			if (w->counts)
+				sum += shape_of_member(w, name, len, mark);
 			before = ',';
 		}
 		lua_settop(L, key);
@@ -329,7 +338,8 @@ static enum mw_err write_number(struct writer *w, int index)
 		return refuse(w, "infinity; JSON has no word for it");
 	size_t mark = w->out->len;
 	enum mw_err err = mw_json_write_double(w->out, d);
-	w->shape = mw_class_of_fraction(written(w, mark));
+	if (w->counts)
+		w->shape = mw_class_of_fraction(written(w, mark));
 	return err;
 }
 
@@ -377,7 +387,7 @@ static enum mw_err write_userdata(struct writer *w, int index)
 {
 	size_t mark = w->out->len;
 	enum mw_err err = copy_userdata(w, index);
-	if (!err)
+	if (!err && w->counts)
 		w->shape = mw_shape_of_json(written(w, mark));
 	return err;
 }
@@ -409,7 +419,8 @@ static enum mw_err write_value(struct writer *w, int index)
 	case LUA_TSTRING: {
 		size_t len;
 		const char *text = lua_tolstring(L, index, &len);
-		w->shape = mw_class_of_text((struct mw_span){(const uint8_t *)text, len});
+		if (w->counts)
+			w->shape = mw_class_of_text((struct mw_span){(const uint8_t *)text, len});
 		if (write_plain(w->out, 0, text, len, 0))
 			return MW_OK;
 		enum mw_err err = mw_json_write_string(w->out, text, len);
@@ -460,12 +471,13 @@ static enum mw_err write_root(struct writer *w, int index, const char *root, str
 }
 
 /* The path is only made when something goes wrong, and clearing its room is not free. */
-static void init(struct writer *w, lua_State *L, struct mw_buf *out)
+static void init(struct writer *w, lua_State *L, struct mw_buf *out, bool counts)
 {
 	w->L = L;
 	w->out = out;
 	w->depth = 0;
 	w->stamped = false;
+	w->counts = counts;
 	w->shape = 0;
 	w->why = NULL;
 	w->path[0] = '\0';
@@ -476,23 +488,23 @@ enum mw_err mwl_table_write_as(lua_State *L, int index, const char *root, struct
 			       struct mw_error *e)
 {
 	struct writer w;
-	init(&w, L, out);
+	init(&w, L, out, shape != NULL);
 	enum mw_err err = write_root(&w, index, root, e);
-	*shape = w.shape;
+	if (shape)
+		*shape = w.shape;
 	return err;
 }
 
 enum mw_err mwl_table_write(lua_State *L, int index, struct mw_buf *out, struct mw_error *e)
 {
-	uint64_t shape;
-	return mwl_table_write_as(L, index, NULL, out, &shape, e);
+	return mwl_table_write_as(L, index, NULL, out, NULL, e);
 }
 
 enum mw_err mwl_table_members(lua_State *L, int index, const char *root, bool stamped, struct mw_buf *out,
 			      uint64_t *shape, struct mw_error *e)
 {
 	struct writer w;
-	init(&w, L, out);
+	init(&w, L, out, shape != NULL);
 	w.stamped = stamped;
 	size_t mark = out->len;
 	enum mw_err err = write_root(&w, index, root, e);
@@ -505,6 +517,7 @@ enum mw_err mwl_table_members(lua_State *L, int index, const char *root, bool st
 	}
 	out->len -= 2;
 	memmove(out->data + mark, out->data + mark + 1, out->len - mark);
-	*shape = out->len > mark ? w.shape : MW_CLASS_ABSENT;
+	if (shape)
+		*shape = out->len > mark ? w.shape : MW_CLASS_ABSENT;
 	return MW_OK;
 }

@@ -3,6 +3,7 @@ package.path = "spec/?.lua;" .. package.path
 local core = require "moonweir.core"
 local compile = require "moonweir.compile"
 local mw = require "moonweir"
+local review = require "moonweir.review"
 local sandbox = require "moonweir.sandbox"
 local workload = require "support.workload"
 
@@ -65,12 +66,19 @@ for _, case in ipairs {
 	{ "one :apply", apply_source },
 	{ "function on the view, a track of six properties", function_source },
 } do
-	local m = core.mapper(assert(compile(assert(sandbox.load("bench.lua", case[2])))))
+	local map = assert(compile(assert(sandbox.load("bench.lua", case[2]))))
+	local m = core.mapper(map)
 	local tally, problems = m:tally(event)
 	assert(tally.messages == 1, problems and problems[1].message)
 	measure(case[1] .. ", one by one", function(n)
 		for _ = 1, n do
 			m:tally(event)
+		end
+	end)
+	local checked = core.mapper(map, { review = review.new().core })
+	measure(case[1] .. ", checked by the Spec", function(n)
+		for _ = 1, n do
+			checked:tally(event)
 		end
 	end)
 	local options = { format = "ndjson" }
@@ -106,14 +114,20 @@ measure("building that table", function(n)
 end)
 
 -- Rate 0.001: nothing is sent. The clock counts all threads, so what the engine's does with the message is in it.
-local client
-measure("client:track of that table, ready made", function(n)
-	if client then
-		client:close(0)
-	end
-	client = assert(mw.open { write_key = "bench", endpoint = "http://127.0.0.1:9", rate = 0.001, queue_bytes = 4e9 })
-	for _ = 1, n do
-		client:track("acct-01", ready)
-	end
-end)
-client:close(0)
+for _, checked in ipairs { false, true } do
+	local client
+	local name = "client:track of that table, ready made" .. (checked and ", checked by the Spec" or "")
+	measure(name, function(n)
+		if client then
+			client:close(0)
+		end
+		client = assert(mw.open {
+			write_key = "bench", endpoint = "http://127.0.0.1:9", rate = 0.001, queue_bytes = 4e9, check = checked,
+			integration = { name = "acme-mail", version = "1.2.3" },
+		})
+		for _ = 1, n do
+			client:track("acct-01", ready)
+		end
+	end)
+	client:close(0)
+end

@@ -552,7 +552,8 @@ TEST(what_cannot_be_built_is_refused)
 static bool counts_shape(uint32_t object, const char *event)
 {
 	struct mw_mapper_host host = host_of(&host_state);
-	struct mw_scene s = {.doc = &doc, .arena = &arena, .memo = &memo, .host = &host.host};
+	struct mw_scene s = {
+	    .doc = &doc, .arena = &arena, .memo = &memo, .host = &host.host, .counts_shapes = true};
 	struct mw_buf out;
 	bool same = true;
 	mw_arena_clear(&arena);
