@@ -224,7 +224,10 @@ static enum mw_err write_pieces(struct mw_mapper *p, const struct mw_entry_call 
 	if (err)
 		return err;
 	size_t payload = p->scratch.len;
+	p->scene.echo = m->user_id;
 	err = write_context(p, c, (struct mw_span){NULL, 0}, &m->context_shape, e);
+	p->scene.echo = (struct mw_span){NULL, 0};
+	m->knows_echo = m->context_shape != 0;
 	if (err)
 		return err;
 	size_t context = p->scratch.len;

@@ -142,7 +142,9 @@ struct mw_scene {
 	struct mw_arena *arena;
 	struct mw_memo *memo;
 	const struct mw_host *host;
-	bool counts_shapes;   /* of what is written */
+	bool counts_shapes; /* of what is written */
+	struct mw_span
+	    echo; /* the inside of a string: members that are the same get MW_CLASS_ECHO; at == NULL: none */
 	struct mw_span place; /* where an expression stands that has no place of its own ... */
 	const char *field;    /* ... and what it is for; NULL: not said */
 };

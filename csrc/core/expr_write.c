@@ -84,6 +84,18 @@ static enum mw_err write_nested(struct mw_walk *w, const struct mw_member *m, co
 	return err ? mw_walk_name(w, m->name, mw_walk_place(w, n->place, err)) : MW_OK;
 }
 
+/* Is it the text that members are held against? */
+static inline bool is_echo(const struct mw_scene *s, struct mw_span json)
+{
+	return json.len == s->echo.len + 2 && s->echo.at && json.at[0] == '"' &&
+	       memcmp(json.at + 1, s->echo.at, s->echo.len) == 0;
+}
+
+static uint64_t shape_of(const struct mw_scene *s, struct mw_span json)
+{
+	return is_echo(s, json) ? (uint64_t)MW_CLASS_ECHO : mw_shape_of_json(json);
+}
+
 static enum mw_err write_made(struct mw_walk *w, const struct mw_member *m, struct mw_span key,
 			      struct mw_buf *out)
 {
@@ -100,13 +112,15 @@ static enum mw_err write_made(struct mw_walk *w, const struct mw_member *m, stru
 	}
 	struct mw_span json = {out->data + mark + key.len, out->len - mark - key.len};
 	if (w->s->counts_shapes)
-		w->shape += mw_shape_member(m->hash, mw_shape_of_json(json));
+		w->shape += mw_shape_member(m->hash, shape_of(w->s, json));
 	return MW_OK;
 }
 
 /* The class of what is_ready. */
-static inline uint64_t class_of(const struct mw_json_node *n, struct mw_span json)
+static inline uint64_t class_of(const struct mw_scene *s, const struct mw_json_node *n, struct mw_span json)
 {
+	if (n->type == MW_JSON_STRING && is_echo(s, json))
+		return MW_CLASS_ECHO;
 	if (n->type == MW_JSON_STRING)
 		return mw_class_of_text((struct mw_span){json.at + 1, n->len});
 	if (n->type == MW_JSON_NUMBER)
@@ -114,16 +128,16 @@ static inline uint64_t class_of(const struct mw_json_node *n, struct mw_span jso
 	return n->type == MW_JSON_TRUE ? MW_CLASS_TRUE : MW_CLASS_FALSE;
 }
 
-/* Out of line, or the loop over members would run short of registers. */
-__attribute__((noinline)) static enum mw_err write_member(struct mw_walk *w, const struct mw_member *m,
-							  struct mw_span key, struct mw_buf *out)
+static inline enum mw_err write_field(struct mw_walk *w, const struct mw_member *m, struct mw_span key,
+				      struct mw_buf *out)
 {
 	const struct mw_expr *n = &w->x->at[m->value];
 	const struct mw_json *doc = w->s->doc;
 	struct mw_span json;
 	uint32_t node;
 	if (n->kind == MW_EXPR_CONSTANT) {
-		w->shape += mw_shape_member(m->hash, n->constant->shape);
+		bool echoes = is_echo(w->s, n->constant->json);
+		w->shape += mw_shape_member(m->hash, echoes ? (uint64_t)MW_CLASS_ECHO : n->constant->shape);
 		return put_pair(w, key, n->constant->json, true, out);
 	}
 	if (n->kind == MW_EXPR_OBJECT)
@@ -137,7 +151,7 @@ __attribute__((noinline)) static enum mw_err write_member(struct mw_walk *w, con
 		return MW_OK;
 	if (!is_ready(doc, &doc->nodes[node], &json))
 		return write_made(w, m, key, out);
-	w->shape += mw_shape_member(m->hash, class_of(&doc->nodes[node], json));
+	w->shape += mw_shape_member(m->hash, class_of(w->s, &doc->nodes[node], json));
 	return put_pair(w, key, json, doc->nodes[node].at + MW_WIDE <= doc->len, out);
 }
 
@@ -147,12 +161,19 @@ __attribute__((noinline)) static enum mw_err write_watched(struct mw_walk *w, co
 {
 	size_t mark = out->len;
 	uint64_t shape = w->shape;
-	enum mw_err err = write_member(w, m, key, out);
+	enum mw_err err = write_field(w, m, key, out);
 	if (err || out->len == mark || !w->s->counts_shapes)
 		return err;
 	struct mw_span json = {out->data + mark + key.len, out->len - mark - key.len};
-	w->shape = shape + mw_shape_member(m->hash, mw_shape_watched(mw_shape_of_json(json), json));
+	w->shape = shape + mw_shape_member(m->hash, mw_shape_watched(shape_of(w->s, json), json));
 	return MW_OK;
+}
+
+/* Out of line, or the loop over members would run short of registers. */
+__attribute__((noinline)) static enum mw_err write_member(struct mw_walk *w, const struct mw_member *m,
+							  struct mw_span key, struct mw_buf *out)
+{
+	return m->is_watched ? write_watched(w, m, key, out) : write_field(w, m, key, out);
 }
 
 /* The common case, fields as they stand in the event, is a copy of their bytes. Stops at the first member
@@ -183,7 +204,7 @@ __attribute__((noinline)) static const struct mw_member *copy_members(struct mw_
 		at = copy(at, (struct mw_span){m->key.at + is_first, m->key.len - is_first}, true);
 		at = copy(at, json, node->at + MW_WIDE <= doc->len);
 		if (counts)
-			shape += mw_shape_member(m->hash, class_of(node, json));
+			shape += mw_shape_member(m->hash, class_of(w->s, node, json));
 	}
 	w->shape = shape;
 	out->len = (size_t)(at - out->data);
@@ -198,9 +219,7 @@ static enum mw_err write_object_members(struct mw_walk *w, const struct mw_expr 
 	while ((m = copy_members(w, m, end, start, out)) < end) {
 		bool is_first = out->len == start;
 		struct mw_span key = {m->key.at + is_first, m->key.len - is_first};
-		enum mw_err err =
-		    m->is_watched ? write_watched(w, m, key, out) : write_member(w, m, key, out);
-		m++;
+		enum mw_err err = write_member(w, m++, key, out);
 		if (err) {
 			out->len = start;
 			return err;

@@ -227,7 +227,7 @@ uint64_t mw_message_shape(const struct mw_message *m)
 	h = mw_shape_mix(h, m->payload.at ? shape_of(m->payload_shape, m->payload) : MW_CLASS_EMPTY_OBJECT);
 	h = mw_shape_mix(h, shape_of(m->context_shape, m->context));
 	h = mw_shape_mix(h, shape_of(m->integrations_shape, m->integrations));
-	if (m->user_id.at)
+	if (m->user_id.at && !m->knows_echo)
 		h ^= mw_shape_echo(m->user_id, m->context);
 	return h ? h : 1;
 }

@@ -44,6 +44,7 @@ struct mw_message {
 	uint64_t payload_shape;
 	uint64_t context_shape;
 	uint64_t integrations_shape;
+	bool knows_echo; /* that of context tells which members are the userId, too */
 	struct mw_span
 	    upstream_id; /* characters; not written: the mapper makes message_id of it if that is absent */
 };
@@ -70,6 +71,7 @@ static inline void mw_message_clear(struct mw_message *m)
 	m->payload_shape = 0;
 	m->context_shape = 0;
 	m->integrations_shape = 0;
+	m->knows_echo = false;
 	m->upstream_id = none;
 }
 

@@ -42,6 +42,7 @@ enum mw_class {
 	MW_CLASS_UNZONED = 27,  /* date and time, and nobody knows where */
 	MW_CLASS_EMPTY_ARRAY = 29,
 	MW_CLASS_EMPTY_OBJECT = 31,
+	MW_CLASS_ECHO = 39, /* of members of context only: the text that is the userId, too */
 	/* of ids only */
 	MW_CLASS_EMAIL = 33,       /* an e-mail address */
 	MW_CLASS_IGNORED = 35,     /* what Unify ignores: 0, -1, 000-000, null, anonymous */
