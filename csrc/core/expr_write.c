@@ -93,7 +93,11 @@ static inline bool is_echo(const struct mw_scene *s, struct mw_span json)
 
 static uint64_t shape_of(const struct mw_scene *s, struct mw_span json)
 {
-	return is_echo(s, json) ? (uint64_t)MW_CLASS_ECHO : mw_shape_of_json(json);
+	if (is_echo(s, json))
+		return MW_CLASS_ECHO;
+	if (json.at[0] == '"')
+		return mw_class_of_text((struct mw_span){json.at + 1, json.len - 2});
+	return mw_shape_of_json(json);
 }
 
 static enum mw_err write_made(struct mw_walk *w, const struct mw_member *m, struct mw_span key,

@@ -56,7 +56,8 @@ static bool is_zone(const uint8_t *at, const uint8_t *end)
 /* As lua/moonweir/check/date.lua has it. */
 static enum mw_class class_of_date(const uint8_t *at, const uint8_t *end)
 {
-	if (end - at < 8 || !is_digit(at[3]) || !(is_digit(at[4]) || at[4] == '-'))
+	/* Most of what begins with a digit is a number or an address. */
+	if (end - at < 10 || !(at[4] == '-' || (at[8] | 0x20) == 't' || at[8] == ' '))
 		return MW_CLASS_TEXT;
 	const uint8_t *rest = pass(at, end, "dddd-dd-dd");
 	if (rest == end)
