@@ -84,16 +84,16 @@ static enum mw_err write_nested(struct mw_walk *w, const struct mw_member *m, co
 	return err ? mw_walk_name(w, m->name, mw_walk_place(w, n->place, err)) : MW_OK;
 }
 
-/* Is it the text that members are held against? */
+/* Is it the text that members are held against? Its first character decides nearly always. */
 static inline bool is_echo(const struct mw_scene *s, struct mw_span json)
 {
-	return json.len == s->echo.len + 2 && s->echo.at && json.at[0] == '"' &&
-	       memcmp(json.at + 1, s->echo.at, s->echo.len) == 0;
+	return s->echo.at && json.at[1] == s->echo.at[0] && json.len == s->echo.len + 2 &&
+	       json.at[0] == '"' && memcmp(json.at + 1, s->echo.at, s->echo.len) == 0;
 }
 
 static uint64_t shape_of(const struct mw_scene *s, struct mw_span json)
 {
-	if (is_echo(s, json))
+	if (json.len > 1 && is_echo(s, json))
 		return MW_CLASS_ECHO;
 	if (json.at[0] == '"')
 		return mw_class_of_text((struct mw_span){json.at + 1, json.len - 2});
@@ -140,7 +140,7 @@ static inline enum mw_err write_field(struct mw_walk *w, const struct mw_member 
 	struct mw_span json;
 	uint32_t node;
 	if (n->kind == MW_EXPR_CONSTANT) {
-		bool echoes = is_echo(w->s, n->constant->json);
+		bool echoes = n->constant->json.len > 1 && is_echo(w->s, n->constant->json);
 		w->shape += mw_shape_member(m->hash, echoes ? (uint64_t)MW_CLASS_ECHO : n->constant->shape);
 		return put_pair(w, key, n->constant->json, true, out);
 	}

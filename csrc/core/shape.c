@@ -88,6 +88,10 @@ enum mw_class mw_class_of_fraction(struct mw_span number)
 {
 	bool is_behind_point = false;
 	enum mw_class class = MW_CLASS_WHOLE;
+	const uint8_t *last = number.at + number.len - 1;
+	/* 0.7, 12.34 */
+	if (*last != '0' && (last[-1] == '.' || (number.len > 3 && last[-2] == '.' && last[-1] <= '9')))
+		return MW_CLASS_FRACTION;
 	for (size_t i = 0; i < number.len; i++) {
 		uint8_t c = number.at[i];
 		if (c > '9')
