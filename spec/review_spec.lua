@@ -34,7 +34,9 @@ local function open(options)
 end
 
 local function opened(more)
-	local event = { type = "opened", id = "1", user = "u1", message = "m1", subject = "Hi", contact = "c1", email = "ann@example.com" }
+	local event = {
+		type = "opened", id = "1", user = "u1", message = "m1", subject = "Hi", contact = "c1", email = "ann@example.com",
+	}
 	for name, value in pairs(more or {}) do
 		event[name] = value
 	end
@@ -321,13 +323,13 @@ describe("a review", function()
 			end
 			return list and core.array { object, object } or object
 		end
-		local NAMES = { "order_id", "orderId", "total", "revenue", "currency", "products", "email_id", "link_url", "created_at", "sound",
-			"ad_type", "load_type", "position", "user_id", "session_id", "quartile", "starts_at" }
+		local NAMES = { "order_id", "orderId", "total", "revenue", "currency", "products", "email_id", "link_url", "created_at",
+			"sound", "ad_type", "load_type", "position", "user_id", "session_id", "quartile", "starts_at" }
 		local EVENTS = { "Order Completed", "Purchase", "Email Opened", "Video Ad Started", "Video Playback Started", "thing done",
 			"Thing Done", "Experiment Viewed", "Segment Consent Preference Updated" }
 		local IDS = { "u1", "u2", "c1", "0", "-1", "null", "NaN", "ann@example.com", "undefined", "00-00", "Test" }
-		local CONTEXTS = { "ip", "locale", "acmeId", "otherId", "traits", "direct", "device", "consent", "externalIds", "channel", "campaign",
-			"timezone", "integrations", "active" }
+		local CONTEXTS = { "ip", "locale", "acmeId", "otherId", "traits", "direct", "device", "consent", "externalIds", "channel",
+			"campaign", "timezone", "integrations", "active" }
 		local function members(names, most)
 			local object = {}
 			for _ = 1, math.random(0, most) do

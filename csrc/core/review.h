@@ -3,9 +3,8 @@
  * Judging a message by Segment's Spec takes tens of microseconds, so it is done once for each shape
  * (shape.h), by whoever owns the rules, and remembered:
  *
- *     mw_review_look(r, shape)        MW_REVIEW_PASS    known: counted, nothing more to do
- *                                     MW_REVIEW_JUDGE   judge the message, then mw_review_learn(r, shape,
- * verdict)
+ *     mw_review_look(r, shape)    MW_REVIEW_PASS    known: counted, nothing more to do
+ *                                 MW_REVIEW_JUDGE   judge the message, then mw_review_learn(r, shape, ...)
  *
  * A verdict is a number of the judge's: 0 is flawless, others say what is wrong with it. How often each was
  * met is counted here. In strict mode a verdict that refuses is not learned, only counted: each message of
