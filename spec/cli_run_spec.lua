@@ -10,7 +10,7 @@ return source.define {
 	slug = "tiny", version = "1",
 	account = get "account", event = get "type", id = get "id", user = source.user { get "user" },
 	on = {
-		opened = source.track "Email Opened" { subject = get "subject" },
+		opened = source.track "Email Opened" { email_subject = get "subject" },
 		sent = source.ignore,
 	},
 }
