@@ -247,6 +247,16 @@ static int64_t send_ready(struct mw_engine *g)
 	return wait;
 }
 
+/* Requests out, answers in. Ms until there is more to do. */
+static int64_t exchange(struct mw_engine *g)
+{
+	send_ready(g);
+	bool has_answers = mw_http_work(g->http);
+	int64_t wait = send_ready(g); /* answers made lanes ready */
+	/* The server shall have something to do while the next commit waits for the disk. */
+	return has_answers && mw_http_work(g->http) ? 0 : wait;
+}
+
 /* Somebody saved, paused, resumed or removed this account: its lane finds out what by trying. Under core. */
 static void on_changed(void *context, struct mw_span account)
 {
@@ -306,9 +316,7 @@ void *mw_engine_run(void *context)
 			return NULL;
 		wait = sooner(wait, look_around(g));
 		hurry(g);
-		send_ready(g);
-		mw_http_work(g->http);
-		wait = sooner(wait, send_ready(g)); /* answers made lanes ready */
+		wait = sooner(wait, exchange(g));
 		if (g->settled_since < 0 && mw_depot_has_settled(&g->depot)) {
 			g->settled_since = now_ms();
 			wait = sooner(wait, MW_COLLECT_MS);

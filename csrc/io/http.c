@@ -20,6 +20,9 @@
 enum { BODY_MAX = MW_BATCH_TARGET + MW_MESSAGE_MAX + 1024 };
 enum { HOST_MAX = 128, ERROR_MAX = 512 };
 
+/* What curl encrypts and sends at a time */
+enum { UPLOAD_PIECE = 256 * 1024 - 64 };
+
 /* An easy handle with its buffers, used again and again. */
 struct transfer {
 	CURL *easy;
@@ -169,7 +172,7 @@ static bool configure(struct transfer *t)
 	SET(CURLOPT_MAXLIFETIME_CONN, 300L); /* follows a DNS change, and spreads over new servers */
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(CURLOPT_TCP_NODELAY, 1L);
-	SET(CURLOPT_UPLOAD_BUFFERSIZE, 65536L);
+	SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_PIECE);
 #if LIBCURL_VERSION_NUM >= 0x075700
 	/* A name server that does not answer must not hold up the thread that waits for its resolver. */
 	SET(CURLOPT_QUICK_EXIT, 1L);
@@ -465,9 +468,10 @@ static void finish(struct mw_http *h, struct transfer *t, CURLcode result)
 	list_add(&h->idle, t);
 }
 
-void mw_http_work(struct mw_http *h)
+bool mw_http_work(struct mw_http *h)
 {
 	int running, left;
+	bool has_ended = false;
 	curl_multi_perform(h->multi, &running);
 	CURLMsg *m;
 	while ((m = curl_multi_info_read(h->multi, &left))) {
@@ -475,7 +479,9 @@ void mw_http_work(struct mw_http *h)
 		CURLcode result = m->data.result; /* `m` dies with the handle's removal */
 		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &t);
 		finish(h, t, result);
+		has_ended = true;
 	}
+	return has_ended;
 }
 
 void mw_http_wait(struct mw_http *h, int64_t timeout_ms)

@@ -56,8 +56,8 @@ void mw_http_free(struct mw_http *h);
 enum mw_err mw_http_post(struct mw_http *h, const struct mw_request *r, const struct mw_endpoint *endpoint,
 			 struct mw_span write_key, struct mw_span messages, int64_t now_wall);
 
-/* Do what can be done without waiting; calls permit and done. */
-void mw_http_work(struct mw_http *h);
+/* Do what can be done without waiting; calls permit and done. True if it called done. */
+bool mw_http_work(struct mw_http *h);
 
 /* Wait for sockets, a wake-up or the time. */
 void mw_http_wait(struct mw_http *h, int64_t timeout_ms);
