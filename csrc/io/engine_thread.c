@@ -218,7 +218,7 @@ static void send_batch(struct mw_engine *g, const struct mw_request *r, int64_t 
 	if (err == MW_OK)
 		err =
 		    mw_http_post(g->http, r, &endpoint, (struct mw_span){(const uint8_t *)key.text, key.len},
-				 mw_buf_span(&g->batch), mw_engine_now(CLOCK_REALTIME));
+				 &g->batch, mw_engine_now(CLOCK_REALTIME));
 	sodium_memzero(&key, sizeof key);
 	if (err == MW_OK)
 		return;
