@@ -22,8 +22,8 @@ enum { MESSAGES_MAX = MW_BATCH_TARGET + MW_MESSAGE_MAX };
 enum { HEAD_ROOM = MW_WRITE_KEY_MAX + MW_TIMESTAMP_LEN + 48 };
 enum { HOST_MAX = 128, ERROR_MAX = 512 };
 
-/* What curl encrypts and sends at a time */
-enum { UPLOAD_PIECE = 256 * 1024 - 64 };
+/* What curl takes of a body at a time: its buffer is just a piece of the secret heap. */
+enum { UPLOAD_PIECE = 128 * 1024 - 64 };
 
 /* An easy handle with its buffers, used again and again. */
 struct transfer {
@@ -60,6 +60,7 @@ struct mw_http {
 	struct curl_slist *headers;
 	struct transfer *idle;
 	struct transfer *active;
+	bool has_read; /* some of a body, since this was last set to false */
 };
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
@@ -126,6 +127,7 @@ static size_t on_read(char *to, size_t size, size_t count, void *context)
 		skip -= from;
 	}
 	t->uploaded += done;
+	t->http->has_read = true;
 	return done;
 }
 
@@ -505,7 +507,11 @@ bool mw_http_work(struct mw_http *h)
 {
 	int running, left;
 	bool has_ended = false;
-	curl_multi_perform(h->multi, &running);
+	/* curl sends a piece of each body and returns, though the sockets may take more. */
+	do {
+		h->has_read = false;
+		curl_multi_perform(h->multi, &running);
+	} while (h->has_read);
 	CURLMsg *m;
 	while ((m = curl_multi_info_read(h->multi, &left))) {
 		struct transfer *t = NULL;
