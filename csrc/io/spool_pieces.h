@@ -25,7 +25,7 @@
 /* Each returns what LMDB said. Keys have 12 bytes. */
 
 /* A new pack, of any size. */
-int mw_pieces_put(MDB_txn *txn, MDB_dbi db, const MDB_val *key, const uint8_t *pack, size_t len);
+int mw_pieces_put(MDB_cursor *cursor, const MDB_val *key, const uint8_t *pack, size_t len);
 
 /* As mdb_cursor_get over packs: NEXT, SET_RANGE; PREV, LAST. `value` is the first piece. */
 int mw_pieces_seek(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op);
