@@ -118,6 +118,13 @@ static void tell_commit(struct mw_engine *g, enum mw_err err, const struct mw_er
 		g->failure = *e;
 }
 
+/* Ms until answers have waited long enough for others. */
+static int64_t settled_wait(const struct mw_engine *g, int64_t now)
+{
+	int64_t due = g->settled_since + (g->is_sending ? MW_SETTLE_MS : MW_COLLECT_MS);
+	return due > now ? due - now : 0;
+}
+
 /* What was taken goes into the depot, what was settled leaves it: one commit. Ms until it is to be tried
  * again. */
 static int64_t store(struct mw_engine *g, bool at_once)
@@ -130,8 +137,8 @@ static int64_t store(struct mw_engine *g, bool at_once)
 	/* Answers alone wait for company as messages do. */
 	if (g->taken.count == 0 && g->settled_since < 0)
 		return MW_FOREVER_MS;
-	if (g->taken.count == 0 && !at_once && now - g->settled_since < MW_COLLECT_MS)
-		return MW_COLLECT_MS - (now - g->settled_since);
+	if (g->taken.count == 0 && !at_once && settled_wait(g, now) > 0)
+		return settled_wait(g, now);
 	pthread_mutex_lock(&g->core);
 	if (g->taken.count > 0 && !g->is_admitted)
 		err = mw_depot_admit(&g->depot, g->weir, &g->taken, now);
@@ -285,6 +292,7 @@ static void publish(struct mw_engine *g)
 {
 	pthread_mutex_lock(&g->core);
 	const struct mw_weir_stats *s = mw_weir_totals(g->weir);
+	g->is_sending = s->counts.in_flight > 0;
 	pthread_mutex_lock(&g->gate);
 	g->queued_bytes = s->queued_bytes;
 	g->is_crowded = s->lanes > MW_CROWD;
@@ -317,11 +325,12 @@ void *mw_engine_run(void *context)
 		wait = sooner(wait, look_around(g));
 		hurry(g);
 		wait = sooner(wait, exchange(g));
-		if (g->settled_since < 0 && mw_depot_has_settled(&g->depot)) {
+		if (g->settled_since < 0 && mw_depot_has_settled(&g->depot))
 			g->settled_since = now_ms();
-			wait = sooner(wait, MW_COLLECT_MS);
-		}
 		publish(g);
+		/* What could not be written is tried again when store says so. */
+		if (g->settled_since >= 0 && !g->is_behind)
+			wait = sooner(wait, settled_wait(g, now_ms()));
 		mw_http_wait(g->http, wait);
 	}
 }
