@@ -3,6 +3,7 @@
 local core = require "moonweir.core"
 local input = require "moonweir.cli.input"
 local keys = require "moonweir.cli.keys"
+local limits = require "moonweir.cli.limits"
 local progress = require "moonweir.cli.progress"
 local terminal = require "moonweir.cli.terminal"
 local watch = require "moonweir.cli.watch"
@@ -33,6 +34,7 @@ function run.define(parser, number)
 		:option("--patience", "Seconds without a delivery, all events read, after which to give up; 0: never.", "60")
 		:argname("<s>")
 		:convert(number "--patience")
+	limits.define(parser, number)
 	parser:flag("--json", "Print the summary as JSON.")
 end
 
@@ -145,7 +147,11 @@ end
 
 function run.run(args)
 	local options, message = keys.options(args)
-	if not options then
+	local ok = options
+	if ok then
+		ok, message = limits.apply(options, args)
+	end
+	if not ok then
 		terminal.say("error", message)
 		return 2
 	end
