@@ -303,38 +303,34 @@ static int put_plan(struct mw_spool *s, MDB_txn *txn, MDB_cursor *messages, int6
 	return rc != 0 ? rc : put_letters(s, txn, s->box, number);
 }
 
-/* Drops the packs whose messages are all settled. */
+/* Drops the packs whose messages are all settled: those before the one that holds the head. None of them is
+ * looked at. The newest goes first: in a page LMDB puts new rows before older ones, and moves what is before
+ * one that it removes. */
 static int drop_packs(struct mw_spool *s, MDB_cursor *messages, uint32_t number)
 {
-	uint64_t head = s->lanes[number].head;
-	struct mw_spool_key at = mw_spool_key(number, 0);
+	const struct mw_spool_lane *l = &s->lanes[number];
+	struct mw_spool_key at = mw_spool_key(number, l->head);
 	MDB_val key = {sizeof at.bytes, at.bytes}, value;
+	uint32_t lane = number;
+	uint64_t first = 0;
 	int rc = mw_pieces_seek(messages, &key, &value, MDB_SET_RANGE);
-	while (rc == 0) {
-		uint32_t lane;
-		uint64_t first, behind = s->lanes[number].tail;
+	MDB_cursor_op back = rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV;
+	if (rc == 0)
 		mw_spool_key_read(&key, &lane, &first);
-		if (lane != number || first >= head)
+	bool is_first = rc == 0 && lane == number && first == l->head;
+	if ((rc == 0 || rc == MDB_NOTFOUND) && l->head < l->tail && !is_first) {
+		rc = mw_pieces_seek(messages, &key, &value, back);
+		back = MDB_PREV;
+	}
+	if (rc == 0 || rc == MDB_NOTFOUND)
+		rc = mdb_cursor_get(messages, &key, &value, back);
+	while (rc == 0) {
+		mw_spool_key_read(&key, &lane, &first);
+		if (lane != number)
 			return 0;
-		struct mw_pack_head h;
-		if (mw_pack_head(mw_spool_span(&value), &h)) {
-			behind = first + h.count;
-		} else {
-			/* How many were in it says the next one. */
-			MDB_val next_key, next_value;
-			uint32_t next_lane = number + 1;
-			uint64_t next_first = 0;
-			if (mw_pieces_seek(messages, &next_key, &next_value, MDB_NEXT) == 0)
-				mw_spool_key_read(&next_key, &next_lane, &next_first);
-			if (next_lane == number)
-				behind = next_first;
-			at = mw_spool_key(number, first);
-			key = (MDB_val){sizeof at.bytes, at.bytes};
-			rc = mdb_cursor_get(messages, &key, &value, MDB_SET);
-		}
-		if (rc != 0 || behind > head)
-			return rc;
-		rc = mw_pieces_drop(messages, &key, &value);
+		rc = mdb_cursor_del(messages, 0);
+		if (rc == 0)
+			rc = mdb_cursor_get(messages, &key, &value, MDB_PREV);
 	}
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }

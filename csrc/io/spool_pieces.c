@@ -49,15 +49,3 @@ struct mw_span mw_pieces_join(MDB_cursor *cursor, const MDB_val *first, struct m
 	}
 	return mw_buf_span(room);
 }
-
-int mw_pieces_drop(MDB_cursor *cursor, MDB_val *key, MDB_val *value)
-{
-	int rc;
-	do {
-		rc = mdb_cursor_del(cursor, 0);
-		/* After del the cursor is at what was behind it, and NEXT gives just that. */
-		if (rc == 0)
-			rc = mdb_cursor_get(cursor, key, value, MDB_NEXT);
-	} while (rc == 0 && key->mv_size == MW_PIECE_KEY_LEN);
-	return rc;
-}

@@ -34,7 +34,4 @@ int mw_pieces_seek(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_
  * is missing in the end. The cursor stays in the pack. */
 struct mw_span mw_pieces_join(MDB_cursor *cursor, const MDB_val *first, struct mw_buf *room);
 
-/* Deletes the pack that the cursor is at, then goes to the next one. */
-int mw_pieces_drop(MDB_cursor *cursor, MDB_val *key, MDB_val *value);
-
 #endif
