@@ -69,6 +69,7 @@ struct mw_engine {
 	bool is_adopting;             /* `taken` is the adoption's */
 	int64_t adopt_at;
 	struct mw_commons commons;
+	int64_t post_at;              /* not before, to the board */
 	struct mw_engine_lane *shown; /* room for the board: MW_BOARD_LANES of each */
 	struct mw_board_lane *posted;
 

@@ -5,6 +5,8 @@
 enum {
 	KEEP_BYTES = 4 * 1024 * 1024, /* a box that a burst made larger gives its memory back */
 	STORE_RETRY_MS = 100,         /* without memory, or room on the disk */
+	POST_SHARE = 20,
+	POST_MAX_MS = 1000, /* between two posts, however long they take */
 };
 
 static int64_t now_ms(void)
@@ -273,6 +275,18 @@ static void on_changed(void *context, struct mw_span account)
 		mw_weir_resume(g->weir, lane, now_ms());
 }
 
+/* To post looks at every lane. With so many that it takes long it is done less often: a twentieth of the
+ * time. */
+static void post(struct mw_engine *g)
+{
+	int64_t start = now_ms();
+	if (start < g->post_at)
+		return;
+	mw_engine_post(g);
+	int64_t end = now_ms();
+	g->post_at = end + sooner(POST_SHARE * (end - start), POST_MAX_MS);
+}
+
 /* Now and then: what others changed, and what they are to see. Ms until the next time. */
 static int64_t look_around(struct mw_engine *g)
 {
@@ -282,7 +296,7 @@ static int64_t look_around(struct mw_engine *g)
 		pthread_mutex_lock(&g->core);
 		mw_commons_changes(&g->commons, on_changed, g);
 		pthread_mutex_unlock(&g->core);
-		mw_engine_post(g);
+		post(g);
 	}
 	return wait;
 }
