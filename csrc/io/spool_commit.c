@@ -199,12 +199,14 @@ static int put_pack(struct mw_spool *s, MDB_cursor *messages, const struct mw_la
 static int put_letters(struct mw_spool *s, MDB_txn *txn, const struct mw_outbox *box, uint64_t *number)
 {
 	struct mw_parcel p;
+	size_t left = box->letters; /* nearly always 0: not a walk for nothing */
 	int rc = 0;
-	for (size_t position = 0; rc == 0 && mw_outbox_next(box, &position, &p);) {
+	for (size_t position = 0; rc == 0 && left > 0 && mw_outbox_next(box, &position, &p);) {
 		if (p.kind != MW_PARCEL_DEAD)
 			continue;
 		struct mw_spool_key key = mw_spool_key(0, (*number)++);
 		rc = put(txn, s->dead, key.bytes + 4, 8, p.message.at, p.message.len);
+		left--;
 	}
 	return rc;
 }
