@@ -330,6 +330,8 @@ static int drop_packs(struct mw_spool *s, MDB_cursor *messages, uint32_t number)
 		mw_spool_key_read(&key, &lane, &first);
 		if (lane != number)
 			return 0;
+		/* LMDB looks at the page's own head. */
+		mw_spool_look(s, 0);
 		rc = mdb_cursor_del(messages, 0);
 		if (rc == 0)
 			rc = mdb_cursor_get(messages, &key, &value, MDB_PREV);
