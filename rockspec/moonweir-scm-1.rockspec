@@ -56,6 +56,7 @@ build = {
 		["moonweir.cli.json"] = "lua/moonweir/cli/json.lua",
 		["moonweir.cli.keys"] = "lua/moonweir/cli/keys.lua",
 		["moonweir.cli.letters"] = "lua/moonweir/cli/letters.lua",
+		["moonweir.cli.limits"] = "lua/moonweir/cli/limits.lua",
 		["moonweir.cli.main"] = "lua/moonweir/cli/main.lua",
 		["moonweir.cli.map"] = "lua/moonweir/cli/map.lua",
 		["moonweir.cli.moonweir"] = "lua/moonweir/cli/moonweir.lua",

@@ -16,9 +16,14 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A full batch whose last message is as long as a message gets, and the envelope around it. */
-enum { BODY_MAX = MW_BATCH_TARGET + MW_MESSAGE_MAX + 1024 };
+/* A full batch whose last message is as long as a message gets. */
+enum { MESSAGES_MAX = MW_BATCH_TARGET + MW_MESSAGE_MAX };
+#define BODY_TAIL "]}"
+enum { HEAD_ROOM = MW_WRITE_KEY_MAX + MW_TIMESTAMP_LEN + 48 };
 enum { HOST_MAX = 128, ERROR_MAX = 512 };
+
+/* What curl takes of a body at a time: its buffer is just a piece of the secret heap. */
+enum { UPLOAD_PIECE = 128 * 1024 - 64 };
 
 /* An easy handle with its buffers, used again and again. */
 struct transfer {
@@ -28,8 +33,13 @@ struct transfer {
 	struct {
 		size_t len;
 		char text[MW_WRITE_KEY_MAX + 1];
-	} key;              /* to blot it out of the answer */
-	struct mw_buf body; /* in the secret heap, so nothing but write_body may make it grow */
+	} key; /* to blot it out of the answer */
+	/* The body: head, messages, tail. The write key stands in its head, which lies in the secret heap as
+	 * the transfer does. */
+	char head[HEAD_ROOM];
+	size_t head_len;
+	struct mw_buf messages;
+	size_t uploaded; /* of the body */
 	struct mw_buf response;
 	size_t head_bytes; /* of the answer's header lines */
 	bool head_complete;
@@ -50,6 +60,7 @@ struct mw_http {
 	struct curl_slist *headers;
 	struct transfer *idle;
 	struct transfer *active;
+	bool has_read; /* some of a body, since this was last set to false */
 };
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
@@ -99,6 +110,35 @@ static int on_send(void *context, char *to_ip, char *from_ip, int to_port, int f
 		}
 		nanosleep(&(struct timespec){0, (long)wait * 1000000}, NULL);
 	}
+}
+
+/* The next bytes of the body go straight into curl's buffer. */
+static size_t on_read(char *to, size_t size, size_t count, void *context)
+{
+	struct transfer *t = context;
+	const struct mw_span parts[] = {
+	    {(const uint8_t *)t->head, t->head_len}, mw_buf_span(&t->messages), MW_SPAN(BODY_TAIL)};
+	size_t room = size * count, done = 0, skip = t->uploaded;
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		size_t from = skip < parts[i].len ? skip : parts[i].len, left = parts[i].len - from;
+		size_t len = left < room - done ? left : room - done;
+		memcpy(to + done, parts[i].at + from, len);
+		done += len;
+		skip -= from;
+	}
+	t->uploaded += done;
+	t->http->has_read = true;
+	return done;
+}
+
+/* curl sends once more from the start, when a kept connection turned out dead. */
+static int on_seek(void *context, curl_off_t offset, int origin)
+{
+	struct transfer *t = context;
+	if (origin != SEEK_SET || offset < 0)
+		return CURL_SEEKFUNC_FAIL;
+	t->uploaded = (size_t)offset;
+	return CURL_SEEKFUNC_OK;
 }
 
 static size_t on_header(char *at, size_t size, size_t len, void *context)
@@ -169,7 +209,7 @@ static bool configure(struct transfer *t)
 	SET(CURLOPT_MAXLIFETIME_CONN, 300L); /* follows a DNS change, and spreads over new servers */
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(CURLOPT_TCP_NODELAY, 1L);
-	SET(CURLOPT_UPLOAD_BUFFERSIZE, 65536L);
+	SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_PIECE);
 #if LIBCURL_VERSION_NUM >= 0x075700
 	/* A name server that does not answer must not hold up the thread that waits for its resolver. */
 	SET(CURLOPT_QUICK_EXIT, 1L);
@@ -182,6 +222,10 @@ static bool configure(struct transfer *t)
 	SET(CURLOPT_WRITEFUNCTION, on_body);
 	SET(CURLOPT_WRITEDATA, t);
 	SET(CURLOPT_POST, 1L);
+	SET(CURLOPT_READFUNCTION, on_read);
+	SET(CURLOPT_READDATA, t);
+	SET(CURLOPT_SEEKFUNCTION, on_seek);
+	SET(CURLOPT_SEEKDATA, t);
 #undef SET
 	return rc == CURLE_OK;
 }
@@ -189,7 +233,7 @@ static bool configure(struct transfer *t)
 static void transfer_free(struct transfer *t)
 {
 	curl_easy_cleanup(t->easy);
-	mw_secret_free(t->body.data);
+	mw_buf_deinit(&t->messages);
 	mw_buf_deinit(&t->response);
 	mw_secret_free(t);
 }
@@ -200,6 +244,7 @@ static struct transfer *transfer_new(struct mw_http *h)
 	if (!t)
 		return NULL;
 	t->http = h;
+	mw_buf_init(&t->messages, MESSAGES_MAX);
 	mw_buf_init(&t->response, MW_RESPONSE_MAX);
 	t->retry_header = (struct curl_slist){.data = t->retry_text, .next = h->headers};
 	t->easy = curl_easy_init();
@@ -214,9 +259,7 @@ static struct transfer *transfer_new(struct mw_http *h)
 static void wipe(struct transfer *t)
 {
 	curl_easy_setopt(t->easy, CURLOPT_USERNAME, NULL);
-	curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, NULL);
-	if (t->body.data) /* the key stands in front */
-		sodium_memzero(t->body.data, t->body.len < 256 ? t->body.len : 256);
+	sodium_memzero(t->head, sizeof t->head);
 	sodium_memzero(&t->key, sizeof t->key);
 }
 
@@ -295,35 +338,27 @@ void mw_http_free(struct mw_http *h)
 	free(h);
 }
 
-static enum mw_err write_body(struct mw_buf *b, struct mw_span key, struct mw_span messages, int64_t now_wall)
+static size_t append(char *at, size_t len, struct mw_span s)
+{
+	memcpy(at + len, s.at, s.len);
+	return len + s.len;
+}
+
+static void write_head(struct transfer *t, struct mw_span key, int64_t now_wall)
 {
 	char sent_at[MW_TIMESTAMP_LEN];
 	mw_timestamp_write(sent_at, now_wall);
-	mw_buf_clear(b);
-	size_t room = messages.len + 256;
-	if (b->cap < room) {
-		mw_secret_free(b->data);
-		/* Batches are as large as traffic makes them, so the next one may well be larger. */
-		room = room < BODY_MAX / 2 ? 2 * room : BODY_MAX;
-		b->data = mw_secret_malloc(room);
-		b->cap = b->max = b->data ? room : 0;
-		if (!b->data)
-			return MW_NO_MEMORY;
-	}
-	mw_buf_append_literal(b, "{\"writeKey\":\"");
-	mw_buf_append_span(b, key);
-	mw_buf_append_literal(b, "\",\"sentAt\":\"");
-	mw_buf_append(b, sent_at, sizeof sent_at);
-	mw_buf_append_literal(b, "\",\"batch\":[");
-	mw_buf_append_span(b, messages);
-	return mw_buf_append_literal(b, "]}");
+	size_t len = append(t->head, 0, MW_SPAN("{\"writeKey\":\""));
+	len = append(t->head, len, key);
+	len = append(t->head, len, MW_SPAN("\",\"sentAt\":\""));
+	len = append(t->head, len, (struct mw_span){(const uint8_t *)sent_at, sizeof sent_at});
+	t->head_len = append(t->head, len, MW_SPAN("\",\"batch\":["));
 }
-_Static_assert(MW_WRITE_KEY_MAX + MW_TIMESTAMP_LEN + 48 < 256, "the envelope fits the room made for it");
 
 enum mw_err mw_http_post(struct mw_http *h, const struct mw_request *r, const struct mw_endpoint *endpoint,
-			 struct mw_span write_key, struct mw_span messages, int64_t now_wall)
+			 struct mw_span write_key, struct mw_buf *messages, int64_t now_wall)
 {
-	if (write_key.len > MW_WRITE_KEY_MAX || messages.len > BODY_MAX - 256)
+	if (write_key.len > MW_WRITE_KEY_MAX || messages->len > MESSAGES_MAX)
 		return MW_TOO_LARGE;
 	struct transfer *t = h->idle;
 	if (!t) {
@@ -332,9 +367,8 @@ enum mw_err mw_http_post(struct mw_http *h, const struct mw_request *r, const st
 			return MW_NO_MEMORY;
 		list_add(&h->idle, t);
 	}
-	enum mw_err err = write_body(&t->body, write_key, messages, now_wall);
-	if (err != MW_OK)
-		return err;
+	write_head(t, write_key, now_wall);
+	t->uploaded = 0;
 	t->request = *r;
 	t->key.len = write_key.len;
 	memcpy(t->key.text, write_key.at, write_key.len);
@@ -346,18 +380,22 @@ enum mw_err mw_http_post(struct mw_http *h, const struct mw_request *r, const st
 	snprintf(t->retry_text, sizeof t->retry_text, "X-Retry-Count: %" PRIu32, r->attempt);
 
 	CURL *c = t->easy;
+	size_t body_len = t->head_len + messages->len + strlen(BODY_TAIL);
 	bool secure = strncmp(endpoint->batch_url, "https:", 6) == 0;
 	bool ok = curl_easy_setopt(c, CURLOPT_URL, endpoint->batch_url) == CURLE_OK &&
 		  curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, secure ? "https" : "http") == CURLE_OK &&
 		  curl_easy_setopt(c, CURLOPT_USERNAME, t->key.text) == CURLE_OK &&
 		  curl_easy_setopt(c, CURLOPT_HTTPHEADER, r->attempt > 0 ? &t->retry_header : h->headers) ==
 		      CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body.len) == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_POSTFIELDS, t->body.data) == CURLE_OK;
+		  curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body_len) == CURLE_OK;
 	if (!ok || curl_multi_add_handle(h->multi, c) != CURLM_OK) {
 		wipe(t);
 		return ok ? MW_IO : MW_NO_MEMORY;
 	}
+	/* Nothing is read before mw_http_work. */
+	const struct mw_buf idle = t->messages;
+	t->messages = *messages;
+	*messages = idle;
 	list_remove(t);
 	list_add(&h->active, t);
 	return MW_OK;
@@ -465,17 +503,24 @@ static void finish(struct mw_http *h, struct transfer *t, CURLcode result)
 	list_add(&h->idle, t);
 }
 
-void mw_http_work(struct mw_http *h)
+bool mw_http_work(struct mw_http *h)
 {
 	int running, left;
-	curl_multi_perform(h->multi, &running);
+	bool has_ended = false;
+	/* curl sends a piece of each body and returns, though the sockets may take more. */
+	do {
+		h->has_read = false;
+		curl_multi_perform(h->multi, &running);
+	} while (h->has_read);
 	CURLMsg *m;
 	while ((m = curl_multi_info_read(h->multi, &left))) {
 		struct transfer *t = NULL;
 		CURLcode result = m->data.result; /* `m` dies with the handle's removal */
 		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &t);
 		finish(h, t, result);
+		has_ended = true;
 	}
+	return has_ended;
 }
 
 void mw_http_wait(struct mw_http *h, int64_t timeout_ms)

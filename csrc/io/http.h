@@ -51,13 +51,13 @@ enum mw_err mw_http_new(const struct mw_http_config *config, struct mw_http **ou
 /* Cuts what is under way, without calling done. */
 void mw_http_free(struct mw_http *h);
 
-/* Start a request; `messages` (joined with commas) are copied. The key is one that the keyring took.
- * MW_NO_MEMORY, MW_TOO_LARGE, MW_IO: nothing was started. */
+/* Start a request; `messages` (joined with commas) are its own from then on, and have another buffer. The key
+ * is one that the keyring took. MW_NO_MEMORY, MW_TOO_LARGE, MW_IO: nothing was started. */
 enum mw_err mw_http_post(struct mw_http *h, const struct mw_request *r, const struct mw_endpoint *endpoint,
-			 struct mw_span write_key, struct mw_span messages, int64_t now_wall);
+			 struct mw_span write_key, struct mw_buf *messages, int64_t now_wall);
 
-/* Do what can be done without waiting; calls permit and done. */
-void mw_http_work(struct mw_http *h);
+/* Do what can be done without waiting; calls permit and done. True if it called done. */
+bool mw_http_work(struct mw_http *h);
 
 /* Wait for sockets, a wake-up or the time. */
 void mw_http_wait(struct mw_http *h, int64_t timeout_ms);

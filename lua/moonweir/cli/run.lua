@@ -4,6 +4,7 @@ local core = require "moonweir.core"
 local findings = require "moonweir.cli.findings"
 local input = require "moonweir.cli.input"
 local keys = require "moonweir.cli.keys"
+local limits = require "moonweir.cli.limits"
 local progress = require "moonweir.cli.progress"
 local terminal = require "moonweir.cli.terminal"
 local watch = require "moonweir.cli.watch"
@@ -36,6 +37,7 @@ function run.define(parser, number)
 		:argname("<s>")
 		:convert(number "--patience")
 	findings.define(parser)
+	limits.define(parser, number)
 	parser:flag("--json", "Print the summary as JSON.")
 end
 
@@ -151,7 +153,11 @@ end
 
 function run.run(args)
 	local options, message = keys.options(args)
-	if not options then
+	local ok = options
+	if ok then
+		ok, message = limits.apply(options, args)
+	end
+	if not ok then
 		terminal.say("error", message)
 		return 2
 	end
