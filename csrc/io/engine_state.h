@@ -124,7 +124,7 @@ const char *mw_engine_token(struct mw_engine *g, const struct mw_request *r, str
 bool mw_engine_token_refused(struct mw_engine *g, const struct mw_request *r, const struct mw_answer *a);
 
 void mw_engine_on_token(void *engine, uint32_t ticket, const struct mw_token_answer *a); /* takes core */
-void mw_engine_on_app(void *engine, struct mw_span app);                                 /* was saved anew */
+void mw_engine_on_app(void *engine, struct mw_span app, uint64_t revision);              /* was saved anew */
 
 /* The counters go on the board, where other processes see them (engine_board.c). The thread calls it, and
  * close once more behind it. Without a board it does nothing. */

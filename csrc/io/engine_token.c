@@ -94,11 +94,11 @@ void mw_engine_on_token(void *context, uint32_t ticket, const struct mw_token_an
 	pthread_mutex_unlock(&g->core);
 }
 
-void mw_engine_on_app(void *context, struct mw_span app)
+void mw_engine_on_app(void *context, struct mw_span app, uint64_t revision)
 {
 	struct mw_engine *g = context;
 	const struct mw_lane *each;
-	mw_oauth_forget(g->oauth, app);
+	mw_oauth_forget(g->oauth, app, revision);
 	for (size_t position = 0; (each = mw_weir_each(g->weir, &position));)
 		if (!each->paused && (each->grant == NO_TICKET || mw_oauth_is_of(g->oauth, each->grant, app)))
 			mw_weir_resume(g->weir, mw_weir_lane(g->weir, mw_lane_account(each)), now_ms());

@@ -14,6 +14,7 @@ struct entry {
 	struct mw_grant grant;
 	char *token; /* in the secret heap; NULL: none */
 	char app[MW_APP_NAME_MAX + 1];
+	uint64_t revision; /* of the app that last asked */
 	struct mw_token_server server;
 	char trouble[TROUBLE_MAX];
 };
@@ -157,8 +158,10 @@ enum mw_err mw_oauth_form(struct mw_oauth *o, uint32_t ticket, struct mw_vault *
 	struct entry *n = entry_of(o, ticket);
 	struct mw_app *app = NULL;
 	enum mw_err err = mw_vault_app_get(v, (struct mw_span){(const uint8_t *)n->app, strlen(n->app)}, &app, e);
-	if (err == MW_OK)
+	if (err == MW_OK) {
+		n->revision = app->revision;
 		err = write_form(o, n, app, now_wall, e);
+	}
 	mw_app_free(app);
 	mw_grant_sent(&n->grant);
 	*form = mw_buf_span(&o->form);
@@ -219,11 +222,11 @@ bool mw_oauth_reject(struct mw_oauth *o, uint32_t ticket, uint32_t generation, i
 	return again;
 }
 
-void mw_oauth_forget(struct mw_oauth *o, struct mw_span app)
+void mw_oauth_forget(struct mw_oauth *o, struct mw_span app, uint64_t revision)
 {
 	for (uint32_t i = 0; i < o->count; i++) {
 		struct entry *n = o->entries[i];
-		if (!is_named(n, app))
+		if (!is_named(n, app) || n->revision >= revision)
 			continue;
 		mw_grant_reset(&n->grant);
 		mw_secret_free(n->token);

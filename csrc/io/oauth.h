@@ -48,8 +48,8 @@ bool mw_oauth_done(struct mw_oauth *o, uint32_t ticket, const struct mw_token_an
 /* As mw_grant_reject. */
 bool mw_oauth_reject(struct mw_oauth *o, uint32_t ticket, uint32_t generation, int64_t now);
 
-/* The app was saved anew: its tokens are forgotten. */
-void mw_oauth_forget(struct mw_oauth *o, struct mw_span app);
+/* The app was saved anew: tokens that were asked for by what it was before this revision are forgotten. */
+void mw_oauth_forget(struct mw_oauth *o, struct mw_span app, uint64_t revision);
 
 /* Is this ticket the app's? */
 bool mw_oauth_is_of(const struct mw_oauth *o, uint32_t ticket, struct mw_span app);

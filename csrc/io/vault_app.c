@@ -398,7 +398,7 @@ static void name_changed(const struct mw_vault *v, struct mw_span app, struct mw
 	const struct watching *w = context;
 	(void)v;
 	if (mw_app_row_unpack(row, app, &r) && r.revision > w->revision)
-		w->changed(w->context, app);
+		w->changed(w->context, app, r.revision);
 }
 
 enum mw_err mw_vault_app_changes(struct mw_vault *v, uint64_t revision, mw_app_changed *changed, void *context,

@@ -74,9 +74,9 @@ enum mw_err mw_vault_app_show(struct mw_vault *v, struct mw_span app, mw_app_tol
 			      struct mw_error *e);
 enum mw_err mw_vault_app_each(struct mw_vault *v, mw_app_told *tell, void *context, struct mw_error *e);
 
-/* Names each app that was changed after `revision`. Looks at all of them: for when mw_vault_changes found
+/* Names each app that was changed after `revision`, with its own. Looks at all of them: for when mw_vault_changes found
  * that something changed. */
-typedef void mw_app_changed(void *context, struct mw_span app);
+typedef void mw_app_changed(void *context, struct mw_span app, uint64_t revision);
 enum mw_err mw_vault_app_changes(struct mw_vault *v, uint64_t revision, mw_app_changed *changed, void *context,
 				 struct mw_error *e);
 
