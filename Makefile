@@ -157,7 +157,7 @@ acceptance: test-packages all $(TOOLS) $(BUILD)/test/json_corpus_test ## tests t
 	    MW_SHARED=$(SHARED) LUA_PATH='lua/?.lua;lua/?/init.lua;;' \
 	    $$vm /usr/bin/busted --output=plainTerminal spec/acceptance/catalogue.lua || exit 1; done; fi
 
-CRASH_TESTS := kill_test fault_test full_test outage_test secret_test
+CRASH_TESTS := kill_test fault_test full_test outage_test secret_test oauth_secret_test
 
 .PHONY: crash
 crash: test-packages ## kill, fail and fill: MW_TRIALS=10000 MW_NESTED=5 MW_FAULTS=1000 MW_OUTAGE=60 for a night of it
@@ -165,7 +165,7 @@ crash: test-packages ## kill, fail and fill: MW_TRIALS=10000 MW_NESTED=5 MW_FAUL
 	@for t in $(CRASH_TESTS); do echo "== $$t"; $(BUILD)/test/$$t || exit 1; done
 
 TSAN_TESTS := budget_test dead_test keyring_test secret_heap_test state_test vault_test http_test http_fault_test engine_test \
-              engine_life_test engine_spool_test
+              engine_life_test engine_spool_test engine_oauth_test rsa_key_test vault_app_test
 
 .PHONY: asan tsan valgrind
 asan: check-packages ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer

@@ -10,7 +10,8 @@
  *
  *     nothing --ask--> in flight --200--> token --half life, ask--> token, and in flight
  *        ^                | 429, 5xx, network: back-off, as lanes do; a token that is still good is used on
- *        +----------------+ 400, 401, ...: refused, tried again after MW_PROBE_MS or when the app is saved anew
+ *        +----------------+ 400, 401, ...: refused, tried again after MW_PROBE_MS or when the app is saved
+ * anew
  *
  * A 401 makes the token void, once: while the one that came in its place is MW_GRANT_FRESH_MS young, a 401
  * says something about the account, not about the token.
@@ -37,12 +38,12 @@
 #define MW_GRANT_LIFE_MAX_MS (INT64_C(30) * 24 * 3600 * 1000)
 
 struct mw_grant {
-	int64_t until;      /* the token is good before it */
-	int64_t refresh_at; /* ... and worth replacing from here on */
-	int64_t retry_at;   /* no request before it */
-	int64_t renewed_at; /* when the token came that took the place of a rejected one */
-	int64_t skew_ms;    /* how far the server's clock is ahead of ours */
-	int64_t skew_used;  /* what the request in flight reckoned with */
+	int64_t until;       /* the token is good before it */
+	int64_t refresh_at;  /* ... and worth replacing from here on */
+	int64_t retry_at;    /* no request before it */
+	int64_t renewed_at;  /* when the token came that took the place of a rejected one */
+	int64_t skew_ms;     /* how far the server's clock is ahead of ours */
+	int64_t skew_used;   /* what the request in flight reckoned with */
 	uint32_t generation; /* number of the token; 0: there was none yet */
 	uint32_t failures;   /* requests in a row that came to nothing */
 	bool has_token;

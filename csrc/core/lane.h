@@ -80,7 +80,7 @@ struct mw_lane {
 	uint32_t suspects;  /* see above */
 	uint32_t batch_cap; /* messages; 0: no cap of its own */
 	uint32_t number;    /* from 0, in the order of their first message */
-	uint32_t grant;      /* number of the token it last asked for; 0: none. The weir's user keeps it here, */
+	uint32_t grant; /* number of the token it last asked for; 0: none. The weir's user keeps it here, */
 	uint32_t generation; /* and which of them its request in flight has */
 	int last_status;
 	enum mw_lane_state state;

@@ -15,14 +15,15 @@
  *                  24 bytes nonce, the write key sealed (its length and 16)
  *          -8      check
  *
- * Numbers are little-endian. An account without an app is written as ever, so that an older Moonweir reads it. Sealed is by XChaCha20-Poly1305 (libsodium) with a random nonce, and with
+ * Numbers are little-endian. An account without an app is written as ever, so that an older Moonweir reads
+ * it. Sealed is by XChaCha20-Poly1305 (libsodium) with a random nonce, and with
  *
  *     v1|<kid>|<account>|write_key|<endpoint>              layout 1
  *     v2|<kid>|<account>|write_key|<endpoint>|<app>        layout 2
  *
  * as associated data: a sealed key opens for its own account only, and only beside the endpoint it was saved
- * and app it was saved with, so whoever can write to the file can't have it sent elsewhere or otherwise. An account without a key has an empty
- * one sealed, for its endpoint's sake.
+ * and app it was saved with, so whoever can write to the file can't have it sent elsewhere or otherwise. An
+ * account without a key has an empty one sealed, for its endpoint's sake.
  *
  * The check covers all of it and the account's name. It finds damage, not malice: state, label and last
  * characters can be forged by who can write the file, and are no secret.
@@ -62,7 +63,8 @@ size_t mw_account_row_pack(const struct mw_account_row *r, struct mw_span accoun
 /* False: damaged, of another account, or of a layout that is not known. `r` borrows from `bytes`. */
 bool mw_account_row_unpack(struct mw_span bytes, struct mw_span account, struct mw_account_row *r);
 
-/* Fills kid, last and sealed of `r`, whose endpoint and app are already there; `room` is what `sealed` borrows. */
+/* Fills kid, last and sealed of `r`, whose endpoint and app are already there; `room` is what `sealed`
+ * borrows. */
 void mw_account_row_seal(struct mw_account_row *r, struct mw_span account, const struct mw_key *key,
 			 const struct mw_master_key *master, uint8_t room[MW_SEALED_MAX]);
 

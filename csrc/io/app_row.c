@@ -76,7 +76,8 @@ enum { AAD_MAX = 64 + MW_APP_NAME_MAX + MW_APP_TEXTS_MAX };
 
 static size_t write_aad(const struct mw_app_row *r, struct mw_span app, uint8_t aad[AAD_MAX])
 {
-	const struct mw_span bar = MW_SPAN("|"), texts[] = {r->client_id, r->key_id, r->scope, r->token_server};
+	const struct mw_span bar = MW_SPAN("|"),
+			     texts[] = {r->client_id, r->key_id, r->scope, r->token_server};
 	char kid[MW_KID_TEXT];
 	mw_kid_text(r->kid, kid);
 	uint8_t *at = mw_row_append(aad, MW_SPAN("v1|"));

@@ -14,8 +14,8 @@ enum mw_err mw_oauth_id_check(const char *what, struct mw_span id, struct mw_err
 	for (size_t i = 0; i < id.len; i++)
 		if (id.at[i] <= ' ' || id.at[i] >= 0x7f || strchr("\"\\|", id.at[i]))
 			return mw_error_set(e, MW_INVALID, i,
-					    "character %zu of the %s is none that one has: copy it again", i + 1,
-					    what);
+					    "character %zu of the %s is none that one has: copy it again",
+					    i + 1, what);
 	return MW_OK;
 }
 

@@ -115,8 +115,8 @@ void mw_engine_on_done(void *engine, const struct mw_request *r, const struct mw
 		       const char *error);
 void mw_engine_on_report(void *engine, const struct mw_report *r);
 
-/* Tokens of OAuth apps (engine_token.c). The one to send `r` with, borrowed until core is given up; NULL: there
- * is none, and `r` was given back to the weir. */
+/* Tokens of OAuth apps (engine_token.c). The one to send `r` with, borrowed until core is given up; NULL:
+ * there is none, and `r` was given back to the weir. */
 const char *mw_engine_token(struct mw_engine *g, const struct mw_request *r, struct mw_span app,
 			    const struct mw_endpoint *endpoint, int64_t now);
 

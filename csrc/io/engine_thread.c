@@ -178,8 +178,8 @@ static void hurry(struct mw_engine *g)
 	pthread_mutex_unlock(&g->core);
 }
 
-/* The key to send with, and the OAuth app ("": none): the program's own for this account, else the vault's, else the program's for all.
- * MW_OK, or why there is none, in e. */
+/* The key to send with, and the OAuth app ("": none): the program's own for this account, else the vault's,
+ * else the program's for all. MW_OK, or why there is none, in e. */
 static enum mw_err find_key(struct mw_engine *g, struct mw_lane *lane, struct mw_key *key,
 			    struct mw_endpoint *endpoint, char app[MW_APP_NAME_MAX + 1], int64_t now,
 			    struct mw_error *e)

@@ -1,5 +1,5 @@
-/* engine_token.c -- how the requests of accounts with an OAuth app come by their token. Core is held in all of
- * it. */
+/* engine_token.c -- how the requests of accounts with an OAuth app come by their token. Core is held in all
+ * of it. */
 #include "engine_state.h"
 
 /* Of lanes that asked for a token and could not even be told which. */
@@ -78,7 +78,8 @@ bool mw_engine_token_refused(struct mw_engine *g, const struct mw_request *r, co
 	struct mw_lane *lane = r->lane;
 	uint32_t generation = lane->generation;
 	lane->generation = 0;
-	return generation > 0 && a->status == 401 && mw_oauth_reject(g->oauth, lane->grant, generation, now_ms());
+	return generation > 0 && a->status == 401 &&
+	       mw_oauth_reject(g->oauth, lane->grant, generation, now_ms());
 }
 
 void mw_engine_on_token(void *context, uint32_t ticket, const struct mw_token_answer *a)

@@ -227,7 +227,8 @@ enum mw_err mw_http_new(const struct mw_http_config *config, struct mw_http **ou
 	h->headers = type && curl_slist_append(type, "Expect:") ? type : NULL;
 	h->form_headers = curl_slist_append(NULL, "Accept: application/json");
 	h->multi = curl_multi_init();
-	struct mw_transfer *first = err == MW_OK && h->proxy && h->headers && h->form_headers && h->multi ? transfer_new(h) : NULL;
+	struct mw_transfer *first =
+	    err == MW_OK && h->proxy && h->headers && h->form_headers && h->multi ? transfer_new(h) : NULL;
 	if (!first) {
 		if (!h->headers)
 			curl_slist_free_all(type);

@@ -44,7 +44,8 @@ static void write_host(char out[HOST_MAX], CURL *easy)
 }
 
 /* One line for people about what came of a request. */
-static void explain(const struct mw_transfer *t, CURLcode result, const struct mw_answer *a, char out[ERROR_MAX])
+static void explain(const struct mw_transfer *t, CURLcode result, const struct mw_answer *a,
+		    char out[ERROR_MAX])
 {
 	char host[HOST_MAX];
 	long os_error = 0;
@@ -100,7 +101,8 @@ static bool read_skew(CURL *easy, int64_t *skew_ms)
 	struct curl_header *header;
 	int64_t date;
 	if (curl_easy_header(easy, "Date", 0, CURLH_HEADER, -1, &header) != CURLHE_OK ||
-	    !mw_timestamp_parse((struct mw_span){(const uint8_t *)header->value, strlen(header->value)}, &date))
+	    !mw_timestamp_parse((struct mw_span){(const uint8_t *)header->value, strlen(header->value)},
+				&date))
 		return false;
 	*skew_ms = date - wall_ms();
 	return true;

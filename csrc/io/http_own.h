@@ -19,7 +19,8 @@ struct mw_transfer {
 	struct mw_buf body; /* in the secret heap, so nothing but write_body may make it grow */
 	char *token; /* as the key, for the same reason; in the secret heap. NULL: Basic authentication */
 	struct mw_buf response;
-	struct mw_buf secret; /* the response, if it may hold a token; in the secret heap, and does not grow */
+	struct mw_buf
+	    secret;        /* the response, if it may hold a token; in the secret heap, and does not grow */
 	size_t head_bytes; /* of the answer's header lines */
 	bool head_complete;
 	bool sent;                      /* a permit was given: bytes may have left */

@@ -88,10 +88,11 @@ enum mw_err mw_oauth_ticket(struct mw_oauth *o, struct mw_vault *v, struct mw_sp
 	if (err != MW_OK)
 		return err;
 	if (!own && !mw_token_server_of(endpoint, &server))
-		return mw_error_set(e, MW_BAD_ENDPOINT, 0,
-				    "the account's endpoint is none of Segment's, so OAuth app \"%.*s\" needs a "
-				    "token server: moonweir oauth set",
-				    (int)app.len, (const char *)app.at);
+		return mw_error_set(
+		    e, MW_BAD_ENDPOINT, 0,
+		    "the account's endpoint is none of Segment's, so OAuth app \"%.*s\" needs a "
+		    "token server: moonweir oauth set",
+		    (int)app.len, (const char *)app.at);
 	*ticket = hint;
 	if (is_entry(o, hint, app, server.url))
 		return MW_OK;
@@ -157,7 +158,8 @@ enum mw_err mw_oauth_form(struct mw_oauth *o, uint32_t ticket, struct mw_vault *
 {
 	struct entry *n = entry_of(o, ticket);
 	struct mw_app *app = NULL;
-	enum mw_err err = mw_vault_app_get(v, (struct mw_span){(const uint8_t *)n->app, strlen(n->app)}, &app, e);
+	enum mw_err err =
+	    mw_vault_app_get(v, (struct mw_span){(const uint8_t *)n->app, strlen(n->app)}, &app, e);
 	if (err == MW_OK) {
 		n->revision = app->revision;
 		err = write_form(o, n, app, now_wall, e);
@@ -170,7 +172,8 @@ enum mw_err mw_oauth_form(struct mw_oauth *o, uint32_t ticket, struct mw_vault *
 		return MW_OK;
 	/* What passes by itself is as a fault of the network, and the rest as a refusal. */
 	bool passes = err == MW_NO_MEMORY || err == MW_IO;
-	const struct mw_grant_answer none = {.status = passes ? MW_STATUS_NETWORK : 400, .retry_after_ms = -1};
+	const struct mw_grant_answer none = {.status = passes ? MW_STATUS_NETWORK : 400,
+					     .retry_after_ms = -1};
 	mw_grant_done(&n->grant, &none, chance(), now);
 	snprintf(n->trouble, sizeof n->trouble, "%.*s", TROUBLE_MAX - 1, e->detail);
 	return err;

@@ -20,7 +20,7 @@
 
 struct mw_oauth;
 
-struct mw_oauth *mw_oauth_new(void); /* NULL if memory is short */
+struct mw_oauth *mw_oauth_new(void);    /* NULL if memory is short */
 void mw_oauth_free(struct mw_oauth *o); /* wipes; NULL is fine */
 
 /* `hint` is a ticket that it may well be, 0 if there is none. MW_NO_ACCOUNT: there is no such app;

@@ -29,8 +29,10 @@ static inline uint8_t *mw_row_append(uint8_t *at, struct mw_span s)
 	return at + s.len;
 }
 
-/* SipHash of the row, which keys the SipHash of its name: two hashes, no copy. It finds damage, not malice. */
-static inline void mw_row_check(const uint8_t *row, size_t len, struct mw_span name, uint8_t check[MW_ROW_CHECK])
+/* SipHash of the row, which keys the SipHash of its name: two hashes, no copy. It finds damage, not malice.
+ */
+static inline void mw_row_check(const uint8_t *row, size_t len, struct mw_span name,
+				uint8_t check[MW_ROW_CHECK])
 {
 	uint8_t key[crypto_shorthash_KEYBYTES] = {0};
 	crypto_shorthash(key, row, len, key);

@@ -30,8 +30,9 @@ static struct mw_span find(struct mw_span in, const char *text)
 static const struct {
 	const char *label, *say;
 } strangers[] = {
-    {"-----BEGIN ENCRYPTED PRIVATE KEY-----", "the private key is encrypted, and nobody would be there to type "
-					      "its pass phrase; decrypt it: openssl pkey -in KEY -out PLAIN"},
+    {"-----BEGIN ENCRYPTED PRIVATE KEY-----",
+     "the private key is encrypted, and nobody would be there to type "
+     "its pass phrase; decrypt it: openssl pkey -in KEY -out PLAIN"},
     {"-----BEGIN EC ", "this is an elliptic-curve key; Segment wants RSA: openssl genrsa -out KEY 2048"},
     {"-----BEGIN DSA ", "this is a DSA key; Segment wants RSA: openssl genrsa -out KEY 2048"},
     {"-----BEGIN OPENSSH ", "this is a key for SSH; make one in PEM: openssl genrsa -out KEY 2048"},
@@ -100,10 +101,16 @@ static enum mw_err check(RSA *rsa, struct mw_error *e)
 {
 	int bits = RSA_bits(rsa);
 	if (bits < MW_RSA_BITS_MIN || bits > MW_RSA_BITS_MAX)
-		return mw_error_set(e, MW_BAD_KEY, 0,
-				    "the private key has %d bits; %d to %d are taken: openssl genrsa -out KEY 2048",
-				    bits, MW_RSA_BITS_MIN, MW_RSA_BITS_MAX);
-	if (RSA_check_key(rsa) != 1)
+		return mw_error_set(
+		    e, MW_BAD_KEY, 0,
+		    "the private key has %d bits; %d to %d are taken: openssl genrsa -out KEY 2048", bits,
+		    MW_RSA_BITS_MIN, MW_RSA_BITS_MAX);
+	/* Not RSA_check_key, which leaves what it computes in memory that it gives back unwiped: it is enough
+	 * to find the key with. What signs so that its own public half agrees is a key. */
+	uint8_t digest[SHA256_DIGEST_LENGTH] = {1, 2, 3}, signature[MW_RSA_SIGNATURE_MAX];
+	unsigned int len = 0;
+	if (RSA_sign(NID_sha256, digest, sizeof digest, signature, &len, rsa) != 1 ||
+	    RSA_verify(NID_sha256, digest, sizeof digest, signature, len, rsa) != 1)
 		return bad(e, "the private key is damaged: its numbers do not belong together");
 	return MW_OK;
 }
@@ -136,7 +143,8 @@ enum mw_err mw_rsa_key_read(struct mw_span pem, struct mw_rsa_key *out, struct m
 		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the private key");
 	size_t len = 0;
 	bool pkcs8 = true;
-	enum mw_err err = decode(pem, "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", der, &len, e);
+	enum mw_err err =
+	    decode(pem, "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", der, &len, e);
 	if (err == MW_INVALID) {
 		pkcs8 = false;
 		err = decode(pem, "-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----", der,
@@ -187,8 +195,9 @@ enum mw_err mw_rsa_key_verify(struct mw_span pem, struct mw_span text, struct mw
 	if (!rsa)
 		return bad(e, "this is no public RSA key in PEM");
 	SHA256(text.at, text.len, digest);
-	bool good = signature.len <= MW_RSA_SIGNATURE_MAX &&
-		    RSA_verify(NID_sha256, digest, sizeof digest, signature.at, (unsigned)signature.len, rsa) == 1;
+	bool good =
+	    signature.len <= MW_RSA_SIGNATURE_MAX &&
+	    RSA_verify(NID_sha256, digest, sizeof digest, signature.at, (unsigned)signature.len, rsa) == 1;
 	RSA_free(rsa);
 	ERR_clear_error();
 	return good ? MW_OK : mw_error_set(e, MW_INVALID, 0, "the signature is not this key's");

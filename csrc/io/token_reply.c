@@ -47,8 +47,9 @@ bool mw_token_reply_read(struct mw_span body, struct mw_span *token, int64_t *li
 	struct mw_json doc;
 	struct mw_error e;
 	mw_json_init(&doc);
-	bool good = mw_json_read(&doc, body.at, body.len, &e) == MW_OK && doc.nodes[0].type == MW_JSON_OBJECT &&
-		    text_member(&doc, "access_token", token) && is_token(*token);
+	bool good = mw_json_read(&doc, body.at, body.len, &e) == MW_OK &&
+		    doc.nodes[0].type == MW_JSON_OBJECT && text_member(&doc, "access_token", token) &&
+		    is_token(*token);
 	*life_ms = good ? life_of(&doc) : 0;
 	mw_json_deinit(&doc);
 	return good && *life_ms > 0;

@@ -40,7 +40,8 @@ static int look_up(const struct mw_vault *v, MDB_txn *txn, struct mw_span app, M
 	return app.len == 0 || app.len > MW_APP_NAME_MAX ? MDB_NOTFOUND : mdb_get(txn, v->apps, &name, value);
 }
 
-enum mw_err mw_vault_app_exists(const struct mw_vault *v, MDB_txn *txn, struct mw_span app, struct mw_error *e)
+enum mw_err mw_vault_app_exists(const struct mw_vault *v, MDB_txn *txn, struct mw_span app,
+				struct mw_error *e)
 {
 	MDB_val value;
 	int answer = look_up(v, txn, app, &value);
@@ -73,8 +74,9 @@ static enum mw_err open_row(const struct mw_vault *v, struct mw_span app, const 
 		mw_kid_text(r->kid, theirs);
 		mw_kid_text(v->master.kid, ours);
 		return mw_error_set(e, MW_BAD_MASTER_KEY, 0,
-				    APP_NAMED ": sealed with master key %s, and this one is %s; give that one, or "
-					      "set all of the app again",
+				    APP_NAMED
+				    ": sealed with master key %s, and this one is %s; give that one, or "
+				    "set all of the app again",
 				    MW_ACCOUNT_NAME(app), theirs, ours);
 	}
 	return mw_app_row_open(r, app, &v->master, der, len) ? MW_OK : damaged(app, e);
@@ -113,7 +115,8 @@ static enum mw_err apply(const struct edit *d, bool found, struct mw_app_row *r,
 {
 	const struct mw_app_change *c = d->change;
 	bool whole = c->client_id.at && c->key_id.at && d->key;
-	struct mw_span der = d->key ? (struct mw_span){d->key->der, d->key->len} : (struct mw_span){d->der, 0};
+	struct mw_span der =
+	    d->key ? (struct mw_span){d->key->der, d->key->len} : (struct mw_span){d->der, 0};
 	if (!found && !whole)
 		return mw_error_set(e, MW_INVALID, 0,
 				    APP_NAMED ": is new, and needs a client id, a key id and a private key",
@@ -190,8 +193,8 @@ static int count_users(const struct edit *d, MDB_txn *txn, size_t *count, char o
 	*count = 0;
 	while ((answer = mdb_cursor_get(cursor, &name, &value, MDB_NEXT)) == 0) {
 		struct mw_account_row r;
-		if (!mw_account_row_unpack(mw_span_of(value), mw_span_of(name), &r) || r.app.len != d->app.len ||
-		    memcmp(r.app.at, d->app.at, r.app.len) != 0)
+		if (!mw_account_row_unpack(mw_span_of(value), mw_span_of(name), &r) ||
+		    r.app.len != d->app.len || memcmp(r.app.at, d->app.at, r.app.len) != 0)
 			continue;
 		if ((*count)++ == 0)
 			snprintf(one, 65, "%.*s", MW_ACCOUNT_NAME(mw_span_of(name)));
@@ -213,7 +216,8 @@ static enum mw_err remove_step(MDB_txn *txn, void *context, struct mw_error *e)
 	int answer = count_users(d, txn, &users, one);
 	if (answer == 0 && users > 0)
 		return mw_error_set(e, MW_INVALID, 0,
-				    APP_NAMED ": %zu account%s with it, \"%s\" for one; give %s another app, or Basic",
+				    APP_NAMED
+				    ": %zu account%s with it, \"%s\" for one; give %s another app, or Basic",
 				    MW_ACCOUNT_NAME(d->app), users, users == 1 ? " sends" : "s send", one,
 				    users == 1 ? "it" : "them");
 	if (answer == 0)
@@ -350,7 +354,8 @@ enum mw_err mw_vault_app_show(struct mw_vault *v, struct mw_span app, mw_app_tol
 
 /* Calls for each app there is. */
 static enum mw_err walk(struct mw_vault *v,
-			void (*each)(const struct mw_vault *v, struct mw_span app, struct mw_span row, void *context),
+			void (*each)(const struct mw_vault *v, struct mw_span app, struct mw_span row,
+				     void *context),
 			void *context, struct mw_error *e)
 {
 	MDB_txn *txn;
@@ -401,8 +406,8 @@ static void name_changed(const struct mw_vault *v, struct mw_span app, struct mw
 		w->changed(w->context, app, r.revision);
 }
 
-enum mw_err mw_vault_app_changes(struct mw_vault *v, uint64_t revision, mw_app_changed *changed, void *context,
-				 struct mw_error *e)
+enum mw_err mw_vault_app_changes(struct mw_vault *v, uint64_t revision, mw_app_changed *changed,
+				 void *context, struct mw_error *e)
 {
 	struct watching w = {revision, changed, context};
 	return walk(v, name_changed, &w, e);

@@ -5,10 +5,10 @@
  *     mw_vault_set(v, MW_SPAN("acme"), &(struct mw_account_change){.app = MW_SPAN("segment")}, &e);
  *     mw_vault_app_get(v, MW_SPAN("segment"), &app, &e);                  when a token is to be asked for
  *
- * An app lies in the same state as the accounts and is shared by any number of them. Its private key is sealed
- * with the master key and leaves in clear but through mw_vault_app_get, into the secret heap; people are
- * shown the public key's fingerprint. Each change gives it the next of the revisions that it shares with the
- * accounts. An app is named by 1 to 64 letters, digits, '.', '_' and '-'.
+ * An app lies in the same state as the accounts and is shared by any number of them. Its private key is
+ * sealed with the master key and leaves in clear but through mw_vault_app_get, into the secret heap; people
+ * are shown the public key's fingerprint. Each change gives it the next of the revisions that it shares with
+ * the accounts. An app is named by 1 to 64 letters, digits, '.', '_' and '-'.
  *
  * Threads and fork as in vault.h.
  */
@@ -74,10 +74,10 @@ enum mw_err mw_vault_app_show(struct mw_vault *v, struct mw_span app, mw_app_tol
 			      struct mw_error *e);
 enum mw_err mw_vault_app_each(struct mw_vault *v, mw_app_told *tell, void *context, struct mw_error *e);
 
-/* Names each app that was changed after `revision`, with its own. Looks at all of them: for when mw_vault_changes found
- * that something changed. */
+/* Names each app that was changed after `revision`, with its own. Looks at all of them: for when
+ * mw_vault_changes found that something changed. */
 typedef void mw_app_changed(void *context, struct mw_span app, uint64_t revision);
-enum mw_err mw_vault_app_changes(struct mw_vault *v, uint64_t revision, mw_app_changed *changed, void *context,
-				 struct mw_error *e);
+enum mw_err mw_vault_app_changes(struct mw_vault *v, uint64_t revision, mw_app_changed *changed,
+				 void *context, struct mw_error *e);
 
 #endif

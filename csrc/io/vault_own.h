@@ -42,7 +42,8 @@ int64_t mw_vault_now_ms(void);
 
 /* MW_INVALID: not the name of an app. MW_NO_ACCOUNT: there is none of this name. */
 enum mw_err mw_vault_app_name_check(struct mw_span app, struct mw_error *e);
-enum mw_err mw_vault_app_exists(const struct mw_vault *v, MDB_txn *txn, struct mw_span app, struct mw_error *e);
+enum mw_err mw_vault_app_exists(const struct mw_vault *v, MDB_txn *txn, struct mw_span app,
+				struct mw_error *e);
 
 static inline MDB_val mw_value_of(struct mw_span s)
 {

@@ -35,7 +35,8 @@ static enum mw_err find(const struct mw_vault *v, MDB_txn *txn, struct mw_span a
 }
 
 enum mw_err mw_vault_get(struct mw_vault *v, struct mw_span account, struct mw_key *key,
-			 struct mw_endpoint *endpoint, char app[MW_APP_NAME_MAX + 1], bool *paused, struct mw_error *e)
+			 struct mw_endpoint *endpoint, char app[MW_APP_NAME_MAX + 1], bool *paused,
+			 struct mw_error *e)
 {
 	MDB_txn *txn;
 	MDB_val value;

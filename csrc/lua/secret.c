@@ -53,8 +53,8 @@ static struct mw_span trim(struct mw_span s)
 	return s;
 }
 
-enum mw_err mwl_secret_read(const char *path, const char *prompt, const char *what, size_t max, uint8_t **room,
-			    struct mw_span *out, struct mw_error *e)
+enum mw_err mwl_secret_read(const char *path, const char *prompt, const char *what, size_t max,
+			    uint8_t **room, struct mw_span *out, struct mw_error *e)
 {
 	bool is_stdin = strcmp(path, "-") == 0;
 	*room = sodium_malloc(max);

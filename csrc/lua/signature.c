@@ -1,4 +1,5 @@
-/* signature.c -- core.rs256(public_key, text, signature): was it signed so? For those who play the other side.
+/* signature.c -- core.rs256(public_key, text, signature): was it signed so? For those who play the other
+ * side.
  */
 #include "../io/rsa_key.h"
 #include "mwl.h"
@@ -8,7 +9,8 @@ static int rs256(lua_State *L)
 {
 	struct mw_error e;
 	mw_error_clear(&e);
-	enum mw_err err = mw_rsa_key_verify(mwl_check_span(L, 1), mwl_check_span(L, 2), mwl_check_span(L, 3), &e);
+	enum mw_err err =
+	    mw_rsa_key_verify(mwl_check_span(L, 1), mwl_check_span(L, 2), mwl_check_span(L, 3), &e);
 	if (err != MW_OK && err != MW_INVALID)
 		return mwl_fail(L, &e);
 	lua_pushboolean(L, err == MW_OK);

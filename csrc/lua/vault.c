@@ -112,8 +112,8 @@ int mwl_answer(lua_State *L, const struct mw_error *e)
 	return 1;
 }
 
-/* vault:set(account, { write_key =, write_key_file =, endpoint =, label =, oauth =, prompt = }) -> true | nil,
- * message, code. What is absent stays as it was. write_key_file "-" is standard input, `prompt` what a
+/* vault:set(account, { write_key =, write_key_file =, endpoint =, label =, oauth =, prompt = }) -> true |
+ * nil, message, code. What is absent stays as it was. write_key_file "-" is standard input, `prompt` what a
  * terminal is asked with. */
 static int vault_set(lua_State *L)
 {
@@ -133,8 +133,8 @@ static int vault_set(lua_State *L)
 	mw_error_clear(&e);
 	enum mw_err err = MW_OK;
 	if (file)
-		err = mwl_secret_read(file, prompt ? prompt : "write key: ", "write key", KEY_FILE_MAX, &v->typed,
-				      &c.write_key, &e);
+		err = mwl_secret_read(file, prompt ? prompt : "write key: ", "write key", KEY_FILE_MAX,
+				      &v->typed, &c.write_key, &e);
 	if (err == MW_OK)
 		(void)mw_vault_set(v->vault, account, &c, &e);
 	sodium_free(v->typed); /* wipes */

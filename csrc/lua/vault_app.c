@@ -113,8 +113,8 @@ static void keep_name(void *context, const struct mw_app_info *info)
 	mwl_names_add(context, info->app);
 }
 
-/* vault:list_apps() -> apps by name, each as show_app() gives it | nil, message, code. A damaged one has `app`
- * and `damaged` only. */
+/* vault:list_apps() -> apps by name, each as show_app() gives it | nil, message, code. A damaged one has
+ * `app` and `damaged` only. */
 static int vault_list_apps(lua_State *L)
 {
 	struct mwl_vault *v = mwl_check_vault(L);

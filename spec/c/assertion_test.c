@@ -47,9 +47,10 @@ TEST(an_assertion_is_a_jwt_that_others_can_read)
 	CHECK(form_field(text, "&client_assertion=", &at, &len));
 	CHECK(jwt_opens(at, len, rsa_key(2048, 0), header, claims));
 	CHECK(strcmp(header, "{\"alg\":\"RS256\",\"typ\":\"JWT\",\"kid\":\"kid~1\"}") == 0);
-	CHECK(strcmp(claims, "{\"iss\":\"2aBcD_-9\",\"sub\":\"2aBcD_-9\",\"aud\":\"https://oauth2.segment.io\","
-			     "\"iat\":1763935075,\"exp\":1763935130,"
-			     "\"jti\":\"00112233-4455-4677-8899-aabbccddeeff\"}") == 0);
+	CHECK(strcmp(claims,
+		     "{\"iss\":\"2aBcD_-9\",\"sub\":\"2aBcD_-9\",\"aud\":\"https://oauth2.segment.io\","
+		     "\"iat\":1763935075,\"exp\":1763935130,"
+		     "\"jti\":\"00112233-4455-4677-8899-aabbccddeeff\"}") == 0);
 	CHECK(strncmp(text, "grant_type=client_credentials&", 30) == 0);
 	CHECK(strcmp(strstr(text, "&scope="), "&scope=tracking_api%3Awrite") == 0);
 }
@@ -80,8 +81,10 @@ TEST(ids_and_scopes_are_checked)
 		      strstr(error.detail, "client id"));
 	char many[MW_OAUTH_ID_MAX + 1];
 	memset(many, 'a', sizeof many);
-	CHECK(mw_oauth_id_check("key id", (struct mw_span){(uint8_t *)many, sizeof many}, &error) == MW_INVALID);
-	CHECK(mw_oauth_id_check("key id", (struct mw_span){(uint8_t *)many, sizeof many - 1}, &error) == MW_OK);
+	CHECK(mw_oauth_id_check("key id", (struct mw_span){(uint8_t *)many, sizeof many}, &error) ==
+	      MW_INVALID);
+	CHECK(mw_oauth_id_check("key id", (struct mw_span){(uint8_t *)many, sizeof many - 1}, &error) ==
+	      MW_OK);
 	CHECK(mw_oauth_scope_check(MW_SPAN("tracking_api:write public_api:read_write"), &error) == MW_OK);
 	static const char *const scopes[] = {"", " a", "a ", "a  b", "a\tb", "a\"b"};
 	for (size_t i = 0; i < sizeof scopes / sizeof *scopes; i++)
@@ -98,18 +101,25 @@ static bool replies(const char *body, const char *token, int64_t life_ms)
 
 TEST(a_reply_holds_a_token_and_its_life)
 {
-	CHECK(replies("{\"access_token\":\"a.b-c_d~e+f/g==\",\"expires_in\":86400,\"x\":[1]}", "a.b-c_d~e+f/g==",
-		      86400000));
+	CHECK(replies("{\"access_token\":\"a.b-c_d~e+f/g==\",\"expires_in\":86400,\"x\":[1]}",
+		      "a.b-c_d~e+f/g==", 86400000));
 	CHECK(replies("{\"access_token\":\"a\",\"expires_in\":\"60\"}", "a", 60000));
 	CHECK(replies("{\"access_token\":\"a\",\"expires_in\":1.5}", "a", 1500));
 	CHECK(replies("{\"access_token\":\"a\"}", "a", 3600000));
 	CHECK(replies("{\"access_token\":\"a\",\"expires_in\":1e300}", "a", INT64_C(1000000000000)));
-	static const char *const none[] = {"", "null", "[]", "{}", "{\"access_token\":\"\"}", "{\"access_token\":1}",
-					   "{\"access_token\":\"a\\u0062\"}", "{\"access_token\":\"a b\"}",
+	static const char *const none[] = {"",
+					   "null",
+					   "[]",
+					   "{}",
+					   "{\"access_token\":\"\"}",
+					   "{\"access_token\":1}",
+					   "{\"access_token\":\"a\\u0062\"}",
+					   "{\"access_token\":\"a b\"}",
 					   "{\"access_token\":\"a\",\"expires_in\":0}",
 					   "{\"access_token\":\"a\",\"expires_in\":-1}",
 					   "{\"access_token\":\"a\",\"expires_in\":\"soon\"}",
-					   "{\"access_token\":\"a\",", "{\"access_token\":\"a\r\nX: y\"}"};
+					   "{\"access_token\":\"a\",",
+					   "{\"access_token\":\"a\r\nX: y\"}"};
 	for (size_t i = 0; i < sizeof none / sizeof *none; i++)
 		CHECK(!replies(none[i], "a", 1));
 }
@@ -130,7 +140,8 @@ TEST(a_reason_is_for_people_and_repeats_no_secret)
 			   "invalid_client: no such key"));
 	CHECK(gives_reason("{\"error\":\"invalid_client\"}", "invalid_client"));
 	CHECK(gives_reason("{\"error_description\":\"well\"}", "well"));
-	CHECK(gives_reason("{\"error\":\"a eyJhbGciOiJSUzI1NiIsInR5cCI6.e b\\u001b[2J\"}", "a ... b\\u001b[2J"));
+	CHECK(gives_reason("{\"error\":\"a eyJhbGciOiJSUzI1NiIsInR5cCI6.e b\\u001b[2J\"}",
+			   "a ... b\\u001b[2J"));
 	CHECK(gives_reason("<html>", ""));
 	CHECK(gives_reason("{\"error\":{\"a\":1}}", ""));
 	uint64_t seed = check_seed("reasons");

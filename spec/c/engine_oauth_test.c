@@ -178,7 +178,8 @@ TEST(what_asks_for_the_token_is_what_segment_wants)
 	CHECK(jwt_opens(at, len, rsa_key(2048, 0), header, claims));
 	CHECK(!jwt_opens(at, len, rsa_key(2048, 1), header, claims));
 	CHECK(strcmp(header, "{\"alg\":\"RS256\",\"typ\":\"JWT\",\"kid\":\"key-1\"}") == 0);
-	snprintf(want, sizeof want, "{\"iss\":\"client-1\",\"sub\":\"client-1\",\"aud\":\"%s\",\"iat\":", r.mock.url);
+	snprintf(want, sizeof want,
+		 "{\"iss\":\"client-1\",\"sub\":\"client-1\",\"aud\":\"%s\",\"iat\":", r.mock.url);
 	CHECK(strncmp(claims, want, strlen(want)) == 0 && strstr(claims, "\"jti\":\""));
 	free(bodies);
 	free(heads);
@@ -245,7 +246,8 @@ TEST(an_old_token_is_replaced_at_half_its_life)
 		CHECK(log[i].status == 200);
 		if (strcmp(log[i].path, "/token") != 0)
 			continue;
-		CHECK(since == 0 || log[i].ns - since >= 850000000); /* half of 2 s, less a tenth, and the way */
+		CHECK(since == 0 ||
+		      log[i].ns - since >= 850000000); /* half of 2 s, less a tenth, and the way */
 		since = log[i].ns;
 	}
 	free(log);
@@ -295,7 +297,8 @@ TEST(a_failing_token_server_is_tried_again_and_the_lanes_wait)
 	CHECK(push_each(&r, 5, 1));
 	struct mw_engine_lane lane = {.account_len = 0};
 	RIG_UNTIL(rig_lane(&r, "a2", &lane) && lane.awaits_token && strstr(lane.last_error, "answered 50"));
-	CHECK(lane.awaits_token && lane.state == MW_LANE_WAITING && lane_says(&r, "a2", "no token for OAuth app \"app\""));
+	CHECK(lane.awaits_token && lane.state == MW_LANE_WAITING &&
+	      lane_says(&r, "a2", "no token for OAuth app \"app\""));
 	struct mw_engine_stats s;
 	CHECK(mw_engine_stats(r.engine, &s) == MW_OK && s.weir.lanes_parked == 0);
 	CHECK(flush(&r) && requests(&r, "/token", NULL) == 4);
@@ -327,7 +330,8 @@ TEST(an_app_that_is_refused_parks_its_lanes_until_it_is_saved_anew)
 				   "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9\"}"));
 	CHECK(push_each(&r, 20, 2) && mw_engine_flush(r.engine, RIG_PATIENCE_MS) == MW_PARKED);
 	CHECK(requests(&r, "/token", NULL) == 1 && requests(&r, "/v1/batch", NULL) == 0);
-	CHECK(lane_is(&r, "a7", MW_LANE_PARKED) && lane_says(&r, "a7", "400: invalid_client: no key key-1 of ..."));
+	CHECK(lane_is(&r, "a7", MW_LANE_PARKED) &&
+	      lane_says(&r, "a7", "400: invalid_client: no key key-1 of ..."));
 	struct mw_engine_lane lane;
 	CHECK(rig_lane(&r, "a7", &lane) && lane.last_status == MW_STATUS_NO_TOKEN);
 	CHECK(mock_script(&r.mock, "token-body"));
@@ -335,7 +339,8 @@ TEST(an_app_that_is_refused_parks_its_lanes_until_it_is_saved_anew)
 	CHECK(set_app(&h, "app", rsa_key(2048, 1), r.mock.url));
 	RIG_UNTIL(rig_counts(&r).delivered == 40);
 	CHECK(rig_counts(&r).delivered == 40);
-	printf("resumed and delivered %lld ms after the app was saved\n", (long long)(monotonic_ms() - saved));
+	printf("resumed and delivered %lld ms after the app was saved\n",
+	       (long long)(monotonic_ms() - saved));
 	char *bodies = mock_read(&r.mock, "bodies", NULL), header[2048], claims[2048];
 	const char *at, *second = strstr(strstr(bodies, "client_assertion=") + 1, "client_assertion=");
 	size_t len;
@@ -467,7 +472,9 @@ TEST(a_kill_in_between_loses_nothing)
 	for (int i = 0; i < 3; i++) {
 		/* While the token is on its way; while it is refused again and again; as it likes. */
 		CHECK(mock_script(&r.mock, "reset\nbearer\n%s",
-				  i == 0 ? "token-stall" : i == 1 ? "always 401" : ""));
+				  i == 0   ? "token-stall"
+				  : i == 1 ? "always 401"
+					   : ""));
 		mock_forget(&r.mock);
 		pid_t child = fork_sender(&r, c);
 		CHECK(child > 0);
@@ -487,8 +494,12 @@ TEST(a_kill_in_between_loses_nothing)
 
 TEST(an_answer_that_is_no_token_is_none)
 {
-	static const char *const bodies[] = {"{}", "<html>", "{\"access_token\":\"a b\"}", "{\"access_token\":7}",
-					     "[\"access_token\"]", "{\"access_token\":\"a\",\"expires_in\":0}"};
+	static const char *const bodies[] = {"{}",
+					     "<html>",
+					     "{\"access_token\":\"a b\"}",
+					     "{\"access_token\":7}",
+					     "[\"access_token\"]",
+					     "{\"access_token\":\"a\",\"expires_in\":0}"};
 	struct rig r;
 	struct hand h;
 	struct mw_engine_config c = oauth_config();

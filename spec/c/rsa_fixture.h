@@ -81,7 +81,8 @@ __attribute__((unused)) static bool jwt_opens(const char *jwt, size_t len, EVP_P
 }
 
 /* The value of a form's field up to the next '&'. */
-__attribute__((unused)) static bool form_field(const char *form, const char *name, const char **at, size_t *len)
+__attribute__((unused)) static bool form_field(const char *form, const char *name, const char **at,
+					       size_t *len)
 {
 	const char *found = strstr(form, name);
 	if (!found)

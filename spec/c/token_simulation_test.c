@@ -143,7 +143,8 @@ static void release_all(struct world *s, unsigned app, bool resume)
 static void token_answer(struct world *s, unsigned app)
 {
 	struct app *a = &s->apps[app];
-	struct mw_grant_answer answer = {.retry_after_ms = -1, .has_date = true, .skew_ms = a->server_skew_ms};
+	struct mw_grant_answer answer = {
+	    .retry_after_ms = -1, .has_date = true, .skew_ms = a->server_skew_ms};
 	int64_t off = a->skew_sent - a->server_skew_ms;
 	a->in_flight--;
 	s->token_requests++;
@@ -305,7 +306,8 @@ static const char *play(uint64_t seed, struct world *s)
 	clear_up(s);
 	const struct mw_counts *c = &mw_weir_totals(s->weir)->counts;
 	/* A token may have been revoked while it was fresh: the lane is parked, and probes in 15 minutes. */
-	for (int64_t patience = s->now + 2 * 3600000; s->now < patience && c->delivered < s->pushed && !s->broke;)
+	for (int64_t patience = s->now + 2 * 3600000;
+	     s->now < patience && c->delivered < s->pushed && !s->broke;)
 		step(s, patience);
 	if (c->delivered != s->pushed)
 		fault(s, "not all was delivered when the weather had cleared");

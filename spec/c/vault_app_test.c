@@ -113,8 +113,10 @@ TEST(bad_parts_are_refused_when_they_are_saved)
 	pem_of(small, PKCS8, weak);
 	EVP_PKEY_free(small);
 	CHECK(start(&f, "bad", master(0)));
-	CHECK(set_app_with(&f, "a", "c", "k", NULL, NULL, NULL) == MW_INVALID && strstr(error.detail, "is new"));
-	CHECK(set_app_with(&f, "a", "c", "k", weak, NULL, NULL) == MW_BAD_KEY && strstr(error.detail, "1024 bits"));
+	CHECK(set_app_with(&f, "a", "c", "k", NULL, NULL, NULL) == MW_INVALID &&
+	      strstr(error.detail, "is new"));
+	CHECK(set_app_with(&f, "a", "c", "k", weak, NULL, NULL) == MW_BAD_KEY &&
+	      strstr(error.detail, "1024 bits"));
 	CHECK(set_app_with(&f, "a", "c c", "k", pem, NULL, NULL) == MW_INVALID);
 	CHECK(set_app_with(&f, "a", "c", "", pem, NULL, NULL) == MW_INVALID);
 	CHECK(set_app_with(&f, "a", "c", "k", pem, " ", NULL) == MW_INVALID);
@@ -133,7 +135,8 @@ TEST(an_account_has_an_app_or_none)
 	struct fixture f;
 	struct mw_key key;
 	struct shown k;
-	CHECK(start(&f, "accounts", master(0)) && set_app(&f, "one", 0) == MW_OK && set_app(&f, "two", 1) == MW_OK);
+	CHECK(start(&f, "accounts", master(0)) && set_app(&f, "one", 0) == MW_OK &&
+	      set_app(&f, "two", 1) == MW_OK);
 	CHECK(use(&f, "acme", "one") == MW_OK && get(&f, "acme", &key) == MW_OK && !strcmp(got_app, "one"));
 	CHECK(use(&f, "acme", "two") == MW_OK && get(&f, "acme", &key) == MW_OK && !strcmp(got_app, "two"));
 	CHECK(set(&f, "acme", NULL, "eu", "Acme") == MW_OK && get(&f, "acme", &key) == MW_OK &&
@@ -169,13 +172,16 @@ static void note_app(void *context, struct mw_span app, uint64_t revision)
 TEST(changed_apps_are_named)
 {
 	struct fixture f;
-	CHECK(start(&f, "changes", master(0)) && set_app(&f, "one", 0) == MW_OK && set_app(&f, "two", 0) == MW_OK);
+	CHECK(start(&f, "changes", master(0)) && set_app(&f, "one", 0) == MW_OK &&
+	      set_app(&f, "two", 0) == MW_OK);
 	uint64_t revision;
 	CHECK(mw_vault_revision(f.v, &revision, &error) == MW_OK && revision == 2);
 	named[0] = '\0';
-	CHECK(mw_vault_app_changes(f.v, 0, note_app, NULL, &error) == MW_OK && !strcmp(named, "one:1 two:2 "));
+	CHECK(mw_vault_app_changes(f.v, 0, note_app, NULL, &error) == MW_OK &&
+	      !strcmp(named, "one:1 two:2 "));
 	named[0] = '\0';
-	CHECK(set_app(&f, "one", 1) == MW_OK && mw_vault_app_changes(f.v, revision, note_app, NULL, &error) == MW_OK &&
+	CHECK(set_app(&f, "one", 1) == MW_OK &&
+	      mw_vault_app_changes(f.v, revision, note_app, NULL, &error) == MW_OK &&
 	      !strcmp(named, "one:3 "));
 	stop(&f);
 }
@@ -184,7 +190,8 @@ TEST(another_master_key_opens_nothing_and_may_replace_all)
 {
 	struct fixture f;
 	struct app_shown k;
-	CHECK(start(&f, "foreign", master(0)) && set_app(&f, "a", 0) == MW_OK && use(&f, "acme", "a") == MW_OK);
+	CHECK(start(&f, "foreign", master(0)) && set_app(&f, "a", 0) == MW_OK &&
+	      use(&f, "acme", "a") == MW_OK);
 	stop(&f);
 	CHECK(start(&f, "foreign", master(1)) && show_app(&f, "a", &k) && k.info.foreign);
 	CHECK(!signs_as(&f, "a", 0) && error.code == MW_BAD_MASTER_KEY);
@@ -194,7 +201,8 @@ TEST(another_master_key_opens_nothing_and_may_replace_all)
 	CHECK(set_app(&f, "a", 1) == MW_OK && error.code == MW_OK && signs_as(&f, "a", 1));
 	struct mw_account_change all = {
 	    .write_key = MW_SPAN("key-0123456789"), .endpoint = MW_SPAN("eu"), .app = MW_SPAN("a")};
-	CHECK(mw_vault_set(f.v, MW_SPAN("acme"), &all, &error) == MW_OK && holds(&f, "acme", "key-0123456789", eu));
+	CHECK(mw_vault_set(f.v, MW_SPAN("acme"), &all, &error) == MW_OK &&
+	      holds(&f, "acme", "key-0123456789", eu));
 	stop(&f);
 }
 
@@ -211,7 +219,8 @@ TEST(no_part_of_an_app_can_be_exchanged)
 	size_t len;
 	CHECK(mw_master_key_load(&k, master(0), &error) == MW_OK);
 	mw_app_row_seal(&r, MW_SPAN("app"), MW_SPAN("private"), &k, sealed);
-	CHECK(mw_app_row_open(&r, MW_SPAN("app"), &k, der, &len) && len == 7 && memcmp(der, "private", 7) == 0);
+	CHECK(mw_app_row_open(&r, MW_SPAN("app"), &k, der, &len) && len == 7 &&
+	      memcmp(der, "private", 7) == 0);
 	CHECK(!mw_app_row_open(&r, MW_SPAN("apq"), &k, der, &len));
 	forged = r, forged.client_id = MW_SPAN("clienu");
 	CHECK(!mw_app_row_open(&forged, MW_SPAN("app"), &k, der, &len));

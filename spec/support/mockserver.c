@@ -8,11 +8,10 @@
  * connection, TLS if given a certificate.
  *
  * The log has one line a request: monotonic ns, connection, request on that connection, bytes of body,
- * messages, write key (of the Basic header; or the Bearer token), X-Retry-Count, status answered (0: none), key
- * in the body, path. A
- * request the server left unanswered is in it as well: what counts for a rate limit is what arrived. Heads
- * and bodies are what came, a NUL behind each head and a newline behind each body; messages are those of
- * batches answered with 2xx, one a line.
+ * messages, write key (of the Basic header; or the Bearer token), X-Retry-Count, status answered (0: none),
+ * key in the body, path. A request the server left unanswered is in it as well: what counts for a rate limit
+ * is what arrived. Heads and bodies are what came, a NUL behind each head and a newline behind each body;
+ * messages are those of batches answered with 2xx, one a line.
  *
  * POST /control changes the behaviour from then on: see mockscript.h.
  */
@@ -239,10 +238,10 @@ static void record(const struct connection *c, struct request *r, int status)
 	append(bodies_fd, r->body, r->body_len);
 	append(bodies_fd, "\n", 1);
 	char line[900];
-	int n =
-	    snprintf(line, sizeof line, "%lld %ld %ld %zu %ld %s %ld %d %s %s\n",
-		     (long long)now.tv_sec * 1000000000 + now.tv_nsec, c->number, c->requests, r->body_len,
-		     r->messages, *r->key ? r->key : "-", r->retry, status, *r->body_key ? r->body_key : "-", r->path);
+	int n = snprintf(line, sizeof line, "%lld %ld %ld %zu %ld %s %ld %d %s %s\n",
+			 (long long)now.tv_sec * 1000000000 + now.tv_nsec, c->number, c->requests,
+			 r->body_len, r->messages, *r->key ? r->key : "-", r->retry, status,
+			 *r->body_key ? r->body_key : "-", r->path);
 	append(log_fd, line, (size_t)n);
 }
 
@@ -299,7 +298,8 @@ static int answer_token(struct request *r, char head[SCRIPT_TEXT_MAX * 2], int *
 	char date[64];
 	if (status / 100 == 2 && !*script.token_body)
 		snprintf(body, SCRIPT_TEXT_MAX,
-			 "{\"access_token\":\"mock-token-of-sixteen-%ld\",\"token_type\":\"Bearer\",\"expires_in\":%ld}",
+			 "{\"access_token\":\"mock-token-of-sixteen-%ld\",\"token_type\":\"Bearer\","
+			 "\"expires_in\":%ld}",
 			 ++script.tokens, script.token_life_s);
 	else
 		snprintf(body, SCRIPT_TEXT_MAX, "%s",
