@@ -92,8 +92,8 @@ describe("moonweir oauth", function()
 		assert.equal(0, code)
 		assert.not_matches("segment", out)
 		assert.equal(0, (run { "oauth", "remove", "segment" }))
-		code, _, err = run { "accounts", "set", "acme", "--oauth", "segment" }
-		assert.equal(1, code)
+		code, out, err = run { "accounts", "set", "acme", "--oauth", "segment" }
+		assert.same({ 1, "" }, { code, out })
 		assert.matches('there is no OAuth app "segment"', err, 1, true)
 	end)
 
@@ -170,8 +170,8 @@ describe("moonweir oauth", function()
 		assert.equal(401, (child.http(port, "POST", "/v1/track", { Authorization = "Bearer nonsense" }, body)))
 		-- The public key there is no longer that of the private one here.
 		assert.equal(0, (run { "oauth", "set", "segment", "--private-key-file", other_pem }))
-		code, _, err = run { "run", script(), event, "--account", "acme" }
-		assert.equal(1, code)
+		code, out, err = run { "run", script(), event, "--account", "acme" }
+		assert.equal(1, code, out)
 		assert.matches("account acme is parked: its OAuth app gets no token", err, 1, true)
 		assert.matches("answered 400: invalid_client: the signature is not that of the app's key", err, 1, true)
 		local _, top = run { "top", "--once", "--interval", "0" }

@@ -127,7 +127,7 @@ function Debugger:ingest(request, route)
 	local key = basic_key(authorization) or messages.key
 	self.body_key = messages.key
 	if not key or key == "" then
-		return refusal(401, "no_write_key", "no write key: send it as the user name of Basic authentication, or with a token in the body")
+		return refusal(401, "no_write_key", "no write key: send it as the user name of Basic authentication, or in the body")
 	end
 	self:take(request.path, key, messages)
 	return 200, JSON, SUCCESS, messages, key

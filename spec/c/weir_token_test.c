@@ -46,7 +46,7 @@ TEST(a_turn_that_was_not_used_is_given_back)
 	config.rate = 50;
 	again_with_config();
 	for (int i = 0; i < 100; i++) {
-		char account[8];
+		char account[16];
 		snprintf(account, sizeof account, "w%d", i);
 		push_many(account, 1, 0);
 	}

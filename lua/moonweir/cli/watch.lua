@@ -31,7 +31,10 @@ function Watch:is_due(stats)
 	if process.monotonic() - self.warned < INTERVAL then
 		return false
 	end
-	return stats.dead - self.dead_before > self.dead or stats.lanes_parked > 0 or stats.lanes_backing_off > 0 or stats.lanes_awaiting_token > 0
+	return stats.dead - self.dead_before > self.dead
+		or stats.lanes_parked > 0
+		or stats.lanes_backing_off > 0
+		or stats.lanes_awaiting_token > 0
 end
 
 function Watch:warn(message)

@@ -12,6 +12,7 @@ local core = require "moonweir.core"
 
 local token = {}
 
+local HEADERS = { ["Content-Type"] = "application/json", ["Cache-Control"] = "no-store" }
 local ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 local SCOPES = { ["tracking_api:write"] = true, ["functions:write"] = true, ["public_api:read_write"] = true }
 
@@ -51,9 +52,10 @@ end
 local function answer(status, members)
 	local parts = {}
 	for i, member in ipairs(members) do
-		parts[i] = ('"%s":%s'):format(member[1], type(member[2]) == "number" and ("%.0f"):format(member[2]) or core.encode(member[2]))
+		local value = type(member[2]) == "number" and ("%.0f"):format(member[2]) or core.encode(member[2])
+		parts[i] = ('"%s":%s'):format(member[1], value)
 	end
-	return status, { ["Content-Type"] = "application/json", ["Cache-Control"] = "no-store" }, "{" .. table.concat(parts, ",") .. "}\n"
+	return status, HEADERS, "{" .. table.concat(parts, ",") .. "}\n"
 end
 
 local function refuse(status, code, reason)
@@ -197,7 +199,12 @@ function Tokens:handle(request)
 		end
 	end
 	self.given[text] = now + self.life
-	return answer(200, { { "access_token", text }, { "token_type", "Bearer" }, { "expires_in", self.life }, { "scope", form.scope or "" } })
+	return answer(200, {
+		{ "access_token", text },
+		{ "token_type", "Bearer" },
+		{ "expires_in", self.life },
+		{ "scope", form.scope },
+	})
 end
 
 --- Is this the header of a request that has a good token?
