@@ -177,6 +177,7 @@ describe("moonweir oauth", function()
 		local _, top = run { "top", "--once", "--interval", "0" }
 		assert.matches("parked: no OAuth token", top, 1, true)
 		d:signal "INT"
-		d:finish()
+		local _, shown = d:finish()
+		assert.matches('"path":"/token","status":400', shown, 1, true)
 	end)
 end)

@@ -133,6 +133,21 @@ function Debugger:ingest(request, route)
 	return 200, JSON, SUCCESS, messages, key
 end
 
+--- A request for a token: none of the Tracking API, but one of the 50 a second.
+function Debugger:give_token(request)
+	self.requests = self.requests + 1
+	local status, headers, body = self.tokens:handle(request)
+	self.on_request {
+		number = self.requests,
+		path = "/token",
+		status = status,
+		bytes = #request.body,
+		answer = status == 200 and "" or body,
+		messages = 0,
+	}
+	return status, headers, body
+end
+
 --- Answer one request.
 ---@param request {method: string, path: string, body: string, header: fun(name: string): string?}
 ---@return integer status
@@ -147,7 +162,7 @@ function Debugger:handle(request)
 		return 200, { ["Content-Type"] = "text/plain" }, "ok\n"
 	end
 	if path == "/token" and self.tokens then
-		return self.tokens:handle(request)
+		return self:give_token(request)
 	end
 	local route = ROUTES[path]
 	if not route then
