@@ -165,7 +165,7 @@ crash: test-packages ## kill, fail and fill: MW_TRIALS=10000 MW_NESTED=5 MW_FAUL
 	@for t in $(CRASH_TESTS); do echo "== $$t"; $(BUILD)/test/$$t || exit 1; done
 
 TSAN_TESTS := budget_test dead_test keyring_test secret_heap_test state_test vault_test http_test http_fault_test engine_test \
-              engine_life_test engine_spool_test engine_oauth_test rsa_key_test vault_app_test
+              engine_life_test engine_spool_test engine_oauth_test engine_oauth_fault_test rsa_key_test vault_app_test
 
 .PHONY: asan tsan valgrind
 asan: check-packages ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer

@@ -54,23 +54,23 @@ TEST(an_app_has_one_token_for_each_region)
 	struct mw_oauth *o = mw_oauth_new();
 	CHECK(start(&f, "regions", master(0)) && set_app(&f, "a", "") && set_app(&f, "b", "") &&
 	      set_app(&f, "own", "https://auth.example"));
-	uint32_t us = ticket(o, &f, "a", &at_us, 0), in_eu = ticket(o, &f, "a", &at_eu, us);
-	CHECK(us && in_eu && us != in_eu && ticket(o, &f, "a", &at_us, in_eu) == us &&
-	      ticket(o, &f, "a", &at_us, us) == us && ticket(o, &f, "a", &at_us, 77) == us);
-	CHECK(ticket(o, &f, "b", &at_us, us) != us);
+	uint32_t in_us = ticket(o, &f, "a", &at_us, 0), in_eu = ticket(o, &f, "a", &at_eu, in_us);
+	CHECK(in_us && in_eu && in_us != in_eu && ticket(o, &f, "a", &at_us, in_eu) == in_us &&
+	      ticket(o, &f, "a", &at_us, in_us) == in_us && ticket(o, &f, "a", &at_us, 77) == in_us);
+	CHECK(ticket(o, &f, "b", &at_us, in_us) != in_us);
 	/* One with a server of its own has one token, wherever it is used. */
 	uint32_t own = ticket(o, &f, "own", &at_us, 0);
 	CHECK(own && ticket(o, &f, "own", &at_eu, 0) == own && ticket(o, &f, "own", &at_custom, 0) == own);
 	CHECK(ticket(o, &f, "a", &at_custom, 0) == 0 && error.code == MW_BAD_ENDPOINT);
 	CHECK(ticket(o, &f, "none", &at_us, 0) == 0 && error.code == MW_NO_ACCOUNT);
-	CHECK(mw_oauth_is_of(o, us, MW_SPAN("a")) && mw_oauth_is_of(o, in_eu, MW_SPAN("a")) &&
+	CHECK(mw_oauth_is_of(o, in_us, MW_SPAN("a")) && mw_oauth_is_of(o, in_eu, MW_SPAN("a")) &&
 	      !mw_oauth_is_of(o, own, MW_SPAN("a")) && !mw_oauth_is_of(o, 0, MW_SPAN("a")) &&
 	      !mw_oauth_is_of(o, 77, MW_SPAN("a")));
-	CHECK(ask(o, &f, us, 0) == MW_OK && strcmp(url, "https://oauth2.segment.io/token") == 0);
+	CHECK(ask(o, &f, in_us, 0) == MW_OK && strcmp(url, "https://oauth2.segment.io/token") == 0);
 	CHECK(ask(o, &f, in_eu, 0) == MW_OK && strcmp(url, "https://oauth2.eu1.segmentapis.com/token") == 0);
 	CHECK(ask(o, &f, own, 0) == MW_OK && strcmp(url, "https://auth.example/token") == 0);
-	CHECK(answer(o, us, 200, "{\"access_token\":\"of-us\",\"expires_in\":100}", 0) &&
-	      has_token(o, us, "of-us", 1));
+	CHECK(answer(o, in_us, 200, "{\"access_token\":\"of-us\",\"expires_in\":100}", 0) &&
+	      has_token(o, in_us, "of-us", 1));
 	CHECK(mw_oauth_ask(o, in_eu, 0).verdict == MW_GRANT_WAIT);
 	mw_oauth_free(o);
 	stop(&f);
