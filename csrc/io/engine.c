@@ -433,7 +433,7 @@ static enum mw_err closing_result(struct mw_engine *g, struct mw_error *e)
 		return mw_error_set(e, left, 0, "%s", failure.detail);
 	return mw_error_set(
 	    e, left, 0, "%llu message%s left undelivered%s%s", count, count == 1 ? " was" : "s were",
-	    left == MW_PARKED ? ", all of accounts without a valid write key or paused" : "",
+	    left == MW_PARKED ? ", all of accounts without a valid write key or OAuth token, or paused" : "",
 	    on_disk        ? "; the spool keeps them for the next start"
 	    : g->has_spool ? "; those that no sync told of may not have reached the disk, which is full"
 			   : "");

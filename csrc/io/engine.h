@@ -89,7 +89,8 @@ struct mw_engine_lane {
 	uint64_t requests;
 	uint64_t bytes_sent;
 	enum mw_lane_state state;
-	bool awaits_token; /* of its OAuth app; it is waiting then */
+	bool has_app;      /* it last sent, or was to send, with the token of an OAuth app */
+	bool awaits_token; /* of it; it is waiting then */
 	uint32_t attempts;
 	int last_status;
 	int64_t due_in_ms;    /* waiting and parked: until the next try; else 0 */

@@ -34,6 +34,7 @@ static void copy_lane(const struct mw_engine *g, const struct mw_lane *l, int64_
 				       .requests = l->requests,
 				       .bytes_sent = l->bytes_sent,
 				       .state = l->state,
+				       .has_app = l->grant > 0,
 				       .awaits_token = l->held && l->state == MW_LANE_WAITING,
 				       .attempts = l->attempts,
 				       .last_status = l->last_status};

@@ -220,6 +220,8 @@ static void send_batch(struct mw_engine *g, const struct mw_request *r, int64_t 
 	}
 	const char *token = NULL;
 	r->lane->generation = 0;
+	if (!*app)
+		r->lane->grant = 0;
 	if (*app && !(token = mw_engine_token(g, r, (struct mw_span){(const uint8_t *)app, strlen(app)},
 					      &endpoint, now))) {
 		sodium_memzero(&key, sizeof key);

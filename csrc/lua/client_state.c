@@ -175,6 +175,8 @@ static int client_lanes(lua_State *L)
 		lua_setfield(L, -2, "last_status");
 		lua_pushboolean(L, lane->awaits_token);
 		lua_setfield(L, -2, "awaits_token");
+		lua_pushboolean(L, lane->has_app);
+		lua_setfield(L, -2, "has_app");
 		lua_pushnumber(L, (lua_Number)lane->due_in_ms / 1000);
 		lua_setfield(L, -2, "due_in");
 		if (lane->last_error[0]) {

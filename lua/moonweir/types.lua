@@ -45,7 +45,8 @@ local Client = {}
 ---@field in_flight integer
 ---@field attempts integer  of the oldest message's batch, so far
 ---@field last_status integer
----@field awaits_token boolean  of its OAuth app; it is "waiting" then
+---@field has_app boolean  it sends with the tokens of an OAuth app
+---@field awaits_token boolean  its app has none yet; it is "waiting" then
 ---@field last_error? string
 ---@field due_in number     seconds until the next try, of a waiting or parked lane
 

@@ -47,6 +47,10 @@ function Watch:warn(message)
 end
 
 local function parked_advice(lane)
+	if lane.last_status == 401 and lane.has_app then
+		return "Segment refuses its write key or its OAuth token. Is the source connected to the OAuth app in Segment, and is "
+			.. "the write key that source's?"
+	end
 	if lane.last_status == 401 or lane.last_status == 403 then
 		return "Segment refuses its write key. Copy the key again from the source's settings in Segment; "
 			.. "if the workspace is in the EU, use --endpoint eu"
