@@ -3,7 +3,7 @@
 #include "engine_state.h"
 
 /* Of lanes that asked for a token and could not even be told which. */
-enum { NO_TICKET = UINT32_MAX };
+static const uint32_t NO_TICKET = UINT32_MAX;
 
 static int64_t now_ms(void)
 {
