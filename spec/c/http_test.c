@@ -76,8 +76,8 @@ TEST(more_than_a_batch_is_refused)
 	struct mw_buf large = {.data = messages, .len = len, .cap = len, .max = len}, small = large;
 	struct mw_span key = {messages, MW_WRITE_KEY_MAX + 1};
 	small.len = 2;
-	CHECK(mw_http_post(w->http, &r, &endpoint, MW_SPAN("k"), &large, 0) == MW_TOO_LARGE);
-	CHECK(mw_http_post(w->http, &r, &endpoint, key, &small, 0) == MW_TOO_LARGE && small.len == 2);
+	CHECK(mw_http_post(w->http, &r, &endpoint, MW_SPAN("k"), NULL, &large, 0) == MW_TOO_LARGE);
+	CHECK(mw_http_post(w->http, &r, &endpoint, key, NULL, &small, 0) == MW_TOO_LARGE && small.len == 2);
 	free(messages);
 	world_close(w);
 }
