@@ -53,6 +53,7 @@ struct mw_json {
 	struct mw_json_node *nodes;
 	uint32_t count;
 	uint32_t cap;
+	uint64_t pattern; /* documents with the same number, not 0, have the same keys at the same nodes */
 };
 
 void mw_json_init(struct mw_json *doc);

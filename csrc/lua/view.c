@@ -13,7 +13,7 @@
 #define MWL_VIEWS "moonweir.views"
 #define THE_VIEWS "moonweir.views of this state"
 
-enum { LIVE_MAX = 16 };
+enum { LIVE_MAX = 16, MEMBERS_MET = 64 };
 
 struct mwl_views {
 	struct {
@@ -24,6 +24,12 @@ struct mwl_views {
 	uint64_t tickets; /* given out so far */
 	int metatable;    /* reference in the registry */
 	struct mw_buf text;
+	/* Where members were: events of one pattern have them at the same nodes. */
+	struct met {
+		uint64_t pattern;
+		uint32_t container;
+		uint32_t value;
+	} met[MEMBERS_MET];
 	/* Where the last walk stopped, so that the next step of a loop does not start from the beginning. */
 	struct {
 		uint64_t ticket;
@@ -113,14 +119,13 @@ static void push_node(lua_State *L, struct mwl_views *views, uint64_t ticket, co
 
 void mwl_view_push(lua_State *L, struct mwl_views *v, uint32_t node)
 {
-	luaL_checkstack(L, 4, NULL);
 	push_node(L, v, v->live[v->depth - 1].ticket, v->live[v->depth - 1].doc, node);
 }
 
 static const struct mw_json *check_live(lua_State *L, const struct view *v)
 {
 	const struct mwl_views *views = v->views;
-	for (int i = views->depth; i-- > 0;) {
+	for (int i = views->depth; i-- > 0;) { /* nearly always the innermost */
 		if (views->live[i].ticket == v->ticket)
 			return views->live[i].doc;
 	}
@@ -170,6 +175,23 @@ static uint32_t element(struct mwl_views *views, const struct view *v, const str
 	return node;
 }
 
+/* The value of a member, 0 if there is none. Lua keeps one copy of a short text, so the address of a script's
+ * name tells well where to look; what is found there is compared. */
+static uint32_t member(const struct view *v, const struct mw_json *doc, const char *name, size_t len)
+{
+	uint32_t hash = ((uint32_t)((uintptr_t)name / 8) ^ v->node << 16) * 2654435761u;
+	struct met *met = &v->views->met[hash / (UINT32_MAX / MEMBERS_MET + 1)];
+	if (doc->pattern != 0 && met->pattern == doc->pattern && met->container == v->node) {
+		struct mw_span key = mw_json_raw(doc, met->value - 1);
+		if (key.len == len && memcmp(key.at, name, len) == 0)
+			return met->value;
+	}
+	uint32_t value = mw_json_member(doc, v->node, name, len, mw_json_tag(name, len));
+	if (value && doc->pattern != 0)
+		*met = (struct met){doc->pattern, v->node, value};
+	return value;
+}
+
 static int view_index(lua_State *L)
 {
 	const struct mw_json *doc;
@@ -179,7 +201,7 @@ static int view_index(lua_State *L)
 	if (lua_type(L, 2) == LUA_TSTRING) {
 		size_t len;
 		const char *name = lua_tolstring(L, 2, &len);
-		child = mw_json_member(doc, v->node, name, len, mw_json_tag(name, len));
+		child = member(v, doc, name, len);
 	} else if (lua_type(L, 2) == LUA_TNUMBER && mwl_exact_integer(L, 2, &i)) {
 		child = element(v->views, v, doc, i);
 	}
