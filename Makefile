@@ -19,7 +19,7 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wmissi
 OPT  ?= $(if $(SANITIZE),-O1,-O3)
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(OPT) -g $(WARN) -fPIC -fvisibility=hidden -fno-strict-aliasing -MMD -MP \
         $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer) $(CFLAGS)
-LIBS := -lcurl -lsodium -llmdb -lpthread -lm
+LIBS := -lcurl -lsodium -llmdb -lcrypto -lpthread -lm
 
 object   = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(1))
 CORE    := $(call object,$(wildcard csrc/core/*.c))
@@ -111,11 +111,11 @@ $(BUILD)/test/power_loss_test: LIBS += -rdynamic
 $(BUILD)/test/%: spec/c/%.c $(CORE) $(IO)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE) $(IO) $(LIBS) -lcrypto
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE) $(IO) $(LIBS)
 $(BUILD)/test/%: spec/crash/%.c $(CORE) $(IO)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE) $(IO) $(LIBS) -lcrypto
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE) $(IO) $(LIBS)
 $(BUILD)/test/mockserver: spec/support/mockserver.c spec/support/mockscript.c
 	@mkdir -p $(@D)
 	@echo "  LD $@"
@@ -123,7 +123,7 @@ $(BUILD)/test/mockserver: spec/support/mockserver.c spec/support/mockscript.c
 $(BUILD)/test/%: spec/bench/%.c $(CORE) $(IO)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE) $(IO) $(LIBS) -lssl -lcrypto
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE) $(IO) $(LIBS) -lssl
 
 .PHONY: test spec spec-c spec-lua
 test: test-packages ## install what is needed, build and run every test on both Luas
@@ -153,9 +153,9 @@ power: $(BUILD)/test/power_loss_test ## 100,000 power cuts (MW_TRIALS): nothing 
 acceptance: test-packages all $(TOOLS) $(BUILD)/test/json_corpus_test ## tests that read the reference material in $(SHARED), where it is present
 	@if [ ! -d $(SHARED) ]; then echo "skipped: no reference material at $(SHARED)"; else \
 	  MW_JSON_CORPUS=$(SHARED)/fixtures/json-test-suite $(BUILD)/test/json_corpus_test && \
-	  for vm in $(VMS); do echo "== the catalogue on $$vm"; \
-	    MW_SHARED=$(SHARED) LUA_PATH='lua/?.lua;lua/?/init.lua;;' \
-	    $$vm /usr/bin/busted --output=plainTerminal spec/acceptance/catalogue.lua || exit 1; done; fi
+	  for vm in $(VMS); do for what in catalogue signatures; do echo "== the $$what on $$vm"; \
+	    MW_SHARED=$(SHARED) LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(BUILD)/'$$vm'/?.so;;' \
+	    $$vm /usr/bin/busted --output=plainTerminal spec/acceptance/$$what.lua || exit 1; done; done; fi
 
 CRASH_TESTS := kill_test fault_test full_test outage_test secret_test
 

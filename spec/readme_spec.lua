@@ -84,6 +84,21 @@ describe("the README", function()
 		assert.equal(1, (run()))
 	end)
 
+	it("names every way to verify a request, and what it shows of them loads", function()
+		for name in pairs(require "moonweir.receive.tools") do
+			assert.is_truthy(readme:find("`" .. name, 1, true), name)
+		end
+		local count = 0
+		for verify in readme:gmatch "```lua\n(  verify = .-)```" do
+			messages_of(([[
+				local source = require "moonweir.source"
+				return source.define { slug = "a", version = "1", event = "e", user = source.get "u", on = { e = source.ignore },
+				%s }]]):format(verify), "{}")
+			count = count + 1
+		end
+		assert.equal(2, count)
+	end)
+
 	it("names every error code", function()
 		local header = child.read "csrc/core/err.h"
 		for word in header:gmatch 'X%(MW_[%u_]+, "([%w_]+)"' do

@@ -114,17 +114,18 @@ local function check_options(options)
 	end
 end
 
---- A source's definition, compiled: from a path, or from what source.define returned.
+--- A source compiled, and its definition: from a path, or from what source.define returned.
 local function compiled(source)
-	local definition = source
+	local definition, message, code = source, nil, nil
 	if type(source) == "string" then
-		local message, code
 		definition, message, code = sandbox.load(source)
 		if not definition then
 			return nil, message, code
 		end
 	end
-	return compile(definition, LIBRARY)
+	local map
+	map, message, code = compile(definition, LIBRARY)
+	return map, message, code, definition
 end
 
 --- The members that end every context, where no source gives them.
@@ -210,6 +211,8 @@ function mw.open(options)
 end
 
 ---@class moonweir.Source
+---@field slug string
+---@field definition moonweir.Definition what the script says; moonweir.receive reads its `verify`
 local Source = {}
 Source.__index = Source
 
@@ -231,11 +234,11 @@ end
 ---@return string? message
 ---@return "mapping"|nil code
 function mw.load(source)
-	local map, message, code = compiled(source)
+	local map, message, code, definition = compiled(source)
 	if not map then
 		return nil, message, code
 	end
-	return setmetatable({ mapper = core.mapper(map), slug = map:slug() }, Source)
+	return setmetatable({ mapper = core.mapper(map), slug = map:slug(), definition = definition }, Source)
 end
 
 return mw
