@@ -23,11 +23,14 @@ LIBS := -lcurl -lsodium -llmdb -lcrypto -lpthread -lm
 
 object   = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(1))
 CORE    := $(call object,$(wildcard csrc/core/*.c))
-IO      := $(call object,$(filter-out csrc/io/server.c,$(wildcard csrc/io/*.c)))
-BINDING := $(filter-out server,$(patsubst csrc/lua/%.c,%,$(wildcard csrc/lua/*.c)))
+# Each a module of its own, so that the library needs none of their libraries.
+EXTRAS  := server xml inflate
+XML_CORE := $(addprefix csrc/core/,hash.c json_write.c number.c utf8.c)
+IO      := $(call object,$(filter-out $(EXTRAS:%=csrc/io/%.c),$(wildcard csrc/io/*.c)))
+BINDING := $(filter-out $(EXTRAS),$(patsubst csrc/lua/%.c,%,$(wildcard csrc/lua/*.c)))
 
 VMS     := lua5.4 luajit
-MODULES := $(foreach vm,$(VMS),$(BUILD)/$(vm)/moonweir/core.so $(BUILD)/$(vm)/moonweir/server.so)
+MODULES := $(foreach vm,$(VMS),$(foreach module,core $(EXTRAS),$(BUILD)/$(vm)/moonweir/$(module).so))
 
 .PHONY: all
 all: $(MODULES) $(BUILD)/moonweir ## build the modules for both Luas and the command (default)
@@ -48,10 +51,14 @@ $(BUILD)/$(1)/moonweir/core.so: $(CORE) $(IO) $(BINDING:%=$(BUILD)/$(1)/obj/%.o)
 	@echo "  LD $$@"
 	$(Q)$$(CC) $$(ALL_CFLAGS) $$(LDFLAGS) -shared -o $$@ $$^ $$(LIBS)
 
-$(BUILD)/$(1)/moonweir/server.so: $(call object,csrc/io/server.c csrc/core/buf.c csrc/core/err.c) $(BUILD)/$(1)/obj/server.o
+$(BUILD)/$(1)/moonweir/server.so: EXTRA = -lmicrohttpd
+$(BUILD)/$(1)/moonweir/xml.so: EXTRA = -lexpat
+$(BUILD)/$(1)/moonweir/inflate.so: EXTRA = -lz
+$(BUILD)/$(1)/moonweir/xml.so: $(call object,$(XML_CORE))
+$(EXTRAS:%=$(BUILD)/$(1)/moonweir/%.so): $(BUILD)/$(1)/moonweir/%.so: $(BUILD)/obj/io/%.o $(BUILD)/$(1)/obj/%.o $(call object,csrc/core/buf.c csrc/core/err.c)
 	@mkdir -p $$(@D)
 	@echo "  LD $$@"
-	$(Q)$$(CC) $$(ALL_CFLAGS) $$(LDFLAGS) -shared -o $$@ $$^ -lmicrohttpd
+	$(Q)$$(CC) $$(ALL_CFLAGS) $$(LDFLAGS) -shared -o $$@ $$^ $$(EXTRA)
 endef
 $(foreach vm,$(VMS),$(eval $(call vm_rules,$(vm))))
 
@@ -73,7 +80,7 @@ $(BUILD)/moonweir: Makefile
 # nginx's Lua module brings its own build of LuaJIT, which takes the place of the usual one.
 JIT := $(if $(shell dpkg-query -W -f '$${Status}' luajit2 2>/dev/null | grep 'ok installed'),luajit2 libluajit2-5.1-dev,luajit libluajit-5.1-dev)
 RUN_PACKAGES   := build-essential pkg-config lua5.4 liblua5.4-dev $(JIT) lua-argparse lua-cjson \
-                  libcurl4-openssl-dev libsodium-dev liblmdb-dev libssl-dev libmicrohttpd-dev ca-certificates
+                  libcurl4-openssl-dev libsodium-dev liblmdb-dev libssl-dev libmicrohttpd-dev libexpat1-dev zlib1g-dev ca-certificates
 TEST_PACKAGES  := $(RUN_PACKAGES) lua-busted luarocks openssl curl git
 CHECK_PACKAGES := $(TEST_PACKAGES) lua-check clang clang-format libclang-rt-14-dev cppcheck valgrind
 
@@ -104,6 +111,10 @@ run: packages ## install what is needed, build, send the demo source's events to
 TESTS := $(patsubst spec/c/%.c,$(BUILD)/test/%,$(wildcard spec/c/*_test.c) spec/c/weir_simulation.c)
 TOOLS := $(BUILD)/test/mockserver $(BUILD)/test/sink
 
+$(BUILD)/test/xml_test: $(BUILD)/obj/io/xml.o
+$(BUILD)/test/xml_test: LIBS += -lexpat
+$(BUILD)/test/inflate_test: $(BUILD)/obj/io/inflate.o
+$(BUILD)/test/inflate_test: LIBS += -lz
 # The tests that make every allocation fail in turn put themselves between us and malloc.
 $(BUILD)/test/%_memory_test: LIBS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 # The one that cuts the power puts itself between liblmdb and libc.
@@ -111,7 +122,7 @@ $(BUILD)/test/power_loss_test: LIBS += -rdynamic
 $(BUILD)/test/%: spec/c/%.c $(CORE) $(IO)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE) $(IO) $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $(filter-out %.h,$^) $(LIBS)
 $(BUILD)/test/%: spec/crash/%.c $(CORE) $(IO)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
@@ -216,7 +227,7 @@ bench: test-packages ## what one event costs, medians of five (see spec/bench)
 install: all ## copy modules and command below $(DESTDIR)$(PREFIX)
 	@for vm in $(VMS); do abi=$$([ $$vm = luajit ] && echo 5.1 || echo 5.4); \
 	  for f in $$(cd lua && find . -name '*.lua'); do install -Dm644 lua/$$f $(DESTDIR)$(PREFIX)/share/lua/$$abi/$$f; done; \
-	  for so in core server; do install -Dm755 $(BUILD)/$$vm/moonweir/$$so.so $(DESTDIR)$(PREFIX)/lib/lua/$$abi/moonweir/$$so.so; done; done
+	  for so in core $(EXTRAS); do install -Dm755 $(BUILD)/$$vm/moonweir/$$so.so $(DESTDIR)$(PREFIX)/lib/lua/$$abi/moonweir/$$so.so; done; done
 	@install -d $(DESTDIR)$(PREFIX)/bin
 	@printf '%s\n' '#!/bin/sh' 'exec "$${MOONWEIR_LUA:-lua5.4}" $(PREFIX)/share/lua/5.4/moonweir/cli/moonweir.lua "$$@"' > $(DESTDIR)$(PREFIX)/bin/moonweir
 	@chmod 755 $(DESTDIR)$(PREFIX)/bin/moonweir

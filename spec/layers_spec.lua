@@ -43,7 +43,8 @@ local not_in_core = {
 -- Headers of other libraries, and who alone may include them.
 local owners = {
 	["lua.h"] = "^csrc/lua/compat%.h$", ["lauxlib.h"] = "^csrc/lua/compat%.h$", ["curl/curl.h"] = "^csrc/io/http%.c$",
-	["microhttpd.h"] = "^csrc/io/server%.c$", ["sodium.h"] = "^csrc/%a+/", ["openssl/"] = "^csrc/io/signature%.c$",
+	["microhttpd.h"] = "^csrc/io/server%.c$", ["sodium.h"] = "^csrc/%a+/", ["expat.h"] = "^csrc/io/xml%.c$",
+	["zlib.h"] = "^csrc/io/inflate%.c$", ["openssl/"] = "^csrc/io/signature%.c$",
 }
 
 -- LMDB is the stores' own: these and who includes their private headers.

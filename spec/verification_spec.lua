@@ -36,7 +36,8 @@ describe("source.verify", function()
 			'source.verify.basic { user = "u", password = source.secret "P" }', 'source.verify.bearer { token = source.secret "T" }',
 			'source.verify.query { parameter = "key", secret = source.secret "T" }',
 			'source.verify.svix { secret = source.secret "T", tolerance = false }',
-			'source.verify.hmac { secret = source.secret "T", header = "X-S", signed = "{timestamp}{id}{body}", timestamp = "T", id = "I" }',
+			'source.verify.hmac { secret = source.secret "T", header = "X-S", signed = "{timestamp}{id}{body}", timestamp = "T", '
+				.. 'id = "I" }',
 			'source.verify.standard_webhooks { public_key = source.secret "T" }',
 		} do
 			assert.same({}, receive.warnings(loaded(script(verify))))

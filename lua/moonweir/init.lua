@@ -116,15 +116,15 @@ end
 
 --- A source compiled, and its definition: from a path, or from what source.define returned.
 local function compiled(source)
-	local definition, message, code = source, nil, nil
+	local definition = source
 	if type(source) == "string" then
+		local message, code
 		definition, message, code = sandbox.load(source)
 		if not definition then
 			return nil, message, code
 		end
 	end
-	local map
-	map, message, code = compile(definition, LIBRARY)
+	local map, message, code = compile(definition, LIBRARY)
 	return map, message, code, definition
 end
 
@@ -218,7 +218,7 @@ Source.__index = Source
 
 --- Map a body without sending anything.
 ---@param body string
----@param opts? {format: "json"|"ndjson"|"form"|nil, headers: table<string,string>|nil, account: string?, now: integer?,
+---@param opts? {format: "json"|"ndjson"|"form"|"xml"|nil, headers: table<string,string>|nil, account: string?, now: integer?,
 ---  seed: string?}
 ---  now: milliseconds since 1970; seed: gives the same ids each time, where they would be random
 ---@return {account: string, message: string}[] messages  each one Segment call as JSON text

@@ -21,6 +21,7 @@ Beside the script, in fixtures/:
   NAME.json             a request's body: one event, or an array of them
   NAME.txt              the same as lines of JSON if it begins with { or [, else as a form;
                         a Content-Type in NAME.headers decides otherwise
+  NAME.xml              XML, which is mapped as the JSON that the README shows
   NAME.headers          its headers, one "Name: value" a line; may be missing
   NAME.expected.ndjson  the golden file, a line each: {"account":…,"message":…}; of what fails
                         {"error":{"event":2,"code":"no_user"}}; {"ignored":1}, {"unmatched":1}
@@ -105,9 +106,6 @@ end
 
 --- Body and headers of a fixture; or why there are none.
 local function read_fixture(dir, fixture)
-	if fixture.kind == "xml" then
-		return nil, "XML bodies can't be mapped; give the event as .json or .txt"
-	end
 	local body, message = read_file(dir .. fixture.file, BODY_MAX)
 	if not body then
 		return nil, message
@@ -390,7 +388,7 @@ function test.run(args)
 	local fixtures, wrong, others = golden.fixtures(files or {})
 	for _, other in ipairs(others) do
 		if not other:find "%.md$" then
-			terminal.say("warning", ("%s is no fixture: those end in .json or .txt"):format(shown(other)))
+			terminal.say("warning", ("%s is no fixture: those end in .json, .txt or .xml"):format(shown(other)))
 		end
 	end
 	if #fixtures == 0 and #wrong == 0 then
