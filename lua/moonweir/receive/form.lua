@@ -31,6 +31,23 @@ function form.pairs(text)
 	return list
 end
 
+local function escape(text)
+	return (text:gsub("[^%w%-._~%[%]]", function(c)
+		return ("%%%02X"):format(c:byte())
+	end))
+end
+
+--- The other way round; brackets stay, for the mapping reads them.
+---@param list string[][]
+---@return string
+function form.encode(list)
+	local parts = {}
+	for i, pair in ipairs(list) do
+		parts[i] = escape(pair[1]) .. "=" .. escape(pair[2])
+	end
+	return table.concat(parts, "&")
+end
+
 --- The value of the first pair of that name.
 ---@param list string[][]
 ---@param name string

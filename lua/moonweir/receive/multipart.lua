@@ -1,5 +1,7 @@
 --- multipart -- multipart/form-data as fields, as some mail tools post them. Of a file only its name is kept.
 
+local form = require "moonweir.receive.form"
+
 local multipart = {}
 
 --- Beyond any tool's form; each part costs a search.
@@ -46,12 +48,6 @@ function multipart.pairs(body, content_type)
 	end
 end
 
-local function escape(text)
-	return (text:gsub("[^%w%-._~%[%]]", function(c)
-		return ("%%%02X"):format(c:byte())
-	end))
-end
-
 --- The same as a form is written, which the mapping reads.
 ---@param body string
 ---@param content_type string
@@ -62,11 +58,7 @@ function multipart.to_form(body, content_type)
 	if not list then
 		return nil, message
 	end
-	local parts = {}
-	for i, pair in ipairs(list) do
-		parts[i] = escape(pair[1]) .. "=" .. escape(pair[2])
-	end
-	return table.concat(parts, "&")
+	return form.encode(list)
 end
 
 return multipart
