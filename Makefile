@@ -111,8 +111,8 @@ run: packages ## install what is needed, build, send the demo source's events to
 TESTS := $(patsubst spec/c/%.c,$(BUILD)/test/%,$(wildcard spec/c/*_test.c) spec/c/weir_simulation.c)
 TOOLS := $(BUILD)/test/mockserver $(BUILD)/test/sink
 
-$(BUILD)/test/xml_test: $(BUILD)/obj/io/xml.o
-$(BUILD)/test/xml_test: LIBS += -lexpat
+$(BUILD)/test/xml_test $(BUILD)/test/xml_memory_test: $(BUILD)/obj/io/xml.o
+$(BUILD)/test/xml_test $(BUILD)/test/xml_memory_test: LIBS += -lexpat
 $(BUILD)/test/inflate_test: $(BUILD)/obj/io/inflate.o
 $(BUILD)/test/inflate_test: LIBS += -lz
 # The tests that make every allocation fail in turn put themselves between us and malloc.
