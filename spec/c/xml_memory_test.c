@@ -66,8 +66,11 @@ TEST(without_memory_nothing_is_written_and_nothing_leaks)
 			enum mw_err err = mw_xml_to_json(span, &out, &e);
 			is_done = !has_failed;
 			until_failure = -1;
-			CHECK(err == (is_done ? MW_OK : MW_NO_MEMORY));
-			CHECK(out.len == (is_done ? whole.len : 0) && (is_done || e.detail[0]));
+			/* A buffer that can't double makes do with less, so one failure alone may do no harm.
+			 */
+			bool ok = err == MW_OK && (is_done || !all);
+			CHECK(ok || (err == MW_NO_MEMORY && !is_done && e.detail[0]));
+			CHECK(out.len == (ok ? whole.len : 0));
 			mw_buf_deinit(&out);
 		}
 		CHECK(k > 15);
