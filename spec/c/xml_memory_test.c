@@ -66,7 +66,7 @@ TEST(without_memory_nothing_is_written_and_nothing_leaks)
 			enum mw_err err = mw_xml_to_json(span, &out, &e);
 			is_done = !has_failed;
 			until_failure = -1;
-			/* A buffer that can't double makes do with less, so one failure alone may do no harm.
+			/* Strings ask for room ahead and then once more, so one failure alone may do no harm.
 			 */
 			bool ok = err == MW_OK && (is_done || !all);
 			CHECK(ok || (err == MW_NO_MEMORY && !is_done && e.detail[0]));
