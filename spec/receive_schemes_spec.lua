@@ -164,6 +164,21 @@ describe("Segment", function()
 	end)
 end)
 
+-- What grows with the square of its input would not come to an end here.
+describe("large requests", function()
+	it("are refused in time that grows with their size alone", function()
+		local quotes = '[{"a":"' .. ('\\"'):rep(300000) .. '"},1]'
+		local spaces = "v1=" .. (" "):rep(300000) .. "x"
+		local stripe = source.verify.stripe { secret = KEY }
+		assert.equal(#quotes - 4, #segment.first(quotes))
+		local ok, _, code = receive.verify(stripe, { method = "POST", url = "https://h/", body = "",
+			headers = { ["Stripe-Signature"] = spaces } }, 0)
+		assert.same({ nil, "unsigned" }, { ok, code })
+		receive.body { method = "POST", url = "https://h/", body = "", headers = { ["Content-Encoding"] = spaces,
+			["Content-Type"] = ";" .. spaces } }
+	end)
+end)
+
 describe("forms", function()
 	it("are read as pairs", function()
 		assert.same({ { "a[]", "1" }, { "b", "" }, { "c", "x y=&" } }, form.pairs "a%5B%5D=1&&b&c=x+y=%26")

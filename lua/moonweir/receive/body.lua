@@ -23,7 +23,7 @@ local formats = {
 local codings = { gzip = "gzip", ["x-gzip"] = "gzip", deflate = "deflate" }
 
 local function decompress(request)
-	local coding = (request:header "Content-Encoding" or ""):lower():match "^%s*(.-)%s*$"
+	local coding = (request:header "Content-Encoding" or ""):lower():match "^%s*(%S*)%s*$" or "?"
 	if coding == "" or coding == "identity" then
 		return request.body
 	elseif not codings[coding] then
