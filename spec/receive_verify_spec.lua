@@ -190,7 +190,11 @@ describe("receive.verify", function()
 			end)
 
 			it("refuses without its headers, and with one that came twice", function()
+				local as_sent = {}
 				for header, value in pairs(request.headers) do
+					as_sent[header] = value
+				end
+				for header, value in pairs(as_sent) do
 					if header ~= "Content-Type" then
 						request.headers[header] = nil
 						assert.equal("unsigned", (code_of(verify, request)))
