@@ -77,6 +77,11 @@ function docs.run(args)
 	local subject = { source = source, stream = stream.read(source, messages), texts = source.about or {} }
 	local page = require(FORMATS[args.format])(subject)
 	if args.output then
+		if fixtures.read_file(args.output, #script.text) == script.text then
+			terminal.say("error", ("%s is the script itself; give -o another name, as in -o index.md"):format(
+				terminal.safe(args.output, 200)))
+			return 1
+		end
 		local ok, why = output.write(args.output, page .. "\n")
 		if not ok then
 			terminal.say("error", terminal.safe(why, 400))
