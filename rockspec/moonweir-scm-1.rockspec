@@ -97,6 +97,7 @@ build = {
 		["moonweir.review"] = "lua/moonweir/review.lua",
 		["moonweir.sandbox"] = "lua/moonweir/sandbox.lua",
 		["moonweir.shape"] = "lua/moonweir/shape.lua",
+		["moonweir.sorted"] = "lua/moonweir/sorted.lua",
 		["moonweir.source"] = "lua/moonweir/source.lua",
 		["moonweir.spec.ab_testing"] = "lua/moonweir/spec/ab_testing.lua",
 		["moonweir.spec.aliases"] = "lua/moonweir/spec/aliases.lua",

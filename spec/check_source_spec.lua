@@ -143,6 +143,15 @@ return source.define { slug = "acme-shop", version = "1", event = get "type", us
 		assert.equal("context.acmeShopId", found["tool-id-missing"].path)
 	end)
 
+	it("leaves context.integration to Moonweir, which would write over it", function()
+		local found = check([[
+			a = source.track "Ticket Created" {},
+			b = source.track "Ticket Closed" {}:with {
+				context = { library = { name = "mine" } } },]],
+			[[ user = source.user { get "u" }, context = { acmeShopId = get "id", integration = { name = "other" } }, ]])
+		assert.equal("integration-replaced 0 context.integration\nintegration-replaced b:3 context.library", found)
+	end)
+
 	it("writes all names in one way, over all its calls", function()
 		local found = check [[
 			a = source.track "Ticket Created" { ticket_id = get "id" },

@@ -30,11 +30,23 @@ local function has_own_id(context)
 	return false
 end
 
+-- What Moonweir writes itself.
+local function check_stamps(found, context, line, entry)
+	for _, field in ipairs { "integration", "library" } do
+		if type(context) == "table" and rawget(context, field) ~= nil then
+			found:add("integration-replaced", "context." .. field, ("context.%s is written by Moonweir"):format(field),
+				"leave it out; slug and version in source.define are what integration says",
+				{ line = place.of_field(field, line) or line, entry = entry })
+		end
+	end
+end
+
 local function check_settings(found, made)
 	local about = { line = made.line }
 	if made.user then
 		owner.check(found, made.user, made.context, made.line)
 	end
+	check_stamps(found, made.context, made.line)
 	if made.missing_user == "anonymous" then
 		found:add("user-anonymous", "userId", 'missing_user is "anonymous": calls may have an anonymousId and no userId',
 			'leave it out: events without a user are then kept as dead letters, to be sent when the user is known', about)
@@ -123,6 +135,7 @@ local function check_call(found, state, made, entry, call)
 			found[#found + 1] = it
 		end
 	end
+	check_stamps(found, call.refined and call.refined.context, call.line, entry.event)
 	if call.refined and call.refined.user then
 		owner.check(found, call.refined.user, made.context, call.line, entry.event)
 	end
