@@ -309,7 +309,8 @@ describe("what is missing", function()
 			name = "My (Us) Tool", user = "The ID in My (Us) Tool.", events = { ["Order Completed"] = "My tool, not My (Us) Tool." },
 		} })
 		assert.not_matches("about.user: Segment", said, 1, true)
-		assert.matches('about.events["Order Completed"]: Segment\'s style guide wants it written with no first person (my)', said, 1, true)
+		assert.matches('about.events["Order Completed"]: Segment\'s style guide wants it written with no first person (my)', said,
+			1, true)
 	end)
 
 	it("says that nothing is known of a function without golden files", function()
