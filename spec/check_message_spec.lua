@@ -80,6 +80,7 @@ local WRONG = {
 		{ track("Order Completed", { order_id = "1", total = "12.50" }), "properties.total" },
 		{ track("Order Completed", { order_id = "1", products = { { sku = "s", price = "12.50" } } }), "properties.products[1].price" },
 		{ track("Order Completed", { order_id = "1", products = { sku = "s" } }), "properties.products" },
+		{ track("Order Completed", { order_id = "1", products = {} }), "properties.products" },
 		{ track("Order Completed", { order_id = 1 }), "properties.order_id" },
 		{ track("Push Notification Received", { campaign = core.array {} }), "properties.campaign" },
 		{ track("Video Ad Playing", { session_id = "s", content = { livestream = "yes" } }), "properties.content.livestream" },
