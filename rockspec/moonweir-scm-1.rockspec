@@ -128,6 +128,7 @@ build = {
 		["moonweir.review"] = "lua/moonweir/review.lua",
 		["moonweir.sandbox"] = "lua/moonweir/sandbox.lua",
 		["moonweir.shape"] = "lua/moonweir/shape.lua",
+		["moonweir.sorted"] = "lua/moonweir/sorted.lua",
 		["moonweir.source"] = "lua/moonweir/source.lua",
 		["moonweir.spec"] = "lua/moonweir/spec/init.lua",
 		["moonweir.spec.ab_testing"] = "lua/moonweir/spec/ab_testing.lua",
