@@ -8,7 +8,7 @@ return source.define {
 	slug = "tiny", version = "1",
 	event = get "type", id = get "id", user = source.user { get "user" },
 	on = {
-		opened = source.track "Email Opened" { subject = get "subject", n = get "n" },
+		opened = source.track "Email Opened" { email_subject = get "subject", n = get "n" },
 		sent = source.ignore,
 		crash = function() error "broken on purpose" end,
 	},
@@ -32,7 +32,7 @@ describe("moonweir map", function()
 		assert.equal("track", message.type)
 		assert.equal("Email Opened", message.event)
 		assert.equal("u1", message.userId)
-		assert.equal("Grüße", message.properties.subject)
+		assert.equal("Grüße", message.properties.email_subject)
 		assert.same({ name = "tiny", version = "1" }, message.context.integration)
 		assert.matches('"n":12345678901234567890', line, 1, true)
 	end)
@@ -78,7 +78,20 @@ describe("moonweir map", function()
 		assert.equal(0, code)
 		local message = cjson.decode(out)
 		assert.equal("u 1", message.userId)
-		assert.equal("a b", message.properties.subject)
+		assert.equal("a b", message.properties.email_subject)
+	end)
+
+	it("reads XML", function()
+		local crm = child.file("crm.lua", (SOURCE:gsub('get "', 'get "event.')))
+		local events = child.file("event.xml", "<event>\n<type>opened</type><user>u1</user><subject>S&#xFC;\223\n</subject></event>\n")
+		local code, out, err = child.run { "map", crm, events, "--format", "xml" }
+		assert.equal(1, code)
+		assert.matches("event 1: invalid: XML: line 2, column", err, 1, true)
+		assert.equal("", out)
+		events = child.file("event.xml", "<event>\n<type>opened</type><user>u1</user><subject>S&#xFC;</subject></event>\n")
+		code, out, err = child.run { "map", crm, events, "--format", "xml" }
+		assert.same({ 0, "" }, { code, err })
+		assert.equal("Sü", cjson.decode(out).properties.subject)
 	end)
 
 	it("names the account with --wrap", function()

@@ -74,7 +74,7 @@ describe("the identity store", function()
 	end
 
 	local function map(event, more, with)
-		local source = assert(mw.load(script(more), with or store))
+		local source = assert(mw.load(script(more), { identities = with or store }))
 		local messages, _, problems = source:map(cjson.encode(event), { account = "a1" })
 		return messages[1] and cjson.decode(messages[1].message), problems and problems[1]
 	end
@@ -104,7 +104,7 @@ describe("the identity store", function()
 				slug = "a", version = "1", event = "x", user = source.user { email = source.get "email" },
 				on = { x = { source.track "A" {}, source.track "B" {}:with { user = source.user { email = source.get "other" } } } },
 			}]]
-		local source = assert(mw.load(child.file("address.lua", text), store))
+		local source = assert(mw.load(child.file("address.lua", text), { identities = store }))
 		local messages, _, problems = source:map('{"email":"ann@example.com","other":"ann@example.com"}', { account = "a1" })
 		assert.is_nil(problems and problems[1].message)
 		assert.same({ "u1", "u1" }, { cjson.decode(messages[1].message).userId, cjson.decode(messages[2].message).userId })
@@ -118,14 +118,14 @@ describe("the identity store", function()
 		learn("user_id", "u0", "u1")
 		learn("tool_id", "12345678901234567890", "big")
 		assert.equal("u1", map({ type = "looked", user = "x", email = "ann@example.com" }).properties.who)
-		local source = assert(mw.load(script 'missing_user = "drop",', store))
+		local source = assert(mw.load(script 'missing_user = "drop",', { identities = store }))
 		local messages, tally = source:map(cjson.encode { type = "bulk", recipients = { "ann@example.com", "eve@example.com" } },
 			{ account = "a1" })
 		assert.same({ 1, 1 }, { #messages, tally.ignored })
 		assert.equal("u1", cjson.decode(messages[1].message).userId)
 		local bob = map { type = "bulk", user = "x", recipients = { "bob@example.com" } }
 		assert.same({ "x", "anon-b" }, { bob.userId, bob.context.anonymous })
-		local source_of_kinds = assert(mw.load(script(), store))
+		local source_of_kinds = assert(mw.load(script(), { identities = store }))
 		messages = source_of_kinds:map('{"type":"kinds","user":"x","number":12345678901234567890}', { account = "a1" })
 		local p = cjson.decode(messages[1].message).properties
 		assert.same({ "none", "big", "u1" }, { p.absent, p.number, p.today })
@@ -159,7 +159,7 @@ describe("the identity store", function()
 
 	it("knows nobody where there is none, or it was closed", function()
 		learn("email", "ann@example.com", "u1")
-		local source = assert(mw.load(script(), store))
+		local source = assert(mw.load(script(), { identities = store }))
 		local closed = assert(identities.open { spool = spool, master_key_file = master })
 		local other = assert(mw.load(script(), closed))
 		closed:close()
@@ -173,7 +173,7 @@ describe("the identity store", function()
 	end)
 
 	it("is closed more than once without harm, and collected with its mapper", function()
-		local source = assert(mw.load(script(), assert(identities.open { spool = spool, master_key_file = master })))
+		local source = assert(mw.load(script(), { identities = assert(identities.open { spool = spool, master_key_file = master }) }))
 		collectgarbage()
 		collectgarbage()
 		learn("email", "ann@example.com", "u1")

@@ -194,4 +194,47 @@ describe("a view", function()
 			assert.equal(1, outer.a.b)
 		end)
 	end)
+
+	-- Where a member was found is remembered while events of one form follow each other.
+	it("tells members apart, whatever the forms of the events before", function()
+		local forms = {
+			{ '{"id":%d,"a":{"id":%d,"n":%d},"b":{"n":%d,"id":%d}}', { "id", "a.id", "a.n", "b.n", "b.id" } },
+			{ '{"a":{"n":%d,"id":%d},"id":%d,"b":{"id":%d,"id":%d}}', { "a.n", "a.id", "id", false, "b.id" } },
+			{ '{"b":{"id":%d},"i\\u0064":%d,"a":{"id":%d,"n":%d},"n":%d}', { "b.id", "id", "a.id", "a.n", "n" } },
+			{ '{"c":%d,"id":%d,"a":{"n":%d},"b":{"n":%d,"i":%d}}', { false, "id", "a.n", "b.n", "b.i" } },
+			{ '{"c":{"id":%d},"a":{"n":%d,"n":%d},"b":{"n":%d,"i":%d}}', { false, false, "a.n", "b.n", "b.i" } },
+			{ '{"id":[%d,%d],"a":{"n":%d},"b":{"i":%d,"iid":%d}}', { false, false, "a.n", "b.i", "b.iid" } },
+		}
+		local names = { "id", "n", "a.id", "a.n", "b.id", "b.n", "b.i", "b.iid" }
+		local lines, expected = {}, {}
+		for i = 1, 400 do -- five of each form, then of the next
+			local form = forms[math.floor(i / 5) % #forms + 1]
+			lines[i] = form[1]:format(i, i + 1000, i + 2000, i + 3000, i + 4000)
+			expected[i] = {}
+			for place, name in ipairs(form[2]) do
+				if name then
+					expected[i][name] = i + 1000 * (place - 1)
+				end
+			end
+		end
+		local i = 0
+		local map = assert(core.map { slug = "s", version = "1", library_name = "l", library_version = "1" })
+		map:set("event", map:constant "any")
+		map:entry("any", function(event)
+			i = i + 1
+			for _, name in ipairs(names) do
+				local container, member = name:match "^(%a)%.(%a+)$"
+				local value = event[name]
+				if container then
+					value = event[container][member]
+				end
+				if type(value) ~= "userdata" then
+					assert.equal(expected[i][name], value, name .. " of " .. lines[i])
+				end
+			end
+		end, "s.lua:1")
+		local _, _, problems = core.mapper(map):map(table.concat(lines, "\n"), { format = "ndjson" })
+		assert.is_nil(problems and problems[1].message)
+		assert.equal(#lines, i)
+	end)
 end)

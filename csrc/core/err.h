@@ -24,13 +24,15 @@
 	X(MW_BAD_ENDPOINT, "bad_endpoint", "not a usable endpoint")                                          \
 	X(MW_CLOSED, "closed", "already closed")                                                             \
 	X(MW_FORKED, "forked", "opened before fork; open it in this process")                                \
-	X(MW_PARKED, "parked", "an account has no valid write key, or is paused; its messages are kept")     \
+	X(MW_PARKED, "parked",                                                                               \
+	  "an account has no valid key or OAuth token, or is paused; its messages are kept")                 \
 	X(MW_TIMEOUT, "timeout", "not finished in the time given")                                           \
 	X(MW_IO, "io", "the operating system refused")                                                       \
 	X(MW_VERSION, "version", "the store was written by a newer Moonweir")                                \
 	X(MW_LOCKED, "locked", "another process has it open")                                                \
 	X(MW_CORRUPT, "corrupt", "the store is damaged")                                                     \
-	X(MW_BAD_MASTER_KEY, "bad_master_key", "the vault's master key is missing or is another one")
+	X(MW_BAD_MASTER_KEY, "bad_master_key", "the vault's master key is missing or is another one")        \
+	X(MW_SPEC, "spec", "against Segment's Spec, and the source is strict")
 
 enum mw_err {
 #define MW_ERROR_CODE(code, word, sentence) code,

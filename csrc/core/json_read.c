@@ -255,6 +255,7 @@ enum mw_err mw_json_read(struct mw_json *doc, const void *text, size_t len, stru
 	doc->text = text ? text : nothing;
 	doc->len = len;
 	doc->count = 0;
+	doc->pattern = 0;
 	struct mw_fault f = {doc->text, "", MW_OK};
 	if (len <= MW_EVENT_MAX && read_any(doc, &f))
 		return MW_OK;

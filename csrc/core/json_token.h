@@ -122,10 +122,7 @@ static inline const uint8_t *pass_digits(const uint8_t *p, const uint8_t *end, b
 {
 	if (ENDED(p) || !is_digit(*p))
 		return mw_json_fault(f, p, words);
-	do
-		p++;
-	while (!ENDED(p) && is_digit(*p));
-	return p;
+	return mw_scan_digits(p + 1, end);
 }
 
 static inline const uint8_t *pass_number(const uint8_t *p, const uint8_t *end, bool closed, uint32_t *flags,

@@ -30,7 +30,7 @@ struct mw_mapper {
 	struct mw_memo memo;
 	struct mw_arena arena;      /* until the next event */
 	struct mw_arena body_arena; /* until the next document */
-	struct mw_buf form;         /* a form as JSON */
+	struct mw_buf form;         /* a form or XML as JSON */
 	struct mw_buf scratch;      /* the pieces of one message ... */
 	struct mw_buf message_id;   /* ... and its id */
 	struct mw_buf context;      /* a context before its duplicates are taken out */
@@ -53,6 +53,8 @@ struct mw_mapper {
 	bool integrations_known;
 	struct mw_span source_context;
 	struct mw_span source_integrations;
+	uint64_t source_context_shape;
+	uint64_t source_integrations_shape;
 };
 
 /* facts.c. Errors say the place and the part. */

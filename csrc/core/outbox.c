@@ -79,7 +79,12 @@ enum mw_err mw_outbox_end(struct mw_outbox *o, struct mw_outbox_mark begun)
 		mw_outbox_rollback(o, begun);
 		return err;
 	}
-	memset(o->bytes.data + o->bytes.len, 0, pad);
+	uint8_t *end = o->bytes.data + o->bytes.len;
+	if (o->bytes.cap - o->bytes.len >= 8)
+		memset(end, 0,
+		       8); /* a length known beforehand is a single store; what is too many is written over */
+	else
+		memset(end, 0, pad);
 	o->bytes.len += pad;
 	r.message_len = (uint32_t)message_len;
 	memcpy(o->bytes.data + begun.len, &r, sizeof r);

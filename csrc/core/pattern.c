@@ -2,6 +2,8 @@
 
 #include "json_token.h"
 
+static _Atomic uint64_t patterns;
+
 static bool is_scalar(const struct mw_json_node *node)
 {
 	return node->type <= MW_JSON_STRING;
@@ -61,6 +63,7 @@ void mw_pattern_take(struct mw_pattern *pattern, const struct mw_json *doc)
 	memcpy(pattern->text, doc->text, doc->len);
 	memset(pattern->text + doc->len, 0, MW_PATTERN_SPARE);
 	pattern->count = doc->count;
+	pattern->number = ++patterns;
 	find_containers(pattern);
 }
 
@@ -91,7 +94,7 @@ static inline bool stands_at(const struct mw_pattern *pattern, const struct mw_p
  * read: as a part tells where its value begins, the end of a string is then looked up, and nothing has to be
  * kept from value to value. */
 struct stops {
-	uint64_t mask[MW_PATTERN_TEXT / 64 + 2]; /* a bit for each byte; the last one is 0 */
+	uint64_t mask[MW_PATTERN_TEXT / 64 + 2]; /* a bit for each byte; the last two are 0 */
 	uint32_t len;
 };
 
@@ -100,35 +103,44 @@ static void find_stops(uint64_t *mask, const uint8_t *start, const uint8_t *end)
 	*mask++ = scan_block(start, end);
 	for (size_t at = 64, len = (size_t)(end - start); at < len; at += 64)
 		*mask++ = scan_next_block(start + at, end);
-	*mask = 0;
+	mask[0] = mask[1] = 0;
 }
 
-/* The first stop from `at` on, the text's length if there is none. */
+/* The first stop from `at` on, which is in the text or right behind it; the text's length if there is none.
+ */
 static inline uint32_t next_stop(const struct stops *stops, uint32_t at)
 {
-	while (at < stops->len) {
+	do {
 		const uint64_t *mask = stops->mask + at / 64;
 		uint64_t window = mask[0] >> at % 64 | mask[1] << 1 << (63 - at % 64);
 		if (LIKELY(window != 0))
 			return at + (uint32_t)__builtin_ctzll(window);
 		at += 64;
-	}
+	} while (at < stops->len);
 	return stops->len;
 }
 
-/* The closing quote of the string whose inside begins at p, NULL if it is no string. */
-static inline const uint8_t *find_quote(const struct stops *stops, const uint8_t *start, const uint8_t *p,
-					uint32_t *flags)
+/* The same of a string whose first stop, `at`, is no closing quote: 0 if it is no string. Out of line, and
+ * with flags of its own, or the loop over parts would run short of registers. */
+__attribute__((noinline)) static uint32_t find_rare_quote(const struct stops *stops, const uint8_t *start,
+							  uint32_t at, uint32_t *flags)
 {
-	uint32_t at = next_stop(stops, (uint32_t)(p - start));
-	*flags = 0;
-	if (LIKELY(at < stops->len && start[at] == '"'))
-		return start + at;
 	struct mw_fault fault;
 	const uint8_t *block = start + at / 64 * 64, *end = start + stops->len;
 	struct mw_stops rare = {block, at < stops->len ? stops->mask[at / 64] & ~UINT64_C(0) << at % 64 : 0};
 	rare = mw_json_pass_rare(rare, end, flags, &fault);
-	return rare.block ? stop_at(rare) : NULL;
+	return rare.block ? (uint32_t)(stop_at(rare) - start) : 0;
+}
+
+/* The closing quote of the string whose inside begins at `at`, 0 if it is no string. */
+static inline uint32_t find_quote(const struct stops *stops, const uint8_t *start, uint32_t at,
+				  uint32_t *flags)
+{
+	uint32_t quote = next_stop(stops, at), rare = 0;
+	if (UNLIKELY(quote == stops->len || start[quote] != '"'))
+		quote = find_rare_quote(stops, start, quote, &rare);
+	*flags = rare;
+	return quote;
 }
 
 /* Behind the word at p, NULL if there is none. */
@@ -169,51 +181,51 @@ static bool read_parts(const struct mw_pattern *pattern, struct mw_json_node *no
 {
 	/* The text ends with a bracket, as `closed` says: no value can pass it. */
 	const bool closed = true;
-	const struct mw_pattern_part *part = pattern->part;
+	const struct mw_pattern_part *part = pattern->part, *last = part + pattern->parts - 1;
 	struct mw_fault fault;
 	struct stops stops;
-	const uint8_t *p = start, *q;
-	uint32_t shifts[MW_PATTERN_VALUES], last = pattern->parts - 1, node = 0, flags;
+	uint32_t shifts[MW_PATTERN_VALUES], *shifted = shifts, at = 0, node = 0, flags;
 	find_stops(stops.mask, start, end);
 	stops.len = (uint32_t)(end - start);
-	memcpy(nodes, pattern->nodes, pattern->count * sizeof *nodes);
-	for (uint32_t i = 0;; i++, part++) {
-		uint32_t at = (uint32_t)(p - start), shift = at - part->at;
-		if (!stands_at(pattern, part, p, end))
+	for (;; part++) {
+		uint32_t shift = at - part->at;
+		if (UNLIKELY(!stands_at(pattern, part, start + at, end)))
 			return false;
-		shifts[i] = shift;
-		for (; node < part->value; node++)
-			nodes[node].at += shift;
-		p += part->len;
+		*shifted++ = shift;
+		for (; node < part->value; node++) {
+			nodes[node] = pattern->nodes[node];
+			nodes[node].at = pattern->nodes[node].at + shift;
+		}
 		at += part->len;
-		if (i == last)
+		if (part == last)
 			break;
-		if (UNLIKELY(p == end))
+		if (UNLIKELY(at == stops.len))
 			return false;
+		const uint8_t *p = start + at, *q;
 		if (*p == '"') {
-			q = find_quote(&stops, start, p + 1, &flags);
-			if (UNLIKELY(!q))
+			uint32_t quote = find_quote(&stops, start, at + 1, &flags);
+			if (UNLIKELY(quote == 0))
 				return false;
-			set(&nodes[node], at + 1, (uint32_t)(q - start), node + 1, MW_JSON_STRING, flags);
-			p = q + 1;
+			set(&nodes[node], at + 1, quote, node + 1, MW_JSON_STRING, flags);
+			at = quote + 1;
 		} else if (is_digit(*p) || *p == '-') {
 			q = pass_number(p, end, closed, &flags, &fault);
 			if (UNLIKELY(!q))
 				return false;
 			set(&nodes[node], at, (uint32_t)(q - start), node + 1, MW_JSON_NUMBER, flags);
-			p = q;
+			at = (uint32_t)(q - start);
 		} else {
 			enum mw_json_type type;
 			q = pass_word(p, end, &type);
 			if (UNLIKELY(!q))
 				return false;
 			set(&nodes[node], at, (uint32_t)(q - start), node + 1, type, 0);
-			p = q;
+			at = (uint32_t)(q - start);
 		}
 		node++;
 	}
 	move_ends(pattern, nodes, shifts);
-	return p == end;
+	return at == stops.len;
 }
 
 bool mw_pattern_read(const struct mw_pattern *pattern, struct mw_json *doc, struct mw_span text)
@@ -221,11 +233,13 @@ bool mw_pattern_read(const struct mw_pattern *pattern, struct mw_json *doc, stru
 	doc->text = text.at;
 	doc->len = text.len;
 	doc->count = 0;
+	doc->pattern = 0;
 	if (pattern->count == 0 || text.len < 2 || text.len > MW_PATTERN_TEXT || doc->cap < pattern->count)
 		return false;
 	const uint8_t *end = text.at + text.len;
 	if ((end[-1] != '}' && end[-1] != ']') || !read_parts(pattern, doc->nodes, text.at, end))
 		return false;
 	doc->count = pattern->count;
+	doc->pattern = pattern->number;
 	return true;
 }

@@ -23,7 +23,8 @@ enum {
 };
 
 struct mw_pattern {
-	uint32_t count; /* nodes; 0: fits nothing */
+	uint32_t count;  /* nodes; 0: fits nothing */
+	uint64_t number; /* of all patterns that were ever taken */
 	uint32_t parts;
 	/* The text in front of a value, and the nodes that begin in it. The last part has no value. */
 	struct mw_pattern_part {
@@ -45,8 +46,8 @@ struct mw_pattern {
 /* Keep the pattern of a document just read. Fits nothing if the document is too large. */
 void mw_pattern_take(struct mw_pattern *pattern, const struct mw_json *doc);
 
-/* Read a text that has the pattern: the document is then what mw_json_read would make of it. False, and the
- * document empty, if it has not. */
+/* Read a text that has the pattern: the document is then what mw_json_read would make of it, and has the
+ * pattern's number. False, and the document empty, if it has not. */
 bool mw_pattern_read(const struct mw_pattern *pattern, struct mw_json *doc, struct mw_span text);
 
 #endif

@@ -1,5 +1,6 @@
 #include "queues.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 void mw_queues_init(struct mw_queues *q, size_t bytes_max, struct mw_report_to report)
@@ -79,7 +80,9 @@ static void settle(void *context, const struct mw_lane *lane, uint32_t count, ui
 	for (uint32_t i = 0; i < count; i++) {
 		struct mw_queue_cursor cursor = {0};
 		struct mw_queued queued;
-		mw_queue_next(queue, &cursor, &queued);
+		bool is_there = mw_queue_next(queue, &cursor, &queued);
+		assert(is_there);
+		(void)is_there;
 		if (q->report.call) {
 			struct mw_report r = mw_report_on(lane, queued.message, queued.tag, outcome, a);
 			q->report.call(q->report.context, &r);

@@ -17,6 +17,7 @@ enum { MW_LIMITED_LANES = 3 };
 struct mw_weir {
 	struct mw_weir_config config;
 	struct mw_lanes lanes;
+	struct mw_lane *opened;  /* the last that was asked for by name to be opened */
 	struct mw_timers timers; /* lanes WAITING and PARKED */
 	struct mw_round round;   /* lanes READY */
 	struct mw_rate handouts;
@@ -32,6 +33,9 @@ struct mw_weir {
 /* The state that follows from what is known of a lane that is neither flying nor in the round or among the
  * timers. */
 void mw_weir_settle(struct mw_weir *w, struct mw_lane *lane, int64_t now);
+
+/* The request's messages are queued again. */
+void mw_weir_take_back(struct mw_weir *w, const struct mw_request *r);
 
 uint64_t mw_weir_random(struct mw_weir *w);
 

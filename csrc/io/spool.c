@@ -233,10 +233,8 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 		mw_env_files_lengthen(s->env);
 	if (rc == 0)
 		rc = settle_map(s);
-	/* What a process wrote that was killed before its sync, or what LMDB put back when that failed, is
-	 * seen and not on the disk yet. */
 	if (rc == 0)
-		rc = mdb_env_sync(s->env, 1);
+		rc = mw_env_files_settle(s->env);
 	if (rc == 0)
 		rc = mdb_reader_check(s->env, &dead_readers);
 	if (rc == 0)
@@ -323,6 +321,7 @@ enum mw_err mw_spool_open_partition(const struct mw_spool_config *config,
 	s->now = now;
 	mw_outbox_init(&s->dying, SIZE_MAX);
 	mw_buf_init(&s->joined, SIZE_MAX);
+	mw_buf_init(&s->batch, SIZE_MAX);
 	enum mw_err err =
 	    sodium_init() < 0 ? mw_error_set(e, MW_IO, 0, "libsodium found no source of randomness") : MW_OK;
 	/* Memory that is short later must not look like a damaged disk. */
@@ -358,6 +357,7 @@ void mw_spool_close(struct mw_spool *s)
 	mw_partition_leave();
 	mw_outbox_deinit(&s->dying);
 	mw_buf_deinit(&s->joined);
+	mw_buf_deinit(&s->batch);
 	free(s->lanes);
 	free(s->plan);
 	free(s->touched);

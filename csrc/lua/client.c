@@ -188,7 +188,8 @@ static int client_push(lua_State *L)
 		lua_settop(L, 5);
 	}
 	if (lua_type(L, 2) == LUA_TTABLE) {
-		struct mw_error e = {0};
+		struct mw_error e;
+		mw_error_clear(&e);
 		if (write_body(L, c, &e) != MW_OK)
 			return mwl_fail(L, &e);
 		d.body = mw_buf_span(&c->body);
@@ -235,16 +236,18 @@ static int client_call(lua_State *L)
 	if (!parcel.account.at)
 		return mwl_fail_code(L, MW_NO_ACCOUNT);
 
-	struct mw_error e = {0};
+	struct mw_error e;
 	struct mw_message m;
+	mw_error_clear(&e);
 	bool has_timestamp = false;
 	enum mw_err err;
 	unsigned turn;
 	do { /* once more if a finalizer of garbage that this collects made a call of its own */
 		turn = ++c->turn;
-		m = (struct mw_message){0};
+		mw_message_clear(&m);
 		mw_buf_clear(&c->fields);
-		err = mwl_table_message(L, 3, call, c->stamp.len > 0, &c->fields, &m, &has_timestamp, &e);
+		err = mwl_table_message(L, 3, call, c->stamp.len > 0, c->review != NULL, &c->fields, &m,
+					&has_timestamp, &e);
 	} while (turn != c->turn);
 	if (err != MW_OK)
 		return mwl_fail(L, &e);
@@ -267,6 +270,9 @@ static int client_call(lua_State *L)
 	if (err != MW_OK)
 		return e.code == err ? mwl_fail(L, &e) : mwl_fail_code(L, err);
 	parcel.message = mw_buf_span(&c->message);
+	err = mwl_review_message(L, c->review, &m, parcel.message, &e);
+	if (err != MW_OK)
+		return mwl_fail(L, &e);
 	mw_outbox_clear(&c->box);
 	err = mw_outbox_add(&c->box, &parcel);
 	if (err == MW_OK)
@@ -401,6 +407,9 @@ static int client_new(lua_State *L)
 	lua_rawseti(L, -2, MWL_CLIENT_MAPPER);
 	lua_pushcfunction(L, tell); /* now: making a function may run finalizers */
 	lua_rawseti(L, -2, MWL_CLIENT_TELL);
+	lua_getfield(L, 1, "review");
+	c->review = mwl_opt_review(L, -1);
+	lua_rawseti(L, -2, MWL_CLIENT_REVIEW);
 	mwl_setuservalue(L, 2);
 	mw_outbox_init(&c->box, 2 * MW_MESSAGE_MAX);
 	mw_buf_init(&c->fields, MW_EVENT_MAX);

@@ -104,6 +104,8 @@ static int client_stats(lua_State *L)
 	mwl_set_count(L, "lanes", s.weir.lanes);
 	mwl_set_count(L, "lanes_parked", s.weir.lanes_parked);
 	mwl_set_count(L, "lanes_backing_off", s.weir.lanes_backing_off);
+	mwl_set_count(L, "lanes_awaiting_token", s.weir.lanes_held);
+	mwl_set_count(L, "token_requests", s.token_requests);
 	mwl_set_count(L, "commits", s.spool.commits);
 	mwl_set_count(L, "repeats", s.spool.repeats);
 	mwl_set_count(L, "ids", s.spool.seen);
@@ -171,6 +173,10 @@ static int client_lanes(lua_State *L)
 		mwl_set_count(L, "attempts", lane->attempts);
 		lua_pushinteger(L, lane->last_status);
 		lua_setfield(L, -2, "last_status");
+		lua_pushboolean(L, lane->awaits_token);
+		lua_setfield(L, -2, "awaits_token");
+		lua_pushboolean(L, lane->has_app);
+		lua_setfield(L, -2, "has_app");
 		lua_pushnumber(L, (lua_Number)lane->due_in_ms / 1000);
 		lua_setfield(L, -2, "due_in");
 		if (lane->last_error[0]) {
@@ -182,9 +188,21 @@ static int client_lanes(lua_State *L)
 	return 1;
 }
 
+/* client:review() -> the userdata that its messages are checked by, or nil */
+static int client_review(lua_State *L)
+{
+	luaL_checkudata(L, 1, MWL_CLIENT);
+	mwl_getuservalue(L, 1);
+	lua_rawgeti(L, -1, MWL_CLIENT_REVIEW);
+	return 1;
+}
+
 void mwl_client_state_methods(lua_State *L)
 {
-	static const luaL_Reg methods[] = {
-	    {"poll", client_poll}, {"stats", client_stats}, {"lanes", client_lanes}, {NULL, NULL}};
+	static const luaL_Reg methods[] = {{"poll", client_poll},
+					   {"stats", client_stats},
+					   {"lanes", client_lanes},
+					   {"review", client_review},
+					   {NULL, NULL}};
 	luaL_setfuncs(L, methods, 0);
 }

@@ -114,9 +114,11 @@ int luaopen_moonweir_core(lua_State *L)
 	mwl_open_digits(L);
 	mwl_open_decode(L);
 	mwl_open_encode(L);
+	mwl_open_call(L);
 	mwl_open_view(L);
 	mwl_open_guard(L);
 	mwl_open_map(L);
+	mwl_open_review(L);
 	mwl_open_mapper(L);
 	mwl_open_client(L);
 	mwl_open_dead(L);
@@ -129,5 +131,6 @@ int luaopen_moonweir_core(lua_State *L)
 	mwl_open_board(L);
 	mwl_open_screen(L);
 	mwl_open_signature(L);
+	mwl_open_rs256(L);
 	return 1;
 }

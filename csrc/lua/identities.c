@@ -53,7 +53,7 @@ static struct mw_span check_account(lua_State *L, int index)
 
 static enum mw_identity_kind check_kind(lua_State *L, int index)
 {
-	enum mw_identity_kind kind;
+	enum mw_identity_kind kind = (enum mw_identity_kind)0;
 	struct mw_span word = mwl_check_span(L, index);
 	if (!mw_identity_kind_named(word, &kind))
 		luaL_error(L, "no kind of identity \"%s\": email, phone, anonymous_id, tool_id or user_id",

@@ -6,6 +6,7 @@
  * What fails is collected in C while the body is mapped, and becomes Lua values only afterwards.
  */
 #include "mwl.h"
+#include "xml_reader.h"
 
 #include <math.h>
 #include <strings.h>
@@ -14,7 +15,7 @@
 enum { PROBLEMS_DEFAULT = 1000, RAW_MAX = 64 * 1024, PROBLEM_BYTES_MAX = 16 * 1024 * 1024 };
 
 /* In the userdata's uservalue. */
-enum { OWN_MAP = 1, OWN_KEPT, OWN_IDENTITIES };
+enum { OWN_MAP = 1, OWN_KEPT, OWN_REVIEW, OWN_IDENTITIES };
 
 /* Upvalue of the methods that map: what they then give. */
 enum { TELL = 1 };
@@ -23,6 +24,7 @@ struct mwl_mapper {
 	struct mw_mapper *mapper;
 	struct mwl_map *map;
 	struct mwl_script script;
+	struct mwl_review *review;         /* NULL: messages are not checked */
 	struct mwl_identities *identities; /* NULL: none; the uservalue holds it */
 	struct mw_buf problems;            /* struct problem, account, raw; again and again */
 	size_t problems_max;
@@ -32,9 +34,10 @@ struct mwl_mapper {
 	struct mwl_letters letters;
 	const uint8_t *seed; /* of 32 bytes; NULL: ids are random */
 	uint64_t seeded;
-	uint8_t own_seed[32];  /* of what mapper:map was given */
-	struct mw_tally tally; /* of the last run that mapper:map or :tally made */
-	bool running;          /* until what it made is told */
+	uint8_t own_seed[32];             /* of what mapper:map was given */
+	struct mw_tally tally;            /* of the last run that mapper:map or :tally made */
+	const struct mwl_xml_reader *xml; /* of the run under way, if it is of XML; may be NULL */
+	bool running;                     /* until what it made is told */
 };
 
 struct problem {
@@ -75,6 +78,12 @@ static enum mw_err on_identify(void *context, struct mw_span account, enum mw_id
 {
 	struct mwl_mapper *p = context;
 	return mwl_identities_find(p->identities, account, kind, id, found, e);
+}
+
+static enum mw_err on_judge(void *context, uint64_t shape, struct mw_span message, struct mw_error *e)
+{
+	struct mwl_mapper *p = context;
+	return mwl_review_judge(p->script.L, p->review, shape, message, e);
 }
 
 /* The same event of the same letter gets the same ids again, should it be sent twice. */
@@ -174,6 +183,33 @@ static void unkeep(lua_State *L, struct mwl_mapper *p)
 	lua_rawseti(L, LUA_REGISTRYINDEX, p->script.kept);
 }
 
+/* The reader of moonweir.xml, which is loaded when the first XML body comes; NULL: it is not installed. */
+static const struct mwl_xml_reader *find_xml_reader(lua_State *L)
+{
+	for (int round = 0; round < 2; round++) {
+		lua_getfield(L, LUA_REGISTRYINDEX, MWL_XML_READER);
+		const struct mwl_xml_reader *reader = lua_touserdata(L, -1);
+		lua_pop(L, 1);
+		if (reader || round == 1)
+			return reader;
+		lua_getglobal(L, "require");
+		lua_pushliteral(L, "moonweir.xml");
+		if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+			lua_pop(L, 1);
+	}
+	return NULL;
+}
+
+static enum mw_err on_xml(void *context, struct mw_span body, struct mw_buf *out, struct mw_error *e)
+{
+	const struct mwl_mapper *p = context;
+	if (p->xml)
+		return p->xml->to_json(body, out, e);
+	return mw_error_set(e, MW_INVALID, 0,
+			    "XML bodies need the module moonweir.xml, which is not installed here (rock "
+			    "moonweir-receive)");
+}
+
 void mwl_mapper_keep_letters(struct mwl_mapper *p, bool keep)
 {
 	p->keeps_letters = keep;
@@ -200,6 +236,9 @@ void mwl_mapper_run(lua_State *L, int mapper_index, const struct mw_delivery *d,
 	mw_buf_clear(&p->problems);
 	p->problem_count = p->problems_lost = 0;
 	mwl_letters_begin(&p->letters, p->map->map, d);
+	p->script.L = L;
+	if (d->format == MW_FORMAT_XML)
+		p->xml = find_xml_reader(L);
 	if (p->map->functions == 0) {
 		p->running = true;
 		mw_map_run(p->map->map, p->mapper, d, tally);
@@ -207,7 +246,6 @@ void mwl_mapper_run(lua_State *L, int mapper_index, const struct mw_delivery *d,
 		return;
 	}
 	keep(L, p, mapper_index);
-	p->script.L = L;
 	p->running = true;
 	mwl_guard_enter(L, &p->script.guard, &mwl_limits_event);
 	mw_map_run(p->map->map, p->mapper, d, tally);
@@ -241,8 +279,15 @@ static bool span_is_nocase(struct mw_span s, const char *word)
 	return s.len == strlen(word) && strncasecmp((const char *)s.at, word, s.len) == 0;
 }
 
-/* "application/json; charset=utf-8": what stands before the semicolon. What is no form and no lines is read
- * as JSON, for tools send JSON under all sorts of names. */
+/* "text/xml", "application/soap+xml" */
+static bool is_xml(struct mw_span type)
+{
+	return span_is_nocase(type, "text/xml") || span_is_nocase(type, "application/xml") ||
+	       (type.len > 4 && strncasecmp((const char *)type.at + type.len - 4, "+xml", 4) == 0);
+}
+
+/* "application/json; charset=utf-8": what stands before the semicolon. What is no form, no XML and no lines
+ * is read as JSON, for tools send JSON under all sorts of names. */
 static enum mw_format format_of(struct mw_span type)
 {
 	static const char *const lines[] = {"application/x-ndjson", "application/ndjson", "application/jsonl",
@@ -254,6 +299,8 @@ static enum mw_format format_of(struct mw_span type)
 		type.len--;
 	if (span_is_nocase(type, "application/x-www-form-urlencoded"))
 		return MW_FORMAT_FORM;
+	if (is_xml(type))
+		return MW_FORMAT_XML;
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
 		if (span_is_nocase(type, lines[i]))
 			return MW_FORMAT_NDJSON;
@@ -279,12 +326,12 @@ static void read_headers(lua_State *L, struct mw_delivery *d, struct mw_header *
 
 static enum mw_format check_format(struct mw_span word, lua_State *L)
 {
-	static const char *const words[] = {"json", "ndjson", "form"};
-	for (int i = 0; i < 3; i++) {
+	static const char *const words[] = {"json", "ndjson", "form", "xml"};
+	for (int i = 0; i < 4; i++) {
 		if (mw_span_is(word, words[i]))
 			return (enum mw_format)i;
 	}
-	luaL_error(L, "format must be \"json\", \"ndjson\" or \"form\"");
+	luaL_error(L, "format must be \"json\", \"ndjson\", \"form\" or \"xml\"");
 	return MW_FORMAT_JSON;
 }
 
@@ -469,28 +516,32 @@ static size_t check_problems_max(lua_State *L)
 	return (size_t)n;
 }
 
-/* The identity store of the options at 2, in their place; or nil. */
-static struct mwl_identities *check_identities(lua_State *L)
+/* Of the options at 2: pushes the userdata, or nil. */
+static void push_given(lua_State *L, const char *name)
 {
-	lua_settop(L, 2);
-	if (lua_istable(L, 2)) {
-		lua_getfield(L, 2, "identities");
-		lua_replace(L, 2);
-	}
-	return lua_isnil(L, 2) ? NULL : mwl_check_identities(L, 2);
+	if (lua_istable(L, 2))
+		lua_getfield(L, 2, name);
+	else
+		lua_pushnil(L);
 }
 
-/* core.mapper(map [, { problems_max =, identities = }]) */
+/* core.mapper(map [, { problems_max =, review =, identities = }]) */
 static int new_mapper(lua_State *L)
 {
 	struct mwl_map *map = mwl_check_map(L, 1);
 	size_t problems_max = check_problems_max(L);
-	struct mwl_identities *identities = check_identities(L);
+	lua_settop(L, 2);
+	push_given(L, "review");
+	push_given(L, "identities");
+	lua_remove(L, 2); /* map, review, identities */
+	struct mwl_review *review = mwl_opt_review(L, 2);
+	struct mwl_identities *identities = lua_isnil(L, 3) ? NULL : mwl_check_identities(L, 3);
 	struct mwl_mapper *p = mwl_newuserdata(L, sizeof *p);
-	lua_insert(L, 2); /* map, mapper, identities */
+	lua_insert(L, 2); /* map, mapper, review, identities */
 	memset(p, 0, sizeof *p);
 	p->identities = identities;
 	p->map = map;
+	p->review = review;
 	p->problems_max = problems_max;
 	p->script.kept = LUA_NOREF;
 	p->script.views = mwl_views_of(L);
@@ -502,16 +553,19 @@ static int new_mapper(lua_State *L)
 	luaL_getmetatable(L, MWL_MAPPER);
 	lua_setmetatable(L, 2);
 
-	lua_createtable(L, 3, 0);
-	lua_insert(L, 3); /* map, mapper, table, identities */
-	lua_rawseti(L, 3, OWN_IDENTITIES);
+	lua_createtable(L, 4, 0); /* at 5 */
 	lua_pushvalue(L, 1);
-	lua_rawseti(L, 3, OWN_MAP);
-	mwl_getuservalue(L, 1); /* the functions, at 4 */
-	mwl_script_push(L, &p->script, 2, 4);
-	lua_rawseti(L, 3, OWN_KEPT);
-	lua_settop(L, 3);
+	lua_rawseti(L, 5, OWN_MAP);
+	lua_pushvalue(L, 3);
+	lua_rawseti(L, 5, OWN_REVIEW);
+	lua_pushvalue(L, 4);
+	lua_rawseti(L, 5, OWN_IDENTITIES);
+	mwl_getuservalue(L, 1); /* the functions, at 6 */
+	mwl_script_push(L, &p->script, 2, 6);
+	lua_rawseti(L, 5, OWN_KEPT);
+	lua_settop(L, 5);
 	mwl_setuservalue(L, 2);
+	lua_settop(L, 2);
 	lua_pushboolean(L, 0);
 	p->script.kept = luaL_ref(L, LUA_REGISTRYINDEX);
 
@@ -523,6 +577,9 @@ static int new_mapper(lua_State *L)
 		     .identify = identities ? on_identify : NULL},
 	    .entry = on_entry,
 	    .problem = on_problem,
+	    .judge = on_judge,
+	    .review = review ? &review->review : NULL,
+	    .xml = on_xml,
 	};
 	p->mapper = mw_mapper_new(&host);
 	if (!p->mapper)

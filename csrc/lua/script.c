@@ -9,35 +9,34 @@
 
 #include <math.h>
 
-/* Places in the kept table. */
-enum { KEPT_FUNCTIONS = 1, KEPT_ENTRY, KEPT_APPLY, KEPT_EMIT };
+/* Places in the kept table, and the upvalues of what is there. */
+enum { KEPT_ENTRY = 1, KEPT_APPLY };
+enum { UPVALUE_FUNCTIONS = 1, UPVALUE_EMIT };
 
-/* Pushes the C function at `under` and the script's function number `function`. */
-static void push_function(struct mwl_script *s, int under, int function)
+/* Calls the function at `under` of the kept table with `call`. */
+static enum mw_err enter(struct mwl_script *s, int under, void *call, struct mw_error *e)
 {
 	lua_State *L = s->L;
 	lua_rawgeti(L, LUA_REGISTRYINDEX, s->kept);
-	int kept = lua_gettop(L);
-	lua_rawgeti(L, kept, under);
-	lua_rawgeti(L, kept, KEPT_FUNCTIONS);
-	lua_rawgeti(L, -1, function);
+	lua_rawgeti(L, -1, under);
 	lua_replace(L, -2);
-	lua_rawgeti(L, kept, KEPT_EMIT);
-	lua_remove(L, kept);
+	lua_pushlightuserdata(L, call);
+	return mwl_guard_call(&s->guard, 1, 0, e);
 }
 
 struct entry_call {
 	struct mwl_script *s;
+	int function;
 	uint32_t event;
 };
 
-/* stack: function, emit, struct entry_call */
+/* stack: struct entry_call */
 static int enter_entry(lua_State *L)
 {
-	const struct entry_call *call = lua_touserdata(L, 3);
-	lua_settop(L, 2);
+	const struct entry_call *call = lua_touserdata(L, 1);
+	lua_rawgeti(L, lua_upvalueindex(UPVALUE_FUNCTIONS), call->function);
 	mwl_view_push(L, call->s->views, call->event);
-	lua_insert(L, 2);
+	lua_pushvalue(L, lua_upvalueindex(UPVALUE_EMIT));
 	lua_call(L, 2, 0);
 	return 0;
 }
@@ -50,15 +49,13 @@ static enum mw_err too_deep(struct mw_error *e)
 enum mw_err mwl_script_entry(struct mwl_script *s, int function, struct mw_mapper *mapper,
 			     const struct mw_json *doc, uint32_t event, struct mw_error *e)
 {
-	struct entry_call call = {.s = s, .event = event};
+	struct entry_call call = {.s = s, .function = function, .event = event};
 	if (!mwl_views_begin(s->views, doc, s))
 		return too_deep(e);
 	s->mapper = mapper;
 	s->emitting = false;
 	s->emitted.code = MW_OK;
-	push_function(s, KEPT_ENTRY, function);
-	lua_pushlightuserdata(s->L, &call);
-	enum mw_err err = mwl_guard_call(&s->guard, 3, 0, e);
+	enum mw_err err = enter(s, KEPT_ENTRY, &call, e);
 	s->mapper = NULL;
 	mwl_views_end(s->views);
 	/* The script may have caught what emit raised and gone on; then it is no longer the reason. */
@@ -69,6 +66,7 @@ enum mw_err mwl_script_entry(struct mwl_script *s, int function, struct mw_mappe
 
 struct apply_call {
 	struct mwl_script *s;
+	int function;
 	const struct mw_json *doc;
 	const struct mw_value *argument;
 	struct mw_arena *arena;
@@ -137,7 +135,7 @@ static void push_argument(lua_State *L, const struct apply_call *call)
 
 static struct mw_span copy(lua_State *L, const struct apply_call *call, struct mw_span text)
 {
-	struct mw_span kept;
+	struct mw_span kept = {NULL, 0};
 	if (!mw_arena_copy(call->arena, text, &kept))
 		no_memory(L);
 	return kept;
@@ -201,11 +199,11 @@ static struct mw_value take_result(lua_State *L, const struct apply_call *call)
 	}
 }
 
-/* stack: function, emit, struct apply_call */
+/* stack: struct apply_call */
 static int enter_apply(lua_State *L)
 {
-	const struct apply_call *call = lua_touserdata(L, 3);
-	lua_settop(L, 1);
+	const struct apply_call *call = lua_touserdata(L, 1);
+	lua_rawgeti(L, lua_upvalueindex(UPVALUE_FUNCTIONS), call->function);
 	push_argument(L, call);
 	lua_call(L, 1, 1);
 	*call->result = take_result(L, call);
@@ -216,25 +214,23 @@ enum mw_err mwl_script_apply(struct mwl_script *s, int function, const struct mw
 			     const struct mw_value *argument, struct mw_arena *arena, struct mw_value *result,
 			     struct mw_error *e)
 {
-	struct apply_call call = {.s = s, .doc = doc, .argument = argument, .arena = arena, .result = result};
+	struct apply_call call = {
+	    .s = s, .function = function, .doc = doc, .argument = argument, .arena = arena, .result = result};
 	if (!mwl_views_begin(s->views, doc, s))
 		return too_deep(e);
-	push_function(s, KEPT_APPLY, function);
-	lua_pushlightuserdata(s->L, &call);
-	enum mw_err err = mwl_guard_call(&s->guard, 3, 0, e);
+	enum mw_err err = enter(s, KEPT_APPLY, &call, e);
 	mwl_views_end(s->views);
 	return err;
 }
 
 void mwl_script_push(lua_State *L, struct mwl_script *s, int owner, int functions)
 {
-	lua_createtable(L, 4, 0);
+	lua_createtable(L, 2, 0);
 	lua_pushvalue(L, functions);
-	lua_rawseti(L, -2, KEPT_FUNCTIONS);
-	lua_pushcfunction(L, enter_entry);
-	lua_rawseti(L, -2, KEPT_ENTRY);
-	lua_pushcfunction(L, enter_apply);
-	lua_rawseti(L, -2, KEPT_APPLY);
 	mwl_emit_push(L, s, owner);
-	lua_rawseti(L, -2, KEPT_EMIT);
+	lua_pushcclosure(L, enter_entry, 2);
+	lua_rawseti(L, -2, KEPT_ENTRY);
+	lua_pushvalue(L, functions);
+	lua_pushcclosure(L, enter_apply, 1);
+	lua_rawseti(L, -2, KEPT_APPLY);
 }

@@ -77,7 +77,7 @@ static int equal(lua_State *L)
 /* core.binary(form, text) -> bytes | nil. Forms: "hex", "HEX", "base64", "base64url". */
 static int binary(lua_State *L)
 {
-	enum mw_binary_text form;
+	enum mw_binary_text form = (enum mw_binary_text)0;
 	luaL_argcheck(L, mw_binary_text_named(mwl_check_span(L, 1), &form), 1, "no such form");
 	struct mw_span text = mwl_check_span(L, 2);
 	size_t len;

@@ -13,7 +13,7 @@
 #define MWL_VIEWS "moonweir.views"
 #define THE_VIEWS "moonweir.views of this state"
 
-enum { LIVE_MAX = 16 };
+enum { LIVE_MAX = 16, MEMBERS_MET = 64 };
 
 struct mwl_views {
 	struct {
@@ -25,6 +25,12 @@ struct mwl_views {
 	uint64_t tickets; /* given out so far */
 	int metatable;    /* reference in the registry */
 	struct mw_buf text;
+	/* Where members were: events of one pattern have them at the same nodes. */
+	struct met {
+		uint64_t pattern;
+		uint32_t container;
+		uint32_t value;
+	} met[MEMBERS_MET];
 	/* Where the last walk stopped, so that the next step of a loop does not start from the beginning. */
 	struct {
 		uint64_t ticket;
@@ -120,14 +126,13 @@ static void push_node(lua_State *L, struct mwl_views *views, uint64_t ticket, co
 
 void mwl_view_push(lua_State *L, struct mwl_views *v, uint32_t node)
 {
-	luaL_checkstack(L, 4, NULL);
 	push_node(L, v, v->live[v->depth - 1].ticket, v->live[v->depth - 1].doc, node);
 }
 
 static const struct mw_json *check_live(lua_State *L, const struct view *v)
 {
 	const struct mwl_views *views = v->views;
-	for (int i = views->depth; i-- > 0;) {
+	for (int i = views->depth; i-- > 0;) { /* nearly always the innermost */
 		if (views->live[i].ticket == v->ticket)
 			return views->live[i].doc;
 	}
@@ -160,7 +165,9 @@ static const struct view *check_view(lua_State *L, const struct mw_json **doc)
  * array. */
 static uint32_t element(struct mwl_views *views, const struct view *v, const struct mw_json *doc, int64_t i)
 {
-	if (doc->nodes[v->node].type != MW_JSON_ARRAY || i < 1 || i > doc->nodes[v->node].aux)
+	if (doc->nodes[v->node].type != MW_JSON_ARRAY)
+		return doc->takes_one_for_many && i == 1 ? v->node : 0;
+	if (i < 1 || i > doc->nodes[v->node].aux)
 		return 0;
 	uint32_t node = v->node + 1;
 	int64_t left = i - 1;
@@ -177,6 +184,23 @@ static uint32_t element(struct mwl_views *views, const struct view *v, const str
 	return node;
 }
 
+/* The value of a member, 0 if there is none. Lua keeps one copy of a short text, so the address of a script's
+ * name tells well where to look; what is found there is compared. */
+static uint32_t member(const struct view *v, const struct mw_json *doc, const char *name, size_t len)
+{
+	uint32_t hash = ((uint32_t)((uintptr_t)name / 8) ^ v->node << 16) * 2654435761u;
+	struct met *met = &v->views->met[hash / (UINT32_MAX / MEMBERS_MET + 1)];
+	if (doc->pattern != 0 && met->pattern == doc->pattern && met->container == v->node) {
+		struct mw_span key = mw_json_raw(doc, met->value - 1);
+		if (key.len == len && memcmp(key.at, name, len) == 0)
+			return met->value;
+	}
+	uint32_t value = mw_json_member(doc, v->node, name, len, mw_json_tag(name, len));
+	if (value && doc->pattern != 0)
+		*met = (struct met){doc->pattern, v->node, value};
+	return value;
+}
+
 static int view_index(lua_State *L)
 {
 	const struct mw_json *doc;
@@ -186,7 +210,7 @@ static int view_index(lua_State *L)
 	if (lua_type(L, 2) == LUA_TSTRING) {
 		size_t len;
 		const char *name = lua_tolstring(L, 2, &len);
-		child = mw_json_member(doc, v->node, name, len, mw_json_tag(name, len));
+		child = member(v, doc, name, len);
 	} else if (lua_type(L, 2) == LUA_TNUMBER && mwl_exact_integer(L, 2, &i)) {
 		child = element(v->views, v, doc, i);
 	}
@@ -202,13 +226,13 @@ static int view_newindex(lua_State *L)
 	return luaL_error(L, "the event is read-only; copy what you need into a table of your own");
 }
 
-/* Of an object 0, as of any table without a list part. */
+/* Of an object 0, as of any table without a list part; 1 where it is taken for a list of one. */
 static int view_len(lua_State *L)
 {
 	const struct mw_json *doc;
 	const struct view *v = check_view(L, &doc);
 	const struct mw_json_node *n = &doc->nodes[v->node];
-	lua_pushinteger(L, n->type == MW_JSON_ARRAY ? (lua_Integer)n->aux : 0);
+	lua_pushinteger(L, n->type == MW_JSON_ARRAY ? (lua_Integer)n->aux : doc->takes_one_for_many);
 	return 1;
 }
 

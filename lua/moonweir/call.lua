@@ -5,6 +5,7 @@
 --- At load a call is a description and knows its line. In a function entry the same words make calls from plain
 --- values, once for each event: there they cost one table, and `emit` says for whom.
 
+local core = require "moonweir.core"
 local expression = require "moonweir.expression"
 local place = require "moonweir.place"
 place.is_own()
@@ -52,14 +53,8 @@ local function check_payload(kind, payload)
 	end
 end
 
--- Looked up once: __call is on the way of every message that a function makes.
-local type, setmetatable = type, setmetatable
-
 -- `source.track "Name" {…}` is two calls: the first makes a call without properties, the second adds them.
-function Call.__call(first, payload, extra)
-	if first.ready and type(payload) == "table" then -- once for each message of a function entry
-		return setmetatable({ call = "track", name = first.name, payload = payload }, Call)
-	end
+local function add_payload(first, payload, extra)
 	local kind = first.call
 	if kind == "alias" then
 		place.fail("source.alias: it has no traits; send them with source.identify")
@@ -76,6 +71,9 @@ function Call.__call(first, payload, extra)
 	full.payload = payload
 	return setmetatable(full, Call)
 end
+
+-- A call that is `ready` and gets its properties is on the way of every message that a function makes: in C.
+Call.__call = core.call_of_both(Call, add_payload)
 
 --- Say something differently for this call than the source does.
 ---@param refined {user?: any, time?: any, id?: any, account?: any, context?: table, integrations?: table, when?: any}

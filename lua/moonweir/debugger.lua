@@ -5,7 +5,10 @@
 --
 -- Knows nothing of sockets, so it runs behind moonweir.server or any other HTTP server.
 
+local base64 = require "moonweir.base64"
+local bodies = require "moonweir.debugger.body"
 local core = require "moonweir.core"
+local guard = require "moonweir.debugger.guard"
 
 local debugger = {}
 
@@ -19,10 +22,6 @@ local ROUTES = {
 	["/v1/batch"] = "batch",
 	["/v1/import"] = "batch",
 }
-
--- Names by which a browser on this machine reaches a loopback server. Any other name in a Host header is a foreign page
--- whose DNS points here.
-local LOOPBACK_NAMES = { ["localhost"] = true, ["127.0.0.1"] = true, ["[::1]"] = true }
 
 -- Segment forgets a messageId after a while, too; two generations of this many are kept.
 local IDS_MAX = 200000
@@ -41,6 +40,7 @@ local SUCCESS = '{"success":true}\n'
 ---@field reason string?   the same as a sentence
 ---@field key string       the write key: not to be shown
 ---@field body_key string? the one in the body, if there is one: not to be shown either
+---@field envelope {context: string?, integrations: string?}? what stands beside the batch for all of its messages
 ---@field request integer  number of the request it came with
 ---@field path string
 
@@ -48,12 +48,14 @@ local SUCCESS = '{"success":true}\n'
 local Debugger = {}
 Debugger.__index = Debugger
 
----@param options {on_message: fun(m: moonweir.debugger.Message), on_request: fun(r: table)?, hosts: table<string, boolean>?}
+---@param options {on_message: fun(m: moonweir.debugger.Message), on_request: fun(r: table)?,
+---  hosts: table<string, boolean>?, tokens: moonweir.debugger.Tokens?} with tokens it has a token server, at /token
 function debugger.new(options)
 	return setmetatable({
 		on_message = options.on_message,
 		on_request = options.on_request or function() end,
-		hosts = options.hosts or LOOPBACK_NAMES,
+		hosts = options.hosts or guard.LOOPBACK,
+		tokens = options.tokens,
 		requests = 0,
 		messages = 0,
 		faults = 0,
@@ -63,35 +65,35 @@ function debugger.new(options)
 	}, Debugger)
 end
 
-local ALPHABET = {}
-for i = 1, 64 do
-	ALPHABET[("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"):byte(i)] = i - 1
-end
-
-local function base64_decode(text)
-	local bytes, value, bits = {}, 0, 0
-	for i = 1, #text do
-		local digit = ALPHABET[text:byte(i)]
-		if not digit then
-			break
-		end
-		value, bits = value * 64 + digit, bits + 6
-		if bits >= 8 then
-			bits = bits - 8
-			local unit = 2 ^ bits
-			bytes[#bytes + 1] = string.char(math.floor(value / unit))
-			value = value % unit
-		end
-	end
-	return table.concat(bytes)
-end
-
 --- The write key of `Authorization: Basic base64(key ":")`.
 local function basic_key(authorization)
 	local encoded = authorization and authorization:match "^[Bb]asic%s+([%w+/]+=*)%s*$"
-	local pair = encoded and base64_decode(encoded)
+	local pair = encoded and base64.decode(encoded)
 	local key = pair and pair:match "^([^:]*)"
 	return key ~= "" and key or nil
+end
+
+local function without_slash(path)
+	return #path > 1 and (path:gsub("/$", "")) or path
+end
+
+--- Is this a request that the Tracking API takes?
+---@param method string
+---@param path string
+function debugger.is_tracking(method, path)
+	return method == "POST" and ROUTES[without_slash(path)] ~= nil
+end
+
+--- Whose request it is: the write key of its header, else of its body; nil if it has none.
+---@param request {path: string, body: string, header: fun(name: string): string?}
+---@return string? key not to be shown
+function debugger.write_key(request)
+	local key = basic_key(request.header "Authorization")
+	if key then
+		return key
+	end
+	local messages = core.intake(bodies.plain(request) or "", ROUTES[without_slash(request.path)])
+	return messages and messages.key
 end
 
 local function refusal(status, code, message)
@@ -111,14 +113,12 @@ function Debugger:is_repeated(id)
 	return false
 end
 
-function Debugger:is_foreign(host)
-	local name = host and host:lower():gsub(":%d*$", "")
-	return not (name and self.hosts[name])
-end
-
 function Debugger:take(path, key, messages)
+	local envelope = (messages.context or messages.integrations)
+		and { context = messages.context, integrations = messages.integrations }
 	for _, m in ipairs(messages) do
 		m.path, m.key, m.request, m.body_key = path, key, self.requests, self.body_key
+		m.envelope = envelope
 		if not m.fault and m.id and self:is_repeated(m.id) then
 			m.fault, m.reason = "duplicate_message_id", "this messageId was sent before"
 		end
@@ -132,21 +132,40 @@ end
 
 --- A POST to one of the API's routes.
 function Debugger:ingest(request, route)
-	local encoding = request.header "Content-Encoding"
-	if encoding and encoding:lower() ~= "identity" then
-		return refusal(415, "unsupported_encoding", "send the body without Content-Encoding")
+	local plain, refused, word, reason = bodies.plain(request)
+	if not plain then
+		return refusal(refused, word, reason)
 	end
-	local messages, message, code = core.intake(request.body, route)
+	local messages, message, code = core.intake(plain, route)
 	if not messages then
 		return refusal(400, code == "too_large" and "payload_too_large" or "invalid_request", message)
 	end
-	local key = basic_key(request.header "Authorization") or messages.key
+	local authorization = request.header "Authorization"
+	if self.tokens and (authorization or ""):find "^[Bb]earer " and not self.tokens:accepts(authorization) then
+		return refusal(401, "invalid_token", "this token was not given out here, or is good no longer")
+	end
+	local key = basic_key(authorization) or messages.key
 	self.body_key = messages.key
 	if not key or key == "" then
-		return refusal(401, "no_write_key", "no write key: send it as the user name of Basic authentication")
+		return refusal(401, "no_write_key", "no write key: send it as the user name of Basic authentication, or in the body")
 	end
 	self:take(request.path, key, messages)
 	return 200, JSON, SUCCESS, messages, key
+end
+
+--- A request for a token: none of the Tracking API, but one of the 50 a second.
+function Debugger:give_token(request)
+	self.requests = self.requests + 1
+	local status, headers, body = self.tokens:handle(request)
+	self.on_request {
+		number = self.requests,
+		path = "/token",
+		status = status,
+		bytes = #request.body,
+		answer = status == 200 and "" or body,
+		messages = 0,
+	}
+	return status, headers, body
 end
 
 --- Answer one request.
@@ -155,12 +174,15 @@ end
 ---@return table<string, string> headers
 ---@return string body
 function Debugger:handle(request)
-	if self:is_foreign(request.header "Host") then
+	if guard.is_foreign(request.header "Host", self.hosts) then
 		return refusal(403, "foreign_host", "the debugger answers to localhost, 127.0.0.1 and [::1] only")
 	end
-	local path = #request.path > 1 and request.path:gsub("/$", "") or request.path
+	local path = without_slash(request.path)
 	if path == "/healthz" then
 		return 200, { ["Content-Type"] = "text/plain" }, "ok\n"
+	end
+	if path == "/token" and self.tokens then
+		return self:give_token(request)
 	end
 	local route = ROUTES[path]
 	if not route then
@@ -169,19 +191,19 @@ function Debugger:handle(request)
 		return refusal(405, "method_not_allowed", "the Tracking API takes POST")
 	end
 	self.requests = self.requests + 1
-	local status, headers, body, messages, key = self:ingest(request, route)
+	local status, headers, answer, messages, key = self:ingest(request, route)
 	self.on_request {
 		number = self.requests,
 		path = path,
 		status = status,
 		bytes = #request.body,
-		answer = body,
+		answer = answer,
 		key = key,
 		messages = messages and #messages or 0,
 		fault = messages and messages.fault,
 		reason = messages and messages.reason,
 	}
-	return status, headers, body
+	return status, headers, answer
 end
 
 return debugger

@@ -13,6 +13,7 @@ local proxy = require "moonweir.proxy"
 local sandbox = require "moonweir.sandbox"
 local compile = require "moonweir.compile"
 local identities = require "moonweir.identities"
+local review = require "moonweir.review"
 local suggest = require "moonweir.suggest"
 require "moonweir.dead" -- gives clients their methods for dead letters
 
@@ -49,6 +50,8 @@ local LIBRARY = { name = "moonweir", version = core.version }
 ---@field ca_file? string       PEM file of the authorities to trust, in place of the system's
 ---@field report? "dead"|"all"  what poll() tells: dead and parked messages, or delivered ones too
 ---@field send? boolean         false: only queue what is pushed; a process that opens the spool later sends it
+---@field check? boolean        false: messages are not checked by Segment's Spec while they are sent; default true
+---@field strict? boolean       true: a message with an error by the Spec is not sent; it fails as an event of the mapping does
 ---@field integration? {name: string, version: string}  context.integration for calls made without a source
 
 local function positive(value)
@@ -92,6 +95,8 @@ local OPTIONS = {
 	ca_file = { text, "a path" },
 	report = { function(v) return v == "dead" or v == "all" end, '"dead" or "all"' },
 	send = { function(v) return type(v) == "boolean" end, "true or false" },
+	check = { function(v) return type(v) == "boolean" end, "true or false" },
+	strict = { function(v) return type(v) == "boolean" end, "true or false" },
 	integration = {
 		function(v) return type(v) == "table" and text(v.name) and text(v.version) end,
 		"{ name = , version = }",
@@ -115,9 +120,12 @@ local function check_options(options)
 	if options.send == false and not options.spool then
 		error("moonweir.open: send = false needs a spool, from where a later process sends", 3)
 	end
+	if options.check == false and options.strict then
+		error("moonweir.open: strict = true needs the check that check = false turns off", 3)
+	end
 end
 
---- A source's definition, compiled: from a path, or from what source.define returned.
+--- A source compiled, and its definition: from a path, or from what source.define returned.
 local function compiled(source)
 	local definition = source
 	if type(source) == "string" then
@@ -127,7 +135,8 @@ local function compiled(source)
 			return nil, message, code
 		end
 	end
-	return compile(definition, LIBRARY)
+	local map, message, code = compile(definition, LIBRARY)
+	return map, message, code, definition
 end
 
 --- Who is known by which address: the store that was given, or that of the spool, where there is a master key to it.
@@ -195,6 +204,11 @@ function mw.open(options)
 	for name, value in pairs(options) do
 		settings[name] = value
 	end
+	if options.check ~= false then
+		local kinds = review.new { strict = options.strict }
+		review.keep(kinds)
+		settings.review = kinds.core
+	end
 	settings.account = options.account or (options.write_key and "default") or nil
 	if options.source then
 		local map, message, code = compiled(options.source)
@@ -207,7 +221,7 @@ function mw.open(options)
 			return nil, message, code
 		end
 		settings.identities = nil
-		settings.mapper = core.mapper(map, { identities = store })
+		settings.mapper = core.mapper(map, { review = settings.review, identities = store })
 		settings.stamp = map:stamp()
 	else
 		settings.stamp = stamp(options.integration)
@@ -234,12 +248,14 @@ function mw.open(options)
 end
 
 ---@class moonweir.Source
+---@field slug string
+---@field definition moonweir.Definition what the script says; moonweir.receive reads its `verify`
 local Source = {}
 Source.__index = Source
 
 --- Map a body without sending anything.
 ---@param body string
----@param opts? {format: "json"|"ndjson"|"form"|nil, headers: table<string,string>|nil, account: string?, now: integer?,
+---@param opts? {format: "json"|"ndjson"|"form"|"xml"|nil, headers: table<string,string>|nil, account: string?, now: integer?,
 ---  seed: string?}
 ---  now: milliseconds since 1970; seed: gives the same ids each time, where they would be random
 ---@return {account: string, message: string}[] messages  each one Segment call as JSON text
@@ -249,18 +265,28 @@ function Source:map(body, opts)
 	return self.mapper:map(body, opts)
 end
 
+--- What is wrong with messages by Segment's Spec: what is new since the last call, as client:findings gives it.
+---@return moonweir.Finding[]
+function Source:findings()
+	return self.review and self.review:findings() or {}
+end
+
 --- Load and compile a mapping script for dry runs.
 ---@param source string|table
----@param store? moonweir.Identities who is known by which address; without it nobody is
+--- check and strict are false by default, else as open has them; identities: who is known by which address, without it
+--- nobody is.
+---@param opts? {check: boolean?, strict: boolean?, identities: moonweir.Identities?}
 ---@return moonweir.Source|nil
 ---@return string? message
 ---@return "mapping"|nil code
-function mw.load(source, store)
-	local map, message, code = compiled(source)
+function mw.load(source, opts)
+	local map, message, code, definition = compiled(source)
 	if not map then
 		return nil, message, code
 	end
-	return setmetatable({ mapper = core.mapper(map, { identities = store }), slug = map:slug() }, Source)
+	local kinds = opts and (opts.check or opts.strict) and review.new { strict = opts.strict } or nil
+	local mapper = core.mapper(map, { review = kinds and kinds.core, identities = opts and opts.identities })
+	return setmetatable({ mapper = mapper, slug = map:slug(), review = kinds, definition = definition }, Source)
 end
 
 return mw

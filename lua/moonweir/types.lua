@@ -23,6 +23,7 @@
 ---| "locked"       # another process has the store open
 ---| "corrupt"      # the store is damaged
 ---| "bad_master_key" # the vault's master key is missing or another one
+---| "spec"         # the message has an error by Segment's Spec, and the client or source is strict
 
 ---@class moonweir.Client
 local Client = {}
@@ -30,7 +31,7 @@ local Client = {}
 ---@class moonweir.Report
 ---@field account string
 ---@field outcome "delivered"|"dead"|"parked"
----@field status integer   HTTP; 0: no answer, -2: no write key
+---@field status integer   HTTP; 0: no answer, -2: no write key, -4: no OAuth token
 ---@field tag integer      as given with the event
 ---@field answer? string   what Segment said
 ---@field message? string  the message's JSON, if it is dead
@@ -45,13 +46,15 @@ local Client = {}
 ---@field in_flight integer
 ---@field attempts integer  of the oldest message's batch, so far
 ---@field last_status integer
+---@field has_app boolean  it sends with the tokens of an OAuth app
+---@field awaits_token boolean  its app has none yet; it is "waiting" then
 ---@field last_error? string
 ---@field due_in number     seconds until the next try, of a waiting or parked lane
 
 ---@class moonweir.PushOptions
 ---@field account? string  whose event it is, if the source does not say
 ---@field headers? table<string, string>  read by get.header; Content-Type decides the format
----@field format? "json"|"ndjson"|"form"
+---@field format? "json"|"ndjson"|"form"|"xml"
 ---@field tag? integer     comes back with the reports
 ---@field wait? number     seconds to wait for room while the queue is full; default 0
 ---@field sync? boolean|number  true: return when it is synced in the spool, or why not, as client:sync does; a number: seconds
@@ -93,8 +96,14 @@ function Client:flush(seconds) end
 function Client:poll(max) end
 
 --- Counters; accepted = delivered + dead + queued + in_flight at any instant.
----@return table<string, number>
+--- `spec` holds what was found of Segment's Spec; nil if nothing is checked.
+---@return table<string, number>|{spec: moonweir.ReviewStats?}
 function Client:stats() end
+
+--- What messages break of Segment's Spec: one finding for each event and rule when it is first met, then when there are a
+--- hundred times as many messages, and so on. What is told once is not told again.
+---@return moonweir.Finding[]
+function Client:findings() end
 
 --- Every account's state, or that of the busiest.
 ---@param max? integer

@@ -467,6 +467,54 @@ TEST(forms_are_mapped_like_json)
 	CHECK(strcmp(host.raw, "type=other") == 0);
 }
 
+static bool kept_is(enum mw_format format, const char *text)
+{
+	if (host.format == format && host.body_len == strlen(text) &&
+	    memcmp(host.body, text, host.body_len) == 0)
+		return true;
+	fprintf(stderr, "kept: %.*s\n", (int)host.body_len, host.body);
+	return false;
+}
+
+/* What a host with expat would give for it. */
+static enum mw_err read_xml(void *context, struct mw_span body, struct mw_buf *out, struct mw_error *e)
+{
+	(void)context;
+	if (mw_span_is(body, "\xEF\xBB\xBF\n<broken>"))
+		return mw_error_set(e, MW_INVALID, 0, "XML: it is broken");
+	return mw_buf_append_literal(out, "{\"all\":{\"e\":[{\"type\":\"A\",\"user\":\"1\",\"tag\":\"x\"},"
+					  "{\"type\":\"A\",\"tag\":[\"x\",\"y\"]}]}}");
+}
+
+TEST(xml_is_mapped_as_the_host_reads_it)
+{
+	struct mw_map_call c = call(MW_TRACK, "A");
+	c.payload = object(x, "tag", get(x, "tag[1]"), NULL);
+	add("A", c);
+	mw_map_set(map, MW_PART_EACH, get(x, "all.e"));
+	delivery.format = MW_FORMAT_XML;
+	run("<all/>");
+	CHECK(host.error.code == MW_INVALID && strcmp(host.error.detail, "XML is not read here") == 0);
+
+	struct mw_mapper_host with = host_of(&host);
+	with.xml = read_xml;
+	mw_mapper_free(mapper);
+	mapper = mw_mapper_new(&with);
+	run("<all/>");
+	CHECK(tally.events == 2 && tally.messages == 1 && tally.failed == 1);
+	CHECK(has(0, "\"properties\":{\"tag\":\"x\"}"));
+	/* What failed is kept as JSON that still takes one for many. */
+	CHECK(host.error.code == MW_NO_USER);
+	CHECK(kept_is(MW_FORMAT_XML, "{\"all\":{\"e\":[{\"type\":\"A\",\"tag\":[\"x\",\"y\"]}]}}"));
+	run("{\"all\":{\"e\":{\"type\":\"A\",\"user\":\"1\",\"tag\":\"z\"}}}");
+	CHECK(tally.messages == 1 && has(0, "\"properties\":{\"tag\":\"z\"}"));
+	run("\xEF\xBB\xBF\n<broken>");
+	CHECK(tally.failed == 1 && kept_is(MW_FORMAT_XML, "\xEF\xBB\xBF\n<broken>"));
+	delivery.format = MW_FORMAT_JSON; /* and it is over with the next body */
+	run("{\"all\":{\"e\":{\"type\":\"A\",\"user\":\"1\",\"tag\":\"z\"}}}");
+	CHECK(tally.messages == 1 && has(0, "\"properties\":{}"));
+}
+
 TEST(a_top_level_array_is_split_by_itself)
 {
 	add("t", call(MW_TRACK, "A"));
@@ -477,15 +525,6 @@ TEST(a_top_level_array_is_split_by_itself)
 	CHECK(host.index == 1 && strcmp(host.raw, "\"text\"") == 0);
 	run("[]");
 	CHECK(tally.events == 0);
-}
-
-static bool kept_is(enum mw_format format, const char *text)
-{
-	if (host.format == format && host.body_len == strlen(text) &&
-	    memcmp(host.body, text, host.body_len) == 0)
-		return true;
-	fprintf(stderr, "kept: %.*s\n", (int)host.body_len, host.body);
-	return false;
 }
 
 /* What is kept of a body, mapped by itself, fails as the event did, and nothing else is in it. */
@@ -676,6 +715,44 @@ TEST(a_mapper_serves_one_map_after_another)
 }
 
 /* Each test has a map and a mapper of its own. */
+/* Refuses messages with a total as text. */
+static int judged;
+
+static enum mw_err judge_totals(void *context, uint64_t shape, struct mw_span message, struct mw_error *e)
+{
+	struct map_host *h = context;
+	bool refused = memmem(message.at, message.len, "\"total\":\"", 9) != NULL;
+	judged++;
+	mw_review_learn(h->review, shape, refused, refused);
+	return refused ? mw_error_set(e, MW_SPEC, 0, "properties.total is text") : MW_OK;
+}
+
+TEST(a_message_is_judged_once_for_its_kind_and_a_refused_one_fails_its_event)
+{
+	static struct mw_review review;
+	struct mw_mapper_host h = host_of(&host);
+	h.judge = judge_totals;
+	h.review = host.review = &review;
+	mw_review_init(&review, true);
+	mw_mapper_free(mapper);
+	mapper = mw_mapper_new(&h);
+	struct mw_map_call paid = call(MW_TRACK, "Paid"), seen = call(MW_IDENTIFY, NULL);
+	paid.payload = object(x, "total", get(x, "total"), NULL);
+	add("paid", seen); /* sent before the call that is refused, and taken back with it */
+	add("paid", paid);
+	judged = 0;
+	run("[{\"type\":\"paid\",\"id\":\"1\",\"user\":\"u1\",\"total\":5},{\"type\":\"paid\",\"id\":\"2\","
+	    "\"user\":"
+	    "\"u2\",\"total\":\"5\"},{\"type\":\"paid\",\"id\":\"3\",\"user\":\"u3\",\"total\":7}]");
+	CHECK(tally.events == 3 && tally.messages == 4 && tally.failed == 1);
+	CHECK(mw_mapper_outbox(mapper)->count == 4 && has(2, "\"userId\":\"u3\"") && has(3, "\"total\":7"));
+	CHECK(host.problems == 1 && host.index == 2 && host.error.code == MW_SPEC);
+	CHECK(strcmp(host.error.detail, "acme.lua:14: Paid: properties.total is text") == 0 ||
+	      strcmp(host.error.detail, "acme.lua:14: properties.total is text") == 0);
+	CHECK(judged == 3); /* identify, a good track, a refused one */
+	CHECK(review.messages == 6 && review.met[0] == 5 && review.met[1] == 1);
+}
+
 #define RUN_FRESH(name)                                                                                      \
 	do {                                                                                                 \
 		begin();                                                                                     \
@@ -703,6 +780,7 @@ int main(void)
 	RUN_FRESH(one_failing_message_takes_its_event_back_and_no_other);
 	RUN_FRESH(bodies_that_cannot_be_read_are_one_failed_event);
 	RUN_FRESH(forms_are_mapped_like_json);
+	RUN_FRESH(xml_is_mapped_as_the_host_reads_it);
 	RUN_FRESH(a_top_level_array_is_split_by_itself);
 	RUN_FRESH(an_event_that_fails_comes_with_a_body_of_its_own);
 	RUN_FRESH(what_stands_around_an_event_is_not_kept_if_it_is_large);
@@ -711,5 +789,6 @@ int main(void)
 	RUN_FRESH(a_function_emits_and_the_source_fills_in);
 	RUN_FRESH(a_function_that_catches_an_error_meets_it_again);
 	RUN_FRESH(a_mapper_serves_one_map_after_another);
+	RUN_FRESH(a_message_is_judged_once_for_its_kind_and_a_refused_one_fails_its_event);
 	return CHECK_END();
 }

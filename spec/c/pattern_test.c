@@ -150,6 +150,23 @@ TEST(documents_that_are_too_large_have_no_pattern)
 	CHECK(is_same_as_read("17", 2, &taken) && !taken);
 }
 
+/* Whoever remembers where a key was relies on it. */
+TEST(documents_of_one_pattern_have_its_number)
+{
+	bool taken;
+	take("{\"a\":1,\"b\":2}", 13);
+	CHECK(is_same_as_read("{\"a\":11,\"b\":2}", 14, &taken) && taken);
+	uint64_t number = again.pattern;
+	CHECK(number != 0 && doc.pattern == 0);
+	CHECK(is_same_as_read("{\"a\":1,\"b\":\"x\"}", 15, &taken) && taken);
+	CHECK(again.pattern == number);
+	CHECK(is_same_as_read("{\"b\":1,\"a\":2}", 13, &taken) && !taken);
+	CHECK(again.pattern == 0);
+	take("{\"b\":1,\"a\":2}", 13);
+	CHECK(is_same_as_read("{\"b\":1,\"a\":22}", 14, &taken) && taken);
+	CHECK(again.pattern != 0 && again.pattern != number);
+}
+
 int main(void)
 {
 	mw_json_init(&doc);
@@ -157,6 +174,7 @@ int main(void)
 	RUN(other_values_fit);
 	RUN(what_is_no_value_is_left_to_the_reader);
 	RUN(documents_that_are_too_large_have_no_pattern);
+	RUN(documents_of_one_pattern_have_its_number);
 	mw_json_deinit(&doc);
 	mw_json_deinit(&again);
 	return CHECK_END();

@@ -5,6 +5,7 @@ local dead = require "moonweir.dead"
 local identities = require "moonweir.identities"
 local keys = require "moonweir.cli.keys"
 local mw = require "moonweir"
+local findings = require "moonweir.cli.findings"
 local terminal = require "moonweir.cli.terminal"
 local watch = require "moonweir.cli.watch"
 
@@ -28,6 +29,7 @@ local TICK = 0.2 -- seconds between two looks at signals and troubles
 function replay.define(action, number)
 	action:flag("--dry-run", "Show the messages that would be sent, and send none.")
 	action:flag("--no-send", "Only queue the messages in the spool: the next process that opens it sends them.")
+	findings.define(action)
 	action
 		:option("--patience", "Seconds without a delivery after which to give up; the messages stay queued. 0: never.", "60")
 		:argname("<s>")
@@ -44,7 +46,7 @@ local function dry_run(spool, args, filter)
 		store, message = identities.open { spool = spool, master_key_file = keys.master_key_file(args), existing = true }
 	end
 	if not message then
-		source, message = mw.load(args.source, store)
+		source, message = mw.load(args.source, { strict = args.strict, identities = store })
 	end
 	if not source then
 		terminal.say("error", message)
@@ -125,7 +127,7 @@ local function open(spool, args)
 			return nil, message, "usage"
 		end
 	end
-	options.source = args.source
+	options.source, options.strict = args.source, args.strict
 	return keys.open(options)
 end
 

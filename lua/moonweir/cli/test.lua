@@ -1,11 +1,11 @@
 --- moonweir test -- golden files: does the source still make of its fixtures what it is known to make?
 
-local core = require "moonweir.core"
-local compile = require "moonweir.compile"
 local coverage = require "moonweir.coverage"
 local difference = require "moonweir.difference"
 local golden = require "moonweir.golden"
-local sandbox = require "moonweir.sandbox"
+local files = require "moonweir.cli.fixtures"
+local json = require "moonweir.cli.json"
+local output = require "moonweir.cli.output"
 local terminal = require "moonweir.cli.terminal"
 
 local test = {
@@ -21,6 +21,7 @@ Beside the script, in fixtures/:
   NAME.json             a request's body: one event, or an array of them
   NAME.txt              the same as lines of JSON if it begins with { or [, else as a form;
                         a Content-Type in NAME.headers decides otherwise
+  NAME.xml              XML, which is mapped as the JSON that the README shows
   NAME.headers          its headers, one "Name: value" a line; may be missing
   NAME.expected.ndjson  the golden file, a line each: {"account":…,"message":…}; of what fails
                         {"error":{"event":2,"code":"no_user"}}; {"ignored":1}, {"unmatched":1}
@@ -34,62 +35,16 @@ command line is wrong.]],
 }
 
 function test.define(parser)
-	parser:argument("source", "The mapping script.")
-	parser
-		:option("--fixtures", "The folder of the fixtures (fixtures, beside the script).")
-		:argname("<dir>")
-		:convert(function(dir)
-			if dir ~= "" then
-				return dir
-			end
-			return nil, "--fixtures takes a directory, not an empty text"
-		end)
+	files.define(parser)
 	parser:flag("--update", "Write the golden files that are missing or differ, and say which.")
 	parser:flag("--json", "Print the result as JSON.")
 end
 
-local BODY_MAX = 16 * 1024 * 1024
 local SHOWN_MAX = 20 -- differences a fixture; --json has all of them
 local VALUE_MAX = 300 -- bytes of a value
 
 local function shown(name)
 	return terminal.safe(name, 200)
-end
-
--- Files ---------------------------------------------------------------------------------------------
-
-local function read_file(path, max)
-	local file, why = io.open(path, "rb")
-	if not file then
-		return nil, why
-	end
-	local text, failure = file:read(max + 1)
-	file:close()
-	if failure then
-		return nil, path .. ": " .. failure
-	elseif text and #text > max then
-		return nil, ("%s: longer than %s bytes"):format(path, terminal.count(max))
-	end
-	return text or ""
-end
-
---- The file has its old contents or all of its new ones.
-local function write_file(path, text)
-	local beside = path .. ".new"
-	local file, why = io.open(beside, "wb")
-	if not file then
-		return nil, why
-	end
-	local ok, failure = file:write(text)
-	local closed, late = file:close()
-	if ok and closed then
-		ok, failure = os.rename(beside, path)
-	end
-	if not ok or not closed then
-		os.remove(beside)
-		return nil, failure or late
-	end
-	return true
 end
 
 -- One fixture ---------------------------------------------------------------------------------------
@@ -103,30 +58,6 @@ end
 ---@field problems? table[] of the events that failed
 ---@field differences moonweir.Difference[]
 
---- Body and headers of a fixture; or why there are none.
-local function read_fixture(dir, fixture)
-	if fixture.kind == "xml" then
-		return nil, "XML bodies can't be mapped; give the event as .json or .txt"
-	end
-	local body, message = read_file(dir .. fixture.file, BODY_MAX)
-	if not body then
-		return nil, message
-	end
-	local headers
-	if fixture.headers then
-		local text
-		text, message = read_file(dir .. fixture.headers, 1024 * 1024)
-		if text then
-			headers, message = golden.headers(text)
-			message = message and fixture.headers .. ": " .. message
-		end
-		if not headers then
-			return nil, message
-		end
-	end
-	return body, headers
-end
-
 local function refuse(tested, message)
 	tested.status, tested.message = "refused", message
 	return tested
@@ -136,7 +67,7 @@ local function settle(tested, dir, lines, update)
 	local fixture = tested.fixture
 	local text = ""
 	if fixture.expected then
-		local known, message = read_file(dir .. fixture.expected, 4 * BODY_MAX)
+		local known, message = files.read_file(dir .. fixture.expected, 4 * files.BODY_MAX)
 		if not known then
 			return refuse(tested, message)
 		end
@@ -146,7 +77,7 @@ local function settle(tested, dir, lines, update)
 	tested.differences = fixture.expected and differences or {}
 	tested.status = not fixture.expected and "missing" or #differences > 0 and "differs" or "agrees"
 	if update and tested.status ~= "agrees" then
-		local ok, why = write_file(dir .. fixture.expected_name, merged)
+		local ok, why = output.write(dir .. fixture.expected_name, merged)
 		if not ok then
 			return refuse(tested, "its golden file could not be written: " .. tostring(why))
 		end
@@ -159,7 +90,7 @@ end
 ---@return moonweir.cli.Tested
 local function try(script, dir, fixture, covered, update)
 	local tested = { fixture = fixture, messages = 0, failed = 0, differences = {} }
-	local body, headers = read_fixture(dir, fixture)
+	local body, headers = files.read(dir, fixture)
 	if not body then
 		return refuse(tested, headers)
 	end
@@ -276,33 +207,7 @@ end
 
 -- For programs --------------------------------------------------------------------------------------
 
-local function text(s)
-	return core.encode(terminal.whole(s, "?"))
-end
-
-local function list(items, one)
-	local parts = {}
-	for i, item in ipairs(items) do
-		parts[i] = one(item)
-	end
-	return "[" .. table.concat(parts, ",") .. "]"
-end
-
---- Members in this order, of those that are there; values are JSON.
-local function object(...)
-	local parts = {}
-	for i = 1, select("#", ...), 2 do
-		local name, json = select(i, ...)
-		if json then
-			parts[#parts + 1] = ('"%s":%s'):format(name, json)
-		end
-	end
-	return "{" .. table.concat(parts, ",") .. "}"
-end
-
-local function count(n)
-	return ("%.0f"):format(n)
-end
+local text, list, object, count = json.text, json.list, json.object, json.count
 
 local function difference_json(d)
 	return object("line", count(d.line), "kind", text(d.kind), "about", text(d.about), "members", d.changes and list(d.changes,
@@ -339,11 +244,6 @@ end
 
 -- The command ---------------------------------------------------------------------------------------
 
-local function fixtures_dir(args)
-	local dir = args.fixtures or (args.source:match "^.*/" or "") .. "fixtures"
-	return dir:gsub("/*$", "") .. "/"
-end
-
 --- How many fixtures ended how, as a sentence: "15 fixtures: 14 agree, 1 differs".
 local function summary(result)
 	local counts, parts = {}, {}
@@ -360,37 +260,18 @@ local function summary(result)
 	return ("%s fixture%s: %s"):format(terminal.count(#result.tested), #result.tested == 1 and "" or "s", table.concat(parts, ", "))
 end
 
-local function load_source(path)
-	local script, message = sandbox.read(path)
-	if not script then
-		return nil, message
-	end
-	local definition
-	definition, message = golden.load(path, script)
-	if not definition then
-		return nil, message
-	end
-	local ok
-	ok, message = compile(definition)
-	if not ok then
-		return nil, message
-	end
-	return { path = path, text = script, definition = definition }
-end
-
 function test.run(args)
-	local script, message = load_source(args.source)
+	local script, message = files.load(args.source)
 	if not script then
 		terminal.say("error", terminal.safe(message, 1000))
 		return 1
 	end
-	local dir = fixtures_dir(args)
-	local files
-	files, message = core.process.files(dir)
-	local fixtures, wrong, others = golden.fixtures(files or {})
+	local dir = files.dir(args)
+	local fixtures, wrong, others
+	fixtures, wrong, others, message = files.list(dir)
 	for _, other in ipairs(others) do
 		if not other:find "%.md$" then
-			terminal.say("warning", ("%s is no fixture: those end in .json or .txt"):format(shown(other)))
+			terminal.say("warning", ("%s is no fixture: those end in .json, .txt or .xml"):format(shown(other)))
 		end
 	end
 	if #fixtures == 0 and #wrong == 0 then

@@ -8,6 +8,19 @@ local segment = {}
 
 local HEADER = "X-Signature"
 
+-- Behind the quote that ends a string; what follows a backslash is passed over.
+local function behind_string(text, at)
+	while true do
+		local here, mark = text:match('()(["\\])', at)
+		if not here then
+			return nil
+		elseif mark == '"' then
+			return here + 1
+		end
+		at = here + 2
+	end
+end
+
 --- The text of the first element of an array, as it stands there; nil if there is none.
 ---@param text string
 ---@return string|nil
@@ -22,15 +35,10 @@ function segment.first(text)
 		if not here then
 			return nil
 		elseif mark == '"' then
-			local close = here
-			repeat -- a quote behind an odd number of backslashes is none
-				close = text:find('"', close + 1, true)
-				local slashes = close and text:sub(here + 1, close - 1):match "(\\*)$"
-			until not close or #slashes % 2 == 0
-			if not close then
+			at = behind_string(text, here + 1)
+			if not at then
 				return nil
 			end
-			at = close + 1
 		else
 			depth = depth + ((mark == "{" or mark == "[") and 1 or -1)
 			at = here + 1
