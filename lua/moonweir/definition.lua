@@ -5,6 +5,7 @@ local call = require "moonweir.call"
 local core = require "moonweir.core"
 local expression = require "moonweir.expression"
 local place = require "moonweir.place"
+local verification = require "moonweir.verification"
 place.is_own()
 
 ---@class moonweir.Definition
@@ -18,6 +19,7 @@ place.is_own()
 ---@field user? moonweir.User
 ---@field context? table template
 ---@field integrations? table template
+---@field verify? moonweir.Verification
 ---@field missing_user "dead_letter"|"drop"|"anonymous"
 ---@field unmatched "dead_letter"|"count"|"ignore"
 ---@field entries moonweir.Entry[] sorted by event
@@ -194,6 +196,15 @@ local function one_of(words)
 	end
 end
 
+local function check_verify(value, fail)
+	if verification.is(value) then
+		return value
+	elseif type(value) == "function" then
+		fail('it is not called yet; write source.verify.… { secret = source.secret "NAME" }')
+	end
+	fail(('expected source.verify.… { secret = source.secret "NAME" }, got %s'):format(kind_of(value)))
+end
+
 local function plain_table(value, fail)
 	if type(value) ~= "table" then
 		fail("expected a table, got " .. kind_of(value))
@@ -225,6 +236,7 @@ local checks = {
 	context = check_object,
 	integrations = check_object,
 	missing_user = one_of { "dead_letter", "drop", "anonymous" },
+	verify = check_verify,
 	unmatched = one_of { "dead_letter", "count", "ignore" },
 	examples = plain_table,
 	about = about.check,

@@ -114,7 +114,7 @@ local function check_options(options)
 	end
 end
 
---- A source's definition, compiled: from a path, or from what source.define returned.
+--- A source compiled, and its definition: from a path, or from what source.define returned.
 local function compiled(source)
 	local definition = source
 	if type(source) == "string" then
@@ -124,7 +124,8 @@ local function compiled(source)
 			return nil, message, code
 		end
 	end
-	return compile(definition, LIBRARY)
+	local map, message, code = compile(definition, LIBRARY)
+	return map, message, code, definition
 end
 
 --- The members that end every context, where no source gives them.
@@ -210,12 +211,14 @@ function mw.open(options)
 end
 
 ---@class moonweir.Source
+---@field slug string
+---@field definition moonweir.Definition what the script says; moonweir.receive reads its `verify`
 local Source = {}
 Source.__index = Source
 
 --- Map a body without sending anything.
 ---@param body string
----@param opts? {format: "json"|"ndjson"|"form"|nil, headers: table<string,string>|nil, account: string?, now: integer?,
+---@param opts? {format: "json"|"ndjson"|"form"|"xml"|nil, headers: table<string,string>|nil, account: string?, now: integer?,
 ---  seed: string?}
 ---  now: milliseconds since 1970; seed: gives the same ids each time, where they would be random
 ---@return {account: string, message: string}[] messages  each one Segment call as JSON text
@@ -231,11 +234,11 @@ end
 ---@return string? message
 ---@return "mapping"|nil code
 function mw.load(source)
-	local map, message, code = compiled(source)
+	local map, message, code, definition = compiled(source)
 	if not map then
 		return nil, message, code
 	end
-	return setmetatable({ mapper = core.mapper(map), slug = map:slug() }, Source)
+	return setmetatable({ mapper = core.mapper(map), slug = map:slug(), definition = definition }, Source)
 end
 
 return mw
