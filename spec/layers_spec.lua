@@ -43,7 +43,7 @@ local not_in_core = {
 -- Headers of other libraries, and who alone may include them.
 local owners = {
 	["lua.h"] = "^csrc/lua/compat%.h$", ["lauxlib.h"] = "^csrc/lua/compat%.h$", ["curl/curl.h"] = "^csrc/io/http%.c$",
-	["microhttpd.h"] = "^csrc/io/server%.c$", ["sodium.h"] = "^csrc/%a+/", ["expat.h"] = "^csrc/io/xml%.c$",
+	["microhttpd.h"] = "^csrc/io/server[_a-z]*%.c$", ["sodium.h"] = "^csrc/%a+/", ["expat.h"] = "^csrc/io/xml%.c$",
 	["zlib.h"] = "^csrc/io/inflate%.c$", ["openssl/"] = "^csrc/io/signature%.c$",
 }
 
@@ -56,6 +56,7 @@ end
 -- Whoever may include a store's private header: the store itself, and who looks into it.
 local private = {
 	["seen_own.h"] = "^csrc/io/seen", ["vault_own.h"] = "^csrc/io/vault", ["weir_own.h"] = "^csrc/core/weir",
+	["server_own.h"] = "^csrc/io/server",
 	["spool_own.h"] = { "^csrc/io/spool_", "^csrc/io/spool%.c$", "^csrc/io/adoption%.c$", "^csrc/io/dead%.c$" },
 }
 

@@ -7,6 +7,7 @@
 #include "server.h"
 
 #include "server_framing.h"
+#include "server_own.h"
 #include "server_peers.h"
 
 #include <arpa/inet.h>
@@ -58,6 +59,8 @@ struct mw_exchange {
 	bool began;       /* the access handler saw it */
 	unsigned refusal; /* the status that its end is answered with, not asking the caller */
 	size_t discarded; /* body bytes that were not kept */
+	void (*end)(void *context); /* of an answer that has none by itself; NULL */
+	void *end_context;
 	struct mw_buf body;
 	char *path;
 	const char *method;
@@ -358,6 +361,8 @@ void mw_server_close(struct mw_server *s)
 		if (x->stage == STAGE_READY || x->stage == STAGE_TAKEN) {
 			x->stage = STAGE_ANSWERED;
 			MHD_resume_connection(x->connection);
+		} else if (x->end) {
+			x->end(x->end_context);
 		}
 	}
 	/* Answers given a moment ago still go out, if their clients take them. */
@@ -549,10 +554,32 @@ enum mw_err mw_exchange_answer(struct mw_exchange *x, unsigned status, const cha
 		err = MW_NO_MEMORY;
 	if (err != MW_OK && r)
 		MHD_destroy_response(r);
-	x->response = err == MW_OK ? r : NULL; /* without one the connection is cut: never left hanging */
+	mw_exchange_respond(x, status, err == MW_OK ? r : NULL); /* never left hanging */
+	return err;
+}
+
+void mw_exchange_cut(struct mw_exchange *x)
+{
+	mw_exchange_respond(x, 0, NULL);
+}
+
+struct MHD_Connection *mw_exchange_connection(const struct mw_exchange *x)
+{
+	return x->connection;
+}
+
+void mw_exchange_respond(struct mw_exchange *x, unsigned status, struct MHD_Response *response)
+{
+	x->response = response;
 	x->status = status;
 	x->stage = STAGE_ANSWERED;
-	enter(x, MW_PEER_ANSWER);
+	enter(x, x->end ? MW_PEER_BUSY : MW_PEER_ANSWER);
 	MHD_resume_connection(x->connection);
-	return err;
+}
+
+void mw_exchange_at_close(struct mw_exchange *x, void (*end)(void *context), void *context)
+{
+	x->end = end;
+	enter(x, MW_PEER_BUSY); /* it takes as long as it likes */
+	x->end_context = context;
 }
