@@ -3,8 +3,8 @@
  *     mw_histogram_add(&h, 1700);               1.7 ms, in microseconds
  *     h.counts[mw_histogram_bucket(1700)]       those of more than 1,000 and at most 2,000 us
  *
- * Bucket i holds what took at most MW_HISTOGRAM_FIRST * 2^i, the last one whatever took longer: 250 us, 500 us,
- * 1 ms ... 4 s, more. Counts and sum never go back, as monitoring wants them. Zeroed is empty.
+ * Bucket i holds what took at most MW_HISTOGRAM_FIRST * 2^i, the last one whatever took longer: 250 us, 500
+ * us, 1 ms ... 4 s, more. Counts and sum never go back, as monitoring wants them. Zeroed is empty.
  */
 #ifndef MW_HISTOGRAM_H
 #define MW_HISTOGRAM_H

@@ -63,8 +63,8 @@ enum mw_err mw_engine_push(struct mw_engine *g, const struct mw_outbox *box);
  * the disk has failed, and what was pushed since the last sync may be lost. */
 enum mw_err mw_engine_sync(struct mw_engine *g, int64_t timeout_ms, struct mw_error *e);
 
-/* The same without waiting, for who has others to serve meanwhile: a mark stands for all that was pushed before
- * it. MW_OK: that is safe. MW_TIMEOUT: not yet. MW_FULL, MW_IO, MW_CLOSED, MW_FORKED as from sync. */
+/* The same without waiting, for who has others to serve meanwhile: a mark stands for all that was pushed
+ * before it. MW_OK: that is safe. MW_TIMEOUT: not yet. MW_FULL, MW_IO, MW_CLOSED, MW_FORKED as from sync. */
 uint64_t mw_engine_mark(struct mw_engine *g);
 enum mw_err mw_engine_is_safe(struct mw_engine *g, uint64_t mark, struct mw_error *e);
 

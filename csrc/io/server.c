@@ -26,8 +26,8 @@
  * libmicrohttpd maps memory for each connection. */
 enum { CONNECTION_MEMORY = 32 * 1024 };
 
-/* A body is read so far past its limit (to answer politely), then cut. */
-enum { DRAIN_MAX = 1024 * 1024 };
+/* A body is read so far past its limit, for clients look for an answer only behind it: then cut. */
+enum { DRAIN_FACTOR = 4, DRAIN_MAX = 1024 * 1024 };
 
 /* How long mw_server_close waits for answers to be taken. */
 enum { CLOSE_MS = 200 };
@@ -56,9 +56,9 @@ struct mw_exchange {
 	struct MHD_Response *response;
 	unsigned status;
 	enum stage stage;
-	bool began;       /* the access handler saw it */
-	unsigned refusal; /* the status that its end is answered with, not asking the caller */
-	size_t discarded; /* body bytes that were not kept */
+	bool began;                 /* the access handler saw it */
+	unsigned refusal;           /* the status that its end is answered with, not asking the caller */
+	size_t discarded;           /* body bytes that were not kept */
 	void (*end)(void *context); /* of an answer that has none by itself; NULL */
 	void *end_context;
 	struct mw_buf body;
@@ -173,6 +173,12 @@ static enum MHD_Result refuse(struct mw_exchange *x, unsigned status)
 	return queued;
 }
 
+static size_t length_max(const struct mw_server *s)
+{
+	return s->body_max +
+	       (s->body_max > DRAIN_MAX / DRAIN_FACTOR ? DRAIN_MAX : s->body_max * DRAIN_FACTOR);
+}
+
 static enum MHD_Result take_body(struct mw_exchange *x, const char *bytes, size_t *len)
 {
 	struct mw_server *s = x->server;
@@ -195,7 +201,7 @@ static enum MHD_Result take_body(struct mw_exchange *x, const char *bytes, size_
 	s->held -= x->body.len;
 	mw_buf_deinit(&x->body);
 	x->discarded += n;
-	return x->discarded <= s->body_max + DRAIN_MAX ? MHD_YES : MHD_NO;
+	return x->discarded <= length_max(s) ? MHD_YES : MHD_NO;
 }
 
 static enum MHD_Result begin(struct mw_exchange *x, const char *url, const char *method, const char *version)
@@ -204,10 +210,11 @@ static enum MHD_Result begin(struct mw_exchange *x, const char *url, const char 
 	x->began = true;
 	x->method = method;
 	const struct mw_framing f = {.target = x->uri,
+				     .url = url,
 				     .method = method,
 				     .version = version,
 				     .head_max = s->head_max,
-				     .body_max = s->body_max};
+				     .length_max = length_max(s)};
 	unsigned status = mw_framing_check(x->connection, &f);
 	if (status)
 		return refuse(x, status);
@@ -288,8 +295,8 @@ static int listen_on(const char *host, uint16_t port, uint16_t *bound, struct mw
 	return fd;
 }
 
-/* As many connections as were asked for, or as there can be: a process out of descriptors could neither accept
- * nor commit. The soft limit is raised where that is allowed. */
+/* As many connections as were asked for, or as there can be: a process out of descriptors could neither
+ * accept nor commit. The soft limit is raised where that is allowed. */
 static unsigned connections_within(unsigned wanted)
 {
 	struct rlimit limit;
@@ -312,9 +319,10 @@ static void configure(struct mw_server *s, const struct mw_server_config *config
 	s->body_max = config->body_max;
 	s->memory_max = config->memory_max;
 	s->head_max = config->head_max > 0 && config->head_max < MW_SERVER_HEAD_MAX ? config->head_max
-										   : MW_SERVER_HEAD_MAX;
+										    : MW_SERVER_HEAD_MAX;
 	s->peers.idle_ms = config->idle_timeout_s > 0 ? (int64_t)config->idle_timeout_s * 1000 : INT64_MAX;
-	s->peers.head_ms = config->head_timeout_s > 0 ? (int64_t)config->head_timeout_s * 1000 : s->peers.idle_ms;
+	s->peers.head_ms =
+	    config->head_timeout_s > 0 ? (int64_t)config->head_timeout_s * 1000 : s->peers.idle_ms;
 	s->peers.body_rate_min = config->body_rate_min;
 }
 
@@ -338,8 +346,7 @@ enum mw_err mw_server_open(const struct mw_server_config *config, struct mw_serv
 	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_CONNECTION_LIMIT,
 	    connections_within(config->connections_max), MHD_OPTION_PER_IP_CONNECTION_LIMIT,
 	    config->connections_per_ip, MHD_OPTION_CONNECTION_TIMEOUT, config->idle_timeout_s,
-	    MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-	    MHD_OPTION_END);
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
 	if (!s->daemon) {
 		close(fd);
 		free(s);
@@ -431,6 +438,11 @@ void mw_server_wait(struct mw_server *s, int64_t timeout_ms)
 	}
 }
 
+bool mw_server_is_ready(const struct mw_server *s)
+{
+	return s->ready_first != NULL;
+}
+
 struct mw_exchange *mw_server_take(struct mw_server *s)
 {
 	struct mw_exchange *x = s->ready_first;
@@ -506,9 +518,10 @@ void mw_exchange_remote(const struct mw_exchange *x, char out[64])
 	const union MHD_ConnectionInfo *info =
 	    MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	const struct sockaddr *a = info ? info->client_addr : NULL;
-	const void *at = !a			      ? NULL
-			 : a->sa_family == AF_INET6 ? (const void *)&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr
-						    : (const void *)&((const struct sockaddr_in *)(const void *)a)->sin_addr;
+	const void *at = !a ? NULL
+			 : a->sa_family == AF_INET6
+			     ? (const void *)&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr
+			     : (const void *)&((const struct sockaddr_in *)(const void *)a)->sin_addr;
 	if (!at || !inet_ntop(a->sa_family, at, out, 64))
 		snprintf(out, 64, "unknown");
 }

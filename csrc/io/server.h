@@ -4,14 +4,14 @@
  * later. Nothing is called back from inside libmicrohttpd, so a handler may raise, wait for a
  * commit or answer out of order.
  *
- *     mw_server_watch(s, fd);                            another thing to wake up for: a commit, another server
- *     mw_server_wait(s, 1000);                           serves sockets until there is something to do
+ *     mw_server_watch(s, fd);                            another thing to wake up for: a commit, another
+ * server mw_server_wait(s, 1000);                           serves sockets until there is something to do
  *     while ((x = mw_server_take(s)))                    all that is ready, without a system call between
  *             mw_exchange_answer(x, 200, ...);
  *
- * Refused without the caller: what passes a limit (408 by closing, 413, 414, 431, 503) and whatever two servers
- * might read in two ways (400, server_framing.h). After any status from 400 up the connection is closed. A peer
- * that is too slow loses its connection (server_peers.h).
+ * Refused without the caller: what passes a limit (408 by closing, 413, 414, 431, 503) and whatever two
+ * servers might read in two ways (400, server_framing.h). After any status from 400 up the connection is
+ * closed. A peer that is too slow loses its connection (server_peers.h).
  *
  * Used by one thread. Linked into moonweir.server only: who embeds the library does not need libmicrohttpd.
  */
@@ -43,17 +43,20 @@ enum mw_err mw_server_open(const struct mw_server_config *config, struct mw_serv
 void mw_server_close(struct mw_server *s);
 uint16_t mw_server_port(const struct mw_server *s);
 
-/* Wake mw_server_wait when this becomes readable, until the server is closed; an eventfd is read empty then. At
- * most MW_SERVER_WATCHED, false beyond. */
+/* Wake mw_server_wait when this becomes readable, until the server is closed; an eventfd is read empty then.
+ * At most MW_SERVER_WATCHED, false beyond. */
 enum { MW_SERVER_WATCHED = 4 };
 bool mw_server_watch(struct mw_server *s, int fd);
 
-/* Readable when mw_server_wait has something to do: for another server's mw_server_watch. -1: there is none. */
+/* Readable when mw_server_wait has something to do: for another server's mw_server_watch. -1: there is none.
+ */
 int mw_server_fd(const struct mw_server *s);
 
 /* Serve sockets until a request is complete, a watched descriptor is readable, a signal came or `timeout_ms`
  * passed. */
 void mw_server_wait(struct mw_server *s, int64_t timeout_ms);
+
+bool mw_server_is_ready(const struct mw_server *s);
 
 /* A complete request, in the order in which they became so; NULL: there is none now. */
 struct mw_exchange *mw_server_take(struct mw_server *s);
@@ -68,10 +71,10 @@ void mw_server_quiesce(struct mw_server *s);
 size_t mw_server_busy(const struct mw_server *s);
 
 struct mw_server_stats {
-	uint64_t accepted; /* connections */
+	uint64_t accepted;    /* connections */
 	uint64_t connections; /* now */
-	uint64_t refused;  /* requests that the caller never saw */
-	uint64_t too_slow; /* connections that were closed for it */
+	uint64_t refused;     /* requests that the caller never saw */
+	uint64_t too_slow;    /* connections that were closed for it */
 };
 struct mw_server_stats mw_server_stats(const struct mw_server *s);
 

@@ -8,13 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum {
-	TARGET_MAX = 4096,
-	HEADERS_MAX = 100,
-	/* A body that says how long it is and is not far over the limit is read to its end, for clients look for
-	 * an answer only then. */
-	DRAIN_MAX = 1024 * 1024,
-};
+enum { TARGET_MAX = 4096, HEADERS_MAX = 100 };
 
 struct look {
 	unsigned lengths, codings, hosts, count;
@@ -46,9 +40,9 @@ static bool is_named(const char *name, size_t len, const char *known)
 	return strlen(known) == len && strncasecmp(name, known, len) == 0;
 }
 
-/* libmicrohttpd cuts lines where they lie, each CR and LF made a 0, and takes a bare one of them for the end of
- * a line. So lines that ended in CR LF lie two bytes apart; bare ends, folded lines and a 0 in the middle show
- * as other distances. Only of the version that is known to work so. */
+/* libmicrohttpd cuts lines where they lie, each CR and LF made a 0, and takes a bare one of them for the end
+ * of a line. So lines that ended in CR LF lie two bytes apart; bare ends, folded lines and a 0 in the middle
+ * show as other distances. Only of the version that is known to work so. */
 static bool lies_in_place(void)
 {
 	static int known = -1;
@@ -76,7 +70,8 @@ static enum MHD_Result look_at(void *context, enum MHD_ValueKind kind, const cha
 		l->hosts++;
 	}
 	if (lies_in_place() && value) {
-		l->is_bad = l->is_bad || name != l->line_end || value < name + name_len + 1 || name[name_len] != '\0';
+		l->is_bad =
+		    l->is_bad || name != l->line_end || value < name + name_len + 1 || name[name_len] != '\0';
 		for (const char *gap = name + name_len + 1; !l->is_bad && gap < value; gap++)
 			l->is_bad = *gap != ' ' && *gap != '\t';
 		l->line_end = value + value_len + 2;
@@ -94,6 +89,18 @@ static bool is_length(const char *text, uint64_t *length)
 	return true;
 }
 
+/* So do the request line, with one space between its words, and the empty line behind the last header. */
+static bool lies_whole(struct MHD_Connection *connection, const struct mw_framing *f, const struct look *l)
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	if (!lies_in_place())
+		return true;
+	return info && f->method + strlen(f->method) + 1 == f->url &&
+	       f->url + strlen(f->target) + 1 == f->version &&
+	       f->method + info->header_size == l->line_end + 2;
+}
+
 unsigned mw_framing_check(struct MHD_Connection *connection, const struct mw_framing *f)
 {
 	struct look l = {.line_end = f->version + strlen(f->version) + 2};
@@ -105,6 +112,8 @@ unsigned mw_framing_check(struct MHD_Connection *connection, const struct mw_fra
 		return MHD_HTTP_URI_TOO_LONG;
 	if (l.count > HEADERS_MAX || l.bytes + target > f->head_max)
 		return MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
+	if (!lies_whole(connection, f, &l))
+		return MHD_HTTP_BAD_REQUEST;
 	if (l.is_bad || l.lengths + l.codings > 1 || l.hosts > 1 || (is_1_1 && l.hosts == 0) ||
 	    (!is_1_1 && strcmp(f->version, "HTTP/1.0") != 0) || f->target[0] != '/' ||
 	    !is_text(f->target, target) || !is_token(f->method, strlen(f->method)))
@@ -113,5 +122,5 @@ unsigned mw_framing_check(struct MHD_Connection *connection, const struct mw_fra
 		return MHD_HTTP_BAD_REQUEST;
 	if (l.lengths > 0 && (!l.length || !is_length(l.length, &length)))
 		return MHD_HTTP_BAD_REQUEST;
-	return length > f->body_max + DRAIN_MAX ? MHD_HTTP_CONTENT_TOO_LARGE : 0;
+	return length > f->length_max ? MHD_HTTP_CONTENT_TOO_LARGE : 0;
 }

@@ -1,7 +1,7 @@
 /* server_peers.h -- the connections of a server, and which of them take too long.
  *
- * libmicrohttpd's own timeout begins anew with each byte, so a peer that sends one now and then stays for ever
- * (slowloris). Here each phase has a deadline of its own:
+ * libmicrohttpd's own timeout begins anew with each byte, so a peer that sends one now and then stays for
+ * ever (slowloris). Here each phase has a deadline of its own:
  *
  *     waiting   for a first request: head_ms. For a next one: idle_ms
  *     head      from the end of the request line to the end of the headers: head_ms

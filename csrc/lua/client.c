@@ -291,7 +291,8 @@ static int client_mark(lua_State *L)
 	return 1;
 }
 
-/* client:is_safe(mark) -> true: on disk, and synced; false: not yet; nil, message, code: not to be expected */
+/* client:is_safe(mark) -> true: on disk, and synced; false: not yet; nil, message, code: not to be expected
+ */
 static int client_is_safe(lua_State *L)
 {
 	struct mwl_client *c = mwl_client_check_open(L);
