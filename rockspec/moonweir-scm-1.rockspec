@@ -129,6 +129,7 @@ build = {
 		["moonweir.serve.metrics"] = "lua/moonweir/serve/metrics.lua",
 		["moonweir.serve.options"] = "lua/moonweir/serve/options.lua",
 		["moonweir.serve.secrets"] = "lua/moonweir/serve/secrets.lua",
+		["moonweir.serve.setup"] = "lua/moonweir/serve/setup.lua",
 		["moonweir.serve.webhooks"] = "lua/moonweir/serve/webhooks.lua",
 		["moonweir.shape"] = "lua/moonweir/shape.lua",
 		["moonweir.source"] = "lua/moonweir/source.lua",

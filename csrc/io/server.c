@@ -79,6 +79,7 @@ struct mw_server {
 	struct pollfd watched[1 + MW_SERVER_WATCHED]; /* the first is libmicrohttpd's epoll */
 	nfds_t watched_count;
 	bool is_quiet;
+	bool has_answers; /* given, and not yet fetched by libmicrohttpd, which nothing tells of them */
 	uint16_t port;
 };
 
@@ -403,6 +404,9 @@ bool mw_server_watch(struct mw_server *s, int fd)
 static bool sleep_until(struct mw_server *s, int64_t timeout_ms)
 {
 	MHD_UNSIGNED_LONG_LONG own;
+	if (s->has_answers)
+		timeout_ms = 0;
+	s->has_answers = false;
 	if (MHD_get_timeout(s->daemon, &own) == MHD_YES && own < (MHD_UNSIGNED_LONG_LONG)timeout_ms)
 		timeout_ms = (int64_t)own;
 	if (timeout_ms <= 0 && s->watched_count == 1)
@@ -587,6 +591,7 @@ void mw_exchange_respond(struct mw_exchange *x, unsigned status, struct MHD_Resp
 	x->status = status;
 	x->stage = STAGE_ANSWERED;
 	enter(x, x->end ? MW_PEER_BUSY : MW_PEER_ANSWER);
+	x->server->has_answers = true;
 	MHD_resume_connection(x->connection);
 }
 

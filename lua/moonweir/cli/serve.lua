@@ -46,18 +46,11 @@ local function run_until_signal(daemon, log)
 end
 
 local function check(config, log)
-	local receive = require "moonweir.receive"
-	local sandbox = require "moonweir.sandbox"
-	local definition, message = sandbox.load(config.values.source)
+	local definition, message = require("moonweir.serve.setup").source(config)
 	if not definition then
 		return fail(log, "config", message)
 	end
-	local found
-	found, message = require("moonweir.serve.secrets").load(config.secrets, receive.secret_names(definition))
-	if not found then
-		return fail(log, "config", message)
-	end
-	for _, sentence in ipairs(receive.warnings(definition)) do
+	for _, sentence in ipairs(require("moonweir.receive").warnings(definition)) do
 		log:say("warning", "source", { reason = sentence })
 	end
 	terminal.print(config.path .. ": good")
@@ -78,11 +71,11 @@ function command.run(args)
 		return fail(log, "config", message)
 	end
 	log.level = config.values["log.level"]
-	if args.check then
-		return check(config, log)
-	end
 	if not pcall(require, "moonweir.server") then
 		return fail(log, "config", "the module moonweir.server is missing; it is built where libmicrohttpd is there")
+	end
+	if args.check then
+		return check(config, log)
 	end
 	process.prepare_daemon()
 	process.catch_signals()

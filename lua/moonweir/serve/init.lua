@@ -14,13 +14,9 @@ local configs = require "moonweir.serve.config"
 local health = require "moonweir.serve.health"
 local metrics = require "moonweir.serve.metrics"
 local mw = require "moonweir"
-local options = require "moonweir.serve.options"
 local receive = require "moonweir.receive"
 local router = require "moonweir.web.router"
-local sandbox = require "moonweir.sandbox"
-local secrets = require "moonweir.serve.secrets"
-local server = require "moonweir.server"
-local webhooks = require "moonweir.serve.webhooks"
+local setup = require "moonweir.serve.setup"
 
 local process = core.process
 
@@ -40,138 +36,10 @@ local BUSY = { ["Content-Type"] = "text/plain; charset=utf-8", ["Retry-After"] =
 local Daemon = {}
 Daemon.__index = Daemon
 
-local function read_key(path)
-	local text, message = process.read_private(path)
-	if not text then
-		return nil, message
-	end
-	text = text:gsub("%s", "")
-	if text == "" then
-		return nil, path .. ": empty; it should hold the write key"
-	end
-	return text
-end
-
-local function client_options(values, definition)
-	local given = {
-		source = definition, spool = values.spool, master_key_file = values.master_key_file, rate = values["delivery.rate"],
-		endpoint = values["delivery.endpoint"], timeout = values["delivery.timeout"], proxy = values["delivery.proxy"],
-		ca_file = values["delivery.ca_file"], disk_bytes = values["spooling.disk_bytes"], repeats = values["spooling.repeats"],
-		dead_days = values["spooling.dead_days"],
-	}
-	if values.write_key_file then
-		local key, message = read_key(values.write_key_file)
-		if not key then
-			return nil, message
-		end
-		given.write_key = key
-	end
-	return given
-end
-
--- The script, and the secrets that it asks for.
-local function load_source(config)
-	local definition, message, code = sandbox.load(config.values.source)
-	if not definition then
-		return nil, message, code
-	end
-	local found
-	found, message = secrets.load(config.secrets, receive.secret_names(definition))
-	if not found then
-		return nil, message, "io"
-	end
-	return definition, found
-end
-
 function Daemon:warn_about_source()
 	for _, sentence in ipairs(receive.warnings(self.definition)) do
 		self.log:say("warning", "source", { reason = sentence })
 	end
-end
-
-local function listen(address, values)
-	local host, port = options.address(address)
-	return server.open {
-		host = host, port = port, body_max = values["limits.body_bytes"], memory_max = values["limits.memory_bytes"],
-		head_max = values["limits.head_bytes"], connections_max = values["limits.connections"],
-		connections_per_ip = values["limits.connections_per_ip"], head_timeout = values["limits.head_seconds"],
-		idle_timeout = values["limits.idle_seconds"], body_rate_min = values["limits.body_rate"],
-	}
-end
-
-function Daemon:open_webhooks()
-	local handler = webhooks.new {
-		client = self.client, definition = self.definition, log = self.log, now = process.wall,
-		public_url = self.config.values.public_url,
-		find_secret = function(name)
-			return self.secrets[name]
-		end,
-		is_known = function(account)
-			return self.config.values.unknown_accounts == "accept" or self.config.values.write_key_file ~= nil
-				or self.vault:show(account) ~= nil
-		end,
-	}
-	self.webhooks = handler
-	return function(request)
-		return handler:handle(request)
-	end
-end
-
--- The page that a customer sees, if the config asks for it.
-function Daemon:open_settings()
-	local values = self.config.values
-	local found, settings = pcall(require, "moonweir.web.settings")
-	if not found then
-		return nil, "settings: the page is not installed here (moonweir.web.settings)"
-	end
-	local about = self.definition.about
-	local page, message = settings.new {
-		base_url = values.public_url, link_key_file = values["settings.link_key_file"], spool = values.spool,
-		vault = self.vault, client = self.client, color = values["settings.color"], oauth = values["settings.oauth"],
-		frame_ancestors = values["settings.frame_ancestors"],
-		about = {
-			name = values["settings.name"] or type(about) == "table" and about.name or self.definition.slug,
-			slug = self.definition.slug,
-		},
-		log = function(entry)
-			self.log:say("info", "settings", entry)
-		end,
-	}
-	if not page then
-		return nil, "settings: " .. tostring(message)
-	end
-	return function(request)
-		return page:handle(request)
-	end
-end
-
-function Daemon:open_segment()
-	local values = self.config.values
-	local found, identities = pcall(require, "moonweir.identities")
-	if not found then
-		return nil, "segment: the identity store is not installed here (moonweir.identities)"
-	end
-	local destination = require "moonweir.serve.destination"
-	local store, message = identities.open { spool = values.spool, master_key_file = values.master_key_file }
-	if not store then
-		return nil, "segment: " .. tostring(message)
-	end
-	local keys = {}
-	if values["segment.api_keys_file"] then
-		keys, message = destination.keys(values["segment.api_keys_file"])
-		if not keys then
-			return nil, "segment: " .. message
-		end
-	end
-	return destination.new {
-		identities = store, slug = self.definition.slug, api_keys = keys, log = self.log, now = process.wall,
-		shared_secret = function()
-			return self.secrets[values["segment.shared_secret"] or false]
-		end,
-		learned = function(account)
-			self.learned[account] = true
-		end,
-	}
 end
 
 --- What the config asks for beside webhooks.
@@ -179,10 +47,10 @@ function Daemon:routes()
 	local healthz = function(request)
 		return self.health:handle(request)
 	end
-	local routes = { ["/webhooks/<account>"] = self:open_webhooks(), ["/healthz"] = healthz }
-	for _, one in ipairs { { "settings", "/settings/*", self.open_settings }, { "segment", "/segment/<account>", self.open_segment } } do
+	local routes = { ["/webhooks/<account>"] = setup.webhooks(self), ["/healthz"] = healthz }
+	for _, one in ipairs { { "settings", "/settings/*" }, { "segment", "/segment/<account>" } } do
 		if self.config.values[one[1]] then
-			local handler, message = one[3](self)
+			local handler, message = setup[one[1]](self)
 			if not handler then
 				return nil, message
 			end
@@ -206,12 +74,12 @@ end
 ---@return string? message
 ---@return string? code
 function serve.open(config, log)
-	local definition, found, code = load_source(config)
+	local definition, found, code = setup.source(config)
 	if not definition then
 		return nil, found, code
 	end
 	local given, client, message
-	given, message = client_options(config.values, definition)
+	given, message = setup.client_options(config.values, definition)
 	if not given then
 		return nil, message, "io"
 	end
@@ -220,7 +88,8 @@ function serve.open(config, log)
 		return nil, message, code
 	end
 	local self = setmetatable({
-		config = config, log = log, client = client, definition = definition, secrets = found, first = 1, last = 0, pending = {},
+		config = config, log = log, client = client, definition = definition, secrets = found,
+		first = 1, last = 0, pending = {}, again = {},
 		requests = {}, dead = {}, learned = {}, ticked = process.monotonic(), rate_at = process.monotonic(), rate_requests = 0,
 		budget_used = 0, health = health.new(config.values["health.stuck_seconds"], process.monotonic()),
 	}, Daemon)
@@ -231,11 +100,11 @@ function serve.open(config, log)
 		ok, message = self:routes()
 	end
 	if ok then
-		ok, message, code = listen(config.values.listen, config.values)
+		ok, message, code = setup.listen(config.values.listen, config.values)
 		self.server = ok
 	end
 	if ok and config.values.operations then
-		ok, message, code = listen(config.values.operations, config.values)
+		ok, message, code = setup.listen(config.values.operations, config.values)
 		self.operations = ok
 	end
 	if not ok then
@@ -281,6 +150,30 @@ function Daemon:answer(exchange, route, status, headers, body)
 	end
 end
 
+-- One request to its handler. True: its answer is among those that wait for a commit now.
+function Daemon:handle(routes, exchange, request, since)
+	local ok, status, headers, body, when, route = pcall(routes.handle, routes, request)
+	if not ok then
+		self.log:say("error", "handler", { reason = status })
+		self:answer(exchange, "none", 500, BUSY, "an error, which is in the log\n")
+	elseif when == "durable" then
+		self.last = self.last + 1
+		self.pending[self.last] = { exchange, route, status, headers, body }
+		return true
+	elseif when == "again" and self:has_hope(since) then
+		self.again[#self.again + 1] = { exchange, request, since or process.monotonic() }
+	else
+		self:answer(exchange, route, status, headers, body)
+	end
+	return false
+end
+
+--- Will there be room in a moment? Not if what was taken before does not fit on the disk.
+function Daemon:has_hope(since)
+	return (not since or process.monotonic() - since < ANSWER_SECONDS)
+		and self.client:is_safe(self.client:mark()) ~= nil
+end
+
 -- All that is ready; how many of them wait for a commit now.
 function Daemon:take(from, routes)
 	local waiting = 0
@@ -288,17 +181,22 @@ function Daemon:take(from, routes)
 		local exchange, request = from:take()
 		if not exchange then
 			break
-		end
-		local ok, status, headers, body, when, route = pcall(routes.handle, routes, request)
-		if not ok then
-			self.log:say("error", "handler", { reason = status })
-			self:answer(exchange, "none", 500, BUSY, "an error, which is in the log\n")
-		elseif when == "durable" then
+		elseif self:handle(routes, exchange, request) then
 			waiting = waiting + 1
-			self.last = self.last + 1
-			self.pending[self.last] = { exchange, route, status, headers, body }
-		else
-			self:answer(exchange, route, status, headers, body)
+		end
+	end
+	return waiting
+end
+
+-- Those for whom there was no room, in their order; as soon as there is none again, the rest wait on.
+function Daemon:take_again()
+	local list, waiting = self.again, 0
+	self.again = {}
+	for i, it in ipairs(list) do
+		if #self.again > 0 and self:has_hope(it[3]) then
+			self.again[#self.again + 1] = list[i]
+		elseif self:handle(self.router, it[1], it[2], it[3]) then
+			waiting = waiting + 1
 		end
 	end
 	return waiting
@@ -335,10 +233,10 @@ end
 
 --- Serve for a moment.
 function Daemon:round()
-	local waits = self.first <= self.last
-	self.server:wait(waits and 0.25 or TICK)
+	self.server:wait((self.first <= self.last or #self.again > 0) and 0.1 or TICK)
 	local before = self.last
-	if self:take(self.server, self.router) > 0 then
+	local waiting = #self.again > 0 and self:take_again() or 0
+	if waiting + self:take(self.server, self.router) > 0 then
 		local mark, now = self.client:mark(), process.monotonic()
 		for i = before + 1, self.last do
 			self.pending[i].mark, self.pending[i].since = mark, now
@@ -374,10 +272,12 @@ function Daemon:tick()
 			self.dead[report.status] = (self.dead[report.status] or 0) + 1
 			told = told + 1
 			if told <= WARN_DEAD then
-				self.log:say("warning", "dead", { account = report.account, status = report.status, reason = report.answer or "no answer" })
+				self.log:say("warning", "dead", {
+					account = report.account, status = report.status, reason = report.answer or "no answer" })
 			end
 		elseif report.outcome == "parked" then
-			self.log:say("warning", "parked", { account = report.account, status = report.status, reason = report.answer or "no write key" })
+			self.log:say("warning", "parked", {
+				account = report.account, status = report.status, reason = report.answer or "no write key" })
 		end
 	end
 	for account in pairs(self.learned) do
@@ -403,7 +303,7 @@ function Daemon:metrics(request)
 	return 200, { ["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8", ["Cache-Control"] = "no-store" }, metrics.text {
 		version = core.version, stats = self.client:stats(), lanes = self.client:lanes(values["metrics.accounts"]),
 		requests = self.requests, failed = self.webhooks.failed, dead = self.dead, server = self.server:stats(),
-		waiting = self.last - self.first + 1, rate = values["delivery.rate"], budget_used = self.budget_used,
+		waiting = self.last - self.first + 1 + #self.again, rate = values["delivery.rate"], budget_used = self.budget_used,
 		healthy = self.health:trouble() == nil,
 	}
 end
@@ -416,7 +316,7 @@ function Daemon:reload()
 	if not config then
 		return nil, message
 	end
-	local definition, found = load_source(config)
+	local definition, found = setup.source(config)
 	if not definition then
 		return nil, found
 	end
@@ -448,6 +348,9 @@ function Daemon:stop()
 	self.server:quiesce()
 	while (self.first <= self.last or self.server:stats().busy > 0) and process.monotonic() < until_ do
 		self:round()
+	end
+	for _, it in ipairs(self.again) do
+		self:answer(it[1], "none", 503, BUSY, "try again later\n")
 	end
 	while self.first <= self.last do
 		self:release(true, 503, BUSY, "try again later\n")

@@ -67,8 +67,8 @@ function Webhooks:push(request, taken)
 			self.log:say("warning", "refused", { account = request.account, code = code, reason = message })
 			return 413, TEXT, "too many events in one body for this spool\n"
 		end
-		self.log:say("error", "no_room", { account = request.account, code = code, reason = message })
-		return 503, BUSY, "try again later\n"
+		self.log:say("warning", "no_room", { account = request.account, code = code, reason = message })
+		return 503, BUSY, "try again later\n", code == "full" and "again" or nil
 	end
 	return taken.answer.status, taken.answer.headers, taken.answer.body, "durable"
 end
@@ -77,7 +77,7 @@ end
 ---@return integer status
 ---@return table<string, string>? headers
 ---@return string? body
----@return "durable"|nil when
+---@return "durable"|"again"|nil when
 function Webhooks:handle(request)
 	local is_call = request.method == "POST" or request.method == "PUT"
 	if is_call and not self.is_known(request.account) then
@@ -85,7 +85,8 @@ function Webhooks:handle(request)
 		return 404, TEXT, "no such account\n"
 	end
 	local taken = receive.take(self.definition, {
-		method = request.method, url = self:url(request), headers = request.headers, body = request.body,
+		method = request.method, url = self.definition.verify and self:url(request) or request.target,
+		headers = request.headers, body = request.body,
 	}, math.floor(self.now() * 1000), self.find_secret)
 	if taken.note then
 		self.log:say("warning", "challenge", { account = request.account, note = taken.note })

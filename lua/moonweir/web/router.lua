@@ -9,7 +9,8 @@
 ---
 --- A handler gets what its host made of a request, the same table in the daemon and in OpenResty, with path, query and
 --- header(name) added; and returns status, headers, body, and "durable" if the answer is to wait until what it pushed is
---- safe. It neither waits nor writes to a socket.
+--- safe, or "again" if the host may rather call it once more in a moment, for there was no room. It neither waits nor writes
+--- to a socket.
 
 local router = {}
 
@@ -24,7 +25,7 @@ local router = {}
 ---@field account? string
 ---@field header fun(name: string): string|nil  without regard to case; nil if it is not there, or there twice
 
----@alias moonweir.web.Handler fun(request: moonweir.web.Request): integer, table<string, string>?, string?, "durable"?
+---@alias moonweir.web.Handler fun(request: moonweir.web.Request): integer, table<string, string>?, string?, ("durable"|"again")?
 
 local Request = {}
 
@@ -110,7 +111,7 @@ end
 ---@return integer status
 ---@return table<string, string> headers
 ---@return string body
----@return "durable"|nil when
+---@return "durable"|"again"|nil when
 ---@return string route
 function Router:handle(request)
 	local path, query = request.target:match "^([^?#]*)%??(.*)$"
