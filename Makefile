@@ -122,7 +122,7 @@ run: packages ## install what is needed, build, send the demo source's events to
 # --- tests -----------------------------------------------------------------------------------------------------
 
 TESTS := $(patsubst spec/c/%.c,$(BUILD)/test/%,$(wildcard spec/c/*_test.c) spec/c/weir_simulation.c)
-TOOLS := $(BUILD)/test/mockserver $(BUILD)/test/sink
+TOOLS := $(addprefix $(BUILD)/test/,mockserver sink poster crowd)
 
 $(BUILD)/test/xml_test $(BUILD)/test/xml_memory_test: $(BUILD)/obj/io/xml.o
 $(BUILD)/test/xml_test $(BUILD)/test/xml_memory_test: LIBS += -lexpat
@@ -144,6 +144,10 @@ $(BUILD)/test/mockserver: spec/support/mockserver.c spec/support/mockscript.c
 	@mkdir -p $(@D)
 	@echo "  LD $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ -lssl -lcrypto -lpthread
+$(BUILD)/test/%: spec/support/%.c
+	@mkdir -p $(@D)
+	@echo "  LD $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $<
 $(BUILD)/test/%: spec/bench/%.c $(CORE) $(IO)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
@@ -158,6 +162,8 @@ spec: spec-c spec-lua ## the tests alone
 
 export MW_MOCKSERVER = $(abspath $(BUILD)/test/mockserver)
 export MW_SINK = $(abspath $(BUILD)/test/sink)
+export MW_POSTER = $(abspath $(BUILD)/test/poster)
+export MW_CROWD = $(abspath $(BUILD)/test/crowd)
 export MW_COMMAND = $(abspath $(BUILD)/moonweir)
 
 # $(call side_by_side,programs): most of a test's time is waiting.
@@ -192,6 +198,10 @@ CRASH_TESTS := kill_test fault_test full_test outage_test secret_test
 crash: test-packages ## kill, fail and fill: MW_TRIALS=10000 MW_NESTED=5 MW_FAULTS=1000 MW_OUTAGE=60 for a night of it
 	@$(MAKE) -s -j2 $(TOOLS) $(CRASH_TESTS:%=$(BUILD)/test/%)
 	@for t in $(CRASH_TESTS); do echo "== $$t"; $(BUILD)/test/$$t || exit 1; done
+	@echo "== the daemon, killed while webhooks come in"
+	@$(MAKE) -s all
+	@MW_SERVE_TRIALS=$(or $(MW_SERVE_TRIALS),1000) LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/lua5.4/?.so;;' \
+	  lua5.4 /usr/bin/busted --output=plainTerminal spec/cli_serve_crash_spec.lua
 
 TSAN_TESTS := budget_test dead_test keyring_test secret_heap_test state_test vault_test http_test http_fault_test engine_test \
               engine_life_test engine_spool_test
