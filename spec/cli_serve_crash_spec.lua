@@ -18,10 +18,16 @@ end
 
 describe("a daemon that is killed while webhooks come in", function()
 	local seed = tonumber(os.getenv "MW_SEED") or os.time()
-	teardown(child.clean)
+	local segment
+	teardown(function()
+		if segment then
+			segment:finish()
+		end
+		child.clean()
+	end)
 
 	it(("keeps its promises, %d times (MW_SEED=%d)"):format(TRIALS, seed), function()
-		local segment = mock.start()
+		segment = mock.start()
 		local random = workload.random(seed)
 		local config = daemon.config { delivery = { endpoint = segment.url, rate = 0 } }
 		local promised = child.folder() .. "/promised"
@@ -54,7 +60,6 @@ describe("a daemon that is killed while webhooks come in", function()
 		assert.is_true(#list > 0)
 		serve:signal "TERM"
 		assert.equal(0, (serve:finish()))
-		segment:finish()
 		print(("%d events were promised"):format(#list))
 	end)
 end)

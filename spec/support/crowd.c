@@ -1,4 +1,4 @@
-/* crowd.c -- opens many connections that say nothing, and keeps them open until its stdin ends.
+/* crowd.c -- opens many connections that say nothing, and keeps them until the server closes the first.
  *
  *     crowd PORT COUNT
  *
@@ -22,17 +22,17 @@ int main(int argc, char **argv)
 	setrlimit(RLIMIT_NOFILE, &limit);
 	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[1]))};
 	inet_pton(AF_INET, "127.0.0.1", &at.sin_addr);
-	int count = atoi(argv[2]), open = 0;
+	int count = atoi(argv[2]), open = 0, first = -1;
 	while (open < count) {
 		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		if (fd < 0 || connect(fd, (struct sockaddr *)&at, sizeof at) != 0)
 			break;
-		open++;
+		first = open++ == 0 ? fd : first;
 	}
 	printf("open %d\n", open);
 	fflush(stdout);
 	char byte;
-	while (read(STDIN_FILENO, &byte, 1) > 0)
+	while (first >= 0 && recv(first, &byte, 1, 0) > 0)
 		;
 	return 0;
 }
