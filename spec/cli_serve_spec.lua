@@ -352,7 +352,7 @@ describe("moonweir serve", function()
 		} do
 			local code, _, err = child.run { "serve", child.file("wrong.lua", text) }
 			assert.equal(1, code)
-			assert.truthy(err:find(expected, 1, true), text .. ": " .. err)
+			assert.truthy(err:gsub('\\"', '"'):find(expected, 1, true), text .. ": " .. err)
 		end
 		assert.equal(2, (child.run { "serve" }))
 	end)
