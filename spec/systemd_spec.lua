@@ -5,7 +5,8 @@ local child = require "spec.support.child"
 local UNIT = "examples/systemd/moonweir.service"
 
 local function has_analyze()
-	return os.execute "command -v systemd-analyze >/dev/null 2>&1" == true or os.execute "command -v systemd-analyze >/dev/null 2>&1" == 0
+	local found = os.execute "command -v systemd-analyze >/dev/null 2>&1"
+	return found == true or found == 0
 end
 
 describe("the systemd unit", function()
