@@ -4,8 +4,8 @@
 set -eu
 build=${MW_BUILD:-build}
 work=$(mktemp -d)
-sink=
-trap 'kill $sink 2>/dev/null || true; rm -rf "$work"' EXIT
+sink= daemon=
+trap 'kill $sink $daemon 2>/dev/null || true; rm -rf "$work"' EXIT
 
 echo "== JSON reader and writer"
 "$build/test/json_bench"
