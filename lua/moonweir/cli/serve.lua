@@ -9,15 +9,15 @@ local command = {
 	summary = "Take webhooks and deliver them: the whole integration on one machine.",
 	example = [[
 Example:
-  moonweir serve --print-config > moonweir.lua     # every option, with its default; edit source and spool
-  moonweir serve moonweir.lua --check              # is all of it there?
+  moonweir serve --print-config > moonweir.lua  # every option, with its default; edit source, spool
+  moonweir serve moonweir.lua --check           # is all of it there?
   moonweir serve moonweir.lua
   curl -d @event.json http://127.0.0.1:8080/webhooks/acme
 
-Who posts gets 200 once its events are synced on disk. SIGHUP reads config, script and secrets again; a
-broken one leaves the old ones running. SIGTERM answers what has come, delivers for a while and stops; the
-spool keeps the rest. /metrics and /healthz are on a port of their own. The config decides, not the options
-below, which are for other commands.]],
+Who posts gets 200 once its events are synced on disk. SIGHUP reads config, script and secrets
+again; a broken one leaves the old ones running. SIGTERM answers what has come, delivers for a
+while and stops; the spool keeps the rest. /metrics and /healthz are on a port of their own. The
+config decides, not the options below, which are for other commands.]],
 }
 
 function command.define(parser)
