@@ -31,8 +31,9 @@ CORE    := $(call object,$(wildcard csrc/core/*.c))
 CORE_ONE := $(BUILD)/obj/core.o
 # Each a module of its own, so that the library needs none of their libraries.
 EXTRAS  := server xml inflate
+SERVER  := framing peers stream
 XML_CORE := $(addprefix csrc/core/,hash.c json_write.c number.c utf8.c)
-IO      := $(call object,$(filter-out $(EXTRAS:%=csrc/io/%.c) csrc/io/server_stream.c,$(wildcard csrc/io/*.c)))
+IO      := $(call object,$(filter-out $(EXTRAS:%=csrc/io/%.c) $(SERVER:%=csrc/io/server_%.c),$(wildcard csrc/io/*.c)))
 BINDING := $(filter-out $(EXTRAS) server_stream,$(patsubst csrc/lua/%.c,%,$(wildcard csrc/lua/*.c)))
 
 VMS     := lua5.4 luajit
@@ -65,7 +66,7 @@ $(BUILD)/$(1)/moonweir/core.so: $(CORE) $(IO) $(BINDING:%=$(BUILD)/$(1)/obj/%.o)
 $(BUILD)/$(1)/moonweir/server.so: EXTRA = -lmicrohttpd
 $(BUILD)/$(1)/moonweir/xml.so: EXTRA = -lexpat
 $(BUILD)/$(1)/moonweir/inflate.so: EXTRA = -lz
-$(BUILD)/$(1)/moonweir/server.so: $(call object,csrc/io/server_stream.c) $(BUILD)/$(1)/obj/server_stream.o
+$(BUILD)/$(1)/moonweir/server.so: $(SERVER:%=$(BUILD)/obj/io/server_%.o) $(BUILD)/$(1)/obj/server_stream.o
 $(BUILD)/$(1)/moonweir/xml.so: $(call object,$(XML_CORE))
 $(EXTRAS:%=$(BUILD)/$(1)/moonweir/%.so): $(BUILD)/$(1)/moonweir/%.so: $(BUILD)/obj/io/%.o $(BUILD)/$(1)/obj/%.o $(call object,csrc/core/buf.c csrc/core/err.c)
 	@mkdir -p $$(@D)
@@ -94,7 +95,7 @@ JIT := $(if $(shell dpkg-query -W -f '$${Status}' luajit2 2>/dev/null | grep 'ok
 RUN_PACKAGES   := build-essential pkg-config lua5.4 liblua5.4-dev $(JIT) lua-argparse lua-cjson \
                   libcurl4-openssl-dev libsodium-dev liblmdb-dev libssl-dev libmicrohttpd-dev libexpat1-dev zlib1g-dev ca-certificates
 TEST_PACKAGES  := $(RUN_PACKAGES) lua-busted luarocks openssl curl git python3-jsonschema
-CHECK_PACKAGES := $(TEST_PACKAGES) lua-check clang clang-format libclang-rt-14-dev cppcheck valgrind
+CHECK_PACKAGES := $(TEST_PACKAGES) systemd lua-check clang clang-format libclang-rt-14-dev cppcheck valgrind
 
 # Node brings npm along or, from Debian, does not.
 BROWSER_PACKAGES := $(RUN_PACKAGES) chromium chromium-driver python3-selenium curl $(if $(shell command -v npm),,nodejs npm)
@@ -126,7 +127,7 @@ run: packages ## install what is needed, build, send the demo source's events to
 # --- tests -----------------------------------------------------------------------------------------------------
 
 TESTS := $(patsubst spec/c/%.c,$(BUILD)/test/%,$(wildcard spec/c/*_test.c) spec/c/weir_simulation.c)
-TOOLS := $(BUILD)/test/mockserver $(BUILD)/test/sink
+TOOLS := $(addprefix $(BUILD)/test/,mockserver sink poster crowd)
 
 $(BUILD)/test/xml_test $(BUILD)/test/xml_memory_test: $(BUILD)/obj/io/xml.o
 $(BUILD)/test/xml_test $(BUILD)/test/xml_memory_test: LIBS += -lexpat
@@ -148,6 +149,10 @@ $(BUILD)/test/mockserver: spec/support/mockserver.c spec/support/mockscript.c
 	@mkdir -p $(@D)
 	@echo "  LD $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ -lssl -lcrypto -lpthread
+$(BUILD)/test/%: spec/support/%.c
+	@mkdir -p $(@D)
+	@echo "  LD $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $<
 $(BUILD)/test/%: spec/bench/%.c $(CORE) $(IO)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
@@ -162,6 +167,8 @@ spec: spec-c spec-lua ## the tests alone
 
 export MW_MOCKSERVER = $(abspath $(BUILD)/test/mockserver)
 export MW_SINK = $(abspath $(BUILD)/test/sink)
+export MW_POSTER = $(abspath $(BUILD)/test/poster)
+export MW_CROWD = $(abspath $(BUILD)/test/crowd)
 export MW_COMMAND = $(abspath $(BUILD)/moonweir)
 
 # $(call side_by_side,programs): most of a test's time is waiting.
@@ -207,6 +214,10 @@ CRASH_TESTS := kill_test fault_test full_test outage_test secret_test oauth_secr
 crash: test-packages ## kill, fail and fill: MW_TRIALS=10000 MW_NESTED=5 MW_FAULTS=1000 MW_OUTAGE=60 for a night of it
 	@$(MAKE) -s -j2 $(TOOLS) $(CRASH_TESTS:%=$(BUILD)/test/%)
 	@for t in $(CRASH_TESTS); do echo "== $$t"; $(BUILD)/test/$$t || exit 1; done
+	@echo "== the daemon, killed while webhooks come in"
+	@$(MAKE) -s all
+	@MW_SERVE_TRIALS=$(or $(MW_SERVE_TRIALS),1000) LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/lua5.4/?.so;;' \
+	  lua5.4 /usr/bin/busted --output=plainTerminal spec/cli_serve_crash_spec.lua
 
 TSAN_TESTS := budget_test dead_test keyring_test secret_heap_test state_test vault_test http_test http_fault_test engine_test \
               engine_life_test engine_spool_test engine_oauth_test engine_oauth_fault_test rsa_key_test vault_app_test

@@ -20,6 +20,8 @@ build = {
 				"csrc/core/buf.c",
 				"csrc/core/err.c",
 				"csrc/io/server.c",
+				"csrc/io/server_framing.c",
+				"csrc/io/server_peers.c",
 				"csrc/io/server_stream.c",
 				"csrc/lua/server.c",
 				"csrc/lua/server_stream.c",

@@ -113,6 +113,7 @@ describe("moonweir debugger", function()
 		assert.equal(400, status_of('{"userId":"u","event":"' .. ("x"):rep(32000) .. '"}', "/v1/track"))
 		assert.equal(401, status_of('{"batch":[]}', "/v1/batch", {}))
 		assert.equal(400, status_of('{"batch":[]}', "/v1/batch", { ["Content-Encoding"] = "gzip" }))
+		assert.equal(415, status_of('{"batch":[]}', "/v1/batch", { ["Content-Encoding"] = "br" }))
 	end)
 
 	it("knows no other routes, methods or hosts", function()

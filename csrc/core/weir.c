@@ -301,12 +301,15 @@ void mw_weir_pause(struct mw_weir *w, struct mw_lane *lane, int64_t now)
 struct mw_weir_stats mw_weir_stats(const struct mw_weir *w)
 {
 	struct mw_weir_stats stats = w->stats;
-	stats.oldest = -1;
+	stats.oldest = stats.oldest_due = -1;
 	for (uint32_t i = 0; i < w->lanes.count; i++) {
 		const struct mw_lane *lane = w->lanes.all[i];
 		uint64_t load = mw_lane_load(lane);
 		if (load > 0 && (stats.oldest < 0 || lane->since < stats.oldest))
 			stats.oldest = lane->since;
+		if (load > 0 && !lane->parked && !lane->paused &&
+		    (stats.oldest_due < 0 || lane->since < stats.oldest_due))
+			stats.oldest_due = lane->since;
 		stats.lanes_parked += lane->parked;
 		stats.lanes_backing_off += lane->state == MW_LANE_WAITING && lane->backing_off;
 		stats.lanes_held += lane->state == MW_LANE_WAITING && lane->held;

@@ -123,13 +123,14 @@ struct mw_weir_stats {
 	uint64_t lanes_parked;
 	uint64_t lanes_backing_off;
 	uint64_t lanes_held; /* until their token is there */
-	int64_t oldest;      /* when the oldest queued message was pushed; -1 if none */
+	int64_t oldest;     /* when the oldest queued message was pushed; -1 if none */
+	int64_t oldest_due; /* the same of lanes that are neither parked nor paused: what should move */
 };
 
 /* O(lanes). */
 struct mw_weir_stats mw_weir_stats(const struct mw_weir *w);
 
-/* Those of them that are kept up to date: all but held, oldest and the lanes by state. O(1). */
+/* Those of them that are kept up to date: all but held, the oldest and the lanes by state. O(1). */
 const struct mw_weir_stats *mw_weir_totals(const struct mw_weir *w);
 
 /* How long a server keeps the gate closed for all lanes; 0: open. */

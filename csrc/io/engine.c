@@ -7,6 +7,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 /* How many forks lie between this process and the first that opened an engine. Cheaper to ask than getpid. */
 static atomic_uint generation;
@@ -112,6 +114,8 @@ static void release(struct mw_engine *g)
 	mw_outbox_deinit(&g->inbox);
 	mw_outbox_deinit(&g->taken);
 	mw_buf_deinit(&g->batch);
+	if (g->safe_fd >= 0)
+		close(g->safe_fd);
 	pthread_cond_destroy(&g->changed);
 	pthread_mutex_destroy(&g->core);
 	pthread_mutex_destroy(&g->gate);
@@ -203,6 +207,7 @@ enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engi
 	g->rate = config->weir.rate;
 	g->has_adopted = !g->has_spool;
 	g->settled_since = -1;
+	g->safe_fd = -1;
 	g->queue_max = config->queue_max > 0 ? config->queue_max : MW_QUEUE_DEFAULT;
 	if (config->spool)
 		bound_by_disk(g, config->spool->disk_max);
@@ -342,6 +347,19 @@ enum mw_err mw_engine_wait_room(struct mw_engine *g, size_t bytes, int64_t timeo
 	return err;
 }
 
+/* Under the gate: what has become of all that was pushed before the mark. */
+static enum mw_err safe_result(const struct mw_engine *g, uint64_t mark, struct mw_error *e)
+{
+	if (g->stored >= mark)
+		return MW_OK;
+	if (g->failure.code != MW_OK)
+		return mw_error_set(e, g->failure.code, 0, "%s", g->failure.detail);
+	if (!g->closed && g->is_full)
+		return mw_error_set(e, MW_FULL, 0, "%s", g->shortage.detail);
+	enum mw_err err = g->closed ? MW_CLOSED : MW_TIMEOUT;
+	return mw_error_set(e, err, 0, "%s", mw_err_sentence(err));
+}
+
 enum mw_err mw_engine_sync(struct mw_engine *g, int64_t timeout_ms, struct mw_error *e)
 {
 	if (mw_engine_is_forked(g))
@@ -351,22 +369,46 @@ enum mw_err mw_engine_sync(struct mw_engine *g, int64_t timeout_ms, struct mw_er
 	int64_t deadline = deadline_after(timeout_ms);
 	bool late = false;
 	pthread_mutex_lock(&g->gate);
-	uint64_t pushed = g->pushed;
-	while (g->stored < pushed && g->failure.code == MW_OK && !g->closed && !late)
+	uint64_t mark = g->pushed;
+	while (g->stored < mark && g->failure.code == MW_OK && !g->closed && !late)
 		late = !wait_for_change(g, deadline);
-	struct mw_error failure = g->failure, shortage = g->shortage;
-	enum mw_err err = g->stored >= pushed     ? MW_OK
-			  : failure.code != MW_OK ? failure.code
-			  : g->closed             ? MW_CLOSED
-			  : g->is_full            ? MW_FULL
-						  : MW_TIMEOUT;
+	enum mw_err err = safe_result(g, mark, e);
 	pthread_mutex_unlock(&g->gate);
-	if (err == MW_OK)
+	return err;
+}
+
+uint64_t mw_engine_mark(struct mw_engine *g)
+{
+	if (mw_engine_is_forked(g) || !g->has_spool)
+		return 0;
+	pthread_mutex_lock(&g->gate);
+	uint64_t mark = g->pushed;
+	pthread_mutex_unlock(&g->gate);
+	return mark;
+}
+
+enum mw_err mw_engine_is_safe(struct mw_engine *g, uint64_t mark, struct mw_error *e)
+{
+	if (mw_engine_is_forked(g))
+		return mw_error_set(e, MW_FORKED, 0, "%s", mw_err_sentence(MW_FORKED));
+	if (!g->has_spool)
 		return MW_OK;
-	return mw_error_set(e, err, 0, "%s",
-			    err == failure.code ? failure.detail
-			    : err == MW_FULL    ? shortage.detail
-						: mw_err_sentence(err));
+	pthread_mutex_lock(&g->gate);
+	enum mw_err err = safe_result(g, mark, e);
+	pthread_mutex_unlock(&g->gate);
+	return err;
+}
+
+int mw_engine_safe_fd(struct mw_engine *g)
+{
+	if (mw_engine_is_forked(g))
+		return -1;
+	pthread_mutex_lock(&g->gate);
+	if (g->safe_fd < 0)
+		g->safe_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int fd = g->safe_fd;
+	pthread_mutex_unlock(&g->gate);
+	return fd;
 }
 
 /* Under both locks. MW_OK: no message is left; MW_PARKED: none that will move by itself; else MW_TIMEOUT. */
@@ -465,6 +507,8 @@ enum mw_err mw_engine_close(struct mw_engine *g, int64_t deadline_ms, struct mw_
 	struct mw_http *http = g->http;
 	g->http = NULL;
 	g->closed = true;
+	if (g->safe_fd >= 0)
+		(void)!write(g->safe_fd, &(uint64_t){1}, sizeof(uint64_t));
 	pthread_cond_broadcast(&g->changed);
 	pthread_mutex_unlock(&g->gate);
 	mw_http_free(http);

@@ -13,6 +13,7 @@
 #ifndef MW_ENGINE_H
 #define MW_ENGINE_H
 
+#include "../core/histogram.h"
 #include "endpoint.h"
 #include "spool.h"
 
@@ -62,6 +63,16 @@ enum mw_err mw_engine_push(struct mw_engine *g, const struct mw_outbox *box);
  * the disk has failed, and what was pushed since the last sync may be lost. */
 enum mw_err mw_engine_sync(struct mw_engine *g, int64_t timeout_ms, struct mw_error *e);
 
+/* The same without waiting, for who has others to serve meanwhile: a mark stands for all that was pushed
+ * before it. MW_OK: that is safe. MW_TIMEOUT: not yet. MW_FULL, MW_IO, MW_CLOSED, MW_FORKED as from sync. */
+uint64_t mw_engine_mark(struct mw_engine *g);
+enum mw_err mw_engine_is_safe(struct mw_engine *g, uint64_t mark, struct mw_error *e);
+
+/* A descriptor that becomes readable when a mark may have become safe, or never will; whoever waits for it
+ * reads it empty (an eventfd) and asks again. The engine's own, closed with it. -1: the system has none left.
+ */
+int mw_engine_safe_fd(struct mw_engine *g);
+
 /* Wait until a box of `bytes` (box->bytes.len) would fit. MW_TIMEOUT, MW_CLOSED, MW_FORKED, MW_TOO_LARGE
  * (never). */
 enum mw_err mw_engine_wait_room(struct mw_engine *g, size_t bytes, int64_t timeout_ms);
@@ -74,6 +85,8 @@ enum mw_err mw_engine_flush(struct mw_engine *g, int64_t timeout_ms);
 struct mw_engine_stats {
 	struct mw_weir_stats weir;   /* with the inbox's messages counted as accepted and queued */
 	struct mw_spool_stats spool; /* zeros without one */
+	struct mw_histogram commits; /* how long they took, in microseconds */
+	uint64_t throttled;          /* answers 429 */
 	uint64_t reports_lost;       /* not collected by poll in time */
 	uint64_t token_requests;     /* of OAuth apps; they are among the requests, and no lane's */
 	int64_t gate_ms;             /* how long a server keeps the gate closed; 0: open */

@@ -82,6 +82,8 @@ struct mw_engine {
 	struct mw_depot depot; /* but for its commit, which the thread does without a lock */
 	struct mw_trouble trouble;
 	struct mw_spool_stats spool_stats;
+	struct mw_histogram commits;
+	uint64_t throttled;
 
 	/* Guarded by gate. */
 	pthread_mutex_t gate;
@@ -101,6 +103,7 @@ struct mw_engine {
 	bool is_full;     /* `taken` did not fit on the disk */
 	struct mw_error shortage; /* ... and why */
 	struct mw_error failure;  /* the disk failed for good; MW_OK: it did not */
+	int safe_fd;              /* somebody waits for it to become readable; -1: nobody */
 	unsigned flushers;
 	bool closing; /* no more pushes */
 	bool stop;    /* the thread's order to end */

@@ -12,6 +12,8 @@ enum mw_err mw_engine_stats(struct mw_engine *g, struct mw_engine_stats *out)
 	*out = (struct mw_engine_stats){.weir = mw_weir_stats(g->weir),
 					.spool = g->spool_stats,
 					.token_requests = g->token_requests,
+					.commits = g->commits,
+					.throttled = g->throttled,
 					.gate_ms = mw_weir_gate_ms(g->weir, mw_engine_now(CLOCK_MONOTONIC))};
 	pthread_mutex_lock(&g->gate);
 	uint64_t waiting = g->inbox.count - g->inbox.letters + g->taken_count - g->taken_letters;
@@ -20,6 +22,8 @@ enum mw_err mw_engine_stats(struct mw_engine *g, struct mw_engine_stats *out)
 	out->weir.queued_bytes += g->inbox.bytes.len + g->taken_bytes;
 	if (g->inbox.count > 0 && out->weir.oldest < 0)
 		out->weir.oldest = g->inbox_since;
+	if (g->inbox.count > 0 && out->weir.oldest_due < 0)
+		out->weir.oldest_due = g->inbox_since;
 	pthread_mutex_unlock(&g->gate);
 	pthread_mutex_unlock(&g->core);
 	out->reports_lost = mw_reports_lost(g->reports);

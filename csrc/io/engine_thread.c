@@ -1,6 +1,7 @@
 #include "engine_state.h"
 
 #include <sodium.h>
+#include <unistd.h>
 
 enum {
 	KEEP_BYTES = 4 * 1024 * 1024, /* a box that a burst made larger gives its memory back */
@@ -12,6 +13,13 @@ enum {
 static int64_t now_ms(void)
 {
 	return mw_engine_now(CLOCK_MONOTONIC);
+}
+
+static int64_t now_us(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
 static int64_t sooner(int64_t a, int64_t b)
@@ -51,6 +59,7 @@ void mw_engine_on_done(void *context, const struct mw_request *r, const struct m
 	if (*error && !answer.again)
 		mw_trouble_note(&g->trouble, r->lane, error);
 	int64_t now = now_ms();
+	g->throttled += a->status == 429;
 	mw_weir_done(g->weir, r, &answer, now);
 	mw_commons_close_gate(&g->commons, now, mw_weir_gate_ms(g->weir, now));
 	pthread_mutex_lock(&g->gate);
@@ -120,6 +129,9 @@ static void tell_commit(struct mw_engine *g, enum mw_err err, const struct mw_er
 		g->taken_bytes = 0;
 	if (err == MW_IO || err == MW_CORRUPT)
 		g->failure = *e;
+	/* A full counter, which only a waiter that never reads makes, is readable all the same. */
+	if (g->safe_fd >= 0)
+		(void)!write(g->safe_fd, &(uint64_t){1}, sizeof(uint64_t));
 }
 
 /* Ms until answers have waited long enough for others. */
@@ -149,8 +161,11 @@ static int64_t store(struct mw_engine *g, bool at_once)
 	if (err == MW_OK && g->has_spool) {
 		g->is_admitted = g->taken.count > 0;
 		pthread_mutex_unlock(&g->core);
+		int64_t began = now_us();
 		err = mw_depot_commit(&g->depot, now, &e);
+		int64_t took = now_us() - began;
 		pthread_mutex_lock(&g->core);
+		mw_histogram_add(&g->commits, took);
 	}
 	if (err == MW_OK)
 		mw_depot_apply(&g->depot, g->weir, now);

@@ -1,31 +1,44 @@
 /* server.c -- libmicrohttpd, turned from callbacks into a queue.
  *
- * A complete request is suspended and queued; mw_server_next takes it out; mw_exchange_answer stores the
+ * A complete request is suspended and queued; mw_server_take takes it out; mw_exchange_answer stores the
  * answer and resumes the connection, and libmicrohttpd then asks for it once more. So all of its
- * callbacks run inside mw_server_next or mw_server_close, and none of them runs caller's code.
+ * callbacks run inside mw_server_wait or mw_server_close, and none of them runs caller's code.
  */
 #include "server.h"
 
+#include "server_framing.h"
 #include "server_own.h"
+#include "server_peers.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-/* What one connection may use for its request line and headers, and for one read of a body. */
-enum { CONNECTION_MEMORY = 64 * 1024 };
+/* What one connection may use for its request line and headers, and for one read of a body. Above this
+ * libmicrohttpd maps memory for each connection. */
+enum { CONNECTION_MEMORY = 32 * 1024 };
 
-/* A body without a length is read this many times past its limit (to answer politely), then cut. */
-enum { DRAIN_FACTOR = 4 };
+/* A body is read so far past its limit, for clients look for an answer only behind it: then cut. */
+enum { DRAIN_FACTOR = 4, DRAIN_MAX = 1024 * 1024 };
 
 /* How long mw_server_close waits for answers to be taken. */
 enum { CLOSE_MS = 200 };
+
+/* How often slow peers are looked for. */
+enum { LOOK_MS = 1000 };
+
+/* Descriptors that are left to everything else: stores, connections to Segment, files. */
+enum { DESCRIPTORS_KEPT = 256 };
+
+enum { BACKLOG = 1024 };
 
 enum stage {
 	STAGE_READING, /* headers or body still coming */
@@ -37,13 +50,15 @@ enum stage {
 struct mw_exchange {
 	struct mw_server *server;
 	struct MHD_Connection *connection;
+	struct mw_peer *peer;
 	struct mw_exchange *before, *behind; /* all exchanges of the server */
 	struct mw_exchange *next_ready;
 	struct MHD_Response *response;
 	unsigned status;
 	enum stage stage;
 	bool began;                 /* the access handler saw it */
-	size_t discarded;           /* body bytes past the limit */
+	unsigned refusal;           /* the status that its end is answered with, not asking the caller */
+	size_t discarded;           /* body bytes that were not kept */
 	void (*end)(void *context); /* of an answer that has none by itself; NULL */
 	void *end_context;
 	struct mw_buf body;
@@ -56,14 +71,22 @@ struct mw_server {
 	struct MHD_Daemon *daemon;
 	struct mw_exchange *exchanges;
 	struct mw_exchange *ready_first, *ready_last;
-	size_t body_max;
+	size_t busy; /* exchanges */
+	size_t body_max, head_max;
+	size_t held, memory_max; /* bytes of bodies */
+	struct mw_peers peers;
+	uint64_t refused;
+	struct pollfd watched[1 + MW_SERVER_WATCHED]; /* the first is libmicrohttpd's epoll */
+	nfds_t watched_count;
+	bool is_quiet;
+	bool has_answers; /* given, and not yet fetched by libmicrohttpd, which nothing tells of them */
 	uint16_t port;
 };
 
 static int64_t now_ms(void)
 {
 	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
@@ -77,9 +100,40 @@ static void exchange_free(struct mw_exchange *x)
 		x->behind->before = x->before;
 	if (x->response)
 		MHD_destroy_response(x->response);
+	x->server->busy--;
+	x->server->held -= x->body.len;
 	mw_buf_deinit(&x->body);
 	free(x->path);
 	free(x);
+}
+
+static struct mw_peer *peer_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	return info ? info->socket_context : NULL;
+}
+
+static void enter(struct mw_exchange *x, enum mw_peer_phase phase)
+{
+	if (x->peer && x->peer->phase != MW_PEER_CUT)
+		mw_peer_enter(x->peer, phase, now_ms());
+}
+
+/* The first callback of a connection, and the last. */
+static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
+			  enum MHD_ConnectionNotificationCode code)
+{
+	struct mw_server *s = context;
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		if (*socket_context)
+			mw_peers_remove(&s->peers, *socket_context);
+		*socket_context = NULL;
+		return;
+	}
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	*socket_context = info ? mw_peers_add(&s->peers, info->connect_fd, now_ms()) : NULL;
 }
 
 /* The first callback of a request, and the only one that sees the query as it came. */
@@ -92,33 +146,63 @@ static void *on_uri(void *context, const char *uri, struct MHD_Connection *conne
 		return NULL;
 	x->server = s;
 	x->connection = connection;
+	x->peer = peer_of(connection);
 	memcpy(x->uri, uri, len + 1);
 	mw_buf_init(&x->body, s->body_max);
 	x->behind = s->exchanges;
 	if (s->exchanges)
 		s->exchanges->before = x;
 	s->exchanges = x;
+	s->busy++;
+	enter(x, MW_PEER_HEAD);
 	return x;
 }
 
-static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status)
+static enum MHD_Result refuse(struct mw_exchange *x, unsigned status)
 {
+	x->server->refused++;
+	enter(x, MW_PEER_ANSWER);
 	struct MHD_Response *r = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 	if (!r)
 		return MHD_NO;
-	enum MHD_Result queued = MHD_queue_response(connection, status, r);
+	enum MHD_Result queued = MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
+	if (queued == MHD_YES && status == MHD_HTTP_SERVICE_UNAVAILABLE)
+		queued = MHD_add_response_header(r, MHD_HTTP_HEADER_RETRY_AFTER, "5");
+	if (queued == MHD_YES)
+		queued = MHD_queue_response(x->connection, status, r);
 	MHD_destroy_response(r);
 	return queued;
 }
 
+static size_t length_max(const struct mw_server *s)
+{
+	return s->body_max +
+	       (s->body_max > DRAIN_MAX / DRAIN_FACTOR ? DRAIN_MAX : s->body_max * DRAIN_FACTOR);
+}
+
 static enum MHD_Result take_body(struct mw_exchange *x, const char *bytes, size_t *len)
 {
+	struct mw_server *s = x->server;
 	size_t n = *len;
 	*len = 0; /* all of it is dealt with */
-	if (x->discarded == 0 && n <= x->body.max - x->body.len)
-		return mw_buf_append(&x->body, bytes, n) == MW_OK ? MHD_YES : MHD_NO;
+	if (x->peer)
+		x->peer->body += n;
+	if (!x->refusal && n > x->body.max - x->body.len)
+		x->refusal = MHD_HTTP_CONTENT_TOO_LARGE;
+	else if (!x->refusal && s->memory_max > 0 && s->held + n > s->memory_max)
+		x->refusal = MHD_HTTP_SERVICE_UNAVAILABLE;
+	if (!x->refusal) {
+		s->held += n;
+		if (mw_buf_append(&x->body, bytes, n) == MW_OK)
+			return MHD_YES;
+		s->held -= n;
+		x->refusal = MHD_HTTP_SERVICE_UNAVAILABLE;
+	}
+	/* What was kept of it is of no more use. */
+	s->held -= x->body.len;
+	mw_buf_deinit(&x->body);
 	x->discarded += n;
-	return x->discarded <= DRAIN_FACTOR * x->body.max ? MHD_YES : MHD_NO;
+	return x->discarded <= length_max(s) ? MHD_YES : MHD_NO;
 }
 
 static bool has_nul(const char *uri)
@@ -127,42 +211,46 @@ static bool has_nul(const char *uri)
 	return nul && nul < uri + strcspn(uri, "?");
 }
 
-/* Does the request say that its body is larger than anybody may send? */
-static bool declares_too_much(struct mw_exchange *x)
+static enum MHD_Result begin(struct mw_exchange *x, const char *url, const char *method, const char *version)
 {
-	const char *length =
-	    MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
-	return length && strtoull(length, NULL, 10) > (unsigned long long)x->body.max * (1 + DRAIN_FACTOR);
+	struct mw_server *s = x->server;
+	x->began = true;
+	x->method = method;
+	const struct mw_framing f = {.target = x->uri,
+				     .url = url,
+				     .method = method,
+				     .version = version,
+				     .head_max = s->head_max,
+				     .length_max = length_max(s)};
+	/* Behind a NUL `url` ends, and would pass for another. */
+	unsigned status = has_nul(x->uri) ? MHD_HTTP_BAD_REQUEST : mw_framing_check(x->connection, &f);
+	if (status)
+		return refuse(x, status);
+	x->path = strdup(url);
+	enter(x, MW_PEER_BODY);
+	return x->path ? MHD_YES : MHD_NO;
 }
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
 				  const char *method, const char *version, const char *upload,
 				  size_t *upload_len, void **request)
 {
-	(void)version;
 	struct mw_server *s = context;
 	struct mw_exchange *x = *request;
 	if (!x)
 		return MHD_NO; /* no memory for it */
-	if (!x->began) {
-		x->began = true;
-		x->method = method;
-		x->path = strdup(url);
-		if (!x->path)
-			return MHD_NO;
-		if (has_nul(x->uri)) /* `url` ends there, and would pass for another */
-			return refuse(connection, MHD_HTTP_BAD_REQUEST);
-		return declares_too_much(x) ? refuse(connection, MHD_HTTP_CONTENT_TOO_LARGE) : MHD_YES;
-	}
+	if (!x->began)
+		return begin(x, url, method, version);
 	if (*upload_len > 0)
 		return take_body(x, upload, upload_len);
 	if (x->stage == STAGE_ANSWERED)
 		return x->response ? MHD_queue_response(connection, x->status, x->response) : MHD_NO;
 	if (x->stage != STAGE_READING)
 		return MHD_YES;
-	if (x->discarded > 0)
-		return refuse(connection, MHD_HTTP_CONTENT_TOO_LARGE);
+	if (x->refusal)
+		return refuse(x, x->refusal);
 	x->stage = STAGE_READY;
+	enter(x, MW_PEER_BUSY);
 	if (s->ready_last)
 		s->ready_last->next_ready = x;
 	else
@@ -177,8 +265,10 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 			 enum MHD_RequestTerminationCode why)
 {
 	(void)context, (void)connection, (void)why;
-	if (*request)
+	if (*request) {
+		enter(*request, MW_PEER_WAITING);
 		exchange_free(*request);
+	}
 	*request = NULL;
 }
 
@@ -202,7 +292,7 @@ static int listen_on(const char *host, uint16_t port, uint16_t *bound, struct mw
 	int fd = socket(is_six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int on = 1;
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-	    bind(fd, address, len) < 0 || listen(fd, 256) < 0 || getsockname(fd, address, &len) < 0) {
+	    bind(fd, address, len) < 0 || listen(fd, BACKLOG) < 0 || getsockname(fd, address, &len) < 0) {
 		mw_error_set(e, MW_IO, 0, "can't listen on %.80s port %u: %s", host, (unsigned)port,
 			     strerror(errno));
 		if (fd >= 0)
@@ -213,32 +303,66 @@ static int listen_on(const char *host, uint16_t port, uint16_t *bound, struct mw
 	return fd;
 }
 
+/* As many connections as were asked for, or as there can be: a process out of descriptors could neither
+ * accept nor commit. The soft limit is raised where that is allowed. */
+static unsigned connections_within(unsigned wanted)
+{
+	struct rlimit limit;
+	rlim_t needed = (rlim_t)wanted + DESCRIPTORS_KEPT;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return wanted;
+	if (limit.rlim_cur < needed) {
+		limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
+		setrlimit(RLIMIT_NOFILE, &limit);
+		getrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (limit.rlim_cur >= needed)
+		return wanted;
+	return limit.rlim_cur > 2 * DESCRIPTORS_KEPT ? (unsigned)(limit.rlim_cur - DESCRIPTORS_KEPT)
+						     : (unsigned)(limit.rlim_cur / 2);
+}
+
+static void configure(struct mw_server *s, const struct mw_server_config *config)
+{
+	s->body_max = config->body_max;
+	s->memory_max = config->memory_max;
+	s->head_max = config->head_max > 0 && config->head_max < MW_SERVER_HEAD_MAX ? config->head_max
+										    : MW_SERVER_HEAD_MAX;
+	s->peers.idle_ms = config->idle_timeout_s > 0 ? (int64_t)config->idle_timeout_s * 1000 : INT64_MAX;
+	s->peers.head_ms =
+	    config->head_timeout_s > 0 ? (int64_t)config->head_timeout_s * 1000 : s->peers.idle_ms;
+	s->peers.body_rate_min = config->body_rate_min;
+}
+
 enum mw_err mw_server_open(const struct mw_server_config *config, struct mw_server **out, struct mw_error *e)
 {
 	*out = NULL;
 	struct mw_server *s = calloc(1, sizeof *s);
 	if (!s)
 		return mw_error_set(e, MW_NO_MEMORY, 0, "%s", mw_err_sentence(MW_NO_MEMORY));
-	s->body_max = config->body_max;
+	configure(s, config);
 	int fd = listen_on(config->host, config->port, &s->port, e);
 	if (fd < 0) {
 		free(s);
 		return MW_IO;
 	}
 	/* The logger comes first: options are read in order, and the others may log. */
-	s->daemon =
-	    MHD_start_daemon(MHD_USE_AUTO | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-			     on_request, s, MHD_OPTION_EXTERNAL_LOGGER, be_quiet, NULL,
-			     MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
-			     MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT,
-			     config->connections_max, MHD_OPTION_CONNECTION_TIMEOUT, config->idle_timeout_s,
-			     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
+	s->daemon = MHD_start_daemon(
+	    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, s,
+	    MHD_OPTION_EXTERNAL_LOGGER, be_quiet, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+	    MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_CONNECTION_LIMIT,
+	    connections_within(config->connections_max), MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+	    config->connections_per_ip, MHD_OPTION_CONNECTION_TIMEOUT, config->idle_timeout_s,
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
 	if (!s->daemon) {
 		close(fd);
 		free(s);
 		return mw_error_set(e, MW_IO, 0,
 				    "the HTTP server did not start (out of memory or descriptors)");
 	}
+	s->watched[0] = (struct pollfd){.fd = mw_server_fd(s), .events = POLLIN};
+	s->watched_count = 1;
 	*out = s;
 	return MW_OK;
 }
@@ -269,17 +393,69 @@ uint16_t mw_server_port(const struct mw_server *s)
 	return s->port;
 }
 
-struct mw_exchange *mw_server_next(struct mw_server *s, int64_t timeout_ms)
+int mw_server_fd(const struct mw_server *s)
+{
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	return info ? info->epoll_fd : -1;
+}
+
+bool mw_server_watch(struct mw_server *s, int fd)
+{
+	if (s->watched_count > MW_SERVER_WATCHED)
+		return false;
+	s->watched[s->watched_count++] = (struct pollfd){.fd = fd, .events = POLLIN};
+	return true;
+}
+
+/* Sleep until there is something to do for us or for who watches. False: not for the sockets alone. */
+static bool sleep_until(struct mw_server *s, int64_t timeout_ms)
+{
+	MHD_UNSIGNED_LONG_LONG own;
+	if (s->has_answers)
+		timeout_ms = 0;
+	s->has_answers = false;
+	if (MHD_get_timeout(s->daemon, &own) == MHD_YES && own < (MHD_UNSIGNED_LONG_LONG)timeout_ms)
+		timeout_ms = (int64_t)own;
+	if (timeout_ms <= 0 && s->watched_count == 1)
+		return true;
+	if (poll(s->watched, s->watched_count, (int)timeout_ms) <= 0)
+		return timeout_ms > 0 && errno == EINTR ? false : true;
+	for (nfds_t i = 1; i < s->watched_count; i++) {
+		uint64_t count;
+		if (s->watched[i].revents) {
+			/* An eventfd is emptied; another server's epoll can't be read, and says so. */
+			(void)!read(s->watched[i].fd, &count, sizeof count);
+			return false;
+		}
+	}
+	return true;
+}
+
+void mw_server_wait(struct mw_server *s, int64_t timeout_ms)
 {
 	int64_t until = now_ms() + timeout_ms;
-	/* One round even with something queued: answers go out and other clients are read meanwhile. */
-	int64_t left = s->ready_first ? 0 : timeout_ms;
-	do {
-		if (MHD_run_wait(s->daemon, (int32_t)(left > 60000 ? 60000 : left)) != MHD_YES)
-			break;
-		left = until - now_ms();
-	} while (!s->ready_first && left > 0);
+	int64_t left = timeout_ms;
+	bool more = true;
+	while (more) {
+		errno = 0;
+		more = sleep_until(s, s->ready_first ? 0 : left > LOOK_MS ? LOOK_MS : left);
+		if (MHD_run_wait(s->daemon, 0) != MHD_YES)
+			return;
+		int64_t now = now_ms();
+		if (now - s->peers.looked_at >= LOOK_MS)
+			mw_peers_look(&s->peers, now, s->is_quiet);
+		left = until - now;
+		more = more && !s->ready_first && left > 0;
+	}
+}
 
+bool mw_server_is_ready(const struct mw_server *s)
+{
+	return s->ready_first != NULL;
+}
+
+struct mw_exchange *mw_server_take(struct mw_server *s)
+{
 	struct mw_exchange *x = s->ready_first;
 	if (!x)
 		return NULL;
@@ -289,6 +465,37 @@ struct mw_exchange *mw_server_next(struct mw_server *s, int64_t timeout_ms)
 	x->next_ready = NULL;
 	x->stage = STAGE_TAKEN;
 	return x;
+}
+
+struct mw_exchange *mw_server_next(struct mw_server *s, int64_t timeout_ms)
+{
+	/* A round even with something queued: answers go out and other clients are read meanwhile. */
+	mw_server_wait(s, timeout_ms);
+	return mw_server_take(s);
+}
+
+void mw_server_quiesce(struct mw_server *s)
+{
+	if (s->is_quiet)
+		return;
+	s->is_quiet = true;
+	int fd = MHD_quiesce_daemon(s->daemon);
+	if (fd >= 0)
+		close(fd);
+	mw_peers_look(&s->peers, now_ms(), true);
+}
+
+size_t mw_server_busy(const struct mw_server *s)
+{
+	return s->busy;
+}
+
+struct mw_server_stats mw_server_stats(const struct mw_server *s)
+{
+	return (struct mw_server_stats){.accepted = s->peers.accepted,
+					.connections = s->peers.connections,
+					.refused = s->refused,
+					.too_slow = s->peers.too_slow};
 }
 
 const char *mw_exchange_method(const struct mw_exchange *x)
@@ -301,6 +508,11 @@ const char *mw_exchange_path(const struct mw_exchange *x)
 	return x->path;
 }
 
+const char *mw_exchange_target(const struct mw_exchange *x)
+{
+	return x->uri;
+}
+
 const char *mw_exchange_query(const struct mw_exchange *x)
 {
 	const char *mark = strchr(x->uri, '?');
@@ -310,6 +522,19 @@ const char *mw_exchange_query(const struct mw_exchange *x)
 struct mw_span mw_exchange_body(const struct mw_exchange *x)
 {
 	return mw_buf_span(&x->body);
+}
+
+void mw_exchange_remote(const struct mw_exchange *x, char out[64])
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *a = info ? info->client_addr : NULL;
+	const void *at = !a ? NULL
+			 : a->sa_family == AF_INET6
+			     ? (const void *)&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr
+			     : (const void *)&((const struct sockaddr_in *)(const void *)a)->sin_addr;
+	if (!at || !inet_ntop(a->sa_family, at, out, 64))
+		snprintf(out, 64, "unknown");
 }
 
 const char *mw_exchange_header(const struct mw_exchange *x, const char *name)
@@ -348,6 +573,9 @@ enum mw_err mw_exchange_answer(struct mw_exchange *x, unsigned status, const cha
 	for (size_t i = 0; i < headers && err == MW_OK; i++)
 		if (MHD_add_response_header(r, names[i], values[i]) != MHD_YES)
 			err = MW_INVALID;
+	if (err == MW_OK && (status >= 400 || x->server->is_quiet) &&
+	    MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close") != MHD_YES)
+		err = MW_NO_MEMORY;
 	if (err != MW_OK && r)
 		MHD_destroy_response(r);
 	mw_exchange_respond(x, status, err == MW_OK ? r : NULL); /* never left hanging */
@@ -369,11 +597,14 @@ void mw_exchange_respond(struct mw_exchange *x, unsigned status, struct MHD_Resp
 	x->response = response;
 	x->status = status;
 	x->stage = STAGE_ANSWERED;
+	enter(x, x->end ? MW_PEER_BUSY : MW_PEER_ANSWER);
+	x->server->has_answers = true;
 	MHD_resume_connection(x->connection);
 }
 
 void mw_exchange_at_close(struct mw_exchange *x, void (*end)(void *context), void *context)
 {
 	x->end = end;
+	enter(x, MW_PEER_BUSY); /* it takes as long as it likes */
 	x->end_context = context;
 }

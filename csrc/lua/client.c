@@ -288,6 +288,59 @@ static int client_sync(lua_State *L)
 	return answer(L, mw_engine_sync(c->engine, check_wait(L, 2, SYNC_MS / 1000.0), &e), &e);
 }
 
+/* client:mark() -> a number that stands for all that was pushed before */
+static int client_mark(lua_State *L)
+{
+	lua_pushinteger(L, (lua_Integer)mw_engine_mark(mwl_client_check_open(L)->engine));
+	return 1;
+}
+
+/* client:is_safe(mark) -> true: on disk, and synced; false: not yet; nil, message, code: not to be expected
+ */
+static int client_is_safe(lua_State *L)
+{
+	struct mwl_client *c = mwl_client_check_open(L);
+	struct mw_error e = {.code = MW_OK};
+	enum mw_err err = mw_engine_is_safe(c->engine, (uint64_t)luaL_checkinteger(L, 2), &e);
+	if (err != MW_TIMEOUT)
+		return answer(L, err, &e);
+	lua_pushboolean(L, 0);
+	return 1;
+}
+
+/* client:safe_fd() -> a descriptor to wait for before is_safe is asked again (server:watch) | nil */
+static int client_safe_fd(lua_State *L)
+{
+	int fd = mw_engine_safe_fd(mwl_client_check_open(L)->engine);
+	if (fd < 0)
+		return mwl_fail_code(L, MW_IO);
+	lua_pushinteger(L, fd);
+	return 1;
+}
+
+/* client:remap(mapper, stamp): the next push goes through another program. Called by Client:reload. */
+static int client_remap(lua_State *L)
+{
+	struct mwl_client *c = mwl_client_check_open(L);
+	if (c->busy)
+		return luaL_error(L, "reload: called while a push of this client is under way");
+	struct mwl_mapper *mapper = mwl_check_mapper(L, 2);
+	struct mw_span stamp = mwl_check_span(L, 3);
+	if (stamp.len > c->stamp.max)
+		return mwl_fail_code(L, MW_TOO_LARGE);
+	mw_buf_clear(&c->stamp);
+	if (mw_buf_append_span(&c->stamp, stamp) != MW_OK)
+		return mwl_fail_code(L, MW_NO_MEMORY);
+	mwl_getuservalue(L, 1);
+	lua_rawgeti(L, -1, MWL_CLIENT_SPOOL);
+	mwl_mapper_keep_letters(mapper, !lua_isnil(L, -1));
+	lua_pop(L, 1);
+	lua_pushvalue(L, 2);
+	lua_rawseti(L, -2, MWL_CLIENT_MAPPER);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
 /* client:start(): its keys are there. Called by moonweir.open. */
 static int client_start(lua_State *L)
 {
@@ -473,6 +526,10 @@ void mwl_open_client(lua_State *L)
 	static const luaL_Reg methods[] = {
 	    {"push", client_push},
 	    {"sync", client_sync},
+	    {"mark", client_mark},
+	    {"is_safe", client_is_safe},
+	    {"safe_fd", client_safe_fd},
+	    {"remap", client_remap},
 	    {"flush", client_flush},
 	    {"start", client_start},
 	    {"close", client_close},

@@ -79,6 +79,32 @@ static int client_poll(lua_State *L)
 	return 1;
 }
 
+/* Seconds since then, absent if there is none. */
+static void set_age(lua_State *L, const char *name, int64_t now, int64_t since)
+{
+	if (since < 0)
+		return;
+	lua_pushnumber(L, (lua_Number)(now > since ? now - since : 0) / 1000);
+	lua_setfield(L, -2, name);
+}
+
+/* { sum = seconds, { at_most = seconds, count = }, ... }, the last without a bound */
+static void push_commit_times(lua_State *L, const struct mw_histogram *h)
+{
+	lua_createtable(L, MW_HISTOGRAM_BUCKETS, 1);
+	lua_pushnumber(L, (lua_Number)h->sum / 1e6);
+	lua_setfield(L, -2, "sum");
+	for (int i = 0; i < MW_HISTOGRAM_BUCKETS; i++) {
+		lua_createtable(L, 0, 2);
+		mwl_set_count(L, "count", h->counts[i]);
+		if (i < MW_HISTOGRAM_BUCKETS - 1) {
+			lua_pushnumber(L, MW_HISTOGRAM_FIRST * (lua_Number)(1 << i) / 1e6);
+			lua_setfield(L, -2, "at_most");
+		}
+		lua_rawseti(L, -2, i + 1);
+	}
+}
+
 static int client_stats(lua_State *L)
 {
 	struct mwl_client *c = luaL_checkudata(L, 1, MWL_CLIENT);
@@ -88,7 +114,7 @@ static int client_stats(lua_State *L)
 	enum mw_err err = mw_engine_stats(c->engine, &s);
 	if (err != MW_OK)
 		return mwl_fail_code(L, err);
-	lua_createtable(L, 0, 32);
+	lua_createtable(L, 0, 40);
 	mwl_set_count(L, "accepted", s.weir.counts.accepted);
 	mwl_set_count(L, "delivered", s.weir.counts.delivered);
 	mwl_set_count(L, "dead", s.weir.counts.dead);
@@ -121,6 +147,13 @@ static int client_stats(lua_State *L)
 	mwl_set_count(L, "ignored", c->tally.ignored);
 	mwl_set_count(L, "unmatched", c->tally.unmatched);
 	mwl_set_count(L, "failed", c->tally.failed);
+	mwl_set_count(L, "throttled", s.throttled);
+	mwl_set_count(L, "disk_max", s.spool.disk_max);
+	int64_t now = mwl_now_monotonic();
+	set_age(L, "oldest", now, s.weir.oldest);
+	set_age(L, "oldest_due", now, s.weir.oldest_due);
+	push_commit_times(L, &s.commits);
+	lua_setfield(L, -2, "commit_times");
 	lua_pushnumber(L, (lua_Number)s.gate_ms / 1000);
 	lua_setfield(L, -2, "gate_closed_for");
 	return 1;

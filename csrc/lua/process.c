@@ -14,13 +14,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 /* A key file holds one key, an accounts file one line for each of some ten thousand accounts. */
 enum { PRIVATE_MAX = 4 * 1024 * 1024 };
 
-static volatile sig_atomic_t caught;
+static volatile sig_atomic_t caught, reloads;
 
 static void on_signal(int number)
 {
@@ -41,6 +42,16 @@ static int process_prepare(lua_State *L)
 			(void)!open("/dev/null",
 				    fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); /* the lowest: fd */
 	signal(SIGINT, SIG_DFL);
+	return 0;
+}
+
+/* process.prepare_daemon(): files that are made are the owner's alone, and no core file or debugger gets at
+ * secrets. */
+static int process_prepare_daemon(lua_State *L)
+{
+	(void)L;
+	umask(077);
+	prctl(PR_SET_DUMPABLE, 0);
 	return 0;
 }
 
@@ -70,6 +81,31 @@ static int process_catch_signals(lua_State *L)
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	return 0;
+}
+
+static void on_reload(int number)
+{
+	(void)number;
+	reloads = 1;
+}
+
+/* process.catch_reload(): SIGHUP sets a flag from now on, and no longer ends the process. */
+static int process_catch_reload(lua_State *L)
+{
+	(void)L;
+	struct sigaction action = {.sa_handler = on_reload};
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGHUP, &action, NULL);
+	return 0;
+}
+
+/* process.reload_wanted() -> has SIGHUP come since this was last asked? */
+static int process_reload_wanted(lua_State *L)
+{
+	bool wanted = reloads != 0;
+	reloads = 0;
+	lua_pushboolean(L, wanted);
+	return 1;
 }
 
 /* process.interrupted() -> has a signal come? */
@@ -263,9 +299,12 @@ void mwl_open_process(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 	    {"prepare", process_prepare},
+	    {"prepare_daemon", process_prepare_daemon},
 	    {"is_terminal", process_is_terminal},
 	    {"width", process_width},
 	    {"catch_signals", process_catch_signals},
+	    {"catch_reload", process_catch_reload},
+	    {"reload_wanted", process_reload_wanted},
 	    {"interrupted", process_interrupted},
 	    {"monotonic", process_monotonic},
 	    {"wall", process_wall},

@@ -20,7 +20,7 @@ struct mwl_server {
 
 struct mwl_exchange {
 	struct mw_exchange *exchange; /* NULL: answered */
-	struct mwl_server *owner;     /* kept alive by the uservalue, { owner } */
+	struct mwl_server *owner;     /* kept alive by the uservalue, { owner }, which is the owner's too */
 };
 
 static int fail(lua_State *L, const struct mw_error *e)
@@ -41,7 +41,8 @@ static lua_Integer opt_field(lua_State *L, const char *name, lua_Integer otherwi
 	return n;
 }
 
-/* server.open{ host, port, body_max, connections_max, idle_timeout } -> server | nil, message, code */
+/* server.open{ host, port, body_max, memory_max, head_max, connections_max, connections_per_ip, idle_timeout,
+ * head_timeout, body_rate_min } -> server | nil, message, code. Bytes and seconds, as in io/server.h. */
 static int server_open(lua_State *L)
 {
 	luaL_checktype(L, 1, LUA_TTABLE);
@@ -50,7 +51,12 @@ static int server_open(lua_State *L)
 	    .port = (uint16_t)opt_field(L, "port", 0, 65535),
 	    .body_max = (size_t)opt_field(L, "body_max", 1 << 20, 1 << 28),
 	    .connections_max = (unsigned)opt_field(L, "connections_max", 256, 100000),
+	    .connections_per_ip = (unsigned)opt_field(L, "connections_per_ip", 0, 100000),
+	    .memory_max = (size_t)opt_field(L, "memory_max", 0, INT32_MAX),
+	    .head_max = (size_t)opt_field(L, "head_max", 0, MW_SERVER_HEAD_MAX),
 	    .idle_timeout_s = (unsigned)opt_field(L, "idle_timeout", 60, 86400),
+	    .head_timeout_s = (unsigned)opt_field(L, "head_timeout", 0, 86400),
+	    .body_rate_min = (unsigned)opt_field(L, "body_rate_min", 0, 1 << 20),
 	};
 	lua_getfield(L, 1, "host"); /* stays on the stack, for the pointer */
 	config.host = luaL_optstring(L, -1, "127.0.0.1");
@@ -59,6 +65,10 @@ static int server_open(lua_State *L)
 	s->server = NULL;
 	luaL_getmetatable(L, MWL_SERVER);
 	lua_setmetatable(L, -2);
+	lua_createtable(L, 1, 0);
+	lua_pushvalue(L, -2);
+	lua_rawseti(L, -2, 1);
+	mwl_setuservalue(L, -2);
 	struct mw_error e = {0};
 	if (mw_server_open(&config, &s->server, &e) != MW_OK)
 		return fail(L, &e);
@@ -92,24 +102,96 @@ static int server_close(lua_State *L)
 	return 0;
 }
 
-/* server:next([seconds]) -> exchange | nil */
-static int server_next(lua_State *L)
+static int64_t check_wait(lua_State *L, int i)
 {
-	struct mwl_server *s = check_open(L);
-	lua_Number seconds = luaL_optnumber(L, 2, 0);
-	luaL_argcheck(L, seconds >= 0 && seconds <= 86400, 2, "seconds, from 0 to a day");
+	lua_Number seconds = luaL_optnumber(L, i, 0);
+	luaL_argcheck(L, seconds >= 0 && seconds <= 86400, i, "seconds, from 0 to a day");
+	return (int64_t)llround(seconds * 1000);
+}
+
+/* Pushes the next exchange that is ready, or nil; true: it is one. */
+static bool push_exchange(lua_State *L, struct mwl_server *s)
+{
 	/* All that may fail in Lua comes before the exchange is taken. */
 	struct mwl_exchange *x = mwl_newuserdata(L, sizeof *x);
 	*x = (struct mwl_exchange){.owner = s};
 	luaL_getmetatable(L, MWL_EXCHANGE);
 	lua_setmetatable(L, -2);
-	lua_createtable(L, 1, 0);
-	lua_pushvalue(L, 1);
-	lua_rawseti(L, -2, 1);
+	mwl_getuservalue(L, 1);
 	mwl_setuservalue(L, -2);
-	x->exchange = mw_server_next(s->server, (int64_t)llround(seconds * 1000));
+	x->exchange = mw_server_take(s->server);
 	if (!x->exchange)
 		lua_pushnil(L);
+	return x->exchange != NULL;
+}
+
+/* server:next([seconds]) -> exchange | nil */
+static int server_next(lua_State *L)
+{
+	struct mwl_server *s = check_open(L);
+	mw_server_wait(s->server, check_wait(L, 2));
+	push_exchange(L, s);
+	return 1;
+}
+
+/* server:wait(seconds): serves sockets until there is something to do for the caller */
+static int server_wait(lua_State *L)
+{
+	mw_server_wait(check_open(L)->server, check_wait(L, 2));
+	return 0;
+}
+
+static int push_request(lua_State *L);
+
+/* server:take() -> exchange, request | nil: one that is ready, without looking at sockets */
+static int server_take(lua_State *L)
+{
+	struct mwl_server *s = check_open(L);
+	lua_settop(L, 1);
+	if (!mw_server_is_ready(s->server) || !push_exchange(L, s))
+		return 0;
+	lua_replace(L, 1);
+	push_request(L);
+	return 2;
+}
+
+/* server:watch(fd): wake up for that, too */
+static int server_watch(lua_State *L)
+{
+	lua_pushboolean(L, mw_server_watch(check_open(L)->server, (int)luaL_checkinteger(L, 2)));
+	return 1;
+}
+
+/* server:fd() -> for another server's watch */
+static int server_fd(lua_State *L)
+{
+	lua_pushinteger(L, mw_server_fd(check_open(L)->server));
+	return 1;
+}
+
+static int server_quiesce(lua_State *L)
+{
+	mw_server_quiesce(check_open(L)->server);
+	return 0;
+}
+
+static void set_count(lua_State *L, const char *name, uint64_t value)
+{
+	lua_pushinteger(L, (lua_Integer)value);
+	lua_setfield(L, -2, name);
+}
+
+/* server:stats() -> { accepted =, connections =, busy =, refused =, too_slow = } */
+static int server_stats(lua_State *L)
+{
+	const struct mw_server *s = check_open(L)->server;
+	struct mw_server_stats stats = mw_server_stats(s);
+	lua_createtable(L, 0, 5);
+	set_count(L, "accepted", stats.accepted);
+	set_count(L, "connections", stats.connections);
+	set_count(L, "busy", mw_server_busy(s));
+	set_count(L, "refused", stats.refused);
+	set_count(L, "too_slow", stats.too_slow);
 	return 1;
 }
 
@@ -132,16 +214,71 @@ static void collect_header(void *context, const char *name, const char *value)
 	h->values[h->count++] = value;
 }
 
-/* As they came; of two with one name the later counts, as in the table that a mapping sees. */
+/* stack: ... headers. A name that came before has a list. */
+static void add_header(lua_State *L, const char *name, const char *value)
+{
+	lua_pushstring(L, name);
+	lua_pushvalue(L, -1);
+	lua_rawget(L, -3);
+	if (lua_isnil(L, -1)) {
+		lua_pop(L, 1);
+		lua_pushstring(L, value);
+		lua_rawset(L, -3);
+		return;
+	}
+	if (!lua_istable(L, -1)) {
+		lua_createtable(L, 2, 0);
+		lua_insert(L, -2);
+		lua_rawseti(L, -2, 1);
+		lua_pushvalue(L, -2);
+		lua_pushvalue(L, -2);
+		lua_rawset(L, -5);
+	}
+	lua_pushstring(L, value);
+	lua_rawseti(L, -2, (int)lua_rawlen(L, -2) + 1);
+	lua_pop(L, 2);
+}
+
+/* Names as they came; the value of one that came more than once is a list. */
 static int push_headers(lua_State *L, const struct mw_exchange *x)
 {
 	struct mwl_headers h = {0};
 	mw_exchange_each_header(x, collect_header, &h);
 	lua_createtable(L, 0, h.count);
-	for (int i = 0; i < h.count; i++) {
-		lua_pushstring(L, h.values[i]);
-		lua_setfield(L, -2, h.names[i]);
-	}
+	for (int i = 0; i < h.count; i++)
+		add_header(L, h.names[i], h.values[i]);
+	return 1;
+}
+
+static void push_body(lua_State *L, const struct mw_exchange *x)
+{
+	struct mw_span body = mw_exchange_body(x);
+	lua_pushlstring(L, body.at ? (const char *)body.at : "", body.len);
+}
+
+static void push_remote(lua_State *L, const struct mw_exchange *x)
+{
+	char remote[64];
+	mw_exchange_remote(x, remote);
+	lua_pushstring(L, remote);
+}
+
+/* exchange:request() -> { method =, target =, headers =, body =, remote = }, all that a handler may ask for
+ */
+static int push_request(lua_State *L)
+{
+	const struct mw_exchange *x = check_exchange(L)->exchange;
+	lua_createtable(L, 0, 8);
+	lua_pushstring(L, mw_exchange_method(x));
+	lua_setfield(L, -2, "method");
+	lua_pushstring(L, mw_exchange_target(x));
+	lua_setfield(L, -2, "target");
+	push_headers(L, x);
+	lua_setfield(L, -2, "headers");
+	push_body(L, x);
+	lua_setfield(L, -2, "body");
+	push_remote(L, x);
+	lua_setfield(L, -2, "remote");
 	return 1;
 }
 
@@ -226,7 +363,7 @@ static int exchange_gc(lua_State *L)
 	return 0;
 }
 
-/* Fields: method, path, query, body, headers. Methods: header, answer, stream, cut. */
+/* Fields: method, path, query, body, headers, remote. Methods: request, header, answer, stream, cut. */
 static int exchange_index(lua_State *L)
 {
 	luaL_checkudata(L, 1, MWL_EXCHANGE);
@@ -243,8 +380,9 @@ static int exchange_index(lua_State *L)
 	} else if (strcmp(name, "query") == 0) {
 		lua_pushstring(L, mw_exchange_query(x));
 	} else if (strcmp(name, "body") == 0) {
-		struct mw_span body = mw_exchange_body(x);
-		lua_pushlstring(L, body.at ? (const char *)body.at : "", body.len);
+		push_body(L, x);
+	} else if (strcmp(name, "remote") == 0) {
+		push_remote(L, x);
 	} else if (strcmp(name, "headers") == 0) {
 		return push_headers(L, x);
 	} else {
@@ -256,10 +394,11 @@ static int exchange_index(lua_State *L)
 static void register_server(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-	    {"next", server_next},
-	    {"port", server_port},
-	    {"close", server_close},
-	    {NULL, NULL},
+	    {"next", server_next},   {"wait", server_wait},
+	    {"take", server_take},   {"watch", server_watch},
+	    {"fd", server_fd},       {"quiesce", server_quiesce},
+	    {"stats", server_stats}, {"port", server_port},
+	    {"close", server_close}, {NULL, NULL},
 	};
 	luaL_newmetatable(L, MWL_SERVER);
 	lua_newtable(L);
@@ -275,11 +414,8 @@ static void register_server(lua_State *L)
 static void register_exchange(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-	    {"header", exchange_header},
-	    {"answer", exchange_answer},
-	    {"stream", mwl_exchange_stream},
-	    {"cut", exchange_cut},
-	    {NULL, NULL},
+	    {"request", push_request},       {"header", exchange_header}, {"answer", exchange_answer},
+	    {"stream", mwl_exchange_stream}, {"cut", exchange_cut},       {NULL, NULL},
 	};
 	luaL_newmetatable(L, MWL_EXCHANGE);
 	lua_newtable(L);

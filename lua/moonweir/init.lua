@@ -247,6 +247,20 @@ function mw.open(options)
 	return client
 end
 
+--- Run another script from the next push on; what is queued stays as it was made. One that fails to load leaves the old one
+--- running.
+---@param source string|table a path, or what source.define returned
+---@return true|nil
+---@return string? message
+---@return "mapping"|"no_memory"|nil code
+function core.Client:reload(source)
+	local map, message, code = compiled(source)
+	if not map then
+		return nil, message, code
+	end
+	return self:remap(core.mapper(map), map:stamp())
+end
+
 ---@class moonweir.Source
 ---@field slug string
 ---@field definition moonweir.Definition what the script says; moonweir.receive reads its `verify`

@@ -28,6 +28,23 @@
 ---@class moonweir.Client
 local Client = {}
 
+--- A number that stands for all that was pushed before it.
+---@return integer mark
+function Client:mark() end
+
+--- Is what was pushed before the mark on disk, and synced? Does not wait.
+---@param mark integer
+---@return boolean|nil safe false: not yet; nil: not to be expected
+---@return string? message
+---@return "full"|"io"|"closed"|"forked"|nil code
+function Client:is_safe(mark) end
+
+--- A descriptor that becomes readable when is_safe is worth asking again (server:watch).
+---@return integer|nil fd
+---@return string? message
+---@return "io"|nil code
+function Client:safe_fd() end
+
 ---@class moonweir.Report
 ---@field account string
 ---@field outcome "delivered"|"dead"|"parked"

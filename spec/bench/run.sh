@@ -4,8 +4,8 @@
 set -eu
 build=${MW_BUILD:-build}
 work=$(mktemp -d)
-sink=
-trap 'kill $sink 2>/dev/null || true; rm -rf "$work"' EXIT
+sink= daemon=
+trap 'kill $sink $daemon 2>/dev/null || true; rm -rf "$work"' EXIT
 
 echo "== JSON reader and writer"
 "$build/test/json_bench"
@@ -80,3 +80,30 @@ for _ in 1 2 3; do
 	"$build/test/sync_bench" "$work/spool" 5 "http://127.0.0.1:$port"
 done
 stop_sink
+# serve_on VM MORE: a daemon on $work/daemon.lua; its port in $daemon_port, its number in $daemon.
+serve_on() {
+	rm -rf "$work/spool"
+	cat >"$work/daemon.lua" <<CONFIG
+return { source = "bench-source.lua", spool = "spool", listen = "127.0.0.1:0", operations = false,
+  write_key_file = "bench-key", delivery = { endpoint = "http://127.0.0.1:$port", rate = 0 },
+  limits = { connections_per_ip = 0 } }
+CONFIG
+	cp examples/acme-mail/acme-mail.lua "$work/bench-source.lua"
+	(umask 077; echo bench-key-0001 >"$work/bench-key")
+	MOONWEIR_LUA=$1 "$build/moonweir" serve "$work/daemon.lua" 2>"$work/daemon.log" &
+	daemon=$!
+	until grep -q "event=started" "$work/daemon.log"; do sleep 0.05; done
+	daemon_port=$(sed -n 's/.*event=started listen=[0-9.]*:\([0-9]*\).*/\1/p' "$work/daemon.log")
+}
+echo "== webhooks over keep-alive, each answered when it is synced; the generator on the same machine"
+for vm in lua5.4 luajit; do
+	start_sink "$vm.serve"
+	serve_on "$vm"
+	for load in "400 1" "16 1000"; do
+		printf '%s, connections and events a POST %s: ' "$vm" "$load"
+		"$build/test/serve_load" "$daemon_port" 5 $load /webhooks/acme "" "$daemon" || true
+	done
+	kill -9 "$daemon"
+	wait "$daemon" 2>/dev/null || true
+	stop_sink
+done

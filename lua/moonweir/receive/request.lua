@@ -16,6 +16,18 @@ Request.__index = Request
 
 local request = {}
 
+-- A list of what a header had so far and what else it has; of one text the text.
+local function add(before, value, name, level)
+	local list = type(before) == "table" and before or { before }
+	for _, one in ipairs(type(value) == "table" and value or { value }) do
+		if type(one) ~= "string" then
+			error(("request.headers: %s must be a text or a list of texts"):format(name), level + 1)
+		end
+		list[#list + 1] = one
+	end
+	return #list == 1 and list[1] or #list > 1 and list or nil
+end
+
 --- Wrong types are the host's mistake, and raise.
 ---@param r moonweir.Request
 ---@param level integer of the caller to blame
@@ -37,12 +49,10 @@ function request.new(r, level)
 			error("request.headers are texts by name", level + 1)
 		end
 		name = name:lower()
-		headers[name] = headers[name] or {}
-		for _, one in ipairs(type(value) == "table" and value or { value }) do
-			if type(one) ~= "string" then
-				error(("request.headers: %s must be a text or a list of texts"):format(name), level + 1)
-			end
-			table.insert(headers[name], one)
+		if type(value) == "string" and headers[name] == nil then
+			headers[name] = value -- nearly always, and a table less
+		else
+			headers[name] = add(headers[name], value, name, level + 1)
 		end
 	end
 	return setmetatable({ method = r.method, url = r.url, body = r.body, headers = headers }, Request)
@@ -56,9 +66,9 @@ function Request:header(names)
 	names = type(names) == "table" and names or { names }
 	for _, name in ipairs(names) do
 		local values = self.headers[name:lower()]
-		if values and #values == 1 then
-			return values[1]
-		elseif values and #values > 1 then
+		if type(values) == "string" then
+			return values
+		elseif values then
 			return nil, ("the header %s came %d times"):format(name, #values)
 		end
 	end

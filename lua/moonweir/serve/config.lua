@@ -1,0 +1,104 @@
+--- config -- the file that `moonweir serve` runs, read: a table of values, in Lua that can do nothing.
+---
+---     local config, message = config.load "/etc/moonweir/moonweir.lua"
+---     print(config.values["limits.body_bytes"], config.values.source)      -- paths are complete
+
+local core = require "moonweir.core"
+local options = require "moonweir.serve.options"
+
+local config = {}
+
+local PATHS = { "source", "spool", "master_key_file", "write_key_file", "delivery.ca_file", "settings.link_key_file",
+	"segment.api_keys_file" }
+
+-- Nothing to call but a string's methods, under the limits of a script that is loaded.
+local function run(name, text)
+	if text:byte(1) == 27 then
+		return nil, "bytecode is not read"
+	end
+	local chunk, message
+	if setfenv then
+		chunk, message = loadstring(text, "=" .. name)
+		if chunk then
+			setfenv(chunk, {})
+		end
+	else
+		chunk, message = load(text, "=" .. name, "t", {})
+	end
+	if not chunk then
+		return nil, message
+	end
+	if jit then
+		jit.off(chunk, true) -- compiled loops look at no limit
+	end
+	local ok, value = core.guard_call(chunk, "load")
+	if not ok then
+		return nil, tostring(value)
+	end
+	return value
+end
+
+local function complete(folder, path)
+	return path:find "^/" and path or folder .. path
+end
+
+---@class moonweir.serve.Config
+---@field path string
+---@field values table<string, any> by dotted name, paths complete
+---@field secrets table<string, string[]> files by name
+
+---@param path string
+---@return moonweir.serve.Config|nil
+---@return string? message begins with the file's name
+function config.load(path)
+	local file, why = io.open(path, "rb")
+	if not file then
+		return nil, why
+	end
+	local text = file:read(1024 * 1024)
+	file:close()
+	local name = path:match "[^/]+$" or path
+	local given, message = run(name, (text or ""):gsub("^\239\187\191", ""))
+	if given == nil then
+		return nil, message and (message:find(name, 1, true) and message or name .. ": " .. message) or name .. ": it returns nothing"
+	end
+	local values
+	values, message = options.read(given)
+	if not values then
+		return nil, name .. ": " .. message
+	end
+	local folder = path:match "^.*/" or ""
+	for _, option in ipairs(PATHS) do
+		if values[option] then
+			values[option] = complete(folder, values[option])
+		end
+	end
+	local secrets = {}
+	for secret, files in pairs(values.secrets or {}) do
+		secrets[secret] = {}
+		for i, one in ipairs(type(files) == "table" and files or { files }) do
+			secrets[secret][i] = complete(folder, one)
+		end
+	end
+	if values.settings and not values.public_url then
+		return nil, name .. ": the settings page needs public_url, the URL by which the daemon is reached"
+	end
+	return { path = path, values = values, secrets = secrets }
+end
+
+--- Names of options that differ and take effect only when the daemon is started anew.
+---@param old moonweir.serve.Config
+---@param new moonweir.serve.Config
+---@return string[]
+function config.needs_restart(old, new)
+	local names = {}
+	for _, option in ipairs(options) do
+		local a, b = old.values[option.name], new.values[option.name]
+		if not option.reload and type(a) ~= "table" and a ~= b then
+			names[#names + 1] = option.name
+		end
+	end
+	return names
+end
+
+return config

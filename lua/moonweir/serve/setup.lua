@@ -1,0 +1,153 @@
+--- setup -- from a config to the parts of a daemon: script, secrets, sockets, handlers.
+
+local core = require "moonweir.core"
+local options = require "moonweir.serve.options"
+local receive = require "moonweir.receive"
+local sandbox = require "moonweir.sandbox"
+local secrets = require "moonweir.serve.secrets"
+local server = require "moonweir.server"
+local webhooks = require "moonweir.serve.webhooks"
+
+local process = core.process
+
+local setup = {}
+
+local function read_key(path)
+	local text, message = process.read_private(path)
+	if not text then
+		return nil, message
+	end
+	text = text:gsub("%s", "")
+	if text == "" then
+		return nil, path .. ": empty; it should hold the write key"
+	end
+	return text
+end
+
+--- What moonweir.open takes.
+function setup.client_options(values, definition)
+	local given = {
+		source = definition, spool = values.spool, master_key_file = values.master_key_file, rate = values["delivery.rate"],
+		endpoint = values["delivery.endpoint"], timeout = values["delivery.timeout"], proxy = values["delivery.proxy"],
+		ca_file = values["delivery.ca_file"], disk_bytes = values["spooling.disk_bytes"], repeats = values["spooling.repeats"],
+		dead_days = values["spooling.dead_days"],
+	}
+	if values.write_key_file then
+		local key, message = read_key(values.write_key_file)
+		if not key then
+			return nil, message
+		end
+		given.write_key = key
+	end
+	return given
+end
+
+--- The script, and the secrets that it asks for.
+---@return moonweir.Definition|nil
+---@return table|string secrets or what is wrong
+function setup.source(config)
+	local definition, message, code = sandbox.load(config.values.source)
+	if not definition then
+		return nil, message, code
+	end
+	local found
+	found, message = secrets.load(config.secrets, receive.secret_names(definition))
+	if not found then
+		return nil, message, "io"
+	end
+	return definition, found
+end
+
+function setup.listen(address, values)
+	local host, port = options.address(address)
+	return server.open {
+		host = host, port = port, body_max = values["limits.body_bytes"], memory_max = values["limits.memory_bytes"],
+		head_max = values["limits.head_bytes"], connections_max = values["limits.connections"],
+		connections_per_ip = values["limits.connections_per_ip"], head_timeout = values["limits.head_seconds"],
+		idle_timeout = values["limits.idle_seconds"], body_rate_min = values["limits.body_rate"],
+	}
+end
+
+--- Handlers get the daemon, for what reload changes in it.
+---@return moonweir.web.Handler
+function setup.webhooks(self)
+	local handler = webhooks.new {
+		client = self.client, definition = self.definition, log = self.log, now = process.wall,
+		public_url = self.config.values.public_url,
+		find_secret = function(name)
+			return self.secrets[name]
+		end,
+		is_known = function(account)
+			return self.config.values.unknown_accounts == "accept" or self.config.values.write_key_file ~= nil
+				or self.vault:show(account) ~= nil
+		end,
+	}
+	self.webhooks = handler
+	return function(request)
+		return handler:handle(request)
+	end
+end
+
+--- The page where a customer connects Segment.
+---@return moonweir.web.Handler|nil
+---@return string? message
+function setup.settings(self)
+	local values = self.config.values
+	local found, settings = pcall(require, "moonweir.web.settings")
+	if not found then
+		return nil, "settings: the page is not installed here (moonweir.web.settings)"
+	end
+	local about = self.definition.about
+	local page, message = settings.new {
+		base_url = values.public_url, link_key_file = values["settings.link_key_file"], spool = values.spool,
+		vault = self.vault, client = self.client, color = values["settings.color"], oauth = values["settings.oauth"],
+		frame_ancestors = values["settings.frame_ancestors"],
+		about = {
+			name = values["settings.name"] or type(about) == "table" and about.name or self.definition.slug,
+			slug = self.definition.slug,
+		},
+		log = function(entry)
+			self.log:say("info", "settings", entry)
+		end,
+	}
+	if not page then
+		return nil, "settings: " .. tostring(message)
+	end
+	return function(request)
+		return page:handle(request)
+	end
+end
+
+--- Where Segment tells who is who.
+---@return moonweir.web.Handler|nil
+---@return string? message
+function setup.segment(self)
+	local values = self.config.values
+	local found, identities = pcall(require, "moonweir.identities")
+	if not found then
+		return nil, "segment: the identity store is not installed here (moonweir.identities)"
+	end
+	local destination = require "moonweir.serve.destination"
+	local store, message = identities.open { spool = values.spool, master_key_file = values.master_key_file }
+	if not store then
+		return nil, "segment: " .. tostring(message)
+	end
+	local keys = {}
+	if values["segment.api_keys_file"] then
+		keys, message = destination.keys(values["segment.api_keys_file"])
+		if not keys then
+			return nil, "segment: " .. message
+		end
+	end
+	return destination.new {
+		identities = store, slug = self.definition.slug, api_keys = keys, log = self.log, now = process.wall,
+		shared_secret = function()
+			return self.secrets[values["segment.shared_secret"] or false]
+		end,
+		learned = function(account)
+			self.learned[account] = true
+		end,
+	}
+end
+
+return setup

@@ -1,0 +1,253 @@
+--- The daemon's parts by themselves: router, config, secrets, log, metrics, health, and the client's marks.
+
+local child = require "spec.support.child"
+local config = require "moonweir.serve.config"
+local health = require "moonweir.serve.health"
+local log = require "moonweir.serve.log"
+local metrics = require "moonweir.serve.metrics"
+local mw = require "moonweir"
+local options = require "moonweir.serve.options"
+local router = require "moonweir.web.router"
+local secrets = require "moonweir.serve.secrets"
+local daemon = require "spec.support.daemon"
+
+describe("moonweir.web.router", function()
+	local function handler(name)
+		return function(request)
+			return 200, { Account = request.account, Query = request.query }, name
+		end
+	end
+	local routes = router.new {
+		["/healthz"] = handler "health", ["/webhooks/<account>"] = handler "hooks", ["/settings/*"] = handler "settings",
+	}
+	local function ask(target)
+		return routes:handle { method = "GET", target = target, headers = {}, body = "", remote = "::1" }
+	end
+
+	it("finds exact paths, accounts and trees", function()
+		for target, expected in pairs {
+			["/healthz"] = "health", ["/healthz?x=1"] = "health", ["/settings"] = "settings", ["/settings/a/b"] = "settings",
+			["/webhooks/a%2Fb%20%C3%BC"] = "hooks",
+		} do
+			local status, _, body = ask(target)
+			assert.same({ 200, expected }, { status, body }, target)
+		end
+		local _, headers, _, _, route = ask "/webhooks/a%2Fb%20%C3%BC?q"
+		assert.same({ Account = "a/b ü", Query = "q" }, headers)
+		assert.equal("/webhooks/<account>", route)
+	end)
+
+	it("finds nothing else", function()
+		for _, target in ipairs {
+			"/", "", "/healthz/", "//healthz", "/webhooks", "/webhooks/", "/webhooks/a/b", "/webhooks/%", "/webhooks/%4", "/webhooks/%zz",
+			"/webhooks/%00", "/settingsx", "/../healthz", "/%68ealthz", "/webhooks/" .. ("a"):rep(256),
+		} do
+			assert.equal(404, (ask(target)), target)
+		end
+	end)
+
+	it("gives headers without regard to case, and none that came twice", function()
+		local seen
+		local one = router.new {
+			["/"] = function(request)
+				seen = { request.header "x-a", request.header "X-B" or "none", request.header "x-c" or "none" }
+				return 200
+			end,
+		}
+		one:handle { method = "GET", target = "/", headers = { ["X-A"] = "1", ["x-b"] = { "1", "2" }, ["X-C"] = "1", ["x-c"] = "2" } }
+		assert.same({ "1", "none", "none" }, seen)
+	end)
+end)
+
+describe("the config", function()
+	teardown(child.clean)
+
+	local function load(text)
+		return config.load(child.file("c.lua", text))
+	end
+
+	it("completes paths and fills in defaults", function()
+		local made = assert(load 'return { source = "a.lua", spool = "/x", secrets = { A = "s", B = { "/t", "u" } } }')
+		local folder = child.folder() .. "/"
+		assert.same({ folder .. "a.lua", "/x", 4 * 2 ^ 20 }, {
+			made.values.source, made.values.spool, made.values["limits.body_bytes"] })
+		assert.same({ A = { folder .. "s" }, B = { "/t", folder .. "u" } }, made.secrets)
+	end)
+
+	it("names what it does not take, and never repeats a value", function()
+		for text, expected in pairs {
+			["{ lisen = 1 }"] = 'no option "lisen", did you mean "listen"?', ["{ limits = { body_byte = 1 } }"] = "limits.body_bytes",
+			['{ secrets = "hunter2" }'] = "secrets must be files by name", ["{ limits = 5 }"] = "limits must be a table",
+			['{ listen = "0.0.0.0" }'] = "listen must be an IP address and a port",
+			['{ source = "a", spool = "b", settings = {} }'] = "public_url",
+		} do
+			local made, message = load("return " .. text)
+			assert.is_nil(made)
+			assert.truthy(message:find(expected, 1, true), message)
+			assert.is_nil(message:find("hunter2", 1, true))
+		end
+	end)
+
+	it("can do nothing but return a table", function()
+		for _, text in ipairs {
+			"return os", "return io.open('x')", "while true do end", "\27Lua", "local t = {} t[1] = ('x'):rep(1e9) return t",
+		} do
+			assert.is_nil((load(text)))
+		end
+	end)
+
+	it("has a default within its own bounds for each option that has one", function()
+		for _, option in ipairs(options) do
+			assert.is_true(option.default == nil or option.check(option.default), option.name)
+			assert.is_true(option.default ~= nil or option.example ~= nil, option.name)
+		end
+	end)
+
+	it("tells what needs a new start", function()
+		local old = assert(load 'return { source = "a", spool = "b" }')
+		local new = assert(load 'return { source = "c", spool = "b", listen = "127.0.0.1:1", log = { level = "debug" } }')
+		assert.same({ "listen" }, config.needs_restart(old, new))
+	end)
+
+	it("reads secrets from private files, and says which is missing without its value", function()
+		local path = child.file("secret", "s3cret\n")
+		assert.same({ A = { "s3cret" } }, secrets.load({ A = { path } }, { "A" }))
+		local found, message = secrets.load({}, { "GONE" })
+		assert.is_nil(found)
+		assert.matches("secret GONE", message)
+		found, message = secrets.load({ A = { child.file("open", "s3cret", "644") } }, {})
+		assert.is_nil(found)
+		assert.is_nil(message:find("s3cret", 1, true))
+	end)
+end)
+
+describe("the log", function()
+	it("writes logfmt, and a flood of one kind as one line and a count", function()
+		local lines, now = {}, 0
+		local it_ = log.new {
+			level = "warning",
+			write = function(line) lines[#lines + 1] = line end,
+			clock = function() return now end,
+		}
+		it_:say("info", "quiet")
+		for _ = 1, 100 do
+			it_:say("warning", "flood", { reason = 'a "b"\n\27[2J', n = 3 })
+		end
+		now = 2
+		it_:say("warning", "flood")
+		assert.equal(2, #lines)
+		assert.matches('^time=%d+%-%d%d%-%d%dT[%d:.]+Z level=warning event=flood n=3 reason="a \\"b\\"%?%?%[2J"\n$', lines[1])
+		assert.matches("withheld=99\n$", lines[2])
+	end)
+end)
+
+describe("health", function()
+	it("is stuck only when something could move and nothing did for long", function()
+		local h = health.new(10, 0)
+		h:look({ delivered = 5, queued = 1, oldest_due = 100 }, 1)
+		assert.is_nil(h:trouble())
+		h:look({ delivered = 5, queued = 1, oldest_due = 109 }, 12)
+		assert.equal("stuck", (h:trouble()))
+		h:look({ delivered = 6, queued = 1, oldest_due = 110 }, 13)
+		assert.is_nil(h:trouble())
+		h:look({ delivered = 6, queued = 1 }, 100) -- parked: not due
+		assert.is_nil(h:trouble())
+		h:spool("full", "no room")
+		assert.same({ "spool_full", "no room" }, { h:trouble() })
+		h:spool(nil)
+		assert.equal(200, (h:handle { method = "GET" }))
+	end)
+end)
+
+-- What the format allows, line by line; every sample has a family, and each family comes once.
+local function parse(text)
+	local families, samples = {}, {}
+	assert.equal("\n", text:sub(-1))
+	for line in text:gmatch "([^\n]*)\n" do
+		local name, kind = line:match "^# TYPE ([%a_:][%w_:]*) (%a+)$"
+		if name then
+			assert.is_nil(families[name], name .. " comes twice")
+			families[name] = kind
+		elseif not line:find "^# HELP " then
+			local metric, labels, value = line:match "^([%a_:][%w_:]*)(%b{}) ([%deE+.-]+)$"
+			if not metric then
+				metric, value = line:match "^([%a_:][%w_:]*) ([%deE+.-]+)$"
+			end
+			assert.truthy(metric and tonumber(value), line)
+			local base = families[metric] and metric or metric:gsub("_bucket$", ""):gsub("_sum$", ""):gsub("_count$", "")
+			assert.truthy(families[base], metric .. " has no type")
+			assert.is_true(families[base] ~= "counter" or base:find "_total$" ~= nil, base)
+			for pair in (labels or "{}"):sub(2, -2):gsub('\\.', "??"):gmatch '[^,]+="[^"]*"' do
+				assert.matches('^[%a_][%w_]*="[^"]*"$', pair)
+			end
+			assert.is_nil(samples[metric .. (labels or "")], line)
+			samples[metric .. (labels or "")] = tonumber(value)
+		end
+	end
+	return samples
+end
+
+describe("metrics", function()
+	teardown(child.clean)
+
+	it("are a page that Prometheus can read, whatever accounts are called", function()
+		local client = assert(mw.open { spool = child.folder() .. "/metrics", send = false })
+		local names = { 'quote"', "back\\slash", "line\nbreak", "\255bytes", "a,b={}" }
+		for _, name in ipairs(names) do
+			assert(client:track(name, { userId = "u", event = "E" }))
+		end
+		assert(client:sync())
+		local samples = parse(metrics.text {
+			version = "1", stats = client:stats(), lanes = client:lanes(3), requests = { ["/x"] = { [200] = 2 } }, failed = { json = 1 },
+			dead = { [400] = 2 }, server = { refused = 0, too_slow = 0, connections = 1 }, waiting = 0, rate = 50, budget_used = 0.5,
+			healthy = true,
+		})
+		assert.equal(5, samples.moonweir_messages_accepted_total)
+		assert.equal(0.5, samples.moonweir_budget_used_ratio)
+		local shown, last = 0, 0
+		for name in pairs(samples) do
+			shown = shown + (name:find "^moonweir_account_messages_queued" and 1 or 0)
+			last = name:find 'le="%+Inf"' and samples[name] or last
+		end
+		assert.equal(3, shown)
+		assert.equal(samples.moonweir_commit_seconds_count, last)
+		client:close(0)
+	end)
+end)
+
+describe("a client's marks", function()
+	teardown(child.clean)
+
+	it("are safe once they are synced, and at once if nothing was pushed", function()
+		local client = assert(mw.open { spool = child.folder() .. "/marks", send = false })
+		assert.is_true(client:is_safe(client:mark()))
+		assert.is_true(client:safe_fd() > 2)
+		assert(client:track("a", { userId = "u", event = "E" }))
+		local mark = client:mark()
+		assert.is_not_nil(client:is_safe(mark))
+		assert(client:sync())
+		assert.is_true(client:is_safe(mark))
+		assert.is_false(client:is_safe(mark + 1))
+		client:close(0)
+		assert.has_error(function() client:mark() end, "this client is closed")
+	end)
+
+	it("outlive a change of the script, which counts from the next push on", function()
+		local client = assert(mw.open {
+			source = child.file("one.lua", daemon.source), spool = child.folder() .. "/reload", send = false, account = "a",
+		})
+		assert.equal(1, client:push '{"type":"t","event_id":"1","user":"u"}')
+		local ok, _, code = client:reload(child.file("broken.lua", "return {"))
+		assert.is_nil(ok)
+		assert.equal("mapping", code)
+		assert.equal(1, client:push '{"type":"t","event_id":"2","user":"u"}')
+		assert(client:reload(child.file("two.lua", (daemon.source:gsub("t = source%.track", "t2 = source.track")))))
+		local queued, _, why = client:push '{"type":"t","event_id":"3","user":"u"}'
+		assert.is_nil(queued)
+		assert.equal("unmatched", why)
+		assert.equal(1, client:push '{"type":"t2","event_id":"4","user":"u"}')
+		assert(client:sync())
+		assert.equal(1, #client:dead())
+		client:close(0)
+	end)
+end)
