@@ -19,7 +19,7 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wmissi
 OPT  ?= $(if $(SANITIZE),-O1,-O3)
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(OPT) -g $(WARN) -fPIC -fvisibility=hidden -fno-strict-aliasing -MMD -MP \
         $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer,-fno-plt -falign-functions=32) $(CFLAGS)
-LIBS := -lcurl -lsodium -llmdb -lpthread -lm
+LIBS := -lcurl -lsodium -llmdb -lcrypto -lpthread -lm
 
 # An event passes through a dozen of the core's small files, and as many of the binding's: gcc optimizes what goes into a
 # module as a whole (link-time optimization). The many tests are linked with $(CORE_ONE) instead, the same files optimized
@@ -122,11 +122,11 @@ $(BUILD)/test/power_loss_test: LIBS += -rdynamic
 $(BUILD)/test/%: spec/c/%.c $(CORE_ONE) $(IO)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE_ONE) $(IO) $(LIBS) -lcrypto
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE_ONE) $(IO) $(LIBS)
 $(BUILD)/test/%: spec/crash/%.c $(CORE_ONE) $(IO)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE_ONE) $(IO) $(LIBS) -lcrypto
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE_ONE) $(IO) $(LIBS)
 $(BUILD)/test/mockserver: spec/support/mockserver.c spec/support/mockscript.c
 	@mkdir -p $(@D)
 	@echo "  LD $@"
@@ -134,7 +134,7 @@ $(BUILD)/test/mockserver: spec/support/mockserver.c spec/support/mockscript.c
 $(BUILD)/test/%: spec/bench/%.c $(CORE) $(IO)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
-	$(Q)$(CC) $(ALL_CFLAGS) $(LTO) -o $@ $< $(CORE) $(IO) $(LIBS) -lssl -lcrypto
+	$(Q)$(CC) $(ALL_CFLAGS) $(LTO) -o $@ $< $(CORE) $(IO) $(LIBS) -lssl
 
 .PHONY: test spec spec-c spec-lua
 test: test-packages ## install what is needed, build and run every test on both Luas
@@ -173,7 +173,7 @@ acceptance: test-packages all $(TOOLS) $(BUILD)/test/json_corpus_test ## tests t
 	    MW_SHARED=$(SHARED) LUA_PATH='lua/?.lua;lua/?/init.lua;;' \
 	    $$vm /usr/bin/busted --output=plainTerminal spec/acceptance/catalogue.lua || exit 1; done; fi
 
-CRASH_TESTS := kill_test fault_test full_test outage_test secret_test
+CRASH_TESTS := kill_test fault_test full_test outage_test secret_test oauth_secret_test
 
 .PHONY: crash
 crash: test-packages ## kill, fail and fill: MW_TRIALS=10000 MW_NESTED=5 MW_FAULTS=1000 MW_OUTAGE=60 for a night of it
@@ -181,7 +181,7 @@ crash: test-packages ## kill, fail and fill: MW_TRIALS=10000 MW_NESTED=5 MW_FAUL
 	@for t in $(CRASH_TESTS); do echo "== $$t"; $(BUILD)/test/$$t || exit 1; done
 
 TSAN_TESTS := budget_test dead_test keyring_test secret_heap_test state_test vault_test http_test http_fault_test engine_test \
-              engine_life_test engine_spool_test
+              engine_life_test engine_spool_test engine_oauth_test engine_oauth_fault_test rsa_key_test vault_app_test
 
 .PHONY: asan tsan valgrind
 asan: check-packages ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer

@@ -85,7 +85,8 @@ describe("moonweir top", function()
 
 	local SAME = {
 		"accepted", "delivered", "dead", "queued", "in_flight", "queued_bytes", "requests", "answers", "retries", "splits",
-		"bytes_sent", "lanes", "lanes_parked", "lanes_backing_off", "commits", "disk_bytes", "gate_closed_for",
+		"bytes_sent", "lanes", "lanes_parked", "lanes_backing_off", "lanes_awaiting_token", "token_requests", "commits",
+		"disk_bytes", "gate_closed_for",
 	}
 	local SAME_OF_LANES = { "state", "delivered", "dead", "queued", "in_flight", "attempts", "last_status", "last_error" }
 
@@ -309,7 +310,7 @@ describe("the page of moonweir top", function()
 			partition = 0, pid = 4711, exists = true, closed = false, number = 10, age = 0.1, written = 100, started_at = 1,
 			accepted = 100, delivered = 50, dead = 1, queued = 40, in_flight = 9, held = 0, requests = 20, answers = 10, bytes_sent = 1000,
 			lanes = 1, lanes_parked = 0, lanes_backing_off = 0, commits = 5, disk_bytes = 2048, disk_max = 4096, oldest = 12,
-			gate_closed_for = 0, rate = 50, commit_max = 0.014, lanes_shown = {},
+			lanes_awaiting_token = 0, gate_closed_for = 0, rate = 50, commit_max = 0.014, lanes_shown = {},
 		}
 		for name, value in pairs(more or {}) do
 			p[name] = value
@@ -391,6 +392,8 @@ describe("the page of moonweir top", function()
 			{ "next in turn", { state = "ready" } },
 			{ "sending", { state = "flying" } },
 			{ "sending, try 3", { state = "flying", attempts = 2 } },
+			{ "waiting for an OAuth token", { awaits_token = true } },
+			{ "parked: no OAuth token", { state = "parked", last_status = -4 } },
 			{ "backing off 12 s", { backing_off = true, attempts = 4, due_in = 12.2 } },
 			{ "parked: key refused (401)", { state = "parked", last_status = 401 } },
 			{ "parked: key refused (403)", { state = "parked", last_status = 403 } },

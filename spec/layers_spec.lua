@@ -42,7 +42,7 @@ local not_in_core = {
 
 -- Headers of other libraries, and who alone may include them.
 local owners = {
-	["lua.h"] = "^csrc/lua/compat%.h$", ["lauxlib.h"] = "^csrc/lua/compat%.h$", ["curl/curl.h"] = "^csrc/io/http%.c$",
+	["lua.h"] = "^csrc/lua/compat%.h$", ["lauxlib.h"] = "^csrc/lua/compat%.h$", ["curl/curl.h"] = "^csrc/io/http_?%a*%.[ch]$",
 	["microhttpd.h"] = "^csrc/io/server%.c$", ["sodium.h"] = "^csrc/%a+/",
 }
 
@@ -55,6 +55,7 @@ end
 -- Whoever may include a store's private header: the store itself, and who looks into it.
 local private = {
 	["seen_own.h"] = "^csrc/io/seen", ["vault_own.h"] = "^csrc/io/vault", ["weir_own.h"] = "^csrc/core/weir",
+	["http_own.h"] = "^csrc/io/http",
 	["spool_own.h"] = { "^csrc/io/spool_", "^csrc/io/spool%.c$", "^csrc/io/adoption%.c$", "^csrc/io/dead%.c$" },
 }
 
@@ -125,6 +126,7 @@ describe("the layers", function()
 			for name in text:gmatch "#include <([^>]+)>" do
 				assert.is_true(name ~= "lmdb.h" or stores[path:match "^csrc/io/([%w_]+)%.[ch]$"] or false, path .. " includes " .. name)
 				assert.is_true(not owners[name] or path:find(owners[name]) ~= nil, path .. " includes " .. name)
+				assert.is_true(not name:find "^openssl/" or path == "csrc/io/rsa_key.c", path .. " includes " .. name)
 			end
 		end)
 	end)

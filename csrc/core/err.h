@@ -24,7 +24,8 @@
 	X(MW_BAD_ENDPOINT, "bad_endpoint", "not a usable endpoint")                                          \
 	X(MW_CLOSED, "closed", "already closed")                                                             \
 	X(MW_FORKED, "forked", "opened before fork; open it in this process")                                \
-	X(MW_PARKED, "parked", "an account has no valid write key, or is paused; its messages are kept")     \
+	X(MW_PARKED, "parked",                                                                               \
+	  "an account has no valid key or OAuth token, or is paused; its messages are kept")                 \
 	X(MW_TIMEOUT, "timeout", "not finished in the time given")                                           \
 	X(MW_IO, "io", "the operating system refused")                                                       \
 	X(MW_VERSION, "version", "the store was written by a newer Moonweir")                                \

@@ -21,6 +21,10 @@
  * Retrying: what became of a batch without an answer is unknown, so the very same messages are repeated
  * (`again` of them), whatever has come in behind.
  *
+ * Held: a request that could not leave because the account's token is on its way to us is given back, and its
+ * lane is WAITING until release, or until `due` if nobody releases it. It counts as nothing: no attempt was
+ * made. A batch that was refused for its token's sake is repeated as it was, and at once.
+ *
  * Splitting (400): `suspects` is how many of the oldest messages are known to hold a culprit. While it is
  * above one, the next batch is half of them; a delivered half leaves the other known to
  * be bad, a refused half narrows the search. A message that stands alone and is refused is
@@ -42,7 +46,7 @@
 
 enum mw_lane_state {
 	MW_LANE_EMPTY,   /* nothing queued */
-	MW_LANE_WAITING, /* until `due`: company for a small batch, or the end of a back-off */
+	MW_LANE_WAITING, /* until `due`: company for a small batch, the end of a back-off, or a token */
 	MW_LANE_READY,   /* in the weir's round */
 	MW_LANE_FLYING,  /* one request on its way */
 	MW_LANE_PARKED,  /* refused by 401 or 403, or without a key; `due` is the next probe */
@@ -76,12 +80,15 @@ struct mw_lane {
 	uint32_t suspects;  /* see above */
 	uint32_t batch_cap; /* messages; 0: no cap of its own */
 	uint32_t number;    /* from 0, in the order of their first message */
+	uint32_t grant; /* number of the token it last asked for; 0: none. The weir's user keeps it here, */
+	uint32_t generation; /* and which of them its request in flight has */
 	int last_status;
 	enum mw_lane_state state;
 	bool backing_off; /* `due` is the end of a back-off */
 	bool parked;      /* also while its probe is ready or flying */
 	bool paused;      /* also while a last request is flying */
 	bool resumed;     /* since its request left */
+	bool held;        /* until a token is there */
 	uint16_t name_len;
 	char name[];
 };

@@ -41,6 +41,11 @@ bool mw_rate_take(struct mw_rate *r, int64_t now)
 	return true;
 }
 
+void mw_rate_give_back(struct mw_rate *r)
+{
+	r->arrival_us -= r->interval_us;
+}
+
 void mw_rate_close(struct mw_rate *r, int64_t now, int64_t for_ms)
 {
 	if (for_ms > MW_RETRY_AFTER_MAX_MS)

@@ -34,6 +34,9 @@ int64_t mw_rate_wait(struct mw_rate *r, int64_t now);
 /* Take a permit; false, and nothing taken, if mw_rate_wait is not 0. */
 bool mw_rate_take(struct mw_rate *r, int64_t now);
 
+/* The permit just taken was not used. */
+void mw_rate_give_back(struct mw_rate *r);
+
 /* No permit for `for_ms` from now on, at most MW_RETRY_AFTER_MAX_MS. */
 void mw_rate_close(struct mw_rate *r, int64_t now, int64_t for_ms);
 

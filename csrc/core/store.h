@@ -24,6 +24,7 @@ struct mw_answer {
 	int status;             /* HTTP, or MW_STATUS_* */
 	int64_t retry_after_ms; /* -1: none */
 	struct mw_span body;    /* kept for reports only */
+	bool again;             /* refused for its token's sake: the same batch at once, with another */
 };
 
 struct mw_report {

@@ -20,6 +20,7 @@ enum mw_verdict mw_verdict_of(int status)
 	case 413:
 		return MW_SHRINK;
 	case MW_STATUS_NO_KEY:
+	case MW_STATUS_NO_TOKEN:
 	case 401:
 	case 403:
 		return MW_PARK;

@@ -25,10 +25,11 @@ enum mw_verdict {
 };
 
 enum {
-	MW_STATUS_NETWORK = 0,  /* no answer: refused, reset, timed out, TLS failure */
-	MW_STATUS_UNSENT = -1,  /* never put on the wire: the permit was refused */
-	MW_STATUS_NO_KEY = -2,  /* never put on the wire: no write key is known for the account */
-	MW_STATUS_DAMAGED = -3, /* never put on the wire: the store can't read it any more */
+	MW_STATUS_NETWORK = 0,   /* no answer: refused, reset, timed out, TLS failure */
+	MW_STATUS_UNSENT = -1,   /* never put on the wire: the permit was refused */
+	MW_STATUS_NO_KEY = -2,   /* never put on the wire: no write key is known for the account */
+	MW_STATUS_DAMAGED = -3,  /* never put on the wire: the store can't read it any more */
+	MW_STATUS_NO_TOKEN = -4, /* never put on the wire: the account's OAuth app gets no token */
 };
 
 enum mw_verdict mw_verdict_of(int status);

@@ -86,6 +86,8 @@ void mw_weir_settle(struct mw_weir *w, struct mw_lane *lane, int64_t now)
 
 	if (lane->paused) {
 		lane->state = MW_LANE_PAUSED;
+	} else if (lane->held) {
+		wait_until_due(w, lane, MW_LANE_WAITING);
 	} else if (lane->parked) {
 		wait_until_due(w, lane, MW_LANE_PARKED);
 	} else if (lane->backing_off) {
@@ -125,7 +127,7 @@ void mw_weir_push(struct mw_weir *w, struct mw_lane *lane, uint64_t count, uint6
 
 	if (lane->state == MW_LANE_EMPTY) {
 		mw_weir_settle(w, lane, since);
-	} else if (lane->state == MW_LANE_WAITING && !lane->backing_off && is_full(w, lane)) {
+	} else if (lane->state == MW_LANE_WAITING && !lane->backing_off && !lane->held && is_full(w, lane)) {
 		unhook(w, lane);
 		make_ready(w, lane);
 	}
@@ -156,7 +158,7 @@ static void wake(struct mw_weir *w, int64_t now)
 	struct mw_lane *lane;
 	while ((lane = mw_timers_first(&w->timers)) && lane->due <= now) {
 		mw_timers_remove(&w->timers, lane);
-		lane->backing_off = false;
+		lane->backing_off = lane->held = false;
 		if (mw_lane_load(lane) > 0)
 			make_ready(w, lane);
 		else
@@ -251,10 +253,36 @@ void mw_weir_resume(struct mw_weir *w, struct mw_lane *lane, int64_t now)
 	lane->parked = lane->paused = false;
 	if (lane->state == MW_LANE_FLYING) {
 		lane->resumed = true;
+	} else if (lane->held && lane->state == MW_LANE_WAITING) {
+		mw_weir_release(w, lane, now);
 	} else if (lane->state == MW_LANE_PARKED || lane->state == MW_LANE_PAUSED) {
+		lane->held = false;
 		unhook(w, lane);
 		mw_weir_settle(w, lane, now);
 	}
+}
+
+void mw_weir_hold(struct mw_weir *w, const struct mw_request *r, bool used, int64_t until, int64_t now)
+{
+	if (!used)
+		mw_rate_give_back(&w->handouts);
+	mw_weir_take_back(w, r);
+	r->lane->held = true;
+	r->lane->due = until;
+	mw_weir_settle(w, r->lane, now);
+}
+
+void mw_weir_release(struct mw_weir *w, struct mw_lane *lane, int64_t now)
+{
+	bool held = lane->held;
+	lane->held = false;
+	if (!held || lane->state != MW_LANE_WAITING)
+		return;
+	unhook(w, lane);
+	if (mw_lane_load(lane) > 0)
+		make_ready(w, lane);
+	else
+		mw_weir_settle(w, lane, now);
 }
 
 void mw_weir_pause(struct mw_weir *w, struct mw_lane *lane, int64_t now)
@@ -277,6 +305,7 @@ struct mw_weir_stats mw_weir_stats(const struct mw_weir *w)
 			stats.oldest = lane->since;
 		stats.lanes_parked += lane->parked;
 		stats.lanes_backing_off += lane->state == MW_LANE_WAITING && lane->backing_off;
+		stats.lanes_held += lane->state == MW_LANE_WAITING && lane->held;
 		if (lane->parked || lane->paused)
 			stats.held += load;
 	}

@@ -89,6 +89,14 @@ int64_t mw_weir_permit(struct mw_weir *w, int64_t now);
 
 void mw_weir_done(struct mw_weir *w, const struct mw_request *r, const struct mw_answer *a, int64_t now);
 
+/* Instead of done: the request did not leave, for the lane's token is on its way. Its turn costs nothing,
+ * unless `used`, which says that another request leaves in its stead. The lane waits for release, or until
+ * `until`. */
+void mw_weir_hold(struct mw_weir *w, const struct mw_request *r, bool used, int64_t until, int64_t now);
+
+/* The lane's token is there, or there will be none: if it is held, it is next to try. */
+void mw_weir_release(struct mw_weir *w, struct mw_lane *lane, int64_t now);
+
 /* Send partial batches without waiting for company, from now on (true) or no longer (false). */
 void mw_weir_hurry(struct mw_weir *w, bool hurry, int64_t now);
 
@@ -114,7 +122,8 @@ struct mw_weir_stats {
 	uint64_t lanes;
 	uint64_t lanes_parked;
 	uint64_t lanes_backing_off;
-	int64_t oldest; /* when the oldest queued message was pushed; -1 if none */
+	uint64_t lanes_held; /* until their token is there */
+	int64_t oldest;      /* when the oldest queued message was pushed; -1 if none */
 };
 
 /* O(lanes). */

@@ -111,16 +111,30 @@ static void park(struct mw_weir *w, struct mw_lane *lane, const struct mw_answer
 	lane->due = now + MW_PROBE_MS;
 }
 
+/* A parked lane that was probing stays one, and probes again at once. */
+static void repeat(struct mw_weir *w, const struct mw_request *r, int64_t now)
+{
+	r->lane->attempts++;
+	r->lane->again = r->count;
+	r->lane->due = now;
+	w->stats.retries++;
+}
+
+void mw_weir_take_back(struct mw_weir *w, const struct mw_request *r)
+{
+	struct mw_lane *lane = r->lane;
+	assert(lane->state == MW_LANE_FLYING && lane->counts.in_flight == r->count);
+	w->in_flight--;
+	lane->counts.in_flight -= r->count;
+	lane->counts.queued += r->count;
+	w->stats.counts.in_flight -= r->count;
+	w->stats.counts.queued += r->count;
+}
+
 void mw_weir_done(struct mw_weir *w, const struct mw_request *r, const struct mw_answer *a, int64_t now)
 {
 	struct mw_lane *lane = r->lane;
-	uint32_t count = r->count;
-	assert(lane->state == MW_LANE_FLYING && lane->counts.in_flight == count);
-	w->in_flight--;
-	lane->counts.in_flight -= count;
-	lane->counts.queued += count;
-	w->stats.counts.in_flight -= count;
-	w->stats.counts.queued += count;
+	mw_weir_take_back(w, r);
 
 	if (a->status == MW_STATUS_UNSENT) {
 		mw_weir_settle(w, lane, now);
@@ -131,6 +145,9 @@ void mw_weir_done(struct mw_weir *w, const struct mw_request *r, const struct mw
 		return;
 	}
 
+	/* Nobody's turn was used: a thousand accounts without a token delay no other. */
+	if (a->status == MW_STATUS_NO_KEY || a->status == MW_STATUS_NO_TOKEN)
+		mw_rate_give_back(&w->handouts);
 	lane->last_status = a->status;
 	if (a->status >= MW_STATUS_NETWORK)
 		lane->requests++;
@@ -138,6 +155,11 @@ void mw_weir_done(struct mw_weir *w, const struct mw_request *r, const struct mw
 		lane->bytes_sent += r->bytes;
 		w->stats.bytes_sent += r->bytes;
 		w->stats.answers++;
+	}
+	if (a->again) {
+		repeat(w, r, now);
+		mw_weir_settle(w, lane, now);
+		return;
 	}
 	switch (mw_verdict_of(a->status)) {
 	case MW_DELIVERED:

@@ -33,6 +33,9 @@ struct mw_weir {
  * timers. */
 void mw_weir_settle(struct mw_weir *w, struct mw_lane *lane, int64_t now);
 
+/* The request's messages are queued again. */
+void mw_weir_take_back(struct mw_weir *w, const struct mw_request *r);
+
 uint64_t mw_weir_random(struct mw_weir *w);
 
 #endif

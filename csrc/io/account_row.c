@@ -1,65 +1,38 @@
 #include "account_row.h"
 
-#include <assert.h>
-#include <sodium.h>
+#include "row.h"
 
-enum { LAYOUT = 1, HEAD = 32, CHECK = 8 };
+#include <assert.h>
+
+enum { LAYOUT = 1, LAYOUT_WITH_APP = 2, HEAD = 32, CHECK = MW_ROW_CHECK };
 
 _Static_assert(MW_SEAL_NONCE == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, "the nonce");
 _Static_assert(MW_SEAL_TAG == crypto_aead_xchacha20poly1305_ietf_ABYTES, "the tag");
 _Static_assert(MW_MASTER_KEY_LEN == crypto_aead_xchacha20poly1305_ietf_KEYBYTES, "the key");
-_Static_assert(CHECK == crypto_shorthash_BYTES, "the check");
-
-static void put(uint8_t *at, size_t bytes, uint64_t value)
-{
-	for (size_t i = 0; i < bytes; i++)
-		at[i] = (uint8_t)(value >> (8 * i));
-}
-
-static uint64_t get(const uint8_t *at, size_t bytes)
-{
-	uint64_t value = 0;
-	for (size_t i = 0; i < bytes; i++)
-		value |= (uint64_t)at[i] << (8 * i);
-	return value;
-}
-
-static uint8_t *append(uint8_t *at, struct mw_span s)
-{
-	if (s.len > 0)
-		memcpy(at, s.at, s.len);
-	return at + s.len;
-}
-
-/* SipHash of the row, which keys the SipHash of the account's name: two hashes, no copy. */
-static void check_of(const uint8_t *row, size_t len, struct mw_span account, uint8_t check[CHECK])
-{
-	uint8_t key[crypto_shorthash_KEYBYTES] = {0};
-	crypto_shorthash(key, row, len, key);
-	crypto_shorthash(check, account.at, account.len, key);
-}
 
 size_t mw_account_row_pack(const struct mw_account_row *r, struct mw_span account,
 			   uint8_t out[MW_ACCOUNT_ROW_MAX])
 {
 	assert(r->endpoint.len < MW_ENDPOINT_URL_MAX && r->label.len <= MW_LABEL_MAX &&
-	       r->sealed.len <= MW_SEALED_MAX);
+	       r->sealed.len <= MW_SEALED_MAX && r->app.len <= MW_APP_NAME_MAX);
 	size_t last_len = strlen(r->last);
 	memset(out, 0, HEAD);
-	out[0] = LAYOUT;
+	out[0] = r->app.len > 0 ? LAYOUT_WITH_APP : LAYOUT;
 	out[1] = r->paused;
 	out[2] = (uint8_t)last_len;
-	put(out + 4, 2, r->endpoint.len);
-	put(out + 6, 2, r->label.len);
-	put(out + 8, 8, r->revision);
-	put(out + 16, 8, (uint64_t)r->updated_at);
+	out[3] = (uint8_t)r->app.len;
+	mw_row_put(out + 4, 2, r->endpoint.len);
+	mw_row_put(out + 6, 2, r->label.len);
+	mw_row_put(out + 8, 8, r->revision);
+	mw_row_put(out + 16, 8, (uint64_t)r->updated_at);
 	memcpy(out + 24, r->last, last_len);
 	memcpy(out + 28, r->kid, MW_KID_LEN);
-	uint8_t *at = append(out + HEAD, r->endpoint);
-	at = append(at, r->label);
-	at = append(at, r->sealed);
+	uint8_t *at = mw_row_append(out + HEAD, r->endpoint);
+	at = mw_row_append(at, r->label);
+	at = mw_row_append(at, r->app);
+	at = mw_row_append(at, r->sealed);
 	size_t len = (size_t)(at - out);
-	check_of(out, len, account, at);
+	mw_row_check(out, len, account, at);
 	return len + CHECK;
 }
 
@@ -70,44 +43,52 @@ bool mw_account_row_unpack(struct mw_span bytes, struct mw_span account, struct 
 		return false;
 	size_t len = bytes.len - CHECK;
 	uint8_t check[CHECK];
-	check_of(at, len, account, check);
-	if (memcmp(check, at + len, CHECK) != 0 || at[0] != LAYOUT || at[1] > 1 || at[3] != 0 ||
-	    (at[2] != 0 && at[2] != MW_LAST_LEN))
+	mw_row_check(at, len, account, check);
+	if (memcmp(check, at + len, CHECK) != 0 || at[1] > 1 || (at[2] != 0 && at[2] != MW_LAST_LEN))
 		return false;
-	size_t endpoint_len = (size_t)get(at + 4, 2), label_len = (size_t)get(at + 6, 2);
+	size_t app_len = at[3];
+	if (app_len > 0 ? at[0] != LAYOUT_WITH_APP || app_len > MW_APP_NAME_MAX : at[0] != LAYOUT)
+		return false;
+	size_t endpoint_len = (size_t)mw_row_get(at + 4, 2), label_len = (size_t)mw_row_get(at + 6, 2);
 	size_t rest = len - HEAD;
 	if (endpoint_len >= MW_ENDPOINT_URL_MAX || label_len > MW_LABEL_MAX ||
-	    endpoint_len + label_len > rest)
+	    endpoint_len + label_len + app_len > rest)
 		return false;
-	size_t sealed_len = rest - endpoint_len - label_len;
+	size_t texts = endpoint_len + label_len + app_len, sealed_len = rest - texts;
 	if (sealed_len < MW_SEAL_NONCE + MW_SEAL_TAG || sealed_len > MW_SEALED_MAX)
 		return false;
 	*r = (struct mw_account_row){
 	    .paused = at[1] == 1,
-	    .revision = get(at + 8, 8),
-	    .updated_at = (int64_t)get(at + 16, 8),
+	    .revision = mw_row_get(at + 8, 8),
+	    .updated_at = (int64_t)mw_row_get(at + 16, 8),
 	    .endpoint = {at + HEAD, endpoint_len},
 	    .label = {at + HEAD + endpoint_len, label_len},
-	    .sealed = {at + HEAD + endpoint_len + label_len, sealed_len},
+	    .app = {at + HEAD + endpoint_len + label_len, app_len},
+	    .sealed = {at + HEAD + texts, sealed_len},
 	};
 	memcpy(r->last, at + 24, at[2]);
 	memcpy(r->kid, at + 28, MW_KID_LEN);
 	return true;
 }
 
-enum { AAD_MAX = 64 + MW_ACCOUNT_MAX + MW_ENDPOINT_URL_MAX };
+enum { AAD_MAX = 64 + MW_ACCOUNT_MAX + MW_ENDPOINT_URL_MAX + MW_APP_NAME_MAX };
 
-/* No endpoint holds a '|' and all but the account is of known length, so this can be read one way only. */
+/* No endpoint and no app holds a '|' and the rest but the account is of known length, so this can be read one
+ * way only. */
 static size_t write_aad(const struct mw_account_row *r, struct mw_span account, uint8_t aad[AAD_MAX])
 {
 	char kid[MW_KID_TEXT];
 	mw_kid_text(r->kid, kid);
-	uint8_t *at = append(aad, MW_SPAN("v1|"));
-	at = append(at, (struct mw_span){(const uint8_t *)kid, MW_KID_TEXT - 1});
-	at = append(at, MW_SPAN("|"));
-	at = append(at, account);
-	at = append(at, MW_SPAN("|write_key|"));
-	at = append(at, r->endpoint);
+	uint8_t *at = mw_row_append(aad, r->app.len > 0 ? MW_SPAN("v2|") : MW_SPAN("v1|"));
+	at = mw_row_append(at, (struct mw_span){(const uint8_t *)kid, MW_KID_TEXT - 1});
+	at = mw_row_append(at, MW_SPAN("|"));
+	at = mw_row_append(at, account);
+	at = mw_row_append(at, MW_SPAN("|write_key|"));
+	at = mw_row_append(at, r->endpoint);
+	if (r->app.len > 0) {
+		at = mw_row_append(at, MW_SPAN("|"));
+		at = mw_row_append(at, r->app);
+	}
 	return (size_t)(at - aad);
 }
 
@@ -115,7 +96,7 @@ void mw_account_row_seal(struct mw_account_row *r, struct mw_span account, const
 			 const struct mw_master_key *master, uint8_t room[MW_SEALED_MAX])
 {
 	assert(account.len <= MW_ACCOUNT_MAX && r->endpoint.len < MW_ENDPOINT_URL_MAX &&
-	       key->len <= MW_WRITE_KEY_MAX);
+	       r->app.len <= MW_APP_NAME_MAX && key->len <= MW_WRITE_KEY_MAX);
 	uint8_t aad[AAD_MAX];
 	unsigned long long len;
 	memcpy(r->kid, master->kid, MW_KID_LEN);

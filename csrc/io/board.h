@@ -49,10 +49,12 @@ struct mw_board_totals {
 	uint64_t disk_bytes; /* taken by the spool */
 	uint64_t disk_max;   /* its budget; 0: none */
 	uint64_t closed;     /* 1: these are the last, the engine has come to its end */
-	uint64_t unused[9];
+	uint64_t lanes_held; /* until their OAuth token is there */
+	uint64_t token_requests;
+	uint64_t unused[7]; /* zeros: taken from here, a number needs no new VERSION */
 };
 
-enum { MW_BOARD_PARKED = 1, MW_BOARD_PAUSED = 2, MW_BOARD_BACKING_OFF = 4 };
+enum { MW_BOARD_PARKED = 1, MW_BOARD_PAUSED = 2, MW_BOARD_BACKING_OFF = 4, MW_BOARD_AWAITS_TOKEN = 8 };
 
 struct mw_board_lane {
 	uint64_t queued;

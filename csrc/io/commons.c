@@ -49,19 +49,25 @@ bool mw_commons_is_due(struct mw_commons *c, int64_t now, int64_t *wait_ms)
 	return false;
 }
 
-void mw_commons_changes(struct mw_commons *c, mw_account_changed *changed, void *context)
+void mw_commons_changes(struct mw_commons *c, mw_account_changed *changed, mw_app_changed *app_changed,
+			void *context)
 {
 	struct mw_error e; /* whatever it is, the next look may fare better */
-	if (c->vault)
-		mw_vault_changes(c->vault, &c->revision, changed, context, &e);
+	uint64_t before = c->revision;
+	/* The apps second: one that changes in between is named twice, and not missed. */
+	if (c->vault && mw_vault_changes(c->vault, &c->revision, changed, context, &e) == MW_OK &&
+	    c->revision > before && mw_vault_app_changes(c->vault, before, app_changed, context, &e) != MW_OK)
+		c->revision = before;
 }
 
 enum mw_err mw_commons_key(struct mw_commons *c, struct mw_span account, struct mw_key *key,
-			   struct mw_endpoint *endpoint, bool *paused, struct mw_error *e)
+			   struct mw_endpoint *endpoint, char app[MW_APP_NAME_MAX + 1], bool *paused,
+			   struct mw_error *e)
 {
 	*paused = false;
+	app[0] = '\0';
 	/* The vault's accounts have names. */
-	return c->vault && account.len > 0 ? mw_vault_get(c->vault, account, key, endpoint, paused, e)
+	return c->vault && account.len > 0 ? mw_vault_get(c->vault, account, key, endpoint, app, paused, e)
 					   : MW_NO_ACCOUNT;
 }
 

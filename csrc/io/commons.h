@@ -12,7 +12,7 @@
 
 #include "board.h"
 #include "budget.h"
-#include "vault.h"
+#include "vault_app.h"
 
 /* How soon a key that another process saved is noticed, and how often the board is written. */
 #define MW_COMMONS_LOOK_MS 250
@@ -40,12 +40,14 @@ void mw_commons_close(struct mw_commons *c);
 /* Is it time for a look at the accounts and for the board? `wait_ms`: until then, if not. */
 bool mw_commons_is_due(struct mw_commons *c, int64_t now, int64_t *wait_ms);
 
-/* Names the accounts that were changed since the last look. */
-void mw_commons_changes(struct mw_commons *c, mw_account_changed *changed, void *context);
+/* Names the accounts and the OAuth apps that were changed since the last look. */
+void mw_commons_changes(struct mw_commons *c, mw_account_changed *changed, mw_app_changed *app_changed,
+			void *context);
 
 /* As mw_vault_get; MW_NO_ACCOUNT too where there is no vault. */
 enum mw_err mw_commons_key(struct mw_commons *c, struct mw_span account, struct mw_key *key,
-			   struct mw_endpoint *endpoint, bool *paused, struct mw_error *e);
+			   struct mw_endpoint *endpoint, char app[MW_APP_NAME_MAX + 1], bool *paused,
+			   struct mw_error *e);
 
 /* A permit of the common budget: 0, or ms to wait. */
 int64_t mw_commons_permit(struct mw_commons *c, int64_t now);

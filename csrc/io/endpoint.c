@@ -155,35 +155,89 @@ static enum mw_err parse_url(struct mw_span text, struct parts *p, struct mw_err
 					    p->path.at[i]);
 	if (!p->secure && !is_loopback(p->host))
 		return mw_error_set(
-		    e, MW_BAD_ENDPOINT, 0, "http:// would show write keys to the network; write https://%.*s",
+		    e, MW_BAD_ENDPOINT, 0, "http:// would show secrets to the network; write https://%.*s",
 		    p->authority.len > 80 ? 80 : (int)p->authority.len, (const char *)p->authority.at);
 	return MW_OK;
 }
 
+/* scheme://authority, the path without slashes at its end, and `rest`. */
+static enum mw_err write_url(const struct parts *p, const char *rest, char url[MW_ENDPOINT_URL_MAX],
+			     struct mw_error *e)
+{
+	const char *scheme = p->secure ? "https" : "http";
+	/* Checked by hand: %.*s takes an int. */
+	if (strlen(scheme) + 3 + p->authority.len + p->path.len + strlen(rest) >= MW_ENDPOINT_URL_MAX)
+		return mw_error_set(e, MW_BAD_ENDPOINT, 0, "an endpoint has at most %d characters",
+				    MW_ENDPOINT_URL_MAX - 1);
+	snprintf(url, MW_ENDPOINT_URL_MAX, "%s://%.*s%.*s%s", scheme, (int)p->authority.len,
+		 (const char *)p->authority.at, (int)p->path.len, (const char *)p->path.at, rest);
+	return MW_OK;
+}
+
+static enum mw_err parse_base(struct mw_span text, struct parts *p, struct mw_error *e)
+{
+	enum mw_err err = parse_url(text, p, e);
+	while (err == MW_OK && p->path.len > 0 && p->path.at[p->path.len - 1] == '/')
+		p->path.len--;
+	return err;
+}
+
+/* The regions of Segment's workspaces (regional-segment, oauth). */
+static const struct {
+	const char *name, *api, *token;
+} regions[] = {
+    {"us", "https://api.segment.io", "https://oauth2.segment.io"},
+    {"eu", "https://events.eu1.segmentapis.com", "https://oauth2.eu1.segmentapis.com"},
+};
+
+enum { REGIONS = sizeof regions / sizeof *regions };
+
+static struct mw_span span_of(const char *text)
+{
+	return (struct mw_span){(const uint8_t *)text, strlen(text)};
+}
+
 enum mw_err mw_endpoint_parse(struct mw_span text, struct mw_endpoint *out, struct mw_error *e)
 {
-	if (mw_span_is(text, "us"))
-		text = MW_SPAN("https://api.segment.io");
-	else if (mw_span_is(text, "eu"))
-		text = MW_SPAN("https://events.eu1.segmentapis.com");
-
+	for (size_t i = 0; i < REGIONS; i++)
+		if (mw_span_is(text, regions[i].name))
+			text = span_of(regions[i].api);
 	struct parts p = {0};
-	enum mw_err err = parse_url(text, &p, e);
+	enum mw_err err = parse_base(text, &p, e);
 	if (err != MW_OK)
 		return err;
-	while (p.path.len > 0 && p.path.at[p.path.len - 1] == '/')
-		p.path.len--;
 	const char *rest = batch_path;
 	if (ends_with(p.path, batch_path))
 		rest = "";
 	else if (ends_with(p.path, "/v1"))
 		rest = "/batch";
-	const char *scheme = p.secure ? "https" : "http";
-	/* Checked by hand: %.*s takes an int. */
-	if (strlen(scheme) + 3 + p.authority.len + p.path.len + strlen(rest) >= MW_ENDPOINT_URL_MAX)
-		return mw_error_set(e, MW_BAD_ENDPOINT, 0, "an endpoint has at most %d characters",
-				    MW_ENDPOINT_URL_MAX - 1);
-	snprintf(out->batch_url, sizeof out->batch_url, "%s://%.*s%.*s%s", scheme, (int)p.authority.len,
-		 (const char *)p.authority.at, (int)p.path.len, (const char *)p.path.at, rest);
-	return MW_OK;
+	return write_url(&p, rest, out->batch_url, e);
+}
+
+enum mw_err mw_token_server_parse(struct mw_span text, struct mw_token_server *out, struct mw_error *e)
+{
+	static const char path[] = "/token";
+	for (size_t i = 0; i < REGIONS; i++)
+		if (mw_span_is(text, regions[i].name))
+			text = span_of(regions[i].token);
+	struct parts p = {0};
+	enum mw_err err = parse_base(text, &p, e);
+	if (err == MW_OK && ends_with(p.path, path))
+		p.path.len -= sizeof path - 1;
+	if (err == MW_OK)
+		err = write_url(&p, path, out->url, e);
+	if (err == MW_OK)
+		out->audience_len = strlen(out->url) - (sizeof path - 1);
+	return err;
+}
+
+bool mw_token_server_of(const struct mw_endpoint *endpoint, struct mw_token_server *out)
+{
+	for (size_t i = 0; i < REGIONS; i++) {
+		size_t len = strlen(regions[i].api);
+		if (strncasecmp(endpoint->batch_url, regions[i].api, len) == 0 &&
+		    strcmp(endpoint->batch_url + len, batch_path) == 0)
+			return mw_token_server_parse(span_of(regions[i].name), out, NULL) == MW_OK;
+	}
+	return false;
 }

@@ -22,4 +22,22 @@ struct mw_endpoint {
 /* MW_BAD_ENDPOINT with what is wrong and what to write instead. */
 enum mw_err mw_endpoint_parse(struct mw_span text, struct mw_endpoint *out, struct mw_error *e);
 
+/* Where OAuth apps get their tokens.
+ *
+ *     "us"    https://oauth2.segment.io/token
+ *     "eu"    https://oauth2.eu1.segmentapis.com/token
+ *     "https://auth.example.com/x"    https://auth.example.com/x/token
+ *
+ * Without "/token" it is the audience that an app addresses its assertions to. */
+struct mw_token_server {
+	char url[MW_ENDPOINT_URL_MAX];
+	size_t audience_len;
+};
+
+/* As mw_endpoint_parse. */
+enum mw_err mw_token_server_parse(struct mw_span text, struct mw_token_server *out, struct mw_error *e);
+
+/* The one of an endpoint's region. False: it is in none of Segment's. */
+bool mw_token_server_of(const struct mw_endpoint *endpoint, struct mw_token_server *out);
+
 #endif

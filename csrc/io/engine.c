@@ -102,6 +102,7 @@ static void release(struct mw_engine *g)
 	mw_weir_free(g->weir);
 	mw_depot_deinit(&g->depot);
 	mw_keyring_free(g->keyring);
+	mw_oauth_free(g->oauth);
 	mw_adoption_free(g->adoption);
 	mw_commons_close(&g->commons);
 	free(g->shown);
@@ -211,15 +212,17 @@ enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engi
 	mw_trouble_init(&g->trouble);
 	g->keyring = mw_keyring_new();
 	g->reports = mw_reports_new();
+	g->oauth = mw_oauth_new();
 	struct mw_http_config http = {.proxy = config->proxy,
 				      .ca_file = config->ca_file,
 				      .user_agent = config->user_agent,
 				      .timeout_ms = config->timeout_ms,
 				      .permit = mw_engine_on_permit,
 				      .done = mw_engine_on_done,
+				      .token_done = mw_engine_on_token,
 				      .context = g};
 	enum mw_err err = MW_OK;
-	if (!g->keyring || !g->reports)
+	if (!g->keyring || !g->reports || !g->oauth)
 		err = mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the engine");
 	if (err == MW_OK)
 		err = open_store(g, config, e);
@@ -430,7 +433,7 @@ static enum mw_err closing_result(struct mw_engine *g, struct mw_error *e)
 		return mw_error_set(e, left, 0, "%s", failure.detail);
 	return mw_error_set(
 	    e, left, 0, "%llu message%s left undelivered%s%s", count, count == 1 ? " was" : "s were",
-	    left == MW_PARKED ? ", all of accounts without a valid write key or paused" : "",
+	    left == MW_PARKED ? ", all of accounts without a valid write key or OAuth token, or paused" : "",
 	    on_disk        ? "; the spool keeps them for the next start"
 	    : g->has_spool ? "; those that no sync told of may not have reached the disk, which is full"
 			   : "");

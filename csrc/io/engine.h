@@ -75,6 +75,7 @@ struct mw_engine_stats {
 	struct mw_weir_stats weir;   /* with the inbox's messages counted as accepted and queued */
 	struct mw_spool_stats spool; /* zeros without one */
 	uint64_t reports_lost;       /* not collected by poll in time */
+	uint64_t token_requests;     /* of OAuth apps; they are among the requests, and no lane's */
 	int64_t gate_ms;             /* how long a server keeps the gate closed; 0: open */
 };
 enum mw_err mw_engine_stats(struct mw_engine *g, struct mw_engine_stats *out);
@@ -88,6 +89,8 @@ struct mw_engine_lane {
 	uint64_t requests;
 	uint64_t bytes_sent;
 	enum mw_lane_state state;
+	bool has_app;      /* it last sent, or was to send, with the token of an OAuth app */
+	bool awaits_token; /* of it; it is waiting then */
 	uint32_t attempts;
 	int last_status;
 	int64_t due_in_ms;    /* waiting and parked: until the next try; else 0 */

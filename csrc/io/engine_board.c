@@ -27,7 +27,9 @@ static struct mw_board_totals totals_of(const struct mw_engine *g, const struct 
 					.commit_us_max = s->spool.commit_us_max,
 					.disk_bytes = s->spool.disk_bytes,
 					.disk_max = s->spool.disk_max,
-					.closed = g->closed};
+					.closed = g->closed,
+					.lanes_held = w->lanes_held,
+					.token_requests = s->token_requests};
 }
 
 static void show_lane(const struct mw_engine_lane *l, struct mw_board_lane *out)
@@ -45,7 +47,9 @@ static void show_lane(const struct mw_engine_lane *l, struct mw_board_lane *out)
 		out->flags = MW_BOARD_PARKED;
 	if (l->state == MW_LANE_PAUSED)
 		out->flags = MW_BOARD_PAUSED;
-	if (l->state == MW_LANE_WAITING && l->attempts > 0)
+	if (l->awaits_token)
+		out->flags = MW_BOARD_AWAITS_TOKEN;
+	else if (l->state == MW_LANE_WAITING && l->attempts > 0)
 		out->flags = MW_BOARD_BACKING_OFF;
 	memcpy(out->account, l->account, sizeof l->account);
 	memcpy(out->last_error, l->last_error, sizeof out->last_error);

@@ -16,6 +16,7 @@
 #include "engine.h"
 #include "http.h"
 #include "keyring.h"
+#include "oauth.h"
 #include "reports.h"
 #include "trouble.h"
 
@@ -70,6 +71,8 @@ struct mw_engine {
 	/* Guarded by core; changed by the thread alone, but for the weir. */
 	pthread_mutex_t core;
 	struct mw_weir *weir;
+	struct mw_oauth *oauth;
+	uint64_t token_requests;
 	struct mw_depot depot; /* but for its commit, which the thread does without a lock */
 	struct mw_trouble trouble;
 	struct mw_spool_stats spool_stats;
@@ -111,6 +114,17 @@ int64_t mw_engine_on_permit(void *engine);
 void mw_engine_on_done(void *engine, const struct mw_request *r, const struct mw_answer *a,
 		       const char *error);
 void mw_engine_on_report(void *engine, const struct mw_report *r);
+
+/* Tokens of OAuth apps (engine_token.c). The one to send `r` with, borrowed until core is given up; NULL:
+ * there is none, and `r` was given back to the weir. */
+const char *mw_engine_token(struct mw_engine *g, const struct mw_request *r, struct mw_span app,
+			    const struct mw_endpoint *endpoint, int64_t now);
+
+/* Was `r` refused for its token's sake, so that it is to go again with another? */
+bool mw_engine_token_refused(struct mw_engine *g, const struct mw_request *r, const struct mw_answer *a);
+
+void mw_engine_on_token(void *engine, uint32_t ticket, const struct mw_token_answer *a); /* takes core */
+void mw_engine_on_app(void *engine, struct mw_span app, uint64_t revision);              /* was saved anew */
 
 /* The counters go on the board, where other processes see them (engine_board.c). The thread calls it, and
  * close once more behind it. Without a board it does nothing. */

@@ -11,6 +11,7 @@ enum mw_err mw_engine_stats(struct mw_engine *g, struct mw_engine_stats *out)
 	/* Looks at every lane, so not under the gate: a push would wait for it. */
 	*out = (struct mw_engine_stats){.weir = mw_weir_stats(g->weir),
 					.spool = g->spool_stats,
+					.token_requests = g->token_requests,
 					.gate_ms = mw_weir_gate_ms(g->weir, mw_engine_now(CLOCK_MONOTONIC))};
 	pthread_mutex_lock(&g->gate);
 	uint64_t waiting = g->inbox.count - g->inbox.letters + g->taken_count - g->taken_letters;
@@ -33,6 +34,8 @@ static void copy_lane(const struct mw_engine *g, const struct mw_lane *l, int64_
 				       .requests = l->requests,
 				       .bytes_sent = l->bytes_sent,
 				       .state = l->state,
+				       .has_app = l->grant > 0,
+				       .awaits_token = l->held && l->state == MW_LANE_WAITING,
 				       .attempts = l->attempts,
 				       .last_status = l->last_status};
 	bool waits = l->state == MW_LANE_WAITING || l->state == MW_LANE_PARKED;

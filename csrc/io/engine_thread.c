@@ -44,10 +44,12 @@ void mw_engine_on_done(void *context, const struct mw_request *r, const struct m
 {
 	struct mw_engine *g = context;
 	pthread_mutex_lock(&g->core);
-	if (*error)
+	struct mw_answer answer = *a;
+	answer.again = mw_engine_token_refused(g, r, a);
+	if (*error && !answer.again)
 		mw_trouble_note(&g->trouble, r->lane, error);
 	int64_t now = now_ms();
-	mw_weir_done(g->weir, r, a, now);
+	mw_weir_done(g->weir, r, &answer, now);
 	mw_commons_close_gate(&g->commons, now, mw_weir_gate_ms(g->weir, now));
 	pthread_mutex_lock(&g->gate);
 	g->is_unsaved = mw_depot_has_settled(&g->depot);
@@ -176,16 +178,18 @@ static void hurry(struct mw_engine *g)
 	pthread_mutex_unlock(&g->core);
 }
 
-/* The key to send with: the program's own for this account, else the vault's, else the program's for all.
- * MW_OK, or why there is none, in e. */
+/* The key to send with, and the OAuth app ("": none): the program's own for this account, else the vault's,
+ * else the program's for all. MW_OK, or why there is none, in e. */
 static enum mw_err find_key(struct mw_engine *g, struct mw_lane *lane, struct mw_key *key,
-			    struct mw_endpoint *endpoint, int64_t now, struct mw_error *e)
+			    struct mw_endpoint *endpoint, char app[MW_APP_NAME_MAX + 1], int64_t now,
+			    struct mw_error *e)
 {
+	app[0] = '\0';
 	struct mw_span account = mw_lane_account(lane);
 	bool paused = false;
 	enum mw_err err = mw_keyring_has(g->keyring, account)
 			      ? MW_NO_ACCOUNT
-			      : mw_commons_key(&g->commons, account, key, endpoint, &paused, e);
+			      : mw_commons_key(&g->commons, account, key, endpoint, app, &paused, e);
 	if (paused)
 		mw_weir_pause(g->weir, lane, now);
 	if (err != MW_NO_ACCOUNT || mw_keyring_get(g->keyring, account, key, endpoint))
@@ -198,10 +202,11 @@ static void send_batch(struct mw_engine *g, const struct mw_request *r, int64_t 
 {
 	struct mw_key key;
 	struct mw_error e;
+	char app[MW_APP_NAME_MAX + 1];
 	struct mw_endpoint endpoint = g->endpoint;
 	struct mw_answer answer = {.status = MW_STATUS_NO_KEY, .retry_after_ms = -1};
 	/* Core is held from here to done: a key that is saved in between finds a parked lane to resume. */
-	enum mw_err no_key = find_key(g, r->lane, &key, &endpoint, now, &e);
+	enum mw_err no_key = find_key(g, r->lane, &key, &endpoint, app, now, &e);
 	if (no_key != MW_OK || r->lane->paused) {
 		sodium_memzero(&key, sizeof key);
 		if (no_key != MW_OK)
@@ -213,12 +218,21 @@ static void send_batch(struct mw_engine *g, const struct mw_request *r, int64_t 
 		mw_weir_done(g->weir, r, &answer, now);
 		return;
 	}
+	const char *token = NULL;
+	r->lane->generation = 0;
+	if (!*app)
+		r->lane->grant = 0;
+	if (*app && !(token = mw_engine_token(g, r, (struct mw_span){(const uint8_t *)app, strlen(app)},
+					      &endpoint, now))) {
+		sodium_memzero(&key, sizeof key);
+		return;
+	}
 	mw_buf_clear(&g->batch);
 	enum mw_err err = mw_depot_read(&g->depot, r, &g->batch);
 	if (err == MW_OK)
 		err =
 		    mw_http_post(g->http, r, &endpoint, (struct mw_span){(const uint8_t *)key.text, key.len},
-				 mw_buf_span(&g->batch), mw_engine_now(CLOCK_REALTIME));
+				 token, mw_buf_span(&g->batch), mw_engine_now(CLOCK_REALTIME));
 	sodium_memzero(&key, sizeof key);
 	if (err == MW_OK)
 		return;
@@ -263,7 +277,7 @@ static int64_t look_around(struct mw_engine *g)
 	if (mw_commons_is_due(&g->commons, now_ms(), &wait)) {
 		/* Core before the vault's own lock, as when a key is looked up. */
 		pthread_mutex_lock(&g->core);
-		mw_commons_changes(&g->commons, on_changed, g);
+		mw_commons_changes(&g->commons, on_changed, mw_engine_on_app, g);
 		pthread_mutex_unlock(&g->core);
 		mw_engine_post(g);
 	}

@@ -1,10 +1,9 @@
-#include "http.h"
+#include "http_own.h"
 
 #include "../core/timestamp.h"
 #include "../core/version.h"
 #include "secret_heap.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -18,40 +17,6 @@
 
 /* A full batch whose last message is as long as a message gets, and the envelope around it. */
 enum { BODY_MAX = MW_BATCH_TARGET + MW_MESSAGE_MAX + 1024 };
-enum { HOST_MAX = 128, ERROR_MAX = 512 };
-
-/* An easy handle with its buffers, used again and again. */
-struct transfer {
-	CURL *easy;
-	struct mw_http *http;
-	struct mw_request request;
-	struct {
-		size_t len;
-		char text[MW_WRITE_KEY_MAX + 1];
-	} key;              /* to blot it out of the answer */
-	struct mw_buf body; /* in the secret heap, so nothing but write_body may make it grow */
-	struct mw_buf response;
-	size_t head_bytes; /* of the answer's header lines */
-	bool head_complete;
-	bool sent;                      /* a permit was given: bytes may have left */
-	bool refused;                   /* the last permit asked for was not given */
-	bool capped;                    /* the answer was longer than we read */
-	struct curl_slist retry_header; /* in front of the shared ones */
-	char retry_text[32];
-	char curl_error[CURL_ERROR_SIZE];
-	struct transfer *next; /* in the idle or the active list */
-	struct transfer **link;
-};
-
-struct mw_http {
-	CURLM *multi;
-	struct mw_http_config config;
-	char *proxy, *ca_file, *user_agent;
-	struct curl_slist *headers;
-	struct transfer *idle;
-	struct transfer *active;
-};
-
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 static CURLcode curl_ready;
 
@@ -63,7 +28,7 @@ static void init_curl(void)
 					  mw_secret_realloc, mw_secret_strdup, mw_secret_calloc);
 }
 
-static void list_add(struct transfer **list, struct transfer *t)
+static void list_add(struct mw_transfer **list, struct mw_transfer *t)
 {
 	t->next = *list;
 	t->link = list;
@@ -72,7 +37,7 @@ static void list_add(struct transfer **list, struct transfer *t)
 	*list = t;
 }
 
-static void list_remove(struct transfer *t)
+static void list_remove(struct mw_transfer *t)
 {
 	*t->link = t->next;
 	if (t->next)
@@ -85,7 +50,7 @@ static int on_send(void *context, char *to_ip, char *from_ip, int to_port, int f
 	(void)from_ip;
 	(void)to_port;
 	(void)from_port;
-	struct transfer *t = context;
+	struct mw_transfer *t = context;
 	const struct mw_http_config *config = &t->http->config;
 	for (;;) {
 		int64_t wait = config->permit(config->context);
@@ -103,7 +68,7 @@ static int on_send(void *context, char *to_ip, char *from_ip, int to_port, int f
 
 static size_t on_header(char *at, size_t size, size_t len, void *context)
 {
-	struct transfer *t = context;
+	struct mw_transfer *t = context;
 	size_t bytes = size * len;
 	/* Each answer on the way (100 Continue) starts over; curl takes a head that breaks off for a whole
 	 * one. */
@@ -118,9 +83,10 @@ static size_t on_header(char *at, size_t size, size_t len, void *context)
 
 static size_t on_body(char *at, size_t size, size_t len, void *context)
 {
-	struct transfer *t = context;
-	size_t bytes = size * len, room = MW_RESPONSE_MAX - t->response.len;
-	if (mw_buf_append(&t->response, at, bytes < room ? bytes : room) == MW_OK && bytes <= room)
+	struct mw_transfer *t = context;
+	struct mw_buf *to = t->ticket ? &t->secret : &t->response;
+	size_t bytes = size * len, room = to->max - to->len;
+	if (mw_buf_append(to, at, bytes < room ? bytes : room) == MW_OK && bytes <= room)
 		return bytes;
 	t->capped = true;
 	return 0;
@@ -135,7 +101,7 @@ static curl_socket_t on_open_socket(void *context, curlsocktype purpose, struct 
 }
 
 /* Options that hold for every request of this handle. */
-static bool configure(struct transfer *t)
+static bool configure(struct mw_transfer *t)
 {
 	const struct mw_http *h = t->http;
 	CURL *c = t->easy;
@@ -147,7 +113,6 @@ static bool configure(struct transfer *t)
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-	SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
 	SET(CURLOPT_PASSWORD, "");
 	SET(CURLOPT_USERAGENT, h->user_agent);
 	SET(CURLOPT_PROXY, h->proxy);
@@ -186,17 +151,19 @@ static bool configure(struct transfer *t)
 	return rc == CURLE_OK;
 }
 
-static void transfer_free(struct transfer *t)
+static void transfer_free(struct mw_transfer *t)
 {
 	curl_easy_cleanup(t->easy);
 	mw_secret_free(t->body.data);
 	mw_buf_deinit(&t->response);
+	mw_secret_free(t->secret.data);
+	mw_secret_free(t->token);
 	mw_secret_free(t);
 }
 
-static struct transfer *transfer_new(struct mw_http *h)
+static struct mw_transfer *transfer_new(struct mw_http *h)
 {
-	struct transfer *t = mw_secret_calloc(1, sizeof *t);
+	struct mw_transfer *t = mw_secret_calloc(1, sizeof *t);
 	if (!t)
 		return NULL;
 	t->http = h;
@@ -210,13 +177,20 @@ static struct transfer *transfer_new(struct mw_http *h)
 	return t;
 }
 
-/* Forget the key of a finished request, in our memory and in curl's options. */
-static void wipe(struct transfer *t)
+/* Forget the secrets of a finished request, in our memory and in curl's options. */
+static void wipe(struct mw_transfer *t)
 {
 	curl_easy_setopt(t->easy, CURLOPT_USERNAME, NULL);
+	curl_easy_setopt(t->easy, CURLOPT_XOAUTH2_BEARER, NULL);
 	curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, NULL);
-	if (t->body.data) /* the key stands in front */
-		sodium_memzero(t->body.data, t->body.len < 256 ? t->body.len : 256);
+	if (t->body.data) { /* a key stands in front, an assertion is all of it */
+		size_t len = t->ticket || t->body.len < 256 ? t->body.len : 256;
+		sodium_memzero(t->body.data, len);
+	}
+	if (t->secret.data)
+		sodium_memzero(t->secret.data, t->secret.len);
+	mw_secret_free(t->token); /* wipes */
+	t->token = NULL;
 	sodium_memzero(&t->key, sizeof t->key);
 }
 
@@ -251,8 +225,10 @@ enum mw_err mw_http_new(const struct mw_http_config *config, struct mw_http **ou
 	    strdup(config->proxy ? config->proxy : ""); /* "", not NULL: that would mean the environment's */
 	struct curl_slist *type = curl_slist_append(NULL, "Content-Type: application/json");
 	h->headers = type && curl_slist_append(type, "Expect:") ? type : NULL;
+	h->form_headers = curl_slist_append(NULL, "Accept: application/json");
 	h->multi = curl_multi_init();
-	struct transfer *first = err == MW_OK && h->proxy && h->headers && h->multi ? transfer_new(h) : NULL;
+	struct mw_transfer *first =
+	    err == MW_OK && h->proxy && h->headers && h->form_headers && h->multi ? transfer_new(h) : NULL;
 	if (!first) {
 		if (!h->headers)
 			curl_slist_free_all(type);
@@ -276,7 +252,7 @@ void mw_http_free(struct mw_http *h)
 {
 	if (!h)
 		return;
-	struct transfer *t;
+	struct mw_transfer *t;
 	while ((t = h->active)) {
 		list_remove(t);
 		curl_multi_remove_handle(h->multi, t->easy);
@@ -289,27 +265,34 @@ void mw_http_free(struct mw_http *h)
 	}
 	curl_multi_cleanup(h->multi);
 	curl_slist_free_all(h->headers);
+	curl_slist_free_all(h->form_headers);
 	free(h->proxy);
 	free(h->ca_file);
 	free(h->user_agent);
 	free(h);
 }
 
+/* An empty body with room for so much. */
+static enum mw_err make_body(struct mw_buf *b, size_t room)
+{
+	mw_buf_clear(b);
+	if (b->cap >= room)
+		return MW_OK;
+	mw_secret_free(b->data);
+	/* Batches are as large as traffic makes them, so the next one may well be larger. */
+	room = room < BODY_MAX / 2 ? 2 * room : BODY_MAX;
+	b->data = mw_secret_malloc(room);
+	b->cap = b->max = b->data ? room : 0;
+	return b->data ? MW_OK : MW_NO_MEMORY;
+}
+
 static enum mw_err write_body(struct mw_buf *b, struct mw_span key, struct mw_span messages, int64_t now_wall)
 {
 	char sent_at[MW_TIMESTAMP_LEN];
 	mw_timestamp_write(sent_at, now_wall);
-	mw_buf_clear(b);
-	size_t room = messages.len + 256;
-	if (b->cap < room) {
-		mw_secret_free(b->data);
-		/* Batches are as large as traffic makes them, so the next one may well be larger. */
-		room = room < BODY_MAX / 2 ? 2 * room : BODY_MAX;
-		b->data = mw_secret_malloc(room);
-		b->cap = b->max = b->data ? room : 0;
-		if (!b->data)
-			return MW_NO_MEMORY;
-	}
+	enum mw_err err = make_body(b, messages.len + 256);
+	if (err != MW_OK)
+		return err;
 	mw_buf_append_literal(b, "{\"writeKey\":\"");
 	mw_buf_append_span(b, key);
 	mw_buf_append_literal(b, "\",\"sentAt\":\"");
@@ -320,40 +303,34 @@ static enum mw_err write_body(struct mw_buf *b, struct mw_span key, struct mw_sp
 }
 _Static_assert(MW_WRITE_KEY_MAX + MW_TIMESTAMP_LEN + 48 < 256, "the envelope fits the room made for it");
 
-enum mw_err mw_http_post(struct mw_http *h, const struct mw_request *r, const struct mw_endpoint *endpoint,
-			 struct mw_span write_key, struct mw_span messages, int64_t now_wall)
+/* The idle transfer to use next, or NULL. */
+static struct mw_transfer *take_idle(struct mw_http *h)
 {
-	if (write_key.len > MW_WRITE_KEY_MAX || messages.len > BODY_MAX - 256)
-		return MW_TOO_LARGE;
-	struct transfer *t = h->idle;
-	if (!t) {
-		t = transfer_new(h);
+	if (!h->idle) {
+		struct mw_transfer *t = transfer_new(h);
 		if (!t)
-			return MW_NO_MEMORY;
+			return NULL;
 		list_add(&h->idle, t);
 	}
-	enum mw_err err = write_body(&t->body, write_key, messages, now_wall);
-	if (err != MW_OK)
-		return err;
-	t->request = *r;
-	t->key.len = write_key.len;
-	memcpy(t->key.text, write_key.at, write_key.len);
-	t->key.text[write_key.len] = '\0';
+	struct mw_transfer *t = h->idle;
 	mw_buf_clear(&t->response);
+	mw_buf_clear(&t->secret);
+	t->ticket = 0;
 	t->head_bytes = 0;
 	t->head_complete = t->sent = t->refused = t->capped = false;
 	t->curl_error[0] = '\0';
-	snprintf(t->retry_text, sizeof t->retry_text, "X-Retry-Count: %" PRIu32, r->attempt);
+	return t;
+}
 
+/* The body is written; `ok`: so are the other options. */
+static enum mw_err start(struct mw_http *h, struct mw_transfer *t, const char *url, bool ok)
+{
 	CURL *c = t->easy;
-	bool secure = strncmp(endpoint->batch_url, "https:", 6) == 0;
-	bool ok = curl_easy_setopt(c, CURLOPT_URL, endpoint->batch_url) == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, secure ? "https" : "http") == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_USERNAME, t->key.text) == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_HTTPHEADER, r->attempt > 0 ? &t->retry_header : h->headers) ==
-		      CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body.len) == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_POSTFIELDS, t->body.data) == CURLE_OK;
+	bool secure = strncmp(url, "https:", 6) == 0;
+	ok = ok && curl_easy_setopt(c, CURLOPT_URL, url) == CURLE_OK &&
+	     curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, secure ? "https" : "http") == CURLE_OK &&
+	     curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body.len) == CURLE_OK &&
+	     curl_easy_setopt(c, CURLOPT_POSTFIELDS, t->body.data) == CURLE_OK;
 	if (!ok || curl_multi_add_handle(h->multi, c) != CURLM_OK) {
 		wipe(t);
 		return ok ? MW_IO : MW_NO_MEMORY;
@@ -363,104 +340,64 @@ enum mw_err mw_http_post(struct mw_http *h, const struct mw_request *r, const st
 	return MW_OK;
 }
 
-/* Overwrites every occurrence: a server that echoes a request must not get a key into reports and logs. */
-static void blot(struct mw_buf *b, const char *secret, size_t len)
+enum mw_err mw_http_post(struct mw_http *h, const struct mw_request *r, const struct mw_endpoint *endpoint,
+			 struct mw_span write_key, const char *token, struct mw_span messages,
+			 int64_t now_wall)
 {
-	uint8_t *at = b->data;
-	while (len > 0 && b->len > 0 && (at = memmem(at, (size_t)(b->data + b->len - at), secret, len)))
-		memset(at, '*', len);
-}
-
-static void blot_key(struct transfer *t)
-{
-	char text[MW_WRITE_KEY_MAX + 2],
-	    base64[sodium_base64_ENCODED_LEN(sizeof text, sodium_base64_VARIANT_ORIGINAL)];
-	size_t len = t->key.len;
-	blot(&t->response, t->key.text, len);
-	memcpy(text, t->key.text, len);
-	text[len++] = ':';
-	sodium_bin2base64(base64, sizeof base64, (const uint8_t *)text, len,
-			  sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
-	blot(&t->response, base64, strlen(base64));
-	sodium_memzero(text, sizeof text);
-	sodium_memzero(base64, sizeof base64);
-}
-
-/* "127.0.0.1:9" of a URL that mw_endpoint_parse wrote. */
-static void write_host(char out[HOST_MAX], CURL *easy)
-{
-	const char *url = NULL;
-	curl_easy_getinfo(easy, CURLINFO_EFFECTIVE_URL, &url);
-	const char *host = url ? strstr(url, "://") : NULL;
-	host = host ? host + 3 : "the server";
-	snprintf(out, HOST_MAX, "%.*s", (int)strcspn(host, "/"), host);
-}
-
-/* One line for people about what came of a request. */
-static void explain(const struct transfer *t, CURLcode result, const struct mw_answer *a, char out[ERROR_MAX])
-{
-	char host[HOST_MAX];
-	long os_error = 0;
-	write_host(host, t->easy);
-	curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_error);
-	if (a->status == MW_STATUS_UNSENT) {
-		out[0] = '\0'; /* the rate at work, and no trouble */
-	} else if (a->status == MW_STATUS_NETWORK && result == CURLE_COULDNT_CONNECT &&
-		   os_error == ECONNREFUSED) {
-		snprintf(out, ERROR_MAX, "connection refused by %s", host);
-	} else if (a->status == MW_STATUS_NETWORK && result == CURLE_OK) {
-		snprintf(out, ERROR_MAX, "%s: the answer broke off", host);
-	} else if (a->status == MW_STATUS_NETWORK) {
-		snprintf(out, ERROR_MAX, "%s: %s", host,
-			 t->curl_error[0] ? t->curl_error : curl_easy_strerror(result));
-	} else if (a->status / 100 != 2) {
-		int n =
-		    snprintf(out, ERROR_MAX, "%s answered %d%s", host, a->status, a->body.len ? ": " : "");
-		for (size_t i = 0; i < a->body.len && n < ERROR_MAX - 1; i++)
-			out[n++] = (char)(a->body.at[i] < ' ' || a->body.at[i] == 0x7f ? ' ' : a->body.at[i]);
-		out[n] = '\0';
+	if (write_key.len > MW_WRITE_KEY_MAX || messages.len > BODY_MAX - 256)
+		return MW_TOO_LARGE;
+	struct mw_transfer *t = take_idle(h);
+	if (!t)
+		return MW_NO_MEMORY;
+	enum mw_err err = write_body(&t->body, write_key, messages, now_wall);
+	if (err != MW_OK)
+		return err;
+	t->request = *r;
+	t->key.len = write_key.len;
+	memcpy(t->key.text, write_key.at, write_key.len);
+	t->key.text[write_key.len] = '\0';
+	snprintf(t->retry_text, sizeof t->retry_text, "X-Retry-Count: %" PRIu32, r->attempt);
+	CURL *c = t->easy;
+	bool ok = true;
+	if (token) {
+		t->token = mw_secret_strdup(token);
+		ok = t->token && curl_easy_setopt(c, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER) == CURLE_OK &&
+		     curl_easy_setopt(c, CURLOPT_XOAUTH2_BEARER, token) == CURLE_OK;
 	} else {
-		out[0] = '\0';
+		ok = curl_easy_setopt(c, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC) == CURLE_OK &&
+		     curl_easy_setopt(c, CURLOPT_USERNAME, t->key.text) == CURLE_OK;
 	}
+	ok = ok && curl_easy_setopt(c, CURLOPT_HTTPHEADER, r->attempt > 0 ? &t->retry_header : h->headers) ==
+		       CURLE_OK;
+	return start(h, t, endpoint->batch_url, ok);
 }
 
-/* Retry-After, else the older X-RateLimit-Reset, which is seconds as well. */
-static int64_t pause_asked(CURL *easy)
+enum mw_err mw_http_ask(struct mw_http *h, uint32_t ticket, const char *url, struct mw_span form)
 {
-	static const char *const names[] = {"Retry-After", "X-RateLimit-Reset"};
-	struct timespec wall;
-	clock_gettime(CLOCK_REALTIME, &wall);
-	int64_t now_wall = (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / 1000000;
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		struct curl_header *header;
-		if (curl_easy_header(easy, names[i], 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
-			continue;
-		int64_t ms = mw_verdict_retry_after(header->value, now_wall);
-		if (ms >= 0)
-			return ms;
+	struct mw_transfer *t = take_idle(h);
+	if (!t || make_body(&t->body, form.len) != MW_OK)
+		return MW_NO_MEMORY;
+	if (!t->secret.data) {
+		t->secret.data = mw_secret_malloc(MW_TOKEN_RESPONSE_MAX);
+		if (!t->secret.data)
+			return MW_NO_MEMORY;
+		t->secret.cap = t->secret.max = MW_TOKEN_RESPONSE_MAX;
 	}
-	return -1;
+	t->ticket = ticket;
+	mw_buf_append_span(&t->body, form);
+	/* curl says by itself that it is a form. */
+	bool ok = curl_easy_setopt(t->easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC) == CURLE_OK &&
+		  curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, h->form_headers) == CURLE_OK;
+	return start(h, t, url, ok);
 }
 
-static void finish(struct mw_http *h, struct transfer *t, CURLcode result)
+static void finish(struct mw_http *h, struct mw_transfer *t, CURLcode result)
 {
-	long code = 0;
-	char error[ERROR_MAX];
-	struct mw_answer a = {.status = MW_STATUS_NETWORK, .retry_after_ms = -1};
-	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &code);
-	if (t->refused && !t->sent) {
-		a.status = MW_STATUS_UNSENT;
-	} else if (!t->refused && code >= 200 && ((result == CURLE_OK && t->head_complete) || t->capped)) {
-		a.status = (int)code;
-		a.retry_after_ms = pause_asked(t->easy);
-		blot_key(t);
-		a.body = mw_buf_span(&t->response);
-	}
-	explain(t, result, &a, error);
+	/* Told while the handle still knows its headers, and idle only behind that: what is told points into
+	 * it, and whoever is told may post. */
 	curl_multi_remove_handle(h->multi, t->easy);
+	mw_http_tell(h, t, result);
 	wipe(t);
-	h->config.done(h->config.context, &t->request, &a, error);
-	/* Idle only now: `a` points into it, and done may post. */
 	list_remove(t);
 	list_add(&h->idle, t);
 }
@@ -471,7 +408,7 @@ void mw_http_work(struct mw_http *h)
 	curl_multi_perform(h->multi, &running);
 	CURLMsg *m;
 	while ((m = curl_multi_info_read(h->multi, &left))) {
-		struct transfer *t = NULL;
+		struct mw_transfer *t = NULL;
 		CURLcode result = m->data.result; /* `m` dies with the handle's removal */
 		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &t);
 		finish(h, t, result);

@@ -9,7 +9,7 @@
 static const int64_t REMOVED_MS = 24 * 3600 * (int64_t)1000;
 enum { FORGET_MAX = 16 };
 
-static int64_t now_ms(void)
+int64_t mw_vault_now_ms(void)
 {
 	struct timespec t;
 	clock_gettime(CLOCK_REALTIME, &t);
@@ -30,6 +30,8 @@ enum mw_err mw_vault_open(struct mw_state *s, const char *master_key_file, struc
 		err = mw_state_database(s, "accounts_by_revision", &v->by_revision, e);
 	if (err == MW_OK)
 		err = mw_state_database(s, "accounts_removed", &v->removed, e);
+	if (err == MW_OK)
+		err = mw_state_database(s, "oauth_apps", &v->apps, e);
 	if (err == MW_OK)
 		err = mw_master_key_load(&v->master, master_key_file, e);
 	if (err != MW_OK) {
@@ -88,6 +90,8 @@ static enum mw_err check_change(const struct mw_account_change *c, struct mw_err
 				   MW_ENDPOINT_URL_MAX - 1);
 	if (err == MW_OK && c->endpoint.len > 0)
 		err = mw_endpoint_parse(c->endpoint, &ignored, e);
+	if (err == MW_OK && c->app.len > 0)
+		err = mw_vault_app_name_check(c->app, e);
 	if (err == MW_OK && c->label.len > MW_LABEL_MAX)
 		err = mw_error_set(e, MW_INVALID, 0, "a label has at most %d bytes", MW_LABEL_MAX);
 	if (err == MW_OK && c->label.len > 0 && mw_utf8_valid(c->label.at, c->label.len) != c->label.len)
@@ -148,8 +152,7 @@ int mw_vault_read_counter(const struct mw_vault *v, MDB_txn *txn, uint64_t *revi
 	return answer == MDB_NOTFOUND ? 0 : answer;
 }
 
-/* The next revision, taken. */
-static int next_revision(const struct mw_vault *v, MDB_txn *txn, uint64_t *revision)
+int mw_vault_next_revision(const struct mw_vault *v, MDB_txn *txn, uint64_t *revision)
 {
 	int answer = mw_vault_read_counter(v, txn, revision);
 	uint8_t zero[MW_REVISION_LEN] = {0}, next[MW_REVISION_LEN];
@@ -227,7 +230,7 @@ static enum mw_err apply(const struct edit *d, bool usable, struct mw_account_ro
 	const struct mw_account_change *c = d->change;
 	if (c->label.at)
 		r->label = c->label;
-	if (!c->write_key.at && !c->endpoint.at && usable)
+	if (!c->write_key.at && !c->endpoint.at && !c->app.at && usable)
 		return MW_OK;
 	if (!d->v->master.bytes)
 		return mw_error_set(e, MW_BAD_MASTER_KEY, 0,
@@ -236,7 +239,8 @@ static enum mw_err apply(const struct edit *d, bool usable, struct mw_account_ro
 				    MW_ACCOUNT_NAME(d->account));
 	struct mw_key key = {0};
 	enum mw_err err = MW_OK;
-	if (usable && !(c->write_key.at && c->endpoint.at))
+	/* An app that somebody forged is not adopted either. */
+	if (usable && !(c->write_key.at && c->endpoint.at && (c->app.at || r->app.len == 0)))
 		err = mw_vault_open_row(d->v, d->account, r, &key, e);
 	if (err == MW_OK) {
 		if (c->write_key.at) {
@@ -245,6 +249,8 @@ static enum mw_err apply(const struct edit *d, bool usable, struct mw_account_ro
 		}
 		if (c->endpoint.at)
 			r->endpoint = c->endpoint;
+		if (c->app.at)
+			r->app = c->app;
 		mw_account_row_seal(r, d->account, &key, &d->v->master, room);
 	}
 	sodium_memzero(&key, sizeof key);
@@ -281,7 +287,11 @@ static enum mw_err edit(MDB_txn *txn, void *context, struct mw_error *e)
 	if (found && !usable && d->what != REMOVE && !whole)
 		return mw_vault_damaged(d->account, e);
 	uint64_t before = r.revision;
-	enum mw_err err = d->what == SET ? apply(d, usable, &r, sealed, e) : MW_OK;
+	enum mw_err err = d->what == SET && d->change->app.len > 0
+			      ? mw_vault_app_exists(d->v, txn, d->change->app, e)
+			      : MW_OK;
+	if (err == MW_OK && d->what == SET)
+		err = apply(d, usable, &r, sealed, e);
 	if (err != MW_OK)
 		return err;
 	if (d->what == PAUSE || d->what == RESUME)
@@ -289,7 +299,7 @@ static enum mw_err edit(MDB_txn *txn, void *context, struct mw_error *e)
 	r.updated_at = d->now;
 	answer = before > 0 ? forget(txn, d->v->by_revision, before) : 0;
 	if (answer == 0)
-		answer = next_revision(d->v, txn, &r.revision);
+		answer = mw_vault_next_revision(d->v, txn, &r.revision);
 	if (answer == 0)
 		answer = d->what == REMOVE ? note_removal(d, txn, r.revision) : put_row(d, txn, &r);
 	return answer == 0 ? MW_OK : mw_state_fail(d->v->state, answer, e);
@@ -298,7 +308,7 @@ static enum mw_err edit(MDB_txn *txn, void *context, struct mw_error *e)
 static enum mw_err change(struct mw_vault *v, struct mw_span account, enum what what,
 			  const struct mw_account_change *c, struct mw_error *e)
 {
-	struct edit d = {.v = v, .account = account, .what = what, .change = c, .now = now_ms()};
+	struct edit d = {.v = v, .account = account, .what = what, .change = c, .now = mw_vault_now_ms()};
 	enum mw_err err = check_name(account, e);
 	if (err == MW_OK && c)
 		err = check_change(c, e);

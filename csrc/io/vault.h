@@ -37,11 +37,13 @@ struct mw_account_change {
 	struct mw_span write_key;
 	struct mw_span endpoint; /* "us", "eu" or a URL: endpoint.h */
 	struct mw_span label;    /* UTF-8, at most MW_LABEL_MAX bytes */
+	struct mw_span
+	    app; /* sends with this OAuth app's tokens (vault_app.h); empty: Basic authentication */
 };
 
 /* Changes an account or makes it, active. MW_BAD_KEY and MW_BAD_ENDPOINT say what is wrong and never quote a
- * key; MW_INVALID: the name or the label; MW_BAD_MASTER_KEY: none, or what is there was sealed with another,
- * which only giving both key and endpoint replaces; MW_CORRUPT likewise. */
+ * key; MW_INVALID: the name or the label; MW_NO_ACCOUNT: the OAuth app; MW_BAD_MASTER_KEY: none, or what is
+ * there was sealed with another, which only giving both key and endpoint replaces; MW_CORRUPT likewise. */
 enum mw_err mw_vault_set(struct mw_vault *v, struct mw_span account, const struct mw_account_change *change,
 			 struct mw_error *e);
 
@@ -50,11 +52,13 @@ enum mw_err mw_vault_pause(struct mw_vault *v, struct mw_span account, struct mw
 enum mw_err mw_vault_resume(struct mw_vault *v, struct mw_span account, struct mw_error *e);
 enum mw_err mw_vault_remove(struct mw_vault *v, struct mw_span account, struct mw_error *e);
 
-/* The key to send with. `endpoint` is left alone if the account has none of its own; `paused` is told
- * whenever the account could be read, even if its key can't. MW_NO_ACCOUNT; MW_BAD_KEY: no key was set yet;
- * MW_BAD_MASTER_KEY; MW_CORRUPT. On every error `key` is empty. The caller wipes `key` (sodium_memzero). */
+/* The key to send with, and `app` to send it with, "" for Basic authentication. `endpoint` is left alone if
+ * the account has none of its own; `paused` is told whenever the account could be read, even if its key
+ * can't. MW_NO_ACCOUNT; MW_BAD_KEY: no key was set yet; MW_BAD_MASTER_KEY; MW_CORRUPT. On every error `key`
+ * is empty. The caller wipes `key` (sodium_memzero). */
 enum mw_err mw_vault_get(struct mw_vault *v, struct mw_span account, struct mw_key *key,
-			 struct mw_endpoint *endpoint, bool *paused, struct mw_error *e);
+			 struct mw_endpoint *endpoint, char app[MW_APP_NAME_MAX + 1], bool *paused,
+			 struct mw_error *e);
 
 /* An account as it may be shown to people. Texts are borrowed until the call that told them returns. */
 struct mw_account_info {
@@ -67,6 +71,7 @@ struct mw_account_info {
 	char kid[MW_KID_TEXT];
 	struct mw_span endpoint; /* as it was set; "" if it was not */
 	struct mw_span label;
+	struct mw_span app; /* "": Basic authentication */
 	uint64_t revision;
 	int64_t updated_at; /* ms since 1970 */
 };

@@ -1,4 +1,4 @@
-/* vault_own.h -- what vault.c (changing) and vault_read.c (reading) share. */
+/* vault_own.h -- what vault.c (changing), vault_read.c (reading) and vault_app.c (OAuth apps) share. */
 #ifndef MW_VAULT_OWN_H
 #define MW_VAULT_OWN_H
 
@@ -13,6 +13,7 @@ struct mw_vault {
 	struct mw_master_key master;
 	MDB_dbi accounts;    /* name -> row */
 	MDB_dbi by_revision; /* revision, big-endian -> name; at 0 the counter itself */
+	MDB_dbi apps;        /* name -> row (app_row.h); vault_app.c */
 	MDB_dbi removed;     /* revision, big-endian -> when in ms, little-endian, and name */
 };
 
@@ -32,6 +33,17 @@ uint64_t mw_revision_get(MDB_val v);
 
 /* The counter; 0 if nothing was ever changed. LMDB's answer. */
 int mw_vault_read_counter(const struct mw_vault *v, MDB_txn *txn, uint64_t *revision);
+
+/* The next revision, taken. */
+int mw_vault_next_revision(const struct mw_vault *v, MDB_txn *txn, uint64_t *revision);
+
+/* Since 1970. */
+int64_t mw_vault_now_ms(void);
+
+/* MW_INVALID: not the name of an app. MW_NO_ACCOUNT: there is none of this name. */
+enum mw_err mw_vault_app_name_check(struct mw_span app, struct mw_error *e);
+enum mw_err mw_vault_app_exists(const struct mw_vault *v, MDB_txn *txn, struct mw_span app,
+				struct mw_error *e);
 
 static inline MDB_val mw_value_of(struct mw_span s)
 {

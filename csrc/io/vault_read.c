@@ -3,12 +3,15 @@
 #include <sodium.h>
 
 static enum mw_err fetch(const struct mw_vault *v, struct mw_span account, struct mw_span bytes,
-			 struct mw_key *key, struct mw_endpoint *endpoint, bool *paused, struct mw_error *e)
+			 struct mw_key *key, struct mw_endpoint *endpoint, char app[MW_APP_NAME_MAX + 1],
+			 bool *paused, struct mw_error *e)
 {
 	struct mw_account_row r;
 	if (!mw_account_row_unpack(bytes, account, &r))
 		return mw_vault_damaged(account, e);
 	*paused = r.paused;
+	memcpy(app, r.app.at, r.app.len);
+	app[r.app.len] = '\0';
 	enum mw_err err = mw_vault_open_row(v, account, &r, key, e);
 	if (err == MW_OK && key->len == 0)
 		err = mw_error_set(e, MW_BAD_KEY, 0, MW_ACCOUNT_NAMED ": no write key was set yet",
@@ -32,17 +35,19 @@ static enum mw_err find(const struct mw_vault *v, MDB_txn *txn, struct mw_span a
 }
 
 enum mw_err mw_vault_get(struct mw_vault *v, struct mw_span account, struct mw_key *key,
-			 struct mw_endpoint *endpoint, bool *paused, struct mw_error *e)
+			 struct mw_endpoint *endpoint, char app[MW_APP_NAME_MAX + 1], bool *paused,
+			 struct mw_error *e)
 {
 	MDB_txn *txn;
 	MDB_val value;
 	key->len = 0;
+	app[0] = '\0';
 	enum mw_err err = mw_state_read(v->state, &txn, e);
 	if (err != MW_OK)
 		return err;
 	err = find(v, txn, account, &value, e);
 	if (err == MW_OK)
-		err = fetch(v, account, mw_span_of(value), key, endpoint, paused, e);
+		err = fetch(v, account, mw_span_of(value), key, endpoint, app, paused, e);
 	mw_state_read_end(v->state, txn);
 	if (err != MW_OK)
 		sodium_memzero(key, sizeof *key);
@@ -62,6 +67,7 @@ static void tell_row(const struct mw_vault *v, struct mw_span account, struct mw
 		mw_kid_text(r.kid, info.kid);
 		info.endpoint = r.endpoint;
 		info.label = r.label;
+		info.app = r.app;
 		info.revision = r.revision;
 		info.updated_at = r.updated_at;
 	} else {

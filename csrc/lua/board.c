@@ -59,6 +59,8 @@ static void set_totals(lua_State *L, const struct mw_board_totals *t)
 	mwl_set_count(L, "lanes", t->lanes);
 	mwl_set_count(L, "lanes_parked", t->lanes_parked);
 	mwl_set_count(L, "lanes_backing_off", t->lanes_backing_off);
+	mwl_set_count(L, "lanes_awaiting_token", t->lanes_held);
+	mwl_set_count(L, "token_requests", t->token_requests);
 	mwl_set_count(L, "commits", t->commits);
 	mwl_set_count(L, "disk_bytes", t->disk_bytes);
 	mwl_set_count(L, "disk_max", t->disk_max);
@@ -84,6 +86,7 @@ static void push_lane(lua_State *L, const struct mw_board_lane *lane)
 	mwl_set_count(L, "in_flight", lane->in_flight);
 	mwl_set_count(L, "attempts", lane->attempts);
 	set_flag(L, "backing_off", (lane->flags & MW_BOARD_BACKING_OFF) != 0);
+	set_flag(L, "awaits_token", (lane->flags & MW_BOARD_AWAITS_TOKEN) != 0);
 	lua_pushinteger(L, lane->last_status);
 	lua_setfield(L, -2, "last_status");
 	set_seconds(L, "due_in", lane->due_in_ms);

@@ -104,6 +104,8 @@ static int client_stats(lua_State *L)
 	mwl_set_count(L, "lanes", s.weir.lanes);
 	mwl_set_count(L, "lanes_parked", s.weir.lanes_parked);
 	mwl_set_count(L, "lanes_backing_off", s.weir.lanes_backing_off);
+	mwl_set_count(L, "lanes_awaiting_token", s.weir.lanes_held);
+	mwl_set_count(L, "token_requests", s.token_requests);
 	mwl_set_count(L, "commits", s.spool.commits);
 	mwl_set_count(L, "repeats", s.spool.repeats);
 	mwl_set_count(L, "ids", s.spool.seen);
@@ -171,6 +173,10 @@ static int client_lanes(lua_State *L)
 		mwl_set_count(L, "attempts", lane->attempts);
 		lua_pushinteger(L, lane->last_status);
 		lua_setfield(L, -2, "last_status");
+		lua_pushboolean(L, lane->awaits_token);
+		lua_setfield(L, -2, "awaits_token");
+		lua_pushboolean(L, lane->has_app);
+		lua_setfield(L, -2, "has_app");
 		lua_pushnumber(L, (lua_Number)lane->due_in_ms / 1000);
 		lua_setfield(L, -2, "due_in");
 		if (lane->last_error[0]) {

@@ -128,5 +128,6 @@ int luaopen_moonweir_core(lua_State *L)
 	mwl_open_verify(L);
 	mwl_open_board(L);
 	mwl_open_screen(L);
+	mwl_open_signature(L);
 	return 1;
 }

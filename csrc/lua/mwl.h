@@ -256,5 +256,6 @@ void mwl_open_vault(lua_State *L);
 void mwl_open_verify(lua_State *L);
 void mwl_open_board(lua_State *L);
 void mwl_open_screen(lua_State *L);
+void mwl_open_signature(lua_State *L);
 
 #endif

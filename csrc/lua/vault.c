@@ -8,15 +8,14 @@
  * No key ever comes out. One that is read from a file, a pipe or the terminal does not become a Lua string,
  * which nobody could wipe.
  */
-#include "../io/vault.h"
-#include "../io/private.h"
-#include "mwl.h"
+#include "vault.h"
+
+#include "secret.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
-#include <termios.h>
 #include <unistd.h>
 
 #define MWL_VAULT "moonweir.vault"
@@ -24,14 +23,7 @@
 /* A key with what editors and shells put around it. */
 enum { KEY_FILE_MAX = 1024, NAMES_MAX = 1 << 30 };
 
-struct mwl_vault {
-	struct mw_state *state;
-	struct mw_vault *vault; /* NULL: closed */
-	struct mw_buf names;    /* while a list is made: each a byte of length and the name */
-	uint8_t *typed;         /* while a key is read: locked memory */
-};
-
-static struct mwl_vault *check_open(lua_State *L)
+struct mwl_vault *mwl_check_vault(lua_State *L)
 {
 	struct mwl_vault *v = luaL_checkudata(L, 1, MWL_VAULT);
 	if (!v->vault)
@@ -58,8 +50,7 @@ static int vault_close(lua_State *L)
 	return 0;
 }
 
-/* The string in member `name` of the table at `index`, NULL if there is none. It stays in the table. */
-static const char *opt_text(lua_State *L, int index, const char *name, size_t *len)
+const char *mwl_opt_text(lua_State *L, int index, const char *name, size_t *len)
 {
 	lua_getfield(L, index, name);
 	if (!lua_isnil(L, -1) && lua_type(L, -1) != LUA_TSTRING)
@@ -82,7 +73,7 @@ static int vault_new(lua_State *L)
 {
 	const char *spool = luaL_checkstring(L, 1);
 	luaL_checktype(L, 2, LUA_TTABLE);
-	const char *master = opt_text(L, 2, "master_key_file", NULL);
+	const char *master = mwl_opt_text(L, 2, "master_key_file", NULL);
 	lua_getfield(L, 2, "existing");
 	bool existing = lua_toboolean(L, -1);
 	struct mwl_vault *v = mwl_newuserdata_plain(L, sizeof *v);
@@ -113,78 +104,7 @@ static int new_master_key(lua_State *L)
 	return 1;
 }
 
-/* A line from the terminal, which does not show it. Whoever wants to be interrupted catches signals first:
- * then the terminal is put right again. */
-static ssize_t read_typed(uint8_t *room, const char *prompt)
-{
-	struct termios before, silent;
-	if (tcgetattr(STDIN_FILENO, &before) < 0)
-		return -1;
-	silent = before;
-	silent.c_lflag &= ~(tcflag_t)ECHO;
-	fprintf(stderr, "%s", prompt);
-	fflush(stderr);
-	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) < 0)
-		return -1;
-	ssize_t n = read(STDIN_FILENO, room, KEY_FILE_MAX);
-	int why = errno;
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-	fputc('\n', stderr);
-	errno = why;
-	return n;
-}
-
-static ssize_t read_stdin(uint8_t *room, const char *prompt)
-{
-	if (isatty(STDIN_FILENO))
-		return read_typed(room, prompt);
-	size_t len = 0;
-	ssize_t n = 1;
-	while (n > 0 && len < KEY_FILE_MAX) {
-		n = read(STDIN_FILENO, room + len, KEY_FILE_MAX - len);
-		len += n > 0 ? (size_t)n : 0;
-	}
-	return n < 0 ? n : (ssize_t)len;
-}
-
-static struct mw_span trim(struct mw_span s)
-{
-	static const uint8_t mark[] = {0xef, 0xbb, 0xbf};
-	if (s.len >= sizeof mark && memcmp(s.at, mark, sizeof mark) == 0)
-		s = (struct mw_span){s.at + sizeof mark, s.len - sizeof mark};
-	while (s.len > 0 && memchr(" \t\r\n", s.at[0], 4))
-		s = (struct mw_span){s.at + 1, s.len - 1};
-	while (s.len > 0 && memchr(" \t\r\n", s.at[s.len - 1], 4))
-		s.len--;
-	return s;
-}
-
-/* The key in a file, or on standard input ("-"), into v->typed. */
-static enum mw_err read_key(struct mwl_vault *v, const char *path, const char *prompt, struct mw_span *key,
-			    struct mw_error *e)
-{
-	v->typed = sodium_malloc(KEY_FILE_MAX);
-	if (!v->typed)
-		return mw_error_set(e, MW_NO_MEMORY, 0, "no locked memory for the write key");
-	size_t len = 0;
-	enum mw_err err = MW_OK;
-	if (strcmp(path, "-") == 0) {
-		ssize_t n = read_stdin(v->typed, prompt);
-		if (n < 0)
-			return mw_error_set(e, MW_IO, 0, "standard input: %s",
-					    errno == EINTR ? "interrupted" : strerror(errno));
-		len = (size_t)n;
-	} else {
-		err = mw_private_read(path, 0, v->typed, KEY_FILE_MAX, &len, e);
-	}
-	*key = trim((struct mw_span){v->typed, len});
-	if (err == MW_OK && key->len == 0)
-		err = mw_error_set(e, MW_BAD_KEY, 0, "%.140s: empty; it should hold the write key",
-				   strcmp(path, "-") == 0 ? "standard input" : path);
-	return err;
-}
-
-static int answer(lua_State *L, const struct mw_error *e)
+int mwl_answer(lua_State *L, const struct mw_error *e)
 {
 	if (e->code != MW_OK)
 		return mwl_fail(L, e);
@@ -192,30 +112,34 @@ static int answer(lua_State *L, const struct mw_error *e)
 	return 1;
 }
 
-/* vault:set(account, { write_key =, write_key_file =, endpoint =, label =, prompt = }) -> true | nil,
- * message, code. What is absent stays as it was. write_key_file "-" is standard input, `prompt` what a
+/* vault:set(account, { write_key =, write_key_file =, endpoint =, label =, oauth =, prompt = }) -> true |
+ * nil, message, code. What is absent stays as it was. write_key_file "-" is standard input, `prompt` what a
  * terminal is asked with. */
 static int vault_set(lua_State *L)
 {
-	struct mwl_vault *v = check_open(L);
+	struct mwl_vault *v = mwl_check_vault(L);
 	struct mw_span account = check_account(L, 2);
 	luaL_checktype(L, 3, LUA_TTABLE);
 	struct mw_account_change c = {0};
-	c.write_key.at = (const uint8_t *)opt_text(L, 3, "write_key", &c.write_key.len);
-	c.endpoint.at = (const uint8_t *)opt_text(L, 3, "endpoint", &c.endpoint.len);
-	c.label.at = (const uint8_t *)opt_text(L, 3, "label", &c.label.len);
-	const char *file = opt_text(L, 3, "write_key_file", NULL);
-	const char *prompt = opt_text(L, 3, "prompt", NULL);
+	c.write_key.at = (const uint8_t *)mwl_opt_text(L, 3, "write_key", &c.write_key.len);
+	c.endpoint.at = (const uint8_t *)mwl_opt_text(L, 3, "endpoint", &c.endpoint.len);
+	c.label.at = (const uint8_t *)mwl_opt_text(L, 3, "label", &c.label.len);
+	c.app.at = (const uint8_t *)mwl_opt_text(L, 3, "oauth", &c.app.len);
+	const char *file = mwl_opt_text(L, 3, "write_key_file", NULL);
+	const char *prompt = mwl_opt_text(L, 3, "prompt", NULL);
 	if (c.write_key.at && file)
 		luaL_error(L, "give write_key or write_key_file, not both");
 	struct mw_error e;
 	mw_error_clear(&e);
-	enum mw_err err = file ? read_key(v, file, prompt ? prompt : "write key: ", &c.write_key, &e) : MW_OK;
+	enum mw_err err = MW_OK;
+	if (file)
+		err = mwl_secret_read(file, prompt ? prompt : "write key: ", "write key", KEY_FILE_MAX,
+				      &v->typed, &c.write_key, &e);
 	if (err == MW_OK)
 		(void)mw_vault_set(v->vault, account, &c, &e);
 	sodium_free(v->typed); /* wipes */
 	v->typed = NULL;
-	return answer(L, &e);
+	return mwl_answer(L, &e);
 }
 
 typedef enum mw_err change_state(struct mw_vault *v, struct mw_span account, struct mw_error *e);
@@ -224,9 +148,9 @@ static int change(lua_State *L, change_state *call)
 {
 	struct mw_error e;
 	mw_error_clear(&e);
-	struct mwl_vault *v = check_open(L);
+	struct mwl_vault *v = mwl_check_vault(L);
 	(void)call(v->vault, check_account(L, 2), &e);
-	return answer(L, &e);
+	return mwl_answer(L, &e);
 }
 
 static int vault_pause(lua_State *L)
@@ -247,8 +171,8 @@ static int vault_remove(lua_State *L)
 /* An account with its texts: nothing of Lua's is called while the store is being read. */
 struct told {
 	struct mw_account_info info;
-	size_t endpoint_len, label_len;
-	uint8_t endpoint[MW_ENDPOINT_URL_MAX], label[MW_LABEL_MAX];
+	size_t endpoint_len, label_len, app_len;
+	uint8_t endpoint[MW_ENDPOINT_URL_MAX], label[MW_LABEL_MAX], app[MW_APP_NAME_MAX];
 };
 
 static void keep(void *context, const struct mw_account_info *info)
@@ -257,19 +181,22 @@ static void keep(void *context, const struct mw_account_info *info)
 	t->info = *info;
 	t->endpoint_len = info->endpoint.len;
 	t->label_len = info->label.len;
+	t->app_len = info->app.len;
 	if (t->endpoint_len > 0)
 		memcpy(t->endpoint, info->endpoint.at, t->endpoint_len);
 	if (t->label_len > 0)
 		memcpy(t->label, info->label.at, t->label_len);
+	if (t->app_len > 0)
+		memcpy(t->app, info->app.at, t->app_len);
 }
 
-static void set_text(lua_State *L, const char *name, const void *text, size_t len)
+void mwl_set_text(lua_State *L, const char *name, const void *text, size_t len)
 {
 	lua_pushlstring(L, text, len);
 	lua_setfield(L, -2, name);
 }
 
-static void set_flag(lua_State *L, const char *name, bool flag)
+void mwl_set_flag(lua_State *L, const char *name, bool flag)
 {
 	lua_pushboolean(L, flag);
 	lua_setfield(L, -2, name);
@@ -278,20 +205,22 @@ static void set_flag(lua_State *L, const char *name, bool flag)
 static void push_told(lua_State *L, struct mw_span account, const struct told *t)
 {
 	const struct mw_account_info *i = &t->info;
-	lua_createtable(L, 0, 10);
-	set_text(L, "account", account.at, account.len);
+	lua_createtable(L, 0, 11);
+	mwl_set_text(L, "account", account.at, account.len);
 	lua_pushstring(L, i->damaged ? "damaged" : i->paused ? "paused" : "active");
 	lua_setfield(L, -2, "state");
 	if (i->damaged)
 		return;
-	set_flag(L, "has_key", i->has_key);
-	set_text(L, "last", i->last, strlen(i->last));
+	mwl_set_flag(L, "has_key", i->has_key);
+	mwl_set_text(L, "last", i->last, strlen(i->last));
 	if (t->endpoint_len > 0)
-		set_text(L, "endpoint", t->endpoint, t->endpoint_len);
+		mwl_set_text(L, "endpoint", t->endpoint, t->endpoint_len);
 	if (t->label_len > 0)
-		set_text(L, "label", t->label, t->label_len);
-	set_text(L, "master_key", i->kid, strlen(i->kid));
-	set_flag(L, "other_master_key", i->foreign);
+		mwl_set_text(L, "label", t->label, t->label_len);
+	if (t->app_len > 0)
+		mwl_set_text(L, "oauth", t->app, t->app_len);
+	mwl_set_text(L, "master_key", i->kid, strlen(i->kid));
+	mwl_set_flag(L, "other_master_key", i->foreign);
 	mwl_set_count(L, "revision", i->revision);
 	lua_pushnumber(L, (lua_Number)i->updated_at / 1000);
 	lua_setfield(L, -2, "updated_at");
@@ -300,7 +229,7 @@ static void push_told(lua_State *L, struct mw_span account, const struct told *t
 /* vault:show(account) -> table | nil, message, code */
 static int vault_show(lua_State *L)
 {
-	struct mwl_vault *v = check_open(L);
+	struct mwl_vault *v = mwl_check_vault(L);
 	struct mw_span account = check_account(L, 2);
 	struct told t;
 	struct mw_error e;
@@ -311,30 +240,34 @@ static int vault_show(lua_State *L)
 	return 1;
 }
 
-struct names {
-	struct mw_buf *buf;
-	enum mw_err err;
-};
+struct mwl_names mwl_names_start(struct mwl_vault *v)
+{
+	mw_buf_deinit(&v->names);
+	mw_buf_init(&v->names, NAMES_MAX);
+	return (struct mwl_names){&v->names, MW_OK};
+}
+
+void mwl_names_add(struct mwl_names *n, struct mw_span name)
+{
+	if (n->err == MW_OK)
+		n->err = mw_buf_append_byte(n->buf, (char)name.len);
+	if (n->err == MW_OK)
+		n->err = mw_buf_append_span(n->buf, name);
+}
 
 static void keep_name(void *context, const struct mw_account_info *info)
 {
-	struct names *n = context;
-	if (n->err == MW_OK)
-		n->err = mw_buf_append_byte(n->buf, (char)info->account.len);
-	if (n->err == MW_OK)
-		n->err = mw_buf_append_span(n->buf, info->account);
+	mwl_names_add(context, info->account);
 }
 
 /* vault:list() -> accounts by name, each as show() gives it | nil, message, code. A damaged one has `account`
  * and `state` only. */
 static int vault_list(lua_State *L)
 {
-	struct mwl_vault *v = check_open(L);
+	struct mwl_vault *v = mwl_check_vault(L);
 	struct mw_error e;
 	mw_error_clear(&e);
-	mw_buf_deinit(&v->names);
-	mw_buf_init(&v->names, NAMES_MAX);
-	struct names names = {&v->names, MW_OK};
+	struct mwl_names names = mwl_names_start(v);
 	if (mw_vault_each(v->vault, keep_name, &names, &e) != MW_OK)
 		return mwl_fail(L, &e);
 	if (names.err != MW_OK)
@@ -360,7 +293,7 @@ static int vault_list(lua_State *L)
 /* vault:has_master_key() */
 static int vault_has_master_key(lua_State *L)
 {
-	lua_pushboolean(L, mw_vault_has_master_key(check_open(L)->vault));
+	lua_pushboolean(L, mw_vault_has_master_key(mwl_check_vault(L)->vault));
 	return 1;
 }
 
@@ -380,6 +313,7 @@ void mwl_open_vault(lua_State *L)
 	luaL_newmetatable(L, MWL_VAULT);
 	lua_newtable(L);
 	luaL_setfuncs(L, methods, 0);
+	mwl_open_vault_apps(L);
 	lua_setfield(L, -2, "__index");
 	lua_pushcfunction(L, vault_close);
 	lua_setfield(L, -2, "__gc");

@@ -19,6 +19,7 @@ local accounts = {}
 ---@field write_key_file? string  a file that holds it, which only its owner may read; "-" is standard input
 ---@field endpoint? string        "us", "eu" or a base URL; "" for the engine's own
 ---@field label? string           for people, at most 200 bytes; "" for none
+---@field oauth? string           sends with the tokens of this OAuth app (set_app); "" for Basic authentication
 ---@field prompt? string          what is written before a key is typed, if standard input is a terminal
 
 ---@class moonweir.Account
@@ -28,9 +29,32 @@ local accounts = {}
 ---@field last string               the key's last four characters; "" if it has fewer than 12
 ---@field endpoint? string          as it was set
 ---@field label? string
+---@field oauth? string             the OAuth app; nil: Basic authentication
 ---@field master_key string         8 hex digits that tell one master key from another
 ---@field other_master_key boolean  sealed with one that is not the one given
 ---@field revision integer          grows with every change of any account
+---@field updated_at number         seconds since 1970
+
+---@class moonweir.OAuthAppChange  what is absent stays as it was; a new app needs an id, a key id and a key
+---@field client_id? string         "App ID" in Segment
+---@field key_id? string            of the public key that was uploaded there
+---@field private_key? string       PEM, PKCS#1 or PKCS#8, RSA of 2,048 to 8,192 bits; sealed, and never told again
+---@field private_key_file? string  a file that holds it, which only its owner may read; "-" is standard input
+---@field scope? string             words with blanks between; "tracking_api:write" if it never was set
+---@field token_server? string      "us", "eu" or a base URL; "": that of the account's region
+
+---@class moonweir.OAuthApp
+---@field app string
+---@field damaged boolean           true: nothing below is known
+---@field client_id string
+---@field key_id string
+---@field scope string
+---@field token_server? string      as it was set
+---@field bits integer
+---@field fingerprint string        of the public key: the first 16 hex digits of its DER's SHA-256
+---@field master_key string
+---@field other_master_key boolean
+---@field revision integer
 ---@field updated_at number         seconds since 1970
 
 ---@class moonweir.Vault
@@ -40,6 +64,10 @@ local accounts = {}
 ---@field remove fun(self, account: string): true|nil, string?, string?
 ---@field show fun(self, account: string): moonweir.Account|nil, string?, string?
 ---@field list fun(self): moonweir.Account[]|nil, string?, string?       by the bytes of their names
+---@field set_app fun(self, app: string, change: moonweir.OAuthAppChange): true|nil, string?, string?
+---@field show_app fun(self, app: string): moonweir.OAuthApp|nil, string?, string?
+---@field list_apps fun(self): moonweir.OAuthApp[]|nil, string?, string?
+---@field remove_app fun(self, app: string): true|nil, string?, string?  refused while an account sends with it
 ---@field has_master_key fun(self): boolean
 ---@field close fun(self)
 

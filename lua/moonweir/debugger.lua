@@ -5,6 +5,7 @@
 --
 -- Knows nothing of sockets, so it runs behind moonweir.server or any other HTTP server.
 
+local base64 = require "moonweir.base64"
 local core = require "moonweir.core"
 
 local debugger = {}
@@ -48,12 +49,14 @@ local SUCCESS = '{"success":true}\n'
 local Debugger = {}
 Debugger.__index = Debugger
 
----@param options {on_message: fun(m: moonweir.debugger.Message), on_request: fun(r: table)?, hosts: table<string, boolean>?}
+---@param options {on_message: fun(m: moonweir.debugger.Message), on_request: fun(r: table)?,
+---  hosts: table<string, boolean>?, tokens: moonweir.debugger.Tokens?} with tokens it has a token server, at /token
 function debugger.new(options)
 	return setmetatable({
 		on_message = options.on_message,
 		on_request = options.on_request or function() end,
 		hosts = options.hosts or LOOPBACK_NAMES,
+		tokens = options.tokens,
 		requests = 0,
 		messages = 0,
 		faults = 0,
@@ -63,33 +66,10 @@ function debugger.new(options)
 	}, Debugger)
 end
 
-local ALPHABET = {}
-for i = 1, 64 do
-	ALPHABET[("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"):byte(i)] = i - 1
-end
-
-local function base64_decode(text)
-	local bytes, value, bits = {}, 0, 0
-	for i = 1, #text do
-		local digit = ALPHABET[text:byte(i)]
-		if not digit then
-			break
-		end
-		value, bits = value * 64 + digit, bits + 6
-		if bits >= 8 then
-			bits = bits - 8
-			local unit = 2 ^ bits
-			bytes[#bytes + 1] = string.char(math.floor(value / unit))
-			value = value % unit
-		end
-	end
-	return table.concat(bytes)
-end
-
 --- The write key of `Authorization: Basic base64(key ":")`.
 local function basic_key(authorization)
 	local encoded = authorization and authorization:match "^[Bb]asic%s+([%w+/]+=*)%s*$"
-	local pair = encoded and base64_decode(encoded)
+	local pair = encoded and base64.decode(encoded)
 	local key = pair and pair:match "^([^:]*)"
 	return key ~= "" and key or nil
 end
@@ -140,13 +120,32 @@ function Debugger:ingest(request, route)
 	if not messages then
 		return refusal(400, code == "too_large" and "payload_too_large" or "invalid_request", message)
 	end
-	local key = basic_key(request.header "Authorization") or messages.key
+	local authorization = request.header "Authorization"
+	if self.tokens and (authorization or ""):find "^[Bb]earer " and not self.tokens:accepts(authorization) then
+		return refusal(401, "invalid_token", "this token was not given out here, or is good no longer")
+	end
+	local key = basic_key(authorization) or messages.key
 	self.body_key = messages.key
 	if not key or key == "" then
-		return refusal(401, "no_write_key", "no write key: send it as the user name of Basic authentication")
+		return refusal(401, "no_write_key", "no write key: send it as the user name of Basic authentication, or in the body")
 	end
 	self:take(request.path, key, messages)
 	return 200, JSON, SUCCESS, messages, key
+end
+
+--- A request for a token: none of the Tracking API, but one of the 50 a second.
+function Debugger:give_token(request)
+	self.requests = self.requests + 1
+	local status, headers, body = self.tokens:handle(request)
+	self.on_request {
+		number = self.requests,
+		path = "/token",
+		status = status,
+		bytes = #request.body,
+		answer = status == 200 and "" or body,
+		messages = 0,
+	}
+	return status, headers, body
 end
 
 --- Answer one request.
@@ -161,6 +160,9 @@ function Debugger:handle(request)
 	local path = #request.path > 1 and request.path:gsub("/$", "") or request.path
 	if path == "/healthz" then
 		return 200, { ["Content-Type"] = "text/plain" }, "ok\n"
+	end
+	if path == "/token" and self.tokens then
+		return self:give_token(request)
 	end
 	local route = ROUTES[path]
 	if not route then

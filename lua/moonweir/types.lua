@@ -30,7 +30,7 @@ local Client = {}
 ---@class moonweir.Report
 ---@field account string
 ---@field outcome "delivered"|"dead"|"parked"
----@field status integer   HTTP; 0: no answer, -2: no write key
+---@field status integer   HTTP; 0: no answer, -2: no write key, -4: no OAuth token
 ---@field tag integer      as given with the event
 ---@field answer? string   what Segment said
 ---@field message? string  the message's JSON, if it is dead
@@ -45,6 +45,8 @@ local Client = {}
 ---@field in_flight integer
 ---@field attempts integer  of the oldest message's batch, so far
 ---@field last_status integer
+---@field has_app boolean  it sends with the tokens of an OAuth app
+---@field awaits_token boolean  its app has none yet; it is "waiting" then
 ---@field last_error? string
 ---@field due_in number     seconds until the next try, of a waiting or parked lane
 

@@ -166,7 +166,7 @@ static bool settle(struct soak *s)
 		if (s->drained[place[0]] != place[1])
 			die("order", "not the next message of its lane");
 		s->drained[place[0]] += r.count;
-		const struct mw_answer answer = {200, -1, {NULL, 0}};
+		const struct mw_answer answer = {.status = 200, .retry_after_ms = -1};
 		mw_weir_done(s->weir, &r, &answer, now_ms());
 		bytes += r.bytes;
 		s->backlog -= r.bytes - (r.count - 1);

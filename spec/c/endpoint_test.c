@@ -119,8 +119,36 @@ TEST(an_endpoint_fits_or_is_refused)
 	}
 }
 
+TEST(regions_and_urls_lead_to_token_servers)
+{
+	static const char *const cases[][3] = {
+	    {"us", "https://oauth2.segment.io/token", "https://oauth2.segment.io"},
+	    {"eu", "https://oauth2.eu1.segmentapis.com/token", "https://oauth2.eu1.segmentapis.com"},
+	    {"https://a.example", "https://a.example/token", "https://a.example"},
+	    {"https://a.example/x/", "https://a.example/x/token", "https://a.example/x"},
+	    {"https://a.example/x/token/", "https://a.example/x/token", "https://a.example/x"},
+	    {"http://127.0.0.1:4400", "http://127.0.0.1:4400/token", "http://127.0.0.1:4400"},
+	};
+	struct mw_token_server s;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct mw_span text = {(const uint8_t *)cases[i][0], strlen(cases[i][0])};
+		CHECK(mw_token_server_parse(text, &s, &error) == MW_OK && strcmp(s.url, cases[i][1]) == 0);
+		CHECK(s.audience_len == strlen(cases[i][2]));
+	}
+	CHECK(mw_token_server_parse(MW_SPAN("http://a.example"), &s, &error) == MW_BAD_ENDPOINT);
+	CHECK(mw_token_server_parse(MW_SPAN(""), &s, &error) == MW_BAD_ENDPOINT);
+	CHECK(parse("us") == MW_OK && mw_token_server_of(&endpoint, &s) && strcmp(s.url, cases[0][1]) == 0);
+	CHECK(parse("https://events.eu1.segmentapis.com/v1") == MW_OK && mw_token_server_of(&endpoint, &s) &&
+	      strcmp(s.url, cases[1][1]) == 0);
+	static const char *const custom[] = {"https://t.example.com", "https://api.segment.io.example.com",
+					     "https://api.segment.io:444", "https://api.segment.io/x"};
+	for (size_t i = 0; i < sizeof custom / sizeof *custom; i++)
+		CHECK(parse(custom[i]) == MW_OK && !mw_token_server_of(&endpoint, &s));
+}
+
 int main(void)
 {
+	RUN(regions_and_urls_lead_to_token_servers);
 	RUN(regions_and_urls_lead_to_the_batch_call);
 	RUN(what_could_leak_a_key_or_mean_another_host_is_refused);
 	RUN(a_nul_byte_is_refused);

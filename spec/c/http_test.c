@@ -74,8 +74,8 @@ TEST(more_than_a_batch_is_refused)
 	struct mw_request r = {.count = 1};
 	struct mw_endpoint endpoint = {"http://127.0.0.1:9/v1/batch"};
 	struct mw_span m = {messages, len}, key = {messages, MW_WRITE_KEY_MAX + 1};
-	CHECK(mw_http_post(w->http, &r, &endpoint, MW_SPAN("k"), m, 0) == MW_TOO_LARGE);
-	CHECK(mw_http_post(w->http, &r, &endpoint, key, MW_SPAN("{}"), 0) == MW_TOO_LARGE);
+	CHECK(mw_http_post(w->http, &r, &endpoint, MW_SPAN("k"), NULL, m, 0) == MW_TOO_LARGE);
+	CHECK(mw_http_post(w->http, &r, &endpoint, key, NULL, MW_SPAN("{}"), 0) == MW_TOO_LARGE);
 	free(messages);
 	world_close(w);
 }

@@ -74,7 +74,8 @@ __attribute__((unused)) static bool world_post(struct world *w, const char *url,
 	w->asked = w->granted = w->done = 0;
 	return mw_endpoint_parse((struct mw_span){(const uint8_t *)url, strlen(url)}, &endpoint, NULL) ==
 		   MW_OK &&
-	       mw_http_post(w->http, &r, &endpoint, MW_SPAN("Key_1-z"), messages, 1700000000123) == MW_OK;
+	       mw_http_post(w->http, &r, &endpoint, MW_SPAN("Key_1-z"), NULL, messages, 1700000000123) ==
+		   MW_OK;
 }
 
 /* False if no answer came in time. */

@@ -36,6 +36,7 @@ struct mock_request {
 	long retry;
 	int status;
 	char body_key[160];
+	char path[64];
 };
 
 static const char *mock_program;
@@ -182,8 +183,9 @@ __attribute__((unused)) static struct mock_request *mock_log(const struct mock *
 	*count = 0;
 	for (char *at = text; all && *at; at = strchr(at, '\n') + 1) {
 		struct mock_request *r = &all[(*count)++];
-		if (sscanf(at, "%lld %ld %ld %zu %ld %159s %ld %d %159s", &r->ns, &r->connection, &r->nth,
-			   &r->bytes, &r->messages, r->key, &r->retry, &r->status, r->body_key) != 9)
+		if (sscanf(at, "%lld %ld %ld %zu %ld %159s %ld %d %159s %63s", &r->ns, &r->connection,
+			   &r->nth, &r->bytes, &r->messages, r->key, &r->retry, &r->status, r->body_key,
+			   r->path) != 10)
 			exit(2);
 	}
 	free(text);

@@ -107,7 +107,7 @@ static inline uint32_t rig_next(struct spool_rig *r)
 
 static inline void rig_answer(struct spool_rig *r, int status)
 {
-	const struct mw_answer a = {status, -1, MW_SPAN("because")};
+	const struct mw_answer a = {.status = status, .retry_after_ms = -1, .body = MW_SPAN("because")};
 	mw_weir_done(r->weir, &r->request, &a, r->now);
 }
 

@@ -73,12 +73,13 @@ __attribute__((unused)) static enum mw_err set(struct fixture *f, const char *ac
 
 static struct mw_endpoint got_endpoint;
 __attribute__((unused)) static bool got_paused;
+static char got_app[MW_APP_NAME_MAX + 1];
 
 __attribute__((unused)) static enum mw_err get(struct fixture *f, const char *account, struct mw_key *key)
 {
 	strcpy(got_endpoint.batch_url, "untouched");
 	mw_error_clear(&error);
-	return mw_vault_get(f->v, span(account), key, &got_endpoint, &got_paused, &error);
+	return mw_vault_get(f->v, span(account), key, &got_endpoint, got_app, &got_paused, &error);
 }
 
 __attribute__((unused)) static bool holds(struct fixture *f, const char *account, const char *expected,

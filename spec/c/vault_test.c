@@ -329,10 +329,11 @@ static void *set_and_get(void *argument)
 	struct mw_endpoint endpoint;
 	struct mw_error e;
 	bool paused;
+	char app[MW_APP_NAME_MAX + 1];
 	uint64_t revision = 0;
 	struct mw_account_change c = {.write_key = MW_SPAN("key-0123456789")};
 	for (int i = 0; i < ROUNDS; i++)
-		if (mw_vault_get(f->v, MW_SPAN("a"), &key, &endpoint, &paused, &e) != MW_OK ||
+		if (mw_vault_get(f->v, MW_SPAN("a"), &key, &endpoint, app, &paused, &e) != MW_OK ||
 		    key.len != 14 || mw_vault_set(f->v, MW_SPAN("a"), &c, &e) != MW_OK ||
 		    mw_vault_revision(f->v, &revision, &e) != MW_OK || revision < (uint64_t)i)
 			return argument;

@@ -24,7 +24,7 @@ TEST(every_status_has_the_verdict_of_the_table)
 		CHECK((v == MW_RETRY) == retried);
 		CHECK((v == MW_SPLIT) == (status == 400));
 		CHECK((v == MW_SHRINK) == (status == 413));
-		CHECK((v == MW_PARK) == IS_ONE_OF(status, 401, 403, MW_STATUS_NO_KEY));
+		CHECK((v == MW_PARK) == IS_ONE_OF(status, 401, 403, MW_STATUS_NO_KEY, MW_STATUS_NO_TOKEN));
 	}
 	CHECK(mw_verdict_of(302) == MW_DEAD && mw_verdict_of(404) == MW_DEAD &&
 	      mw_verdict_of(501) == MW_DEAD);

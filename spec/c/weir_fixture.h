@@ -74,7 +74,8 @@ static uint32_t next(int64_t now)
 
 static void answer(int status, int64_t retry_after_ms, int64_t now)
 {
-	const struct mw_answer a = {status, retry_after_ms, MW_SPAN("because")};
+	const struct mw_answer a = {
+	    .status = status, .retry_after_ms = retry_after_ms, .body = MW_SPAN("because")};
 	mw_weir_done(w, &request, &a, now);
 }
 

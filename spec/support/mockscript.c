@@ -6,7 +6,12 @@
 
 void script_reset(struct script *s)
 {
+	/* What was given out stays so. */
+	long tokens = s->tokens, voided = s->voided;
 	memset(s, 0, sizeof *s);
+	s->tokens = tokens;
+	s->voided = voided;
+	s->token_life_s = 3600;
 	s->huge = s->flood = s->max_body = s->cut_request = s->cut_response = -1;
 }
 
@@ -70,6 +75,22 @@ void script_line(struct script *s, char *line)
 		s->drop_reused = true;
 	else if (strcmp(line, "stall") == 0)
 		s->stall = true;
+	else if (strcmp(line, "token-status") == 0)
+		sequence_parse(&s->token_sequence, rest);
+	else if (strcmp(line, "token-header") == 0)
+		snprintf(s->token_header, SCRIPT_TEXT_MAX, "%s%s", rest, *rest ? "\r\n" : "");
+	else if (strcmp(line, "token-body") == 0)
+		snprintf(s->token_body, SCRIPT_TEXT_MAX, "%s", rest);
+	else if (strcmp(line, "token-life") == 0)
+		s->token_life_s = atol(rest);
+	else if (strcmp(line, "token-stall") == 0)
+		s->token_stall = true;
+	else if (strcmp(line, "clock") == 0)
+		s->clock_s = atol(rest);
+	else if (strcmp(line, "bearer") == 0)
+		s->bearer = true;
+	else if (strcmp(line, "void-tokens") == 0)
+		s->voided = s->tokens;
 	else if (*line)
 		fprintf(stderr, "mockserver: no command '%s'\n", line);
 }
@@ -96,4 +117,23 @@ int script_status(struct script *s, const char *key, const char *body, size_t bo
 	if (*s->marker && memmem(body, body_len, s->marker, strlen(s->marker)))
 		return 400;
 	return 200;
+}
+
+int script_token_status(struct script *s, long iat, long exp, long now_s)
+{
+	if (s->token_stall)
+		return 0;
+	if (s->token_sequence.next < s->token_sequence.count)
+		return s->token_sequence.statuses[s->token_sequence.next++];
+	now_s += s->clock_s;
+	return iat <= now_s && now_s < exp && exp - iat < 60 ? 200 : 400;
+}
+
+bool script_token_is_good(const struct script *s, const char *token)
+{
+	static const char prefix[] = "mock-token-of-sixteen-";
+	if (strncmp(token, prefix, sizeof prefix - 1) != 0)
+		return false;
+	long number = atol(token + sizeof prefix - 1);
+	return number > s->voided && number <= s->tokens;
 }

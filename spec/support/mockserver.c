@@ -8,10 +8,10 @@
  * connection, TLS if given a certificate.
  *
  * The log has one line a request: monotonic ns, connection, request on that connection, bytes of body,
- * messages, write key (of the Basic header), X-Retry-Count, status answered (0: none), key in the body. A
- * request the server left unanswered is in it as well: what counts for a rate limit is what arrived. Heads
- * and bodies are what came, a NUL behind each head and a newline behind each body; messages are those of
- * batches answered with 2xx, one a line.
+ * messages, write key (of the Basic header; or the Bearer token), X-Retry-Count, status answered (0: none),
+ * key in the body, path. A request the server left unanswered is in it as well: what counts for a rate limit
+ * is what arrived. Heads and bodies are what came, a NUL behind each head and a newline behind each body;
+ * messages are those of batches answered with 2xx, one a line.
  *
  * POST /control changes the behaviour from then on: see mockscript.h.
  */
@@ -56,6 +56,7 @@ struct request {
 	char *body;
 	size_t body_len;
 	char key[160], body_key[160], path[256];
+	bool is_bearer;
 	long retry, messages;
 };
 
@@ -193,6 +194,9 @@ static bool read_request(struct connection *c, struct request *r)
 	r->retry = atol(value);
 	header_value(c->head, "Authorization", value, sizeof value);
 	decode_key(value, r->key, sizeof r->key);
+	r->is_bearer = strncmp(value, "Bearer ", 7) == 0;
+	if (r->is_bearer)
+		snprintf(r->key, sizeof r->key, "%.150s", value + 7);
 	if (sscanf(c->head, "%*s %255s", r->path) != 1 || r->body_len > 256u << 20)
 		return false;
 	r->body = malloc(r->body_len + 1);
@@ -233,11 +237,11 @@ static void record(const struct connection *c, struct request *r, int status)
 	r->messages = each_message(r->body, r->body_len, status / 100 == 2 ? messages_fd : -1);
 	append(bodies_fd, r->body, r->body_len);
 	append(bodies_fd, "\n", 1);
-	char line[512];
-	int n =
-	    snprintf(line, sizeof line, "%lld %ld %ld %zu %ld %s %ld %d %s\n",
-		     (long long)now.tv_sec * 1000000000 + now.tv_nsec, c->number, c->requests, r->body_len,
-		     r->messages, *r->key ? r->key : "-", r->retry, status, *r->body_key ? r->body_key : "-");
+	char line[900];
+	int n = snprintf(line, sizeof line, "%lld %ld %ld %zu %ld %s %ld %d %s %s\n",
+			 (long long)now.tv_sec * 1000000000 + now.tv_nsec, c->number, c->requests,
+			 r->body_len, r->messages, *r->key ? r->key : "-", r->retry, status,
+			 *r->body_key ? r->body_key : "-", r->path);
 	append(log_fd, line, (size_t)n);
 }
 
@@ -262,6 +266,51 @@ static void wait_for_end(struct connection *c)
 		continue;
 }
 
+/* A number of the claims in the body's assertion, 0 if there is none. */
+static long claim(const struct request *r, const char *name)
+{
+	unsigned char text[2048];
+	char part[2048];
+	const char *at = strstr(r->body, "client_assertion="), *dot = at ? strchr(at, '.') : NULL;
+	size_t len = dot ? strcspn(dot + 1, ".&") : 0;
+	if (len == 0 || len > sizeof part - 5)
+		return 0;
+	memcpy(part, dot + 1, len);
+	for (size_t i = 0; i < len; i++)
+		part[i] = part[i] == '-' ? '+' : part[i] == '_' ? '/' : part[i];
+	while (len % 4)
+		part[len++] = '=';
+	int n = EVP_DecodeBlock(text, (unsigned char *)part, (int)len);
+	if (n <= 0)
+		return 0;
+	text[n < (int)sizeof text ? n : (int)sizeof text - 1] = '\0';
+	char *found = strstr((char *)text, name);
+	return found ? atol(found + strlen(name)) : 0;
+}
+
+/* Under the lock: the token server's answer into head and body; its status, 0 for none. */
+static int answer_token(struct request *r, char head[SCRIPT_TEXT_MAX * 2], int *head_len,
+			char body[SCRIPT_TEXT_MAX])
+{
+	time_t now = time(NULL), theirs = now + script.clock_s;
+	int status = script_token_status(&script, claim(r, "\"iat\":"), claim(r, "\"exp\":"), now);
+	struct tm tm;
+	char date[64];
+	if (status / 100 == 2 && !*script.token_body)
+		snprintf(body, SCRIPT_TEXT_MAX,
+			 "{\"access_token\":\"mock-token-of-sixteen-%ld\",\"token_type\":\"Bearer\","
+			 "\"expires_in\":%ld}",
+			 ++script.tokens, script.token_life_s);
+	else
+		snprintf(body, SCRIPT_TEXT_MAX, "%s",
+			 *script.token_body ? script.token_body : "{\"error\":\"invalid_client\"}");
+	strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&theirs, &tm));
+	*head_len = snprintf(head, SCRIPT_TEXT_MAX * 2,
+			     "HTTP/1.1 %d Mock\r\nDate: %s\r\n%sContent-Length: %zu\r\n\r\n", status, date,
+			     script.token_header, strlen(body));
+	return status;
+}
+
 /* Answers a request; false if the connection is to be closed. */
 static bool answer(struct connection *c, struct request *r)
 {
@@ -278,7 +327,18 @@ static bool answer(struct connection *c, struct request *r)
 		transmit(c, done, sizeof done - 1);
 		return false; /* who sends a script seldom has more to say */
 	}
-	int status = script_status(&script, r->key, r->body, r->body_len, c->requests > 1);
+	if (strcmp(r->path, "/token") == 0) {
+		int head_len, status = answer_token(r, head, &head_len, body);
+		record(c, r, status);
+		pthread_mutex_unlock(&lock);
+		if (status == 0)
+			wait_for_end(c);
+		return status != 0 && transmit(c, head, (size_t)head_len) && transmit(c, body, strlen(body));
+	}
+	int status = script_status(&script, r->is_bearer ? r->body_key : r->key, r->body, r->body_len,
+				   c->requests > 1);
+	if (status / 100 == 2 && script.bearer && !(r->is_bearer && script_token_is_good(&script, r->key)))
+		status = 401;
 	record(c, r, status);
 	long delay = script.delay_ms, flood = script.flood, huge = script.huge, cut = script.cut_response;
 	bool dropped = script.drop_reused && c->requests > 1;

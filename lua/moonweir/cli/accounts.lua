@@ -4,6 +4,7 @@
 -- more of one than its last four characters.
 
 local accounts = require "moonweir.accounts"
+local columns = require "moonweir.cli.columns"
 local core = require "moonweir.core"
 local keys = require "moonweir.cli.keys"
 local terminal = require "moonweir.cli.terminal"
@@ -36,9 +37,12 @@ Examples:
   moonweir accounts set acme --write-key-file key --endpoint eu
   pass show segment/acme | moonweir accounts set acme --write-key-file -
   moonweir accounts set acme --label "Acme Inc"                 the key stays as it was
+  moonweir accounts set acme --oauth segment                    by the tokens of an OAuth app
+  moonweir accounts set acme --basic                            no longer
 
 The key comes from --write-key-file (- is standard input), the environment variable
-MOONWEIR_WRITE_KEY or --write-key. Saving a key anew sends what its refusal held back.]],
+MOONWEIR_WRITE_KEY or --write-key. Saving a key anew sends what its refusal held back.
+OAuth apps are saved with moonweir oauth set; the write key is needed all the same.]],
 	},
 	{
 		"list",
@@ -82,6 +86,10 @@ local function define_action(parser, name, summary, example)
 	end
 	if name == "set" then
 		action:option("--label", "What people call it."):argname "<text>"
+		action:mutex(
+			action:option("--oauth", "Authenticate with the tokens of this OAuth app (moonweir oauth --help)."):argname "<app>",
+			action:flag("--basic", "Authenticate with the write key alone, as without an app.")
+		)
 	elseif name == "list" or name == "show" then
 		action:flag("--json", "An account a line, as JSON.")
 	end
@@ -120,47 +128,39 @@ local function when(a)
 	return os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(a.updated_at))
 end
 
-local COLUMNS = { "ACCOUNT", "KEY", "ENDPOINT", "STATE", "CHANGED", "LABEL" }
-
-local function cells(a)
-	if a.state == "damaged" then
-		return { terminal.safe(a.account, 60), "?", "?", "damaged", "?", "" }
+local function has_app(list)
+	for _, a in ipairs(list) do
+		if a.oauth then
+			return true
+		end
 	end
-	return {
-		terminal.safe(a.account, 60),
-		tail(a) .. (a.other_master_key and " (other master key)" or ""),
-		terminal.safe(a.endpoint or "default", 80),
-		a.state,
-		when(a),
-		terminal.safe(a.label or "", 60),
-	}
+	return false
 end
 
---- Characters, as good as columns for most writing.
-local function width(text)
-	local _, continued = text:gsub("[\128-\191]", "")
-	return #text - continued
-end
-
+--- The app's column is there if an account has one.
 local function print_table(list)
-	local rows = { COLUMNS }
+	local apps = has_app(list)
+	local rows = { { "ACCOUNT", "KEY", "ENDPOINT", "STATE", "CHANGED", "LABEL" } }
 	for i, a in ipairs(list) do
-		rows[i + 1] = cells(a)
-	end
-	local widths = {}
-	for _, row in ipairs(rows) do
-		for i, cell in ipairs(row) do
-			widths[i] = math.max(widths[i] or 0, width(cell))
+		rows[i + 1] = { terminal.safe(a.account, 60), "?", "?", "damaged", "?", "" }
+		if a.state ~= "damaged" then
+			rows[i + 1] = {
+				terminal.safe(a.account, 60),
+				tail(a) .. (a.other_master_key and " (other master key)" or ""),
+				terminal.safe(a.endpoint or "default", 80),
+				a.state,
+				when(a),
+				terminal.safe(a.label or "", 60),
+			}
+		end
+		if apps then
+			table.insert(rows[i + 1], 4, a.oauth or "none")
 		end
 	end
-	for n, row in ipairs(rows) do
-		local parts = {}
-		for i, cell in ipairs(row) do
-			parts[i] = cell .. (" "):rep(widths[i] - width(cell))
-		end
-		local line = table.concat(parts, "  "):gsub(" +$", "")
-		io.stdout:write(n == 1 and terminal.paint(1, "bold", line) or line, "\n")
+	if apps then
+		table.insert(rows[1], 4, "OAUTH APP")
 	end
+	columns.print(rows)
 end
 
 --- Members in an order that people can read.
@@ -174,6 +174,7 @@ local function print_json(a)
 		members[7] = { "revision", a.revision }
 		members[8] = { "master_key", a.master_key }
 		members[9] = { "other_master_key", a.other_master_key }
+		members[10] = { "oauth", a.oauth or core.null }
 	end
 	for i, member in ipairs(members) do
 		members[i] = ('"%s":%s'):format(member[1], core.encode(member[2]))
@@ -201,9 +202,9 @@ local function key_source(args, change)
 		change.write_key_file = args.write_key_file
 	elseif keys.environment "MOONWEIR_WRITE_KEY" then
 		change.write_key = keys.environment "MOONWEIR_WRITE_KEY"
-	elseif not (args.endpoint or args.label) then
+	elseif not (args.endpoint or args.label or change.oauth) then
 		if not process.is_terminal(0) then
-			return nil, "nothing to set. Give --write-key-file FILE (- is standard input), --endpoint or --label", "usage"
+			return nil, "nothing to set. Give --write-key-file FILE (- is standard input), --endpoint, --oauth or --label", "usage"
 		end
 		change.write_key_file = "-"
 	end
@@ -211,12 +212,12 @@ local function key_source(args, change)
 end
 
 function actions.set(args, vault)
-	local change = { endpoint = args.endpoint, label = args.label }
+	local change = { endpoint = args.endpoint, label = args.label, oauth = args.basic and "" or args.oauth }
 	local ok, message, code = key_source(args, change)
 	if not ok then
 		return nil, message, code
 	end
-	if not vault:has_master_key() and (change.endpoint or change.write_key or change.write_key_file) then
+	if not vault:has_master_key() and (change.endpoint or change.oauth or change.write_key or change.write_key_file) then
 		return nil,
 			"no master key to encrypt with. Give --master-key-file FILE, or set MOONWEIR_MASTER_KEY_FILE; "
 				.. "moonweir accounts new-master-key FILE makes one",

@@ -4,6 +4,7 @@ local core = require "moonweir.core"
 local debugger = require "moonweir.debugger"
 local keys = require "moonweir.cli.keys"
 local terminal = require "moonweir.cli.terminal"
+local token = require "moonweir.debugger.token"
 
 local process = core.process
 
@@ -17,7 +18,11 @@ Example:
 
 Send to it with --endpoint http://127.0.0.1:4400; any Segment library can. What Segment would answer
 with 200 and drop all the same is marked with the documented code. Of a write key only the last four
-characters are shown, before them the account's name if --accounts names the key.]],
+characters are shown, before them the account's name if --accounts names the key.
+
+With --oauth-app it has a token server as well, at /token, and takes its tokens:
+  moonweir debugger --oauth-app 2aBcD:kid1:public.pem
+  moonweir oauth set segment --token-server http://127.0.0.1:4400]],
 }
 
 -- Larger than what Segment takes, so that it is the debugger that says so, in Segment's words.
@@ -29,6 +34,11 @@ function command.define(parser, number)
 		:argname("<n>")
 		:convert(number("--port", true))
 	parser:flag("--json", "Print each message as a line of JSON, with the raw message in it.")
+	parser
+		:option("--oauth-app", "An OAuth app: its client id, its key id and a file with its public key (PEM).")
+		:argname("<id:kid:file>")
+		:count "*"
+	parser:option("--token-life", "Seconds that tokens are good for.", "86400"):argname("<s>"):convert(number "--token-life")
 	parser:option("--log", "Write the lines to a file as well."):argname "<file>"
 	parser:option("--max-requests", "Stop after so many requests."):argname("<n>"):convert(number("--max-requests", true))
 	parser:option("--max-messages", "Stop after so many messages."):argname("<n>"):convert(number("--max-messages", true))
@@ -63,6 +73,29 @@ local function names_by_key(path)
 		names[type(entry) == "table" and entry.write_key or entry] = name
 	end
 	return names
+end
+
+--- What --oauth-app says, checked; nil if there are none, or a message.
+local function token_server(args)
+	local apps = {}
+	for i, text in ipairs(args.oauth_app) do
+		local client_id, key_id, path = text:match "^([^:]+):([^:]+):(.+)$"
+		if not client_id then
+			return nil, "--oauth-app takes a client id, a key id and a file, with colons between"
+		end
+		local file, message = io.open(path, "rb")
+		if not file then
+			return nil, message
+		end
+		local pem = file:read "*a"
+		file:close()
+		local known, reason = core.rs256(pem, "", "")
+		if known == nil then
+			return nil, path .. ": " .. reason
+		end
+		apps[i] = { client_id = client_id, key_id = key_id, public_key = pem }
+	end
+	return apps[1] and token.new { apps = apps, life = args.token_life }
 end
 
 local function clock(now, format)
@@ -223,6 +256,12 @@ function command.run(args)
 		terminal.say("error", "--port takes a whole number up to 65535")
 		return 2
 	end
+	local tokens
+	tokens, message = token_server(args)
+	if message then
+		terminal.say("error", terminal.safe(message, 300))
+		return 2
+	end
 	local server
 	server, message = listen(args)
 	if not server then
@@ -232,6 +271,7 @@ function command.run(args)
 	process.catch_signals()
 	local self = setmetatable({ names = names, lines = {}, log = log, json = args.json }, Listener)
 	self.debugger = debugger.new {
+		tokens = tokens,
 		on_message = function(m)
 			if args.json then
 				self:write_json(m)

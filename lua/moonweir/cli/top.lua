@@ -54,7 +54,8 @@ end
 --- Integers of any size as they are: a Lua number in JSON may get a fraction or an exponent.
 local COUNTS = {
 	"accepted", "delivered", "dead", "queued", "in_flight", "queued_bytes", "held", "requests", "answers", "retries", "splits",
-	"bytes_sent", "lanes", "lanes_parked", "lanes_backing_off", "commits", "disk_bytes", "disk_max",
+	"bytes_sent", "lanes", "lanes_parked", "lanes_backing_off", "lanes_awaiting_token", "token_requests", "commits",
+	"disk_bytes", "disk_max",
 }
 local LANE_COUNTS = { "partition", "queued", "in_flight", "delivered", "dead", "attempts", "last_status" }
 
@@ -110,7 +111,7 @@ end
 local function lane_json(lane)
 	return object(members({
 		'"account":' .. text(lane.account),
-		('"state":"%s"'):format(lane.backing_off and "backing_off" or lane.state),
+		('"state":"%s"'):format((lane.backing_off and "backing_off") or (lane.awaits_token and "awaiting_token") or lane.state),
 		'"due_in":' .. decimal(lane.due_in),
 		'"last_error":' .. (lane.last_error and text(terminal.mask(lane.last_error)) or "null"),
 	}, lane, LANE_COUNTS))

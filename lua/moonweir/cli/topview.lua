@@ -77,7 +77,9 @@ function view.lane_state(lane)
 		if status == 401 or status == 403 then
 			return ("parked: key refused (%d)"):format(status), "red"
 		end
-		return status == -2 and "parked: no write key" or "parked", "red"
+		return (status == -2 and "parked: no write key") or (status == -4 and "parked: no OAuth token") or "parked", "red"
+	elseif lane.awaits_token then
+		return "waiting for an OAuth token", "yellow"
 	elseif lane.backing_off then
 		return lane.due_in and "backing off " .. view.duration(lane.due_in) or "backing off", "yellow"
 	elseif state == "flying" then
@@ -158,7 +160,7 @@ end
 
 local SUMMED = {
 	"accepted", "delivered", "dead", "queued", "in_flight", "held", "answers", "bytes_sent", "lanes", "lanes_parked",
-	"lanes_backing_off", "disk_bytes", "disk_max",
+	"lanes_backing_off", "lanes_awaiting_token", "disk_bytes", "disk_max",
 }
 
 --- All processes that run together; if none does, all that did.
@@ -204,7 +206,7 @@ function view.busiest(look)
 	for _, process in ipairs(look.processes) do
 		for _, lane in ipairs(process.lanes_shown or {}) do
 			lane.partition = process.partition
-			lane.trouble = (lane.state == "parked" or lane.state == "paused" or lane.backing_off) and 1 or 0
+			lane.trouble = (lane.state == "parked" or lane.state == "paused" or lane.backing_off or lane.awaits_token) and 1 or 0
 			-- What an ended process left is another's by now, or will be.
 			if process.state ~= "ended" or look.all_ended then
 				list[#list + 1] = lane
@@ -389,6 +391,9 @@ local function head(look, sum)
 		terminal.count(sum.lanes),
 		sum.lanes_parked > 0 and { (", %s parked"):format(terminal.count(sum.lanes_parked)), "red" } or "",
 		sum.lanes_backing_off > 0 and { (", %s backing off"):format(terminal.count(sum.lanes_backing_off)), "yellow" } or "",
+		sum.lanes_awaiting_token > 0
+				and { (", %s waiting for an OAuth token"):format(terminal.count(sum.lanes_awaiting_token)), "yellow" }
+			or "",
 		sum.held > 0 and (", %s message%s held"):format(terminal.count(sum.held), sum.held == 1 and "" or "s") or ""
 	)
 	lines[#lines + 1] = {}

@@ -31,7 +31,10 @@ function Watch:is_due(stats)
 	if process.monotonic() - self.warned < INTERVAL then
 		return false
 	end
-	return stats.dead - self.dead_before > self.dead or stats.lanes_parked > 0 or stats.lanes_backing_off > 0
+	return stats.dead - self.dead_before > self.dead
+		or stats.lanes_parked > 0
+		or stats.lanes_backing_off > 0
+		or stats.lanes_awaiting_token > 0
 end
 
 function Watch:warn(message)
@@ -44,9 +47,17 @@ function Watch:warn(message)
 end
 
 local function parked_advice(lane)
+	if lane.last_status == 401 and lane.has_app then
+		return "Segment refuses its write key or its OAuth token. Is the source connected to the OAuth app in Segment, and is "
+			.. "the write key that source's?"
+	end
 	if lane.last_status == 401 or lane.last_status == 403 then
 		return "Segment refuses its write key. Copy the key again from the source's settings in Segment; "
 			.. "if the workspace is in the EU, use --endpoint eu"
+	end
+	if lane.last_status == -4 then
+		return "its OAuth app gets no token. Are client id, key id and private key the app's, and is the public key in "
+			.. "Segment? moonweir oauth set saves them anew"
 	end
 	if lane.last_error and lane.last_error:find("master key", 1, true) then
 		return "its write key can't be opened. Give the master key that it was saved with, or save the key again"
@@ -66,7 +77,7 @@ function Watch:look_at_lanes()
 			self.parked[lane.account] = true
 			new_parked = new_parked + 1
 			first_parked = first_parked or lane
-		elseif lane.state == "waiting" and lane.attempts > 0 then
+		elseif lane.state == "waiting" and (lane.attempts > 0 or (lane.awaits_token and lane.last_error)) then
 			troubled = troubled + 1
 			first_troubled = first_troubled or lane
 		end
@@ -134,7 +145,7 @@ end
 function Watch:look(stats)
 	self:collect()
 	self.warned = process.monotonic()
-	if stats.lanes_parked > 0 or stats.lanes_backing_off > 0 then
+	if stats.lanes_parked > 0 or stats.lanes_backing_off > 0 or stats.lanes_awaiting_token > 0 then
 		self:look_at_lanes()
 	end
 end

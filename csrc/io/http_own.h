@@ -1,0 +1,49 @@
+/* http_own.h -- what http.c (requests) and http_answer.c (what came of them) share. */
+#ifndef MW_HTTP_OWN_H
+#define MW_HTTP_OWN_H
+
+#include "http.h"
+
+#include <curl/curl.h>
+
+/* An easy handle with its buffers, used again and again. */
+struct mw_transfer {
+	CURL *easy;
+	struct mw_http *http;
+	struct mw_request request; /* of a batch */
+	uint32_t ticket;           /* of a request for a token; 0: it is a batch */
+	struct {
+		size_t len;
+		char text[MW_WRITE_KEY_MAX + 1];
+	} key;              /* to blot it out of the answer */
+	struct mw_buf body; /* in the secret heap, so nothing but write_body may make it grow */
+	char *token; /* as the key, for the same reason; in the secret heap. NULL: Basic authentication */
+	struct mw_buf response;
+	struct mw_buf
+	    secret;        /* the response, if it may hold a token; in the secret heap, and does not grow */
+	size_t head_bytes; /* of the answer's header lines */
+	bool head_complete;
+	bool sent;                      /* a permit was given: bytes may have left */
+	bool refused;                   /* the last permit asked for was not given */
+	bool capped;                    /* the answer was longer than we read */
+	struct curl_slist retry_header; /* in front of the shared ones */
+	char retry_text[32];
+	char curl_error[CURL_ERROR_SIZE];
+	struct mw_transfer *next; /* in the idle or the active list */
+	struct mw_transfer **link;
+};
+
+struct mw_http {
+	CURLM *multi;
+	struct mw_http_config config;
+	char *proxy, *ca_file, *user_agent;
+	struct curl_slist *headers;      /* of batches */
+	struct curl_slist *form_headers; /* of requests for tokens */
+	struct mw_transfer *idle;
+	struct mw_transfer *active;
+};
+
+/* Tell what came of a transfer that has ended. Spans are good until it is used again. */
+void mw_http_tell(struct mw_http *h, struct mw_transfer *t, CURLcode result);
+
+#endif
