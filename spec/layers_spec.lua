@@ -47,7 +47,7 @@ local owners = {
 }
 
 -- LMDB is the stores' own: these and who includes their private headers.
-local stores = { "env_files", "seen", "seen_own", "spool_own", "spool_pieces", "state", "vault_own" }
+local stores = { "claims", "env_files", "seen", "seen_own", "spool_own", "spool_pieces", "state", "vault_own" }
 for _, name in ipairs(stores) do
 	stores[name] = true
 end

@@ -20,6 +20,7 @@
  *     process what the command needs of its process: terminal, signals, argv (no userdata)
  *     reader  a file or pipe as blocks of whole lines
  *     vault   the accounts of a store
+ *     link    keys of links to the settings page, and claims (two userdata)
  *     verify  a look at a spool (no userdata)
  *     board   what a spool's process shows of itself (no userdata)
  *     screen  a terminal as one page, and its keys (no userdata)
@@ -253,6 +254,7 @@ void mwl_open_process(lua_State *L);
 void mwl_open_reader(lua_State *L);
 void mwl_open_intake(lua_State *L);
 void mwl_open_vault(lua_State *L);
+void mwl_open_link(lua_State *L);
 void mwl_open_verify(lua_State *L);
 void mwl_open_board(lua_State *L);
 void mwl_open_screen(lua_State *L);
