@@ -209,6 +209,21 @@ function mw.open(options)
 	return client
 end
 
+--- A link to the settings page of one account, for whoever is logged in to the tool's own app as that account: good for
+--- minutes, and once. The README has the same in other languages.
+---@param account string
+---@param options {base_url: string, key: string, user: string?, ttl: number?}  base_url: of the daemon; key: the path of the
+--- link key's file; user: who it is, for the audit log, at most 200 bytes; ttl: seconds, default and most 300
+---@return string|nil url
+---@return string? message
+---@return "io"|"bad_master_key"|"no_memory"|nil code
+function mw.settings_link(account, options)
+	if type(options) ~= "table" then
+		error("settings_link takes an account and a table with base_url and key", 2)
+	end
+	return require("moonweir.web.link").make(account, options)
+end
+
 ---@class moonweir.Source
 local Source = {}
 Source.__index = Source

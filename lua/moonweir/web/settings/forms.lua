@@ -1,0 +1,147 @@
+--- forms -- forms.js: which form is open, what it says, and what is wrong with it. Secrets leave their field when they are sent.
+
+return [==[
+import { $, show, say, complain, busy, announce } from "./dom.js";
+import { act } from "./server.js";
+
+/** `changed` gets each new state, `ended` what ends the session. */
+export function setForms(options) {
+	const { changed, ended } = options;
+	let state = null;
+	let page = null;
+	let open = ""; // "connect" or "oauth", opened by its button
+
+	function arrange() {
+		const connecting = !state.connected || open === "connect";
+		show("connect", connecting);
+		show("oauth", open === "oauth");
+		show("connection", state.connected && open === "");
+		show("leave", state.connected && open === "");
+		show("oauth-open", page.oauth);
+		show("connect-cancel", state.connected);
+		say("connect-title", state.connected ? "Replace key or region" : "Connect Segment");
+		say("save", state.connected ? "Save" : "Connect");
+		$("write-key").placeholder = state.connected ? "Leave empty to keep the key " + state.key : "Paste it here";
+	}
+
+	function choose(name) {
+		for (const input of $("regions").querySelectorAll("input")) input.checked = input.value === name;
+	}
+
+	function clear() {
+		for (const id of ["write-key", "client-id", "key-id", "private-key"]) $(id).value = "";
+		for (const id of ["key-wrong", "connect-error", "oauth-error", "action-error"]) complain(id, "");
+		$("write-key").removeAttribute("aria-invalid");
+	}
+
+	function turnTo(name, focus) {
+		open = name;
+		clear();
+		if (name === "connect") choose(state.region);
+		if (name === "oauth" && state.oauth) {
+			$("client-id").value = state.oauth.client_id;
+			$("key-id").value = state.oauth.key_id;
+		}
+		arrange();
+		$(focus).focus();
+	}
+
+	/** What is done with a button: the state that comes of it, or why not. */
+	function press(button, name, body, errorId, done, said) {
+		return busy(button, async () => {
+			complain(errorId, "");
+			try {
+				const next = await act(name, body);
+				done();
+				changed(next);
+				if (said) announce(said);
+			} catch (error) {
+				if (!ended(error)) options.failed(error, errorId);
+			}
+		});
+	}
+
+	function close(focus) {
+		open = "";
+		clear();
+		return () => {
+			arrange();
+			if (focus) $(focus).focus();
+		};
+	}
+
+	$("connect").addEventListener("submit", (event) => {
+		event.preventDefault();
+		const field = $("write-key");
+		const key = field.value.trim();
+		const region = $("regions").querySelector("input:checked");
+		complain("key-wrong", "");
+		field.removeAttribute("aria-invalid");
+		const wrong =
+			!key && !state.connected ? "Paste the write key of your source."
+			: /[^A-Za-z0-9_-]/.test(key) ? "That is not a write key: it has only letters, digits, - and _."
+			: "";
+		if (wrong) {
+			field.setAttribute("aria-invalid", "true");
+			complain("key-wrong", wrong);
+			field.focus();
+			return;
+		}
+		if (!region) {
+			complain("connect-error", "Choose where your Segment workspace is.");
+			$("regions").querySelector("input").focus();
+			return;
+		}
+		const body = { region: region.value };
+		if (key) body.write_key = key;
+		let after = null;
+		press($("save"), "connect", body, "connect-error", () => { after = close("send-test"); }, "Saved.").then(() => after && after());
+	});
+
+	$("oauth").addEventListener("submit", (event) => {
+		event.preventDefault();
+		const body = { client_id: $("client-id").value, key_id: $("key-id").value, private_key: $("private-key").value };
+		let after = null;
+		press(event.submitter || $("oauth-open"), "oauth", body, "oauth-error", () => { after = close("oauth-open"); }, "Saved.").then(() => after && after());
+	});
+
+	$("oauth-off").addEventListener("click", (event) => {
+		let after = null;
+		press(event.currentTarget, "oauth", { off: true }, "oauth-error", () => { after = close("oauth-open"); }, "Saved.").then(() => after && after());
+	});
+
+	$("replace").addEventListener("click", () => turnTo("connect", "write-key"));
+	$("oauth-open").addEventListener("click", () => turnTo("oauth", "client-id"));
+	$("connect-cancel").addEventListener("click", () => turnTo("", "replace"));
+	$("oauth-cancel").addEventListener("click", () => turnTo("", "oauth-open"));
+
+	$("send-test").addEventListener("click", (event) => press(event.currentTarget, "test", {}, "action-error", () => {}));
+	$("pause").addEventListener("click", (event) =>
+		press(event.currentTarget, state.paused ? "resume" : "pause", {}, "action-error", () => {}));
+
+	$("disconnect").addEventListener("click", () => {
+		complain("confirm-error", "");
+		$("confirm").showModal();
+	});
+	$("confirm-no").addEventListener("click", () => $("confirm").close());
+	$("confirm-yes").addEventListener("click", (event) =>
+		press(event.currentTarget, "disconnect", { confirm: true }, "confirm-error", () => {
+			open = "";
+			clear();
+			$("confirm").close();
+		}, "Disconnected."));
+
+	return {
+		setPage(p) {
+			page = p;
+		},
+		setState(next) {
+			const first = !state;
+			const wasConnected = state && state.connected;
+			state = next;
+			if (first || (wasConnected && !next.connected)) choose(next.region || (page.regions[0] || {}).name);
+			arrange();
+		},
+	};
+}
+]==]
