@@ -2,8 +2,8 @@
 ---
 ---     https://events.acme.example/settings#v1.eyJhY2NvdW50…  .  MAC
 ---                                          |  |                 HMAC-SHA256 of "v1." and the fields as written, base64url
----                                          |  base64url of the fields as JSON:
----                                          |  {"account":"blue-bottle","aud":"https://events.acme.example","iat":…,"exp":…,"jti":"…"}
+---                                          |  base64url of the fields as JSON: {"account":"blue-bottle",
+---                                          |  "aud":"https://events.acme.example","iat":…,"exp":…,"jti":"…"}
 ---                                          the only version; there is nothing to choose an algorithm with
 ---
 --- The token stands behind the #, so it is in no server's log and no Referer. Whoever presents it first has a session
@@ -45,6 +45,29 @@ end
 
 local OPTIONS = { user = true, base_url = true, key = true, ttl = true, now = true }
 
+--- Misuse raises in the name of whoever called settings_link.
+local function check(account, options, base)
+	local function refuse(what)
+		error("settings_link: " .. what, 4)
+	end
+	if not is_account(account) then
+		refuse "an account is named by 1 to 255 bytes"
+	elseif not base then
+		refuse "base_url must be the daemon's https URL, without ? and # (http only for localhost)"
+	end
+	for name in pairs(options) do
+		if not OPTIONS[name] then
+			refuse(("no option %q"):format(tostring(name)))
+		end
+	end
+	local ttl, user = options.ttl, options.user
+	if ttl ~= nil and (type(ttl) ~= "number" or not (ttl >= 1 and ttl <= link.TTL_MAX)) then
+		refuse "ttl must be 1 to 300 seconds"
+	elseif user ~= nil and (type(user) ~= "string" or #user > USER_MAX) then
+		refuse "user must be a text of at most 200 bytes"
+	end
+end
+
 --- A link for one account, to be opened within `ttl` seconds. For the person who is logged in to the tool's own app: who
 --- has the link has the account's settings.
 ---@param account string
@@ -54,27 +77,11 @@ local OPTIONS = { user = true, base_url = true, key = true, ttl = true, now = tr
 ---@return string? message
 ---@return "io"|"bad_master_key"|"no_memory"|"forked"|nil code
 function link.make(account, options)
-	if not is_account(account) then
-		error("a settings link is for an account, named by 1 to 255 bytes", 3)
-	end
-	for name in pairs(options) do
-		if not OPTIONS[name] then
-			error(("settings_link: no option %q"):format(tostring(name)), 3)
-		end
-	end
 	local base = link.base(options.base_url)
-	if not base then
-		error("settings_link: base_url must be the daemon's https URL, without ? and # (http only for localhost)", 3)
-	end
-	local ttl = options.ttl or link.TTL_MAX
-	if type(ttl) ~= "number" or ttl < 1 or ttl > link.TTL_MAX then
-		error("settings_link: ttl must be 1 to 300 seconds", 3)
-	end
-	if options.user ~= nil and (type(options.user) ~= "string" or #options.user > USER_MAX) then
-		error("settings_link: user must be a text of at most 200 bytes", 3)
-	end
-	local key, message, code = options.key, nil, nil
-	if type(key) == "string" or key == nil then
+	check(account, options, base)
+	local key = options.key
+	if type(key) ~= "userdata" then
+		local message, code
 		key, message, code = core.link_key(key)
 		if not key then
 			return nil, message, code
@@ -86,11 +93,10 @@ function link.make(account, options)
 		user = options.user,
 		aud = base,
 		iat = now,
-		exp = now + math.floor(ttl),
+		exp = now + math.floor(options.ttl or link.TTL_MAX),
 		jti = core.random_id(),
 	})
-	local mac
-	mac, message, code = key:sign(signed)
+	local mac, message, code = key:sign(signed)
 	if not mac then
 		return nil, message, code
 	end

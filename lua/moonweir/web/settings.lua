@@ -204,7 +204,7 @@ function Settings:open_session(request)
 	end
 	self.log { at = now, settings = "opened", account = fields.account, user = fields.user, remote = request.remote }
 	local token = session.start(fields, self.key, now)
-	return respond.json(200, { session = token, page = self.api:about(fields.account) }, self.framing)
+	return respond.json(200, { session = token, page = self.api:page(fields.account) }, self.framing)
 end
 
 --- What a session may do.
@@ -243,7 +243,8 @@ function Settings:act(request, name)
 end
 
 --- Answer one request below /settings.
----@param request {method: string, path: string, query: string?, body: string, header: fun(name: string): string?, remote: string?}
+---@param request {method: string, path: string, query: string?, body: string, header: (fun(name: string): string?),
+--- remote: string?}
 ---@return integer status
 ---@return table<string, string> headers
 ---@return string body

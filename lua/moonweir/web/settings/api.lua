@@ -34,7 +34,7 @@ function api.new(parts)
 end
 
 --- What does not change while the page is open.
-function Api:about(account)
+function Api:page(account)
 	local regions = core.array {}
 	for i, e in ipairs(self.endpoints) do
 		regions[i] = { name = e.name, label = e.label }
@@ -58,10 +58,10 @@ local function find_region(self, name)
 	return nil
 end
 
---- The name of the endpoint that the account has. The default is the first.
+--- The name of the endpoint that the account has; nil: another, or whatever the engine was given.
 local function region_of(self, a)
 	for _, e in ipairs(self.endpoints) do
-		if e.endpoint == (a.endpoint or self.endpoints[1].endpoint) then
+		if e.endpoint == a.endpoint then
 			return e.name
 		end
 	end
@@ -87,9 +87,9 @@ end
 --- All that the page shows of the account.
 function Api:state(account, now)
 	local a = read_account(self, account)
-	local lane = self.client:lane(account)
-	local status = words.status(a, lane, self.about.name)
 	local test = self.trial:outcome(account, now)
+	local lane = self.client:lane(account) -- after the test: it shall not be delivered before it counts
+	local status = words.status(a, lane, self.about.name)
 	local is_known = a ~= nil and a.state ~= "damaged"
 	return {
 		connected = is_known and a.has_key,
@@ -142,14 +142,11 @@ function calls.connect(self, account, body)
 	elseif not a or not a.has_key then
 		return refusal(422, "no_key", "Paste the write key of your source.")
 	end
-	local region = body.region ~= nil and find_region(self, body.region)
-	if region == nil or body.region ~= nil and not region then
+	local region = find_region(self, body.region)
+	if not region and (body.region ~= nil or not a or not a.endpoint) then
 		return refusal(422, "no_region", "Choose where your Segment workspace is.")
-	elseif region then
-		change.endpoint = region.endpoint
-	elseif not a or not a.endpoint then
-		change.endpoint = self.endpoints[1].endpoint
 	end
+	change.endpoint = region and region.endpoint
 	local ok, message, code = self.vault:set(account, change)
 	if ok then
 		self.trial:forget(account)

@@ -43,10 +43,10 @@ export function ago(seconds) {
 
 /** The button is busy until the work is done, and can't be pressed twice. */
 export async function busy(button, work) {
-	if (button.getAttribute("aria-busy") === "true") return;
+	if (button.getAttribute("aria-busy") === "true") return false;
 	button.setAttribute("aria-busy", "true");
 	try {
-		await work();
+		return await work();
 	} finally {
 		button.removeAttribute("aria-busy");
 	}

@@ -5,8 +5,7 @@ import { $, show, say, complain, busy, announce } from "./dom.js";
 import { act } from "./server.js";
 
 /** `changed` gets each new state, `ended` what ends the session. */
-export function setForms(options) {
-	const { changed, ended } = options;
+export function setForms({ changed, ended }) {
 	let state = null;
 	let page = null;
 	let open = ""; // "connect" or "oauth", opened by its button
@@ -21,7 +20,7 @@ export function setForms(options) {
 		show("connect-cancel", state.connected);
 		say("connect-title", state.connected ? "Replace key or region" : "Connect Segment");
 		say("save", state.connected ? "Save" : "Connect");
-		$("write-key").placeholder = state.connected ? "Leave empty to keep the key " + state.key : "Paste it here";
+		$("write-key").placeholder = state.connected ? "Leave it empty to keep the one that is saved" : "Paste it here";
 	}
 
 	function choose(name) {
@@ -46,28 +45,25 @@ export function setForms(options) {
 		$(focus).focus();
 	}
 
-	/** What is done with a button: the state that comes of it, or why not. */
-	function press(button, name, body, errorId, done, said) {
+	/** What is done with a button: the state that comes of it, or why not. True: it was done. */
+	function press(button, name, body, errorId) {
 		return busy(button, async () => {
 			complain(errorId, "");
 			try {
-				const next = await act(name, body);
-				done();
-				changed(next);
-				if (said) announce(said);
+				changed(await act(name, body));
+				return true;
 			} catch (error) {
-				if (!ended(error)) options.failed(error, errorId);
+				if (!ended(error)) complain(errorId, error.message);
+				return false;
 			}
 		});
 	}
 
-	function close(focus) {
-		open = "";
-		clear();
-		return () => {
-			arrange();
-			if (focus) $(focus).focus();
-		};
+	/** The same for what ends a form: its secrets are forgotten, and the focus goes where one would go on. */
+	async function finish(button, name, body, errorId, focus, said) {
+		if (!(await press(button, name, body, errorId))) return;
+		turnTo("", focus);
+		announce(said);
 	}
 
 	$("connect").addEventListener("submit", (event) => {
@@ -94,42 +90,37 @@ export function setForms(options) {
 		}
 		const body = { region: region.value };
 		if (key) body.write_key = key;
-		let after = null;
-		press($("save"), "connect", body, "connect-error", () => { after = close("send-test"); }, "Saved.").then(() => after && after());
+		finish($("save"), "connect", body, "connect-error", "send-test", "Saved.");
 	});
 
 	$("oauth").addEventListener("submit", (event) => {
 		event.preventDefault();
 		const body = { client_id: $("client-id").value, key_id: $("key-id").value, private_key: $("private-key").value };
-		let after = null;
-		press(event.submitter || $("oauth-open"), "oauth", body, "oauth-error", () => { after = close("oauth-open"); }, "Saved.").then(() => after && after());
+		finish($("oauth-save"), "oauth", body, "oauth-error", "oauth-open", "Saved.");
 	});
 
-	$("oauth-off").addEventListener("click", (event) => {
-		let after = null;
-		press(event.currentTarget, "oauth", { off: true }, "oauth-error", () => { after = close("oauth-open"); }, "Saved.").then(() => after && after());
-	});
+	$("oauth-off").addEventListener("click", () =>
+		finish($("oauth-off"), "oauth", { off: true }, "oauth-error", "oauth-open", "Saved."));
 
-	$("replace").addEventListener("click", () => turnTo("connect", "write-key"));
+	for (const id of ["replace", "renew"]) $(id).addEventListener("click", () => turnTo("connect", "write-key"));
 	$("oauth-open").addEventListener("click", () => turnTo("oauth", "client-id"));
 	$("connect-cancel").addEventListener("click", () => turnTo("", "replace"));
 	$("oauth-cancel").addEventListener("click", () => turnTo("", "oauth-open"));
 
-	$("send-test").addEventListener("click", (event) => press(event.currentTarget, "test", {}, "action-error", () => {}));
-	$("pause").addEventListener("click", (event) =>
-		press(event.currentTarget, state.paused ? "resume" : "pause", {}, "action-error", () => {}));
+	$("send-test").addEventListener("click", () => press($("send-test"), "test", {}, "action-error"));
+	$("pause").addEventListener("click", () => press($("pause"), state.paused ? "resume" : "pause", {}, "action-error"));
 
 	$("disconnect").addEventListener("click", () => {
 		complain("confirm-error", "");
 		$("confirm").showModal();
 	});
 	$("confirm-no").addEventListener("click", () => $("confirm").close());
-	$("confirm-yes").addEventListener("click", (event) =>
-		press(event.currentTarget, "disconnect", { confirm: true }, "confirm-error", () => {
-			open = "";
-			clear();
-			$("confirm").close();
-		}, "Disconnected."));
+	$("confirm-yes").addEventListener("click", async () => {
+		if (!(await press($("confirm-yes"), "disconnect", { confirm: true }, "confirm-error"))) return;
+		$("confirm").close();
+		turnTo("", "write-key");
+		announce("Disconnected.");
+	});
 
 	return {
 		setPage(p) {

@@ -46,7 +46,10 @@ return [==[
 				<div>
 					<h2 id="status-title"></h2>
 					<p id="status-text"></p>
-					<details id="status-details" class="small" hidden><summary>What Segment said</summary><p id="status-detail" class="said"></p></details>
+					<details id="status-details" class="small" hidden>
+						<summary>What Segment said</summary>
+						<p id="status-detail" class="said"></p>
+					</details>
 				</div>
 			</div>
 			<dl id="figures" class="figures">
@@ -62,7 +65,8 @@ return [==[
 			</div>
 			<p id="action-error" class="wrong" role="alert" hidden></p>
 			<div id="actions" class="buttons">
-				<button type="button" id="send-test" class="primary">Send a test event</button>
+				<button type="button" id="renew" class="primary" hidden>Paste a new key</button>
+				<button type="button" id="send-test">Send a test event</button>
 				<button type="button" id="pause">Pause</button>
 			</div>
 		</section>
@@ -86,7 +90,8 @@ return [==[
 				<label for="write-key">Write key</label>
 				<input id="write-key" type="password" autocomplete="off" autocapitalize="none" spellcheck="false" maxlength="200"
 					aria-describedby="key-hint key-wrong">
-				<p id="key-hint" class="hint">It says which source in Segment the events are for. It is stored encrypted and never shown again.</p>
+				<p id="key-hint" class="hint">It names the source in Segment that the events are for. We keep it encrypted and never
+					show it again.</p>
 				<p id="key-wrong" class="wrong" role="alert" hidden></p>
 			</div>
 			<details class="help">
@@ -118,12 +123,12 @@ return [==[
 			<div class="field"><label for="key-id">Key ID</label>
 				<input id="key-id" autocomplete="off" autocapitalize="none" spellcheck="false" maxlength="200"></div>
 			<div class="field"><label for="private-key">Private key</label>
-				<textarea id="private-key" class="mono secret" rows="5" autocomplete="off" autocapitalize="none" spellcheck="false" maxlength="12000"
-					aria-describedby="private-hint" placeholder="-----BEGIN PRIVATE KEY-----"></textarea>
-				<p id="private-hint" class="hint">The text in the .pem file. It is stored encrypted and never shown again.</p></div>
+				<textarea id="private-key" class="mono secret" rows="5" maxlength="12000" autocomplete="off" autocapitalize="none"
+					spellcheck="false" aria-describedby="private-hint" placeholder="-----BEGIN PRIVATE KEY-----"></textarea>
+				<p id="private-hint" class="hint">The text in the .pem file. We keep it encrypted and never show it again.</p></div>
 			<p id="oauth-error" class="wrong" role="alert" hidden></p>
 			<div class="buttons">
-				<button type="submit" class="primary">Save the app</button>
+				<button type="submit" id="oauth-save" class="primary">Save the app</button>
 				<button type="button" id="oauth-off" hidden>Use the write key alone</button>
 				<button type="button" id="oauth-cancel">Cancel</button>
 			</div>

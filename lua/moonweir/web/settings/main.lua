@@ -12,14 +12,15 @@ let page = null;
 let closed = false;
 let active = true; // has somebody done something since the last look?
 let looking = 0;
+let lost = false; // did the last look fail?
 
 const again = (tool) => "Please go back to " + tool + " and open the Segment settings from there again.";
 const REASONS = {
 	link_used: ["This link was used already", "For your safety each link opens the settings once. "],
 	link_expired: ["This link is too old", "For your safety a link is good for a few minutes. "],
 	link_invalid: ["This link is not valid", "It may have been cut when it was copied. "],
-	session_over: ["You have been signed out", "For your safety that happens after half an hour without activity, and after eight hours. "],
-	no_link: ["Open this page from TOOL", ""],
+	session_over: ["You have been signed out", "For your safety that happens after half an hour without a click. "],
+	no_link: ["Open this page from TOOL", "Its address alone does not say whose settings these are. "],
 };
 
 const tool = () => (page && page.tool) || document.title.split(" – ").slice(1).join(" – ");
@@ -55,17 +56,19 @@ async function refresh() {
 	active = false;
 	try {
 		changed(await look(wasActive));
-		complain("action-error", "");
+		if (lost) complain("action-error", "");
+		lost = false;
 	} catch (error) {
 		active = wasActive;
 		if (!ended(error)) {
+			lost = true;
 			complain("action-error", error.message);
 			plan(null);
 		}
 	}
 }
 
-const forms = setForms({ changed, ended, failed: (error, id) => complain(id, error.message) });
+const forms = setForms({ changed, ended });
 
 for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => { active = true; }, { passive: true });
 document.addEventListener("visibilitychange", () => {

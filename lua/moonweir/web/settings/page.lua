@@ -26,7 +26,8 @@ local function text_on(color)
 end
 
 local ICON = [[<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="%s"/>]]
-	.. [[<text x="16" y="23" font-family="sans-serif" font-size="20" font-weight="600" text-anchor="middle" fill="%s">%s</text></svg>]]
+	.. [[<text x="16" y="23" font-family="sans-serif" font-size="20" font-weight="600" text-anchor="middle" fill="%s">%s</text>]]
+	.. "</svg>"
 
 local function icon(initial, color)
 	return ICON:format(color or "#1c5bb8", text_on(color or "#1c5bb8"), initial)

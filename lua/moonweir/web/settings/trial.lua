@@ -2,7 +2,8 @@
 ---
 --- Five a minute and account, over all processes (claims). An account's messages come to their end in the order in which
 --- they were accepted. So once the test event is accepted, `mark` is how many must have come to theirs; then it was
---- delivered, unless a dead letter has its messageId. Only the process that sent it knows what came of it.
+--- delivered, unless one of them died and the dead letter has its messageId. Letters are written a moment after they are
+--- counted. Only the process that sent it knows what came of it.
 
 local core = require "moonweir.core"
 
@@ -11,6 +12,7 @@ local trial = {}
 local A_MINUTE, WINDOW = 5, 60
 local KEPT = 600 -- seconds for which an outcome is told
 local COMMIT = 2 -- seconds in which a message is surely accepted, even if others hide that
+local LETTERS = 10 -- seconds in which a dead letter is surely written
 local REMEMBERED = 10000 -- tests at most
 
 ---@class moonweir.Trial
@@ -69,7 +71,7 @@ function Trial:send(account, now)
 	if not self.tests[account] then
 		self.count = self.count + 1
 	end
-	self.tests[account] = { id = id, at = now, outcome = "waiting", before = lane and lane.accepted or 0 }
+	self.tests[account] = { id = id, at = now, outcome = "waiting", before = lane or { accepted = 0, dead = 0 } }
 	return true
 end
 
@@ -86,6 +88,18 @@ local function refusal(client, account, test)
 	return nil
 end
 
+--- It came to its end: which?
+local function settle(self, account, test, lane, now)
+	local died = lane.dead > test.before.dead
+	test.answer = died and refusal(self.client, account, test) or nil
+	test.settled_at = test.settled_at or now
+	if test.answer then
+		test.outcome = "refused"
+	elseif not died or now - test.settled_at > LETTERS then
+		test.outcome = "delivered"
+	end
+end
+
 --- What came of the last one.
 ---@return {id: string, at: number, outcome: "waiting"|"delivered"|"refused", answer: string?}|nil
 function Trial:outcome(account, now)
@@ -96,11 +110,10 @@ function Trial:outcome(account, now)
 	if test.outcome == "waiting" then
 		local is_accepted = test.mark or now - test.at > COMMIT or self.client:sync(0)
 		local lane = self.client:lane(account)
-		if lane and is_accepted and lane.accepted > test.before then
+		if lane and is_accepted and lane.accepted > test.before.accepted then
 			test.mark = test.mark or lane.accepted
 			if lane.delivered + lane.dead >= test.mark then
-				test.answer = refusal(self.client, account, test)
-				test.outcome = test.answer and "refused" or "delivered"
+				settle(self, account, test, lane, now)
 			end
 		end
 	end

@@ -65,18 +65,21 @@ export function showState(state) {
 	show("figures", state.connected || state.waiting > 0);
 	show("actions", state.connected);
 	say("pause", state.paused ? "Resume" : "Pause");
-	say("key", state.key === "…" ? "saved" : state.key);
+	const refused = state.status.tone === "bad" && !state.uses_oauth;
+	show("renew", refused);
+	$("pause").classList.toggle("primary", state.paused && !refused);
+	$("send-test").classList.toggle("primary", !state.paused && !refused);
+	say("key", state.key === "…" ? "saved" : (state.key || "").replace("…", "•••• "));
 	say("region", regionName(state));
 	show("oauth-row", state.uses_oauth);
 	say("oauth-what", state.oauth ? "OAuth app " + state.oauth.client_id + ", key " + state.oauth.key_id : "an OAuth app");
 	say("oauth-open", state.uses_oauth ? "Change the OAuth app" : "Use an OAuth app");
 	show("oauth-off", state.uses_oauth);
+	const kept = state.waiting === 1 ? "1 event that waits is" : count(state.waiting) + " events that wait are";
 	say(
 		"confirm-text",
 		"The write key is deleted here and nothing more is sent. " +
-			(state.waiting > 0
-				? (state.waiting === 1 ? "1 event that waits is" : count(state.waiting) + " events that wait are") + " kept, and sent if you connect again."
-				: "No event is waiting."),
+			(state.waiting > 0 ? kept + " kept, and sent if you connect again." : "No event is waiting."),
 	);
 }
 

@@ -61,7 +61,8 @@ end
 
 local function connected(account, lane, tool)
 	if not lane or lane.accepted == 0 then
-		return "note", "Connected, no events yet", ("Send a test event to see that it works. %s sends the next event on its own."):format(tool)
+		local text = "Send a test event to see that it works. What happens in %s from now on is sent on its own."
+		return "note", "Connected, no events yet", text:format(tool)
 	elseif lane.state == "parked" and lane.last_status == -4 then
 		return refused({ oauth = true, last = "" }, lane, tool)
 	elseif lane.state == "parked" and lane.last_status >= 400 then
@@ -124,7 +125,8 @@ function words.test(outcome, status, answer)
 	elseif status.title == "Paused" then
 		return { tone = "note", title = "The test event waits", text = "Sending is paused. Resume, and it is sent." }
 	elseif status.tone == "bad" or status.tone == "warn" then
-		return { tone = status.tone, title = "The test event did not arrive yet", text = status.title .. ". It is kept and sent as soon as that is settled." }
+		local text = status.title .. ". The event is kept, and sent as soon as that is settled."
+		return { tone = status.tone, title = "The test event did not arrive yet", text = text }
 	end
 	return { tone = "note", title = "Sending the test event …", text = "This takes a few seconds." }
 end
