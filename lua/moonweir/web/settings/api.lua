@@ -149,7 +149,7 @@ function calls.connect(self, account, body)
 	change.endpoint = region and region.endpoint
 	local ok, message, code = self.vault:set(account, change)
 	if ok then
-		self.trial:forget(account)
+		self.trial:forget(account, true)
 	end
 	return saved(ok, message, code, change.write_key and "write_key_saved" or "region_changed")
 end

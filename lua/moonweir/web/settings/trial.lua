@@ -120,9 +120,11 @@ function Trial:outcome(account, now)
 	return test
 end
 
---- A new write key, or none: what the old one did is of no interest.
-function Trial:forget(account)
-	if self.tests[account] then
+--- A new write key, or none: what the old one did is of no interest any more.
+---@param still_waits? boolean keep one that waits: it will be sent with the new key
+function Trial:forget(account, still_waits)
+	local test = self.tests[account]
+	if test and not (still_waits and test.outcome == "waiting") then
 		self.tests[account], self.count = nil, self.count - 1
 	end
 end
