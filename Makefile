@@ -85,7 +85,7 @@ $(BUILD)/moonweir: Makefile
 JIT := $(if $(shell dpkg-query -W -f '$${Status}' luajit2 2>/dev/null | grep 'ok installed'),luajit2 libluajit2-5.1-dev,luajit libluajit-5.1-dev)
 RUN_PACKAGES   := build-essential pkg-config lua5.4 liblua5.4-dev $(JIT) lua-argparse lua-cjson \
                   libcurl4-openssl-dev libsodium-dev liblmdb-dev libssl-dev libmicrohttpd-dev ca-certificates
-TEST_PACKAGES  := $(RUN_PACKAGES) lua-busted luarocks openssl curl git
+TEST_PACKAGES  := $(RUN_PACKAGES) lua-busted luarocks openssl curl git python3-jsonschema
 CHECK_PACKAGES := $(TEST_PACKAGES) lua-check clang clang-format libclang-rt-14-dev cppcheck valgrind
 
 # $(call install,packages): asks for them only if one is missing, so that a second run needs no network.

@@ -8,7 +8,7 @@ return source.define {
 	slug = "tiny", version = "1",
 	event = get "type", id = get "id", user = source.user { get "user" },
 	on = {
-		opened = source.track "Email Opened" { subject = get "subject", n = get "n" },
+		opened = source.track "Email Opened" { email_subject = get "subject", n = get "n" },
 		sent = source.ignore,
 		crash = function() error "broken on purpose" end,
 	},
@@ -32,7 +32,7 @@ describe("moonweir map", function()
 		assert.equal("track", message.type)
 		assert.equal("Email Opened", message.event)
 		assert.equal("u1", message.userId)
-		assert.equal("Grüße", message.properties.subject)
+		assert.equal("Grüße", message.properties.email_subject)
 		assert.same({ name = "tiny", version = "1" }, message.context.integration)
 		assert.matches('"n":12345678901234567890', line, 1, true)
 	end)
@@ -78,7 +78,7 @@ describe("moonweir map", function()
 		assert.equal(0, code)
 		local message = cjson.decode(out)
 		assert.equal("u 1", message.userId)
-		assert.equal("a b", message.properties.subject)
+		assert.equal("a b", message.properties.email_subject)
 	end)
 
 	it("names the account with --wrap", function()

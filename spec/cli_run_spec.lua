@@ -10,7 +10,7 @@ return source.define {
 	slug = "tiny", version = "1",
 	account = get "account", event = get "type", id = get "id", user = source.user { get "user" },
 	on = {
-		opened = source.track "Email Opened" { subject = get "subject" },
+		opened = source.track "Email Opened" { email_subject = get "subject" },
 		sent = source.ignore,
 	},
 }
@@ -172,6 +172,32 @@ describe("moonweir run", function()
 			code, summary.accepted, summary.delivered, summary.repeats, summary.undelivered,
 		})
 		assert.equal("", err)
+	end)
+
+	it("bounds the spool as it is told to, and says what it does not take", function()
+		local spool = child.folder() .. "/bounded"
+		local function run_with(...)
+			return run(event(1) .. event(1), UNREACHABLE, {
+				"--write-key-file", key_file, "--patience", "0.2", "--json", "--spool", spool, ...
+			})
+		end
+		for _, wrong in ipairs {
+			{ "--disk-bytes", "plenty", "--disk-bytes takes bytes, or a size such as 500M or 20G, not 'plenty'" },
+			{ "--disk-bytes", "1M", "--disk-bytes must be bytes, at least 4194304" },
+			{ "--repeats", "2y", "--repeats takes seconds, or a time such as 90m, 48h or 7d, not '2y'" },
+			{ "--dead-days", "long", "--dead-days takes a number from 0 up" },
+		} do
+			local code, _, err = run_with(wrong[1], wrong[2])
+			assert.equal(2, code)
+			assert.matches(wrong[3], err, 1, true)
+		end
+		local _, out = run_with("--repeats", "2d", "--disk-bytes", "4M", "--dead-days", "7", "--dead-bytes", "64K")
+		assert.equal(1, cjson.decode(out).repeats)
+		_, out = run_with("--repeats", "0")
+		assert.equal(0, cjson.decode(out).repeats)
+		local code, _, err = run(event(1), UNREACHABLE, { "--write-key-file", key_file, "--repeats", "1h" })
+		assert.equal(2, code)
+		assert.matches("--repeats is about a spool. Give --spool DIR", err, 1, true)
 	end)
 
 	it("delivers what was read when it is interrupted", function()

@@ -99,8 +99,8 @@ describe("a source", function()
 	end)
 
 	it("keeps about and examples as they are", function()
-		local made = assert(load_entry("source.ignore", 'about = { text = "x" }, examples = { {} }'))
-		assert.same({ text = "x" }, made.about)
+		local made = assert(load_entry("source.ignore", 'about = { name = "x" }, examples = { {} }'))
+		assert.same({ name = "x" }, made.about)
 		assert.same({ {} }, made.examples)
 	end)
 

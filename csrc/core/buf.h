@@ -35,6 +35,11 @@ static inline bool mw_span_is(struct mw_span s, const char *text)
 	return s.len == strlen(text) && memcmp(s.at, text, s.len) == 0;
 }
 
+static inline bool mw_span_equal(struct mw_span a, struct mw_span b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+}
+
 /* Allocates nothing; `max` is the most it will ever hold. */
 void mw_buf_init(struct mw_buf *b, size_t max);
 void mw_buf_deinit(struct mw_buf *b);

@@ -1,4 +1,5 @@
 #include "mapping.h"
+#include "shape.h"
 
 /* ---- who, where, which, when */
 
@@ -49,6 +50,20 @@ static enum mw_err which(struct mw_mapper *p, struct mw_facts *f, struct mw_mess
 	return err ? mw_mapping_fail(p, e, err, "id: too long") : MW_OK;
 }
 
+/* Is the message, the last in the outbox from `start` on, what Segment's Spec asks for? Only strict sources
+ * get an error for one that is not. */
+static enum mw_err review(struct mw_mapper *p, const struct mw_message *m, size_t start, struct mw_error *why)
+{
+	struct mw_review *r = p->host.review;
+	if (!r)
+		return MW_OK;
+	uint64_t shape = mw_message_shape(m);
+	if (mw_review_look(r, shape) == MW_REVIEW_PASS)
+		return MW_OK;
+	struct mw_span message = {p->outbox.bytes.data + start, p->outbox.bytes.len - start};
+	return p->host.judge(p->host.host.context, shape, message, why);
+}
+
 /* Everything is there: write the message where it stays. */
 static enum mw_err deliver(struct mw_mapper *p, struct mw_message *m, struct mw_span account,
 			   struct mw_error *e)
@@ -60,7 +75,10 @@ static enum mw_err deliver(struct mw_mapper *p, struct mw_message *m, struct mw_
 	enum mw_err err = mw_outbox_begin(&p->outbox, account, p->delivery->tag,
 					  m->has_random_id ? MW_PARCEL_MESSAGE : MW_PARCEL_REPEATABLE);
 	if (!err) {
+		size_t start = p->outbox.bytes.len;
 		err = mw_message_write(&p->outbox.bytes, m, &why);
+		if (!err)
+			err = review(p, m, start, &why);
 		if (!err)
 			err = mw_outbox_end(&p->outbox, mark);
 	}
@@ -126,15 +144,16 @@ static enum mw_err collect(struct mw_mapper *p, uint32_t call, struct mw_span ex
 	struct mw_buf *b = &p->context;
 	mw_buf_clear(b);
 	enum mw_err err = mw_buf_append_byte(b, '{');
+	uint64_t shape; /* of what is gone through once more */
 	p->scene.field = "context";
 	if (!err && map->parts[MW_PART_CONTEXT])
-		err = mw_expr_write_members(map->x, map->parts[MW_PART_CONTEXT], &p->scene, b, e);
+		err = mw_expr_write_members(map->x, map->parts[MW_PART_CONTEXT], &p->scene, b, &shape, e);
 	if (!err && call) {
 		size_t before = b->len;
 		err = before > 1 ? mw_buf_append_byte(b, ',') : MW_OK;
 		size_t comma = b->len;
 		if (!err)
-			err = mw_expr_write_members(map->x, call, &p->scene, b, e);
+			err = mw_expr_write_members(map->x, call, &p->scene, b, &shape, e);
 		if (b->len == comma)
 			b->len = before;
 	}
@@ -146,14 +165,16 @@ static enum mw_err collect(struct mw_mapper *p, uint32_t call, struct mw_span ex
 	return err ? mw_mapping_fail(p, e, err, "context: no room for it") : MW_OK;
 }
 
-/* The context's members behind what is in the scratch. */
+/* The context's members behind what is in the scratch; 0: of a shape that is not known. */
 static enum mw_err write_context(struct mw_mapper *p, const struct mw_entry_call *c, struct mw_span extra,
-				 struct mw_error *e)
+				 uint64_t *shape, struct mw_error *e)
 {
 	p->scene.field = "context";
+	*shape = 0;
 	if (c->context_is_one && extra.len == 0)
-		return c->context ? mw_expr_write_members(p->map->x, c->context, &p->scene, &p->scratch, e)
-				  : MW_OK;
+		return c->context
+			   ? mw_expr_write_members(p->map->x, c->context, &p->scene, &p->scratch, shape, e)
+			   : MW_OK;
 	enum mw_err err = collect(p, c->as_given.parts[MW_PART_CONTEXT], extra, e);
 	return err ? err : keep_last(p, e);
 }
@@ -162,21 +183,24 @@ static enum mw_err write_context(struct mw_mapper *p, const struct mw_entry_call
 
 /* An object behind what is in the scratch; {} if it is absent and `required`. */
 static enum mw_err write_object(struct mw_mapper *p, uint32_t expr, const char *field, bool required,
-				struct mw_error *e)
+				uint64_t *shape, struct mw_error *e)
 {
 	size_t mark = p->scratch.len;
+	*shape = MW_CLASS_ABSENT;
 	if (expr == 0 && !required)
 		return MW_OK;
 	p->scene.field = field;
 	enum mw_err err = mw_buf_append_byte(&p->scratch, '{');
 	if (!err && expr)
-		err = mw_expr_write_members(p->map->x, expr, &p->scene, &p->scratch, e);
+		err = mw_expr_write_members(p->map->x, expr, &p->scene, &p->scratch, shape, e);
 	if (err)
 		return err;
 	if (p->scratch.len == mark + 1 && !required) {
 		p->scratch.len = mark;
 		return MW_OK;
 	}
+	if (p->scratch.len == mark + 1)
+		*shape = MW_CLASS_EMPTY_OBJECT;
 	err = mw_buf_append_byte(&p->scratch, '}');
 	return err ? mw_mapping_fail(p, e, err, "no room for the message") : MW_OK;
 }
@@ -195,15 +219,19 @@ static enum mw_err write_pieces(struct mw_mapper *p, const struct mw_entry_call 
 	if (integrations == 0)
 		integrations = p->map->parts[MW_PART_INTEGRATIONS];
 	mw_buf_clear(&p->scratch);
-	enum mw_err err = write_object(p, given->payload, is_traits ? "traits" : "properties", true, e);
+	enum mw_err err =
+	    write_object(p, given->payload, is_traits ? "traits" : "properties", true, &m->payload_shape, e);
 	if (err)
 		return err;
 	size_t payload = p->scratch.len;
-	err = write_context(p, c, (struct mw_span){NULL, 0}, e);
+	p->scene.echo = m->user_id;
+	err = write_context(p, c, (struct mw_span){NULL, 0}, &m->context_shape, e);
+	p->scene.echo = (struct mw_span){NULL, 0};
+	m->knows_echo = m->context_shape != 0;
 	if (err)
 		return err;
 	size_t context = p->scratch.len;
-	err = write_object(p, integrations, "integrations", false, e);
+	err = write_object(p, integrations, "integrations", false, &m->integrations_shape, e);
 	if (err)
 		return err;
 	m->payload = piece(p, 0, payload);
@@ -295,7 +323,8 @@ static enum mw_err source_integrations(struct mw_mapper *p, struct mw_error *e)
 	if (p->integrations_known)
 		return MW_OK;
 	mw_buf_clear(&p->scratch);
-	enum mw_err err = write_object(p, p->map->parts[MW_PART_INTEGRATIONS], "integrations", false, e);
+	enum mw_err err = write_object(p, p->map->parts[MW_PART_INTEGRATIONS], "integrations", false,
+				       &p->source_integrations_shape, e);
 	return err ? err : keep(p, &p->source_integrations, &p->integrations_known, e);
 }
 
@@ -304,7 +333,8 @@ static enum mw_err source_context(struct mw_mapper *p, struct mw_error *e)
 	if (p->context_known)
 		return MW_OK;
 	mw_buf_clear(&p->scratch);
-	enum mw_err err = write_context(p, &p->map->plain, (struct mw_span){NULL, 0}, e);
+	enum mw_err err =
+	    write_context(p, &p->map->plain, (struct mw_span){NULL, 0}, &p->source_context_shape, e);
 	return err ? err : keep(p, &p->source_context, &p->context_known, e);
 }
 
@@ -316,6 +346,7 @@ static enum mw_err emit_context(struct mw_mapper *p, struct mw_message *m, struc
 		return err;
 	if (m->context.len == 0) {
 		m->context = p->source_context;
+		m->context_shape = p->source_context_shape;
 		return MW_OK;
 	}
 	struct mw_buf *b = &p->context;
@@ -326,6 +357,7 @@ static enum mw_err emit_context(struct mw_mapper *p, struct mw_message *m, struc
 		return mw_mapping_fail(p, e, MW_TOO_LARGE, "context: no room for it");
 	err = keep_last(p, e);
 	m->context = mw_buf_span(&p->scratch);
+	m->context_shape = 0;
 	return err;
 }
 
@@ -358,6 +390,7 @@ enum mw_err mw_mapper_emit(struct mw_mapper *p, struct mw_message *message, bool
 		err = source_integrations(p, e);
 		if (p->source_integrations.len > 0)
 			m.integrations = p->source_integrations;
+		m.integrations_shape = p->source_integrations_shape;
 	}
 	if (!err)
 		err = emit_context(p, &m, e);

@@ -31,7 +31,8 @@
 	X(MW_VERSION, "version", "the store was written by a newer Moonweir")                                \
 	X(MW_LOCKED, "locked", "another process has it open")                                                \
 	X(MW_CORRUPT, "corrupt", "the store is damaged")                                                     \
-	X(MW_BAD_MASTER_KEY, "bad_master_key", "the vault's master key is missing or is another one")
+	X(MW_BAD_MASTER_KEY, "bad_master_key", "the vault's master key is missing or is another one")        \
+	X(MW_SPEC, "spec", "against Segment's Spec, and the source is strict")
 
 enum mw_err {
 #define MW_ERROR_CODE(code, word, sentence) code,

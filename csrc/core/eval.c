@@ -399,8 +399,8 @@ enum mw_err mw_expr_write(const struct mw_exprs *x, uint32_t expr, const struct 
 }
 
 enum mw_err mw_expr_write_members(const struct mw_exprs *x, uint32_t object, const struct mw_scene *s,
-				  struct mw_buf *out, struct mw_error *e)
+				  struct mw_buf *out, uint64_t *shape, struct mw_error *e)
 {
 	struct mw_walk w = start(x, s, e);
-	return finish(&w, mw_walk_write_members(&w, object, out));
+	return finish(&w, mw_walk_write_members(&w, object, out, shape));
 }

@@ -1,5 +1,6 @@
 #include "expr_pool.h"
 #include "json_write.h"
+#include "shape.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -190,6 +191,7 @@ static uint32_t add_constant(struct mw_exprs *x, struct mw_value value, struct m
 	uint32_t expr = 0;
 	if (!err && c && copy_wide(x, mw_buf_span(json), &c->json)) {
 		c->value = value;
+		c->shape = mw_shape_of_json(c->json);
 		if (value.kind == MW_VALUE_CHARS || value.kind == MW_VALUE_ESCAPED)
 			c->value.text = (struct mw_span){c->json.at + 1, c->json.len - 2};
 		else if (value.kind == MW_VALUE_JSON)
@@ -325,7 +327,8 @@ static void set_value(const struct mw_exprs *x, struct mw_member *m, uint32_t va
 	m->value = value;
 	m->slot = n->slot;
 	m->scope = n->scope;
-	m->is_path = mw_expr_is_path(n);
+	m->is_watched = mw_shape_watches(m->name);
+	m->is_path = mw_expr_is_path(n) && !m->is_watched;
 }
 
 static bool member_init(struct mw_exprs *x, struct mw_member *m, struct mw_span name, uint32_t value)
@@ -342,6 +345,8 @@ static bool member_init(struct mw_exprs *x, struct mw_member *m, struct mw_span 
 	else if (err || !mw_arena_copy(&x->arena, name, &m->name) ||
 		 !copy_wide(x, mw_buf_span(&key), &m->key))
 		no_memory(x);
+	if (x->error.code == MW_OK)
+		m->hash = mw_shape_key(key.data + 2, key.len - 4);
 	set_value(x, m, value);
 	mw_buf_deinit(&key);
 	return x->error.code == MW_OK;

@@ -30,15 +30,18 @@ enum { MW_WIDE = 32 };
 struct mw_constant {
 	struct mw_value value;
 	struct mw_span json; /* the same, ready to be copied */
+	uint64_t shape;
 };
 
 struct mw_member {
 	struct mw_span name; /* its characters */
 	struct mw_span key;  /* ,"name": with the comma, which the first one written skips */
+	uint64_t hash;       /* mw_shape_key of the name */
 	uint32_t value;
 	uint32_t slot; /* and the next two: of a value that is a path, as there */
 	uint8_t scope;
-	bool is_path;
+	bool is_path;    /* and is_watched is false */
+	bool is_watched; /* its value counts for the shape, too (mw_shape_watches) */
 };
 
 struct mw_expr {
@@ -96,6 +99,7 @@ struct mw_walk {
 	uint32_t
 	    base[MW_SCOPES + 1]; /* the scene's, with the item that :map is at; the last is for no scope */
 	uint32_t steps;          /* elements visited */
+	uint64_t shape;          /* of the members written so far: their sum */
 	bool placed;             /* the error in `e` says where already */
 };
 
@@ -146,9 +150,10 @@ static inline bool mw_expr_known_text(const struct mw_exprs *x, uint32_t expr, c
 /* eval.c: the value of any expression; absent for 0. */
 enum mw_err mw_walk_eval(struct mw_walk *w, uint32_t expr, struct mw_value *out);
 
-/* expr_write.c: the same as JSON behind what `out` holds; an object's members without its braces. */
+/* expr_write.c: the same as JSON behind what `out` holds; an object's members without its braces, and their
+ * shape. */
 enum mw_err mw_walk_write(struct mw_walk *w, uint32_t expr, struct mw_buf *out, bool *present);
-enum mw_err mw_walk_write_members(struct mw_walk *w, uint32_t expr, struct mw_buf *out);
+enum mw_err mw_walk_write_members(struct mw_walk *w, uint32_t expr, struct mw_buf *out, uint64_t *shape);
 
 /* eval.c: an error is made by fail; on its way out the first place is put in front of it, and before that
  * the names of the members it passes. These return `err`. */

@@ -1,5 +1,6 @@
 #include "expr_pool.h"
 #include "operate.h"
+#include "shape.h"
 
 static enum mw_err out_of_room(struct mw_walk *w, enum mw_err err, const struct mw_buf *out)
 {
@@ -63,42 +64,83 @@ static enum mw_err write_nested(struct mw_walk *w, const struct mw_member *m, co
 				struct mw_span key, struct mw_buf *out)
 {
 	size_t mark = out->len;
+	uint64_t shape = w->shape;
 	enum mw_err err = put_pair(w, key, MW_SPAN("{"), false, out);
 	size_t start = out->len;
+	w->shape = 0;
 	if (!err)
 		err = write_object_members(w, n, out);
 	if (!err && out->len > start) {
 		err = put(w, MW_SPAN("}"), out);
+		w->shape = shape + mw_shape_member(m->hash, mw_shape_end(w->shape));
 		if (!err)
 			return MW_OK;
 	}
 	out->len = mark;
+	w->shape = shape;
 	return err ? mw_walk_name(w, m->name, mw_walk_place(w, n->place, err)) : MW_OK;
+}
+
+/* Is it the text that members are held against? Its first character decides nearly always. */
+static inline bool is_echo(const struct mw_scene *s, struct mw_span json)
+{
+	return s->echo.at && json.at[1] == s->echo.at[0] && json.len == s->echo.len + 2 &&
+	       json.at[0] == '"' && memcmp(json.at + 1, s->echo.at, s->echo.len) == 0;
+}
+
+static uint64_t shape_of(const struct mw_scene *s, struct mw_span json)
+{
+	if (json.len > 1 && is_echo(s, json))
+		return MW_CLASS_ECHO;
+	if (json.at[0] == '"')
+		return mw_class_of_text((struct mw_span){json.at + 1, json.len - 2});
+	return mw_shape_of_json(json);
 }
 
 static enum mw_err write_made(struct mw_walk *w, const struct mw_member *m, struct mw_span key,
 			      struct mw_buf *out)
 {
 	size_t mark = out->len;
+	uint64_t shape = w->shape;
 	bool present = false;
 	enum mw_err err = put(w, key, out);
 	if (!err)
 		err = mw_walk_write(w, m->value, out, &present);
-	if (err || !present)
+	w->shape = shape;
+	if (err || !present) {
 		out->len = mark;
-	return mw_walk_name(w, m->name, err);
+		return mw_walk_name(w, m->name, err);
+	}
+	struct mw_span json = {out->data + mark + key.len, out->len - mark - key.len};
+	if (w->s->counts_shapes)
+		w->shape += mw_shape_member(m->hash, shape_of(w->s, json));
+	return MW_OK;
 }
 
-/* Out of line, or the loop over members would run short of registers. */
-__attribute__((noinline)) static enum mw_err write_member(struct mw_walk *w, const struct mw_member *m,
-							  struct mw_span key, struct mw_buf *out)
+/* The class of what is_ready. */
+static inline uint64_t class_of(const struct mw_scene *s, const struct mw_json_node *n, struct mw_span json)
+{
+	if (n->type == MW_JSON_STRING && is_echo(s, json))
+		return MW_CLASS_ECHO;
+	if (n->type == MW_JSON_STRING)
+		return mw_class_of_text((struct mw_span){json.at + 1, n->len});
+	if (n->type == MW_JSON_NUMBER)
+		return n->flags & MW_JSON_INTEGER ? MW_CLASS_INTEGER : mw_class_of_fraction(json);
+	return n->type == MW_JSON_TRUE ? MW_CLASS_TRUE : MW_CLASS_FALSE;
+}
+
+static inline enum mw_err write_field(struct mw_walk *w, const struct mw_member *m, struct mw_span key,
+				      struct mw_buf *out)
 {
 	const struct mw_expr *n = &w->x->at[m->value];
 	const struct mw_json *doc = w->s->doc;
 	struct mw_span json;
 	uint32_t node;
-	if (n->kind == MW_EXPR_CONSTANT)
+	if (n->kind == MW_EXPR_CONSTANT) {
+		bool echoes = n->constant->json.len > 1 && is_echo(w->s, n->constant->json);
+		w->shape += mw_shape_member(m->hash, echoes ? (uint64_t)MW_CLASS_ECHO : n->constant->shape);
 		return put_pair(w, key, n->constant->json, true, out);
+	}
 	if (n->kind == MW_EXPR_OBJECT)
 		return write_nested(w, m, n, key, out);
 	if (!mw_expr_is_path(n))
@@ -110,12 +152,34 @@ __attribute__((noinline)) static enum mw_err write_member(struct mw_walk *w, con
 		return MW_OK;
 	if (!is_ready(doc, &doc->nodes[node], &json))
 		return write_made(w, m, key, out);
+	w->shape += mw_shape_member(m->hash, class_of(w->s, &doc->nodes[node], json));
 	return put_pair(w, key, json, doc->nodes[node].at + MW_WIDE <= doc->len, out);
+}
+
+/* One whose value itself counts for the shape. */
+__attribute__((noinline)) static enum mw_err write_watched(struct mw_walk *w, const struct mw_member *m,
+							   struct mw_span key, struct mw_buf *out)
+{
+	size_t mark = out->len;
+	uint64_t shape = w->shape;
+	enum mw_err err = write_field(w, m, key, out);
+	if (err || out->len == mark || !w->s->counts_shapes)
+		return err;
+	struct mw_span json = {out->data + mark + key.len, out->len - mark - key.len};
+	w->shape = shape + mw_shape_member(m->hash, mw_shape_watched(shape_of(w->s, json), json));
+	return MW_OK;
+}
+
+/* Out of line, or the loop over members would run short of registers. */
+__attribute__((noinline)) static enum mw_err write_member(struct mw_walk *w, const struct mw_member *m,
+							  struct mw_span key, struct mw_buf *out)
+{
+	return m->is_watched ? write_watched(w, m, key, out) : write_field(w, m, key, out);
 }
 
 /* The common case, fields as they stand in the event, is a copy of their bytes. Stops at the first member
  * that is no such field, or was not found yet. */
-__attribute__((noinline)) static const struct mw_member *copy_members(const struct mw_walk *w,
+__attribute__((noinline)) static const struct mw_member *copy_members(struct mw_walk *w,
 								      const struct mw_member *m,
 								      const struct mw_member *end,
 								      size_t start, struct mw_buf *out)
@@ -124,6 +188,8 @@ __attribute__((noinline)) static const struct mw_member *copy_members(const stru
 	const struct mw_json_node *nodes = doc->nodes;
 	const struct mw_found *found = w->s->memo->found;
 	uint64_t serial = w->s->memo->serial;
+	uint64_t shape = w->shape;
+	const bool counts = w->s->counts_shapes;
 	uint8_t *at = out->data + out->len, *first = out->data + start, *limit = out->data + out->cap;
 	for (; m < end && m->is_path; m++) {
 		const struct mw_found *here = &found[m->slot];
@@ -138,7 +204,10 @@ __attribute__((noinline)) static const struct mw_member *copy_members(const stru
 		bool is_first = at == first;
 		at = copy(at, (struct mw_span){m->key.at + is_first, m->key.len - is_first}, true);
 		at = copy(at, json, node->at + MW_WIDE <= doc->len);
+		if (counts)
+			shape += mw_shape_member(m->hash, class_of(w->s, node, json));
 	}
+	w->shape = shape;
 	out->len = (size_t)(at - out->data);
 	return m;
 }
@@ -268,13 +337,20 @@ enum mw_err mw_walk_write(struct mw_walk *w, uint32_t expr, struct mw_buf *out, 
 	return err ? mw_walk_place(w, n->place, err) : MW_OK;
 }
 
-enum mw_err mw_walk_write_members(struct mw_walk *w, uint32_t expr, struct mw_buf *out)
+enum mw_err mw_walk_write_members(struct mw_walk *w, uint32_t expr, struct mw_buf *out, uint64_t *shape)
 {
 	const struct mw_expr *n = &w->x->at[expr];
-	if (n->kind == MW_EXPR_OBJECT)
-		return mw_walk_place(w, n->place, write_object_members(w, n, out));
-	/* Any other expression is written whole, and its braces taken off again. */
 	size_t mark = out->len;
+	bool counts = w->s->counts_shapes;
+	*shape = counts ? MW_CLASS_ABSENT : 0;
+	if (n->kind == MW_EXPR_OBJECT) {
+		w->shape = 0;
+		enum mw_err err = mw_walk_place(w, n->place, write_object_members(w, n, out));
+		if (counts && out->len > mark)
+			*shape = mw_shape_end(w->shape);
+		return err;
+	}
+	/* Any other expression is written whole, and its braces taken off again. */
 	bool present;
 	enum mw_err err = mw_walk_write(w, expr, out, &present);
 	if (err || !present)
@@ -288,5 +364,7 @@ enum mw_err mw_walk_write_members(struct mw_walk *w, uint32_t expr, struct mw_bu
 		inside.len--;
 	memmove(out->data + mark, inside.at, inside.len);
 	out->len = mark + inside.len;
+	if (counts)
+		*shape = mw_shape_of_json((struct mw_span){out->data + mark, inside.len});
 	return MW_OK;
 }

@@ -77,3 +77,20 @@ enum mw_err mw_json_write_double(struct mw_buf *b, double value)
 	char text[MW_NUMBER_MAX];
 	return mw_buf_append(b, text, mw_number_write_double(value, text));
 }
+
+size_t mw_json_count_chars(struct mw_span s)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.at[i] == '\\') {
+			bool is_unicode = i + 1 < s.len && s.at[i + 1] == 'u';
+			bool is_low_half = is_unicode && i + 3 < s.len && (s.at[i + 2] | 0x20) == 'd' &&
+					   (s.at[i + 3] >= 'A');
+			i += is_unicode ? 5 : 1;
+			count += !is_low_half;
+		} else {
+			count += (s.at[i] & 0xC0) != 0x80;
+		}
+	}
+	return count;
+}

@@ -24,4 +24,7 @@ enum mw_err mw_json_write_int64(struct mw_buf *b, int64_t value);
 /* MW_INVALID for NaN and infinity. */
 enum mw_err mw_json_write_double(struct mw_buf *b, double value);
 
+/* Characters of a JSON string's inside: an escape is one, a surrogate pair of escapes too. */
+size_t mw_json_count_chars(struct mw_span inside);
+
 #endif

@@ -92,6 +92,21 @@
 #define MW_STATE_MAP_LEN ((size_t)1 << 30)
 #define MW_STATE_MAP_MAX ((size_t)1 << (sizeof(size_t) > 4 ? 36 : 30))
 
+/* A text longer than this loses its end in a warehouse (src/connections/storage/warehouses/schema.md). */
+#define MW_TEXT_LONG 512
+
+/* Kinds of messages that are remembered as judged: a source of a hundred kinds of events, each with forty
+ * combinations of fields that may be missing. A power of two; 64 KiB of memory. */
+#define MW_SHAPES_MAX 4096
+
+/* What may be wrong with them, told apart: more than one person reads. The last stands for all further ones.
+ */
+#define MW_VERDICTS_MAX 256
+
+/* Judging a message takes some 30 us: no more than 8 ms of it at once, nor than 30 ns a message for long. */
+#define MW_REVIEW_BURST 256
+#define MW_REVIEW_EVERY 1024
+
 /* How an account is called, for people. */
 #define MW_LABEL_MAX 200
 

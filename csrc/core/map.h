@@ -17,6 +17,7 @@
 
 #include "expr.h"
 #include "outbox.h"
+#include "review.h"
 
 /* What belongs to the source as a whole; each is an expression, 0 where the script says nothing. */
 enum mw_map_part {
@@ -107,11 +108,15 @@ struct mw_problem {
 struct mw_mapper;
 
 struct mw_mapper_host {
-	struct mw_host host; /* its context is also that of the two below */
+	struct mw_host host; /* its context is also that of the others */
 	/* A function entry: call mw_mapper_emit any number of times. An error undoes them all. */
 	enum mw_err (*entry)(void *context, int function, struct mw_mapper *mapper, const struct mw_json *doc,
 			     uint32_t event, struct mw_error *e);
 	void (*problem)(void *context, const struct mw_problem *problem);
+	/* Judge a finished message of a shape that the review does not know, and let it learn. An error, in
+	 * `e` why, fails the event. NULL review: messages are not judged. */
+	enum mw_err (*judge)(void *context, uint64_t shape, struct mw_span message, struct mw_error *e);
+	struct mw_review *review;
 };
 
 struct mw_mapper *mw_mapper_new(const struct mw_mapper_host *host);

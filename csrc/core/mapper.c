@@ -369,6 +369,7 @@ void mw_map_run(const struct mw_map *m, struct mw_mapper *p, const struct mw_del
 	p->scene.header_count = d->header_count;
 	p->scene.memo = &p->memo;
 	p->scene.host = &p->host.host;
+	p->scene.counts_shapes = p->host.review != NULL;
 	p->scene.place = (struct mw_span){NULL, 0};
 	p->scene.field = NULL;
 	switch (d->format) {

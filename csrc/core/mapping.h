@@ -52,6 +52,8 @@ struct mw_mapper {
 	bool integrations_known;
 	struct mw_span source_context;
 	struct mw_span source_integrations;
+	uint64_t source_context_shape;
+	uint64_t source_integrations_shape;
 };
 
 /* facts.c. Errors say the place and the part. */

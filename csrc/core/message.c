@@ -1,5 +1,7 @@
 #include "message.h"
 
+#include "json_write.h"
+#include "shape.h"
 #include "timestamp.h"
 
 static const char *const words[MW_CALLS] = {
@@ -56,24 +58,6 @@ static const struct shape shapes[MW_CALLS] = {
     [MW_ALIAS] = {.head = LITERAL("{\"type\":\"alias\"")},
 };
 
-/* Characters of a JSON string's inside: an escape is one, a surrogate pair of escapes too. */
-static size_t count_chars(struct mw_span s)
-{
-	size_t count = 0;
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.at[i] == '\\') {
-			bool is_unicode = i + 1 < s.len && s.at[i + 1] == 'u';
-			bool is_low_half = is_unicode && i + 3 < s.len && (s.at[i + 2] | 0x20) == 'd' &&
-					   (s.at[i + 3] >= 'A');
-			i += is_unicode ? 5 : 1;
-			count += !is_low_half;
-		} else {
-			count += (s.at[i] & 0xC0) != 0x80;
-		}
-	}
-	return count;
-}
-
 static enum mw_err missing(struct mw_error *e, enum mw_call call, const char *field)
 {
 	return mw_error_set(e, MW_INVALID, 0, "%s: %s is missing; Segment takes no such call", words[call],
@@ -103,9 +87,9 @@ static enum mw_err check_required(const struct mw_message *m, struct mw_error *e
 	if (m->time.at && m->time.len != MW_TIMESTAMP_LEN)
 		return mw_error_set(e, MW_INVALID, 0, "%s: timestamp is not in Segment's form",
 				    words[m->call]);
-	if (m->message_id.len > MW_MESSAGE_ID_MAX && count_chars(m->message_id) > MW_MESSAGE_ID_MAX)
+	if (m->message_id.len > MW_MESSAGE_ID_MAX && mw_json_count_chars(m->message_id) > MW_MESSAGE_ID_MAX)
 		return mw_error_set(e, MW_INVALID, 0, "%s: messageId has %zu characters; Segment takes %d",
-				    words[m->call], count_chars(m->message_id), MW_MESSAGE_ID_MAX);
+				    words[m->call], mw_json_count_chars(m->message_id), MW_MESSAGE_ID_MAX);
 	if (m->call == MW_TRACK && !m->name.at)
 		return missing(e, m->call, "event");
 	if (m->call == MW_GROUP && !m->group_id.at)
@@ -205,6 +189,47 @@ static uint8_t *put_message(uint8_t *at, const struct mw_message *m)
 		at = put(PUT(at, ",\"integrations\":"), m->integrations);
 	*at++ = '}';
 	return at;
+}
+
+/* ---- shape */
+
+static uint64_t shape_of(uint64_t known, struct mw_span json)
+{
+	if (known)
+		return known;
+	return json.len > 0 ? mw_shape_of_json(json) : MW_CLASS_ABSENT;
+}
+
+static uint64_t class_of_text(struct mw_span text)
+{
+	return text.at ? mw_class_of_text(text) : MW_CLASS_ABSENT;
+}
+
+/* Six bits each. */
+static uint64_t classes_of(const struct mw_message *m)
+{
+	uint64_t all = (uint64_t)m->call << 1 | (m->message_id.len > MW_MESSAGE_ID_MAX);
+	all = all << 6 | mw_class_of_id(m->user_id);
+	all = all << 6 | mw_class_of_id(m->anonymous_id);
+	if (m->call == MW_GROUP)
+		all = all << 6 | mw_class_of_id(m->group_id);
+	if (m->call == MW_ALIAS)
+		all = all << 6 | mw_class_of_id(m->previous_id);
+	if (m->call == MW_PAGE || m->call == MW_SCREEN)
+		all = (all << 6 | class_of_text(m->name)) << 6 | class_of_text(m->category);
+	return all;
+}
+
+uint64_t mw_message_shape(const struct mw_message *m)
+{
+	uint64_t h = m->call == MW_TRACK ? mw_shape_key(m->name.at, m->name.len) : 0;
+	h = mw_shape_mix(h, classes_of(m));
+	h = mw_shape_mix(h, m->payload.at ? shape_of(m->payload_shape, m->payload) : MW_CLASS_EMPTY_OBJECT);
+	h = mw_shape_mix(h, shape_of(m->context_shape, m->context));
+	h = mw_shape_mix(h, shape_of(m->integrations_shape, m->integrations));
+	if (m->user_id.at && !m->knows_echo)
+		h ^= mw_shape_echo(m->user_id, m->context);
+	return h ? h : 1;
 }
 
 struct mw_span mw_message_id_of(struct mw_span message)

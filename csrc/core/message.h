@@ -40,6 +40,11 @@ struct mw_message {
 	bool has_random_id;  /* no other message will ever have this messageId */
 	int64_t timestamp;   /* ms since 1970 ... */
 	struct mw_span time; /* ... unless it is here, just as mw_timestamp_write would write it */
+	/* Shapes (shape.h) of the three objects, from whoever wrote them; 0: not known. */
+	uint64_t payload_shape;
+	uint64_t context_shape;
+	uint64_t integrations_shape;
+	bool knows_echo; /* that of context tells which members are the userId, too */
 	struct mw_span
 	    upstream_id; /* characters; not written: the mapper makes message_id of it if that is absent */
 };
@@ -63,12 +68,22 @@ static inline void mw_message_clear(struct mw_message *m)
 	m->integrations = none;
 	m->timestamp = 0;
 	m->time = none;
+	m->payload_shape = 0;
+	m->context_shape = 0;
+	m->integrations_shape = 0;
+	m->knows_echo = false;
 	m->upstream_id = none;
 }
 
 /* Append the message. MW_INVALID (with the field's name), MW_NO_USER, MW_TOO_LARGE (with its size),
  * MW_NO_MEMORY; on error the buffer is as it was. */
 enum mw_err mw_message_write(struct mw_buf *out, const struct mw_message *m, struct mw_error *e);
+
+/* What the message is like, whatever its values, for review.h: its call; the name of a track's event, byte
+ * for byte; the classes of a page's name and category, and of all ids; the shapes of the three objects; which
+ * members of context repeat the userId. Not the time, which is always written alike, nor the stamp, which all
+ * messages of a client have. Of a message that mw_message_write took; never 0. */
+uint64_t mw_message_shape(const struct mw_message *m);
 
 /* A stable id for an upstream event: the same (slug, account, id, index) gives the same
  * text, different ones never do. Readable ("acme-mail:4711:ev_9:0") when slug, account and id are

@@ -73,6 +73,48 @@ static inline uint64_t mw_scan_block(const uint8_t *p)
 	return mask;
 }
 
+/* Of 32 bytes, a bit for each quote or backslash; bit 0 is the first. */
+static inline uint32_t mw_scan_quotes(const uint8_t *p)
+{
+	uint32_t mask = 0;
+#if MW_SCAN_SSE2
+	for (int i = 0; i < 32; i += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
+		__m128i stops = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+					     _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+		mask |= (uint32_t)_mm_movemask_epi8(stops) << i;
+	}
+#else
+	for (int i = 0; i < 32; i += 8) {
+		uint64_t word = mw_scan_load(p + i), low = MW_SCAN_EIGHT(0x7F);
+		uint64_t quote = word ^ MW_SCAN_EIGHT('"'), backslash = word ^ MW_SCAN_EIGHT('\\');
+		uint64_t others = (((quote & low) + low) | quote) & (((backslash & low) + low) | backslash);
+		uint64_t stops = ~others >> 7 & MW_SCAN_EIGHT(1);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+		stops = __builtin_bswap64(stops);
+#endif
+		mask |= (uint32_t)(stops * UINT64_C(0x0102040810204080) >> 56) << i;
+	}
+#endif
+	return mask;
+}
+
+/* Of 16 bytes, a bit for each quote with another one `far` bytes behind it; bit 0 is the first. */
+static inline uint32_t mw_scan_pairs(const uint8_t *p, size_t far)
+{
+#if MW_SCAN_SSE2
+	__m128i quotes = _mm_set1_epi8('"');
+	__m128i here = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)p), quotes);
+	__m128i there = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + far)), quotes);
+	return (uint32_t)_mm_movemask_epi8(_mm_and_si128(here, there));
+#else
+	uint32_t mask = 0;
+	for (int i = 0; i < 16; i++)
+		mask |= (uint32_t)(p[i] == '"' && p[i + far] == '"') << i;
+	return mask;
+#endif
+}
+
 /* The first byte that is not plain, or `end`. */
 static inline const uint8_t *mw_scan_plain(const uint8_t *p, const uint8_t *end)
 {

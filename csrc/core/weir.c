@@ -104,11 +104,15 @@ void mw_weir_settle(struct mw_weir *w, struct mw_lane *lane, int64_t now)
 
 struct mw_lane *mw_weir_open_lane(struct mw_weir *w, struct mw_span account)
 {
+	/* Messages come in runs of one account. */
+	if (w->opened && mw_span_equal(mw_lane_account(w->opened), account))
+		return w->opened;
 	struct mw_lane *lane = mw_lanes_find(&w->lanes, account);
 	/* Every lane has its place among the timers before it exists: the rest cannot fail. */
 	if (!lane && mw_timers_reserve(&w->timers, w->lanes.count + 1))
 		lane = mw_lanes_add(&w->lanes, account);
 	w->stats.lanes = w->lanes.count;
+	w->opened = lane;
 	return lane;
 }
 

@@ -17,6 +17,7 @@ enum { MW_LIMITED_LANES = 3 };
 struct mw_weir {
 	struct mw_weir_config config;
 	struct mw_lanes lanes;
+	struct mw_lane *opened;  /* the last that was asked for by name to be opened */
 	struct mw_timers timers; /* lanes WAITING and PARKED */
 	struct mw_round round;   /* lanes READY */
 	struct mw_rate handouts;

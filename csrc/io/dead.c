@@ -174,22 +174,17 @@ static enum mw_err check_dir(const char *dir, struct mw_error *e)
 
 /* ---- which letters */
 
-static bool span_equal(struct mw_span a, struct mw_span b)
-{
-	return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
-}
-
 static bool is_of_source(struct mw_span source, struct mw_span wanted)
 {
 	const uint8_t *space = memchr(source.at, ' ', source.len);
-	return span_equal(source, wanted) ||
-	       (space && span_equal((struct mw_span){source.at, (size_t)(space - source.at)}, wanted));
+	return mw_span_equal(source, wanted) ||
+	       (space && mw_span_equal((struct mw_span){source.at, (size_t)(space - source.at)}, wanted));
 }
 
 static bool matches(const struct mw_dead_filter *f, const struct mw_dead_letter *l)
 {
-	return (!f->account.at || span_equal(f->account, l->account)) &&
-	       (!f->code.at || span_equal(f->code, l->code)) &&
+	return (!f->account.at || mw_span_equal(f->account, l->account)) &&
+	       (!f->code.at || mw_span_equal(f->code, l->code)) &&
 	       (!f->source.at || (l->source.len > 0 && is_of_source(l->source, f->source))) &&
 	       (f->since == 0 || l->at >= f->since) && (f->until == 0 || l->at < f->until);
 }

@@ -42,7 +42,7 @@ struct mw_spool_stats mw_depot_stats(const struct mw_depot *d);
 /* Is something settled that the disk does not know of? */
 bool mw_depot_has_settled(const struct mw_depot *d);
 
-/* Append the request's messages to `out`, a comma between each two. */
+/* The request's messages, a comma between each two, into `out`, which is empty. */
 enum mw_err mw_depot_read(struct mw_depot *d, const struct mw_request *r, struct mw_buf *out);
 
 #endif

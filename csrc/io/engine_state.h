@@ -28,6 +28,10 @@
 #define MW_COLLECT_MS    5
 #define MW_COLLECT_BYTES (128u * 1024)
 
+/* What became of messages waits this long for company while more is on its way: a backlog that drains is a
+ * request after the other, and each commit would hold up the next. */
+#define MW_SETTLE_MS 25
+
 /* Left alone this long, a dead process's partition may still find its own successor; then we take it, looking
  * every so often. Whoever waits for all to be delivered does not wait for that. */
 #define MW_ADOPT_MS 5000
@@ -60,11 +64,13 @@ struct mw_engine {
 	struct mw_outbox taken;       /* out of the inbox, not yet stored; its messages count as queued */
 	bool is_admitted;             /* `taken` is, to the depot */
 	int64_t settled_since;        /* the depot has something to write since; -1: it has not */
+	bool is_sending;              /* requests are in flight */
 	bool is_behind;               /* ... and could not */
 	struct mw_adoption *adoption; /* NULL: no spool */
 	bool is_adopting;             /* `taken` is the adoption's */
 	int64_t adopt_at;
 	struct mw_commons commons;
+	int64_t post_at;              /* not before, to the board */
 	struct mw_engine_lane *shown; /* room for the board: MW_BOARD_LANES of each */
 	struct mw_board_lane *posted;
 

@@ -5,6 +5,8 @@
 enum {
 	KEEP_BYTES = 4 * 1024 * 1024, /* a box that a burst made larger gives its memory back */
 	STORE_RETRY_MS = 100,         /* without memory, or room on the disk */
+	POST_SHARE = 20,
+	POST_MAX_MS = 1000, /* between two posts, however long they take */
 };
 
 static int64_t now_ms(void)
@@ -120,6 +122,13 @@ static void tell_commit(struct mw_engine *g, enum mw_err err, const struct mw_er
 		g->failure = *e;
 }
 
+/* Ms until answers have waited long enough for others. */
+static int64_t settled_wait(const struct mw_engine *g, int64_t now)
+{
+	int64_t due = g->settled_since + (g->is_sending ? MW_SETTLE_MS : MW_COLLECT_MS);
+	return due > now ? due - now : 0;
+}
+
 /* What was taken goes into the depot, what was settled leaves it: one commit. Ms until it is to be tried
  * again. */
 static int64_t store(struct mw_engine *g, bool at_once)
@@ -132,8 +141,8 @@ static int64_t store(struct mw_engine *g, bool at_once)
 	/* Answers alone wait for company as messages do. */
 	if (g->taken.count == 0 && g->settled_since < 0)
 		return MW_FOREVER_MS;
-	if (g->taken.count == 0 && !at_once && now - g->settled_since < MW_COLLECT_MS)
-		return MW_COLLECT_MS - (now - g->settled_since);
+	if (g->taken.count == 0 && !at_once && settled_wait(g, now) > 0)
+		return settled_wait(g, now);
 	pthread_mutex_lock(&g->core);
 	if (g->taken.count > 0 && !g->is_admitted)
 		err = mw_depot_admit(&g->depot, g->weir, &g->taken, now);
@@ -232,7 +241,7 @@ static void send_batch(struct mw_engine *g, const struct mw_request *r, int64_t 
 	if (err == MW_OK)
 		err =
 		    mw_http_post(g->http, r, &endpoint, (struct mw_span){(const uint8_t *)key.text, key.len},
-				 token, mw_buf_span(&g->batch), mw_engine_now(CLOCK_REALTIME));
+				 token, &g->batch, mw_engine_now(CLOCK_REALTIME));
 	sodium_memzero(&key, sizeof key);
 	if (err == MW_OK)
 		return;
@@ -261,6 +270,16 @@ static int64_t send_ready(struct mw_engine *g)
 	return wait;
 }
 
+/* Requests out, answers in. Ms until there is more to do. */
+static int64_t exchange(struct mw_engine *g)
+{
+	send_ready(g);
+	bool has_answers = mw_http_work(g->http);
+	int64_t wait = send_ready(g); /* answers made lanes ready */
+	/* The server shall have something to do while the next commit waits for the disk. */
+	return has_answers && mw_http_work(g->http) ? 0 : wait;
+}
+
 /* Somebody saved, paused, resumed or removed this account: its lane finds out what by trying. Under core. */
 static void on_changed(void *context, struct mw_span account)
 {
@@ -268,6 +287,18 @@ static void on_changed(void *context, struct mw_span account)
 	struct mw_lane *lane = mw_weir_lane(g->weir, account);
 	if (lane)
 		mw_weir_resume(g->weir, lane, now_ms());
+}
+
+/* To post looks at every lane. With so many that it takes long it is done less often: a twentieth of the
+ * time. */
+static void post(struct mw_engine *g)
+{
+	int64_t start = now_ms();
+	if (start < g->post_at)
+		return;
+	mw_engine_post(g);
+	int64_t end = now_ms();
+	g->post_at = end + sooner(POST_SHARE * (end - start), POST_MAX_MS);
 }
 
 /* Now and then: what others changed, and what they are to see. Ms until the next time. */
@@ -279,7 +310,7 @@ static int64_t look_around(struct mw_engine *g)
 		pthread_mutex_lock(&g->core);
 		mw_commons_changes(&g->commons, on_changed, mw_engine_on_app, g);
 		pthread_mutex_unlock(&g->core);
-		mw_engine_post(g);
+		post(g);
 	}
 	return wait;
 }
@@ -289,6 +320,7 @@ static void publish(struct mw_engine *g)
 {
 	pthread_mutex_lock(&g->core);
 	const struct mw_weir_stats *s = mw_weir_totals(g->weir);
+	g->is_sending = s->counts.in_flight > 0;
 	pthread_mutex_lock(&g->gate);
 	g->queued_bytes = s->queued_bytes;
 	g->is_crowded = s->lanes > MW_CROWD;
@@ -320,14 +352,13 @@ void *mw_engine_run(void *context)
 			return NULL;
 		wait = sooner(wait, look_around(g));
 		hurry(g);
-		send_ready(g);
-		mw_http_work(g->http);
-		wait = sooner(wait, send_ready(g)); /* answers made lanes ready */
-		if (g->settled_since < 0 && mw_depot_has_settled(&g->depot)) {
+		wait = sooner(wait, exchange(g));
+		if (g->settled_since < 0 && mw_depot_has_settled(&g->depot))
 			g->settled_since = now_ms();
-			wait = sooner(wait, MW_COLLECT_MS);
-		}
 		publish(g);
+		/* What could not be written is tried again when store says so. */
+		if (g->settled_since >= 0 && !g->is_behind)
+			wait = sooner(wait, settled_wait(g, now_ms()));
 		mw_http_wait(g->http, wait);
 	}
 }

@@ -15,8 +15,14 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A full batch whose last message is as long as a message gets, and the envelope around it. */
-enum { BODY_MAX = MW_BATCH_TARGET + MW_MESSAGE_MAX + 1024 };
+/* A full batch whose last message is as long as a message gets. */
+enum { MESSAGES_MAX = MW_BATCH_TARGET + MW_MESSAGE_MAX };
+#define BODY_TAIL "]}"
+enum { ENVELOPE_MAX = MW_WRITE_KEY_MAX + MW_TIMESTAMP_LEN + 48 };
+
+/* What curl takes of a body at a time: its buffer is just a piece of the secret heap. */
+enum { UPLOAD_PIECE = 128 * 1024 - 64 };
+
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 static CURLcode curl_ready;
 
@@ -64,6 +70,42 @@ static int on_send(void *context, char *to_ip, char *from_ip, int to_port, int f
 		}
 		nanosleep(&(struct timespec){0, (long)wait * 1000000}, NULL);
 	}
+}
+
+/* Bytes of the body of a request. */
+static size_t body_len(const struct mw_transfer *t)
+{
+	return t->head.len + t->messages.len + (t->ticket ? 0 : strlen(BODY_TAIL));
+}
+
+/* The next bytes of the body go straight into curl's buffer. */
+static size_t on_read(char *to, size_t size, size_t count, void *context)
+{
+	struct mw_transfer *t = context;
+	const struct mw_span parts[] = {mw_buf_span(&t->head), mw_buf_span(&t->messages),
+					t->ticket ? MW_SPAN("") : MW_SPAN(BODY_TAIL)};
+	size_t room = size * count, done = 0, skip = t->uploaded;
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		size_t from = skip < parts[i].len ? skip : parts[i].len, left = parts[i].len - from;
+		size_t len = left < room - done ? left : room - done;
+		if (len > 0)
+			memcpy(to + done, parts[i].at + from, len);
+		done += len;
+		skip -= from;
+	}
+	t->uploaded += done;
+	t->http->has_read = true;
+	return done;
+}
+
+/* curl sends once more from the start, when a kept connection turned out dead. */
+static int on_seek(void *context, curl_off_t offset, int origin)
+{
+	struct mw_transfer *t = context;
+	if (origin != SEEK_SET || offset < 0)
+		return CURL_SEEKFUNC_FAIL;
+	t->uploaded = (size_t)offset;
+	return CURL_SEEKFUNC_OK;
 }
 
 static size_t on_header(char *at, size_t size, size_t len, void *context)
@@ -134,7 +176,7 @@ static bool configure(struct mw_transfer *t)
 	SET(CURLOPT_MAXLIFETIME_CONN, 300L); /* follows a DNS change, and spreads over new servers */
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(CURLOPT_TCP_NODELAY, 1L);
-	SET(CURLOPT_UPLOAD_BUFFERSIZE, 65536L);
+	SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_PIECE);
 #if LIBCURL_VERSION_NUM >= 0x075700
 	/* A name server that does not answer must not hold up the thread that waits for its resolver. */
 	SET(CURLOPT_QUICK_EXIT, 1L);
@@ -147,6 +189,10 @@ static bool configure(struct mw_transfer *t)
 	SET(CURLOPT_WRITEFUNCTION, on_body);
 	SET(CURLOPT_WRITEDATA, t);
 	SET(CURLOPT_POST, 1L);
+	SET(CURLOPT_READFUNCTION, on_read);
+	SET(CURLOPT_READDATA, t);
+	SET(CURLOPT_SEEKFUNCTION, on_seek);
+	SET(CURLOPT_SEEKDATA, t);
 #undef SET
 	return rc == CURLE_OK;
 }
@@ -154,7 +200,8 @@ static bool configure(struct mw_transfer *t)
 static void transfer_free(struct mw_transfer *t)
 {
 	curl_easy_cleanup(t->easy);
-	mw_secret_free(t->body.data);
+	mw_secret_free(t->head.data);
+	mw_buf_deinit(&t->messages);
 	mw_buf_deinit(&t->response);
 	mw_secret_free(t->secret.data);
 	mw_secret_free(t->token);
@@ -167,6 +214,7 @@ static struct mw_transfer *transfer_new(struct mw_http *h)
 	if (!t)
 		return NULL;
 	t->http = h;
+	mw_buf_init(&t->messages, MESSAGES_MAX);
 	mw_buf_init(&t->response, MW_RESPONSE_MAX);
 	t->retry_header = (struct curl_slist){.data = t->retry_text, .next = h->headers};
 	t->easy = curl_easy_init();
@@ -182,11 +230,8 @@ static void wipe(struct mw_transfer *t)
 {
 	curl_easy_setopt(t->easy, CURLOPT_USERNAME, NULL);
 	curl_easy_setopt(t->easy, CURLOPT_XOAUTH2_BEARER, NULL);
-	curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, NULL);
-	if (t->body.data) { /* a key stands in front, an assertion is all of it */
-		size_t len = t->ticket || t->body.len < 256 ? t->body.len : 256;
-		sodium_memzero(t->body.data, len);
-	}
+	if (t->head.data)
+		sodium_memzero(t->head.data, t->head.len);
 	if (t->secret.data)
 		sodium_memzero(t->secret.data, t->secret.len);
 	mw_secret_free(t->token); /* wipes */
@@ -272,36 +317,31 @@ void mw_http_free(struct mw_http *h)
 	free(h);
 }
 
-/* An empty body with room for so much. */
-static enum mw_err make_body(struct mw_buf *b, size_t room)
+/* An empty head with room for so much: what is secret in a body stands in it. */
+static enum mw_err make_head(struct mw_buf *b, size_t room)
 {
 	mw_buf_clear(b);
 	if (b->cap >= room)
 		return MW_OK;
 	mw_secret_free(b->data);
-	/* Batches are as large as traffic makes them, so the next one may well be larger. */
-	room = room < BODY_MAX / 2 ? 2 * room : BODY_MAX;
 	b->data = mw_secret_malloc(room);
 	b->cap = b->max = b->data ? room : 0;
 	return b->data ? MW_OK : MW_NO_MEMORY;
 }
 
-static enum mw_err write_body(struct mw_buf *b, struct mw_span key, struct mw_span messages, int64_t now_wall)
+static enum mw_err write_head(struct mw_buf *b, struct mw_span key, int64_t now_wall)
 {
 	char sent_at[MW_TIMESTAMP_LEN];
 	mw_timestamp_write(sent_at, now_wall);
-	enum mw_err err = make_body(b, messages.len + 256);
+	enum mw_err err = make_head(b, ENVELOPE_MAX);
 	if (err != MW_OK)
 		return err;
 	mw_buf_append_literal(b, "{\"writeKey\":\"");
 	mw_buf_append_span(b, key);
 	mw_buf_append_literal(b, "\",\"sentAt\":\"");
 	mw_buf_append(b, sent_at, sizeof sent_at);
-	mw_buf_append_literal(b, "\",\"batch\":[");
-	mw_buf_append_span(b, messages);
-	return mw_buf_append_literal(b, "]}");
+	return mw_buf_append_literal(b, "\",\"batch\":[");
 }
-_Static_assert(MW_WRITE_KEY_MAX + MW_TIMESTAMP_LEN + 48 < 256, "the envelope fits the room made for it");
 
 /* The idle transfer to use next, or NULL. */
 static struct mw_transfer *take_idle(struct mw_http *h)
@@ -315,22 +355,23 @@ static struct mw_transfer *take_idle(struct mw_http *h)
 	struct mw_transfer *t = h->idle;
 	mw_buf_clear(&t->response);
 	mw_buf_clear(&t->secret);
+	mw_buf_clear(&t->messages);
 	t->ticket = 0;
+	t->uploaded = 0;
 	t->head_bytes = 0;
 	t->head_complete = t->sent = t->refused = t->capped = false;
 	t->curl_error[0] = '\0';
 	return t;
 }
 
-/* The body is written; `ok`: so are the other options. */
-static enum mw_err start(struct mw_http *h, struct mw_transfer *t, const char *url, bool ok)
+/* Head and ticket are there, `more` bytes of messages come with it; `ok`: so are the other options. */
+static enum mw_err start(struct mw_http *h, struct mw_transfer *t, const char *url, size_t more, bool ok)
 {
 	CURL *c = t->easy;
 	bool secure = strncmp(url, "https:", 6) == 0;
 	ok = ok && curl_easy_setopt(c, CURLOPT_URL, url) == CURLE_OK &&
 	     curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, secure ? "https" : "http") == CURLE_OK &&
-	     curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body.len) == CURLE_OK &&
-	     curl_easy_setopt(c, CURLOPT_POSTFIELDS, t->body.data) == CURLE_OK;
+	     curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(body_len(t) + more)) == CURLE_OK;
 	if (!ok || curl_multi_add_handle(h->multi, c) != CURLM_OK) {
 		wipe(t);
 		return ok ? MW_IO : MW_NO_MEMORY;
@@ -341,15 +382,15 @@ static enum mw_err start(struct mw_http *h, struct mw_transfer *t, const char *u
 }
 
 enum mw_err mw_http_post(struct mw_http *h, const struct mw_request *r, const struct mw_endpoint *endpoint,
-			 struct mw_span write_key, const char *token, struct mw_span messages,
+			 struct mw_span write_key, const char *token, struct mw_buf *messages,
 			 int64_t now_wall)
 {
-	if (write_key.len > MW_WRITE_KEY_MAX || messages.len > BODY_MAX - 256)
+	if (write_key.len > MW_WRITE_KEY_MAX || messages->len > MESSAGES_MAX)
 		return MW_TOO_LARGE;
 	struct mw_transfer *t = take_idle(h);
 	if (!t)
 		return MW_NO_MEMORY;
-	enum mw_err err = write_body(&t->body, write_key, messages, now_wall);
+	enum mw_err err = write_head(&t->head, write_key, now_wall);
 	if (err != MW_OK)
 		return err;
 	t->request = *r;
@@ -369,13 +410,20 @@ enum mw_err mw_http_post(struct mw_http *h, const struct mw_request *r, const st
 	}
 	ok = ok && curl_easy_setopt(c, CURLOPT_HTTPHEADER, r->attempt > 0 ? &t->retry_header : h->headers) ==
 		       CURLE_OK;
-	return start(h, t, endpoint->batch_url, ok);
+	err = start(h, t, endpoint->batch_url, messages->len, ok);
+	if (err != MW_OK)
+		return err;
+	/* Nothing is read before mw_http_work. */
+	const struct mw_buf idle = t->messages;
+	t->messages = *messages;
+	*messages = idle;
+	return MW_OK;
 }
 
 enum mw_err mw_http_ask(struct mw_http *h, uint32_t ticket, const char *url, struct mw_span form)
 {
 	struct mw_transfer *t = take_idle(h);
-	if (!t || make_body(&t->body, form.len) != MW_OK)
+	if (!t || make_head(&t->head, form.len) != MW_OK)
 		return MW_NO_MEMORY;
 	if (!t->secret.data) {
 		t->secret.data = mw_secret_malloc(MW_TOKEN_RESPONSE_MAX);
@@ -384,11 +432,11 @@ enum mw_err mw_http_ask(struct mw_http *h, uint32_t ticket, const char *url, str
 		t->secret.cap = t->secret.max = MW_TOKEN_RESPONSE_MAX;
 	}
 	t->ticket = ticket;
-	mw_buf_append_span(&t->body, form);
+	mw_buf_append_span(&t->head, form);
 	/* curl says by itself that it is a form. */
 	bool ok = curl_easy_setopt(t->easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC) == CURLE_OK &&
 		  curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, h->form_headers) == CURLE_OK;
-	return start(h, t, url, ok);
+	return start(h, t, url, 0, ok);
 }
 
 static void finish(struct mw_http *h, struct mw_transfer *t, CURLcode result)
@@ -402,17 +450,24 @@ static void finish(struct mw_http *h, struct mw_transfer *t, CURLcode result)
 	list_add(&h->idle, t);
 }
 
-void mw_http_work(struct mw_http *h)
+bool mw_http_work(struct mw_http *h)
 {
 	int running, left;
-	curl_multi_perform(h->multi, &running);
+	bool has_ended = false;
+	/* curl sends a piece of each body and returns, though the sockets may take more. */
+	do {
+		h->has_read = false;
+		curl_multi_perform(h->multi, &running);
+	} while (h->has_read);
 	CURLMsg *m;
 	while ((m = curl_multi_info_read(h->multi, &left))) {
 		struct mw_transfer *t = NULL;
 		CURLcode result = m->data.result; /* `m` dies with the handle's removal */
 		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &t);
 		finish(h, t, result);
+		has_ended = true;
 	}
+	return has_ended;
 }
 
 void mw_http_wait(struct mw_http *h, int64_t timeout_ms)

@@ -69,18 +69,18 @@ enum mw_err mw_http_new(const struct mw_http_config *config, struct mw_http **ou
 /* Cuts what is under way, without calling done. */
 void mw_http_free(struct mw_http *h);
 
-/* Start a request; `messages` (joined with commas) are copied. The key is one that the keyring took; with a
- * token, that goes into the header in its place.
+/* Start a request; `messages` (joined with commas) are its own from then on, and have another buffer. The key
+ * is one that the keyring took; with a token, that goes into the header in its place.
  * MW_NO_MEMORY, MW_TOO_LARGE, MW_IO: nothing was started. */
 enum mw_err mw_http_post(struct mw_http *h, const struct mw_request *r, const struct mw_endpoint *endpoint,
-			 struct mw_span write_key, const char *token, struct mw_span messages,
+			 struct mw_span write_key, const char *token, struct mw_buf *messages,
 			 int64_t now_wall);
 
 /* Start a request for a token: a form, which is copied. `ticket`, not 0, tells one from another. As above. */
 enum mw_err mw_http_ask(struct mw_http *h, uint32_t ticket, const char *url, struct mw_span form);
 
-/* Do what can be done without waiting; calls permit and done. */
-void mw_http_work(struct mw_http *h);
+/* Do what can be done without waiting; calls permit and done. True if a request came to its end. */
+bool mw_http_work(struct mw_http *h);
 
 /* Wait for sockets, a wake-up or the time. */
 void mw_http_wait(struct mw_http *h, int64_t timeout_ms);

@@ -15,9 +15,13 @@ struct mw_transfer {
 	struct {
 		size_t len;
 		char text[MW_WRITE_KEY_MAX + 1];
-	} key;              /* to blot it out of the answer */
-	struct mw_buf body; /* in the secret heap, so nothing but write_body may make it grow */
-	char *token; /* as the key, for the same reason; in the secret heap. NULL: Basic authentication */
+	} key; /* to blot it out of the answer */
+	/* The body: head, messages, tail. All that is secret in it stands in the head: in the secret heap, so
+	 * nothing but make_head may make it grow. */
+	struct mw_buf head;
+	struct mw_buf messages;
+	size_t uploaded; /* of the body */
+	char *token;     /* as the key, for the same reason; in the secret heap. NULL: Basic authentication */
 	struct mw_buf response;
 	struct mw_buf
 	    secret;        /* the response, if it may hold a token; in the secret heap, and does not grow */
@@ -41,6 +45,7 @@ struct mw_http {
 	struct curl_slist *form_headers; /* of requests for tokens */
 	struct mw_transfer *idle;
 	struct mw_transfer *active;
+	bool has_read; /* some of a body, since this was last set to false */
 };
 
 /* Tell what came of a transfer that has ended. Spans are good until it is used again. */

@@ -323,6 +323,7 @@ enum mw_err mw_spool_open_partition(const struct mw_spool_config *config,
 	s->now = now;
 	mw_outbox_init(&s->dying, SIZE_MAX);
 	mw_buf_init(&s->joined, SIZE_MAX);
+	mw_buf_init(&s->batch, SIZE_MAX);
 	enum mw_err err =
 	    sodium_init() < 0 ? mw_error_set(e, MW_IO, 0, "libsodium found no source of randomness") : MW_OK;
 	/* Memory that is short later must not look like a damaged disk. */
@@ -358,6 +359,7 @@ void mw_spool_close(struct mw_spool *s)
 	mw_partition_leave();
 	mw_outbox_deinit(&s->dying);
 	mw_buf_deinit(&s->joined);
+	mw_buf_deinit(&s->batch);
 	free(s->lanes);
 	free(s->plan);
 	free(s->touched);

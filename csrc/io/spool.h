@@ -92,7 +92,8 @@ void mw_spool_apply(struct mw_spool *s, struct mw_weir *w, int64_t now);
 /* Is something settled that the disk does not know of? */
 bool mw_spool_has_settled(const struct mw_spool *s);
 
-/* Append the request's messages to `out`, a comma between each two. MW_CORRUPT, MW_NO_MEMORY. */
+/* The request's messages, a comma between each two, take the place of what is in `out`, whose room is the
+ * spool's from now on. MW_CORRUPT, MW_NO_MEMORY. */
 enum mw_err mw_spool_read(struct mw_spool *s, const struct mw_request *r, struct mw_buf *out);
 
 struct mw_spool_stats {

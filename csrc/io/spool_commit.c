@@ -168,8 +168,8 @@ static uint32_t fill(const struct mw_spool *s, uint32_t from, size_t *size)
 	return from;
 }
 
-static int put_pack(struct mw_spool *s, MDB_txn *txn, const struct mw_lane *lane, uint32_t from, uint32_t to,
-		    size_t size, int64_t now)
+static int put_pack(struct mw_spool *s, MDB_cursor *messages, const struct mw_lane *lane, uint32_t from,
+		    uint32_t to, size_t size, int64_t now)
 {
 	struct mw_spool_lane *l = &s->lanes[lane->number];
 	struct mw_spool_key at = mw_spool_key(lane->number, l->tail + l->plan_count);
@@ -177,7 +177,7 @@ static int put_pack(struct mw_spool *s, MDB_txn *txn, const struct mw_lane *lane
 	int rc;
 	mw_buf_clear(&s->joined);
 	if (size <= MW_PIECE_MAX)
-		rc = mdb_put(txn, s->messages, &key, &value, MDB_RESERVE | MDB_NOOVERWRITE);
+		rc = mdb_cursor_put(messages, &key, &value, MDB_RESERVE | MDB_NOOVERWRITE);
 	else
 		rc = mw_buf_reserve(&s->joined, size) == MW_OK ? 0 : ENOMEM;
 	if (rc != 0)
@@ -190,7 +190,7 @@ static int put_pack(struct mw_spool *s, MDB_txn *txn, const struct mw_lane *lane
 			mw_pack_add(&w, s->plan[from].message, s->plan[from].tag);
 	mw_pack_end(&w);
 	if (size > MW_PIECE_MAX)
-		rc = mw_pieces_put(txn, s->messages, &key, s->joined.data, size);
+		rc = mw_pieces_put(messages, &key, s->joined.data, size);
 	l->plan_count += w.head.count;
 	l->plan_bytes += w.head.bytes;
 	return rc;
@@ -199,12 +199,14 @@ static int put_pack(struct mw_spool *s, MDB_txn *txn, const struct mw_lane *lane
 static int put_letters(struct mw_spool *s, MDB_txn *txn, const struct mw_outbox *box, uint64_t *number)
 {
 	struct mw_parcel p;
+	size_t left = box->letters; /* nearly always 0: not a walk for nothing */
 	int rc = 0;
-	for (size_t position = 0; rc == 0 && mw_outbox_next(box, &position, &p);) {
+	for (size_t position = 0; rc == 0 && left > 0 && mw_outbox_next(box, &position, &p);) {
 		if (p.kind != MW_PARCEL_DEAD)
 			continue;
 		struct mw_spool_key key = mw_spool_key(0, (*number)++);
 		rc = put(txn, s->dead, key.bytes + 4, 8, p.message.at, p.message.len);
+		left--;
 	}
 	return rc;
 }
@@ -272,7 +274,7 @@ static uint32_t lanes_planned(const struct mw_spool *s)
 	return last > s->rows ? last : s->rows;
 }
 
-static int put_plan(struct mw_spool *s, MDB_txn *txn, int64_t now, uint64_t *number,
+static int put_plan(struct mw_spool *s, MDB_txn *txn, MDB_cursor *messages, int64_t now, uint64_t *number,
 		    struct mw_spool_total *total)
 {
 	static const char name[] = "total";
@@ -291,7 +293,7 @@ static int put_plan(struct mw_spool *s, MDB_txn *txn, int64_t now, uint64_t *num
 			size_t size;
 			uint32_t to = fill(s, i, &size);
 			if (size > 0)
-				rc = put_pack(s, txn, lane, i, to, size, now);
+				rc = put_pack(s, messages, lane, i, to, size, now);
 			i = to;
 		}
 		total->messages += l->plan_count;
@@ -303,38 +305,36 @@ static int put_plan(struct mw_spool *s, MDB_txn *txn, int64_t now, uint64_t *num
 	return rc != 0 ? rc : put_letters(s, txn, s->box, number);
 }
 
-/* Drops the packs whose messages are all settled. */
+/* Drops the packs whose messages are all settled: those before the one that holds the head. None of them is
+ * looked at. The newest goes first: in a page LMDB puts new rows before older ones, and moves what is before
+ * one that it removes. */
 static int drop_packs(struct mw_spool *s, MDB_cursor *messages, uint32_t number)
 {
-	uint64_t head = s->lanes[number].head;
-	struct mw_spool_key at = mw_spool_key(number, 0);
+	const struct mw_spool_lane *l = &s->lanes[number];
+	struct mw_spool_key at = mw_spool_key(number, l->head);
 	MDB_val key = {sizeof at.bytes, at.bytes}, value;
+	uint32_t lane = number;
+	uint64_t first = 0;
 	int rc = mw_pieces_seek(messages, &key, &value, MDB_SET_RANGE);
-	while (rc == 0) {
-		uint32_t lane;
-		uint64_t first, behind = s->lanes[number].tail;
+	MDB_cursor_op back = rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV;
+	if (rc == 0)
 		mw_spool_key_read(&key, &lane, &first);
-		if (lane != number || first >= head)
+	bool is_first = rc == 0 && lane == number && first == l->head;
+	if ((rc == 0 || rc == MDB_NOTFOUND) && l->head < l->tail && !is_first) {
+		rc = mw_pieces_seek(messages, &key, &value, back);
+		back = MDB_PREV;
+	}
+	if (rc == 0 || rc == MDB_NOTFOUND)
+		rc = mdb_cursor_get(messages, &key, &value, back);
+	while (rc == 0) {
+		mw_spool_key_read(&key, &lane, &first);
+		if (lane != number)
 			return 0;
-		struct mw_pack_head h;
-		if (mw_pack_head(mw_spool_span(&value), &h)) {
-			behind = first + h.count;
-		} else {
-			/* How many were in it says the next one. */
-			MDB_val next_key, next_value;
-			uint32_t next_lane = number + 1;
-			uint64_t next_first = 0;
-			if (mw_pieces_seek(messages, &next_key, &next_value, MDB_NEXT) == 0)
-				mw_spool_key_read(&next_key, &next_lane, &next_first);
-			if (next_lane == number)
-				behind = next_first;
-			at = mw_spool_key(number, first);
-			key = (MDB_val){sizeof at.bytes, at.bytes};
-			rc = mdb_cursor_get(messages, &key, &value, MDB_SET);
-		}
-		if (rc != 0 || behind > head)
-			return rc;
-		rc = mw_pieces_drop(messages, &key, &value);
+		/* LMDB looks at the page's own head. */
+		mw_spool_look(s, 0);
+		rc = mdb_cursor_del(messages, 0);
+		if (rc == 0)
+			rc = mdb_cursor_get(messages, &key, &value, MDB_PREV);
 	}
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
@@ -353,10 +353,9 @@ static int drop_copied_letters(struct mw_spool *s, MDB_txn *txn)
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-static int put_settled(struct mw_spool *s, MDB_txn *txn, uint64_t *number)
+static int put_settled(struct mw_spool *s, MDB_txn *txn, MDB_cursor *messages, uint64_t *number)
 {
-	MDB_cursor *messages;
-	int rc = mdb_cursor_open(txn, s->messages, &messages);
+	int rc = 0;
 	for (uint32_t i = 0; rc == 0 && i < s->settled_count; i++) {
 		rc = drop_packs(s, messages, s->settled[i]);
 		if (rc == 0)
@@ -379,6 +378,7 @@ static int64_t now_us(void)
 static enum mw_err write_all(struct mw_spool *s, bool with_plan, int64_t now, struct mw_error *e)
 {
 	MDB_txn *txn;
+	MDB_cursor *messages; /* ends with the transaction */
 	struct mw_spool_total total = s->total;
 	uint64_t number = s->next_dead;
 	struct mw_spool_stats stats = s->stats;
@@ -391,9 +391,11 @@ static enum mw_err write_all(struct mw_spool *s, bool with_plan, int64_t now, st
 		rc = mdb_txn_begin(s->env, NULL, 0, &txn);
 	if (rc != 0)
 		return mw_spool_fail(e, rc, "no transaction");
-	rc = with_plan ? put_plan(s, txn, now, &number, &total) : 0;
+	rc = mdb_cursor_open(txn, s->messages, &messages);
+	if (rc == 0 && with_plan)
+		rc = put_plan(s, txn, messages, now, &number, &total);
 	if (rc == 0)
-		rc = put_settled(s, txn, &number);
+		rc = put_settled(s, txn, messages, &number);
 	if (rc == 0)
 		rc = finish_letters(s, txn, number, now + s->clock_ahead, &stats);
 	if (rc == 0)

@@ -45,6 +45,13 @@ struct mw_spool_plan {
 
 #define MW_SPOOL_NONE UINT32_MAX
 
+/* Which messages `batch` holds. */
+struct mw_spool_batch {
+	const struct mw_lane *lane; /* NULL: none */
+	uint64_t head;              /* the lane's, then */
+	uint32_t count;
+};
+
 /* All that this partition ever accepted, under "total" in meta. The lanes' packs say the same: a pack that is
  * missing at a lane's end is missed here. */
 struct mw_spool_total {
@@ -93,8 +100,10 @@ struct mw_spool {
 	struct mw_env_map map;
 	size_t looked_at; /* bytes of the map, about, since it was let go of */
 
-	MDB_txn *reader;      /* reset between uses */
-	MDB_cursor *cursor;   /* the reader's, over `messages`: to read allocates nothing */
+	MDB_txn *reader;     /* reset between uses */
+	MDB_cursor *cursor;  /* the reader's, over `messages`: to read allocates nothing */
+	struct mw_buf batch; /* a request's messages, from when it is measured until it is read */
+	struct mw_spool_batch together;
 	struct mw_buf joined; /* a pack of several pieces; has room for the largest message from the start */
 	struct mw_spool_stats stats;
 };

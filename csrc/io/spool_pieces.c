@@ -2,7 +2,7 @@
 
 enum { KEY_LEN = 12 };
 
-int mw_pieces_put(MDB_txn *txn, MDB_dbi db, const MDB_val *key, const uint8_t *pack, size_t len)
+int mw_pieces_put(MDB_cursor *cursor, const MDB_val *key, const uint8_t *pack, size_t len)
 {
 	uint8_t piece_key[MW_PIECE_KEY_LEN];
 	memcpy(piece_key, key->mv_data, KEY_LEN);
@@ -14,7 +14,7 @@ int mw_pieces_put(MDB_txn *txn, MDB_dbi db, const MDB_val *key, const uint8_t *p
 		piece_key[KEY_LEN + 1] = (uint8_t)number;
 		MDB_val k = {number == 0 ? KEY_LEN : sizeof piece_key, piece_key};
 		MDB_val v = {piece_len, (void *)(uintptr_t)pack};
-		rc = mdb_put(txn, db, &k, &v, MDB_NOOVERWRITE);
+		rc = mdb_cursor_put(cursor, &k, &v, MDB_NOOVERWRITE);
 		pack += piece_len;
 		len -= piece_len;
 	}
@@ -48,16 +48,4 @@ struct mw_span mw_pieces_join(MDB_cursor *cursor, const MDB_val *first, struct m
 		break;
 	}
 	return mw_buf_span(room);
-}
-
-int mw_pieces_drop(MDB_cursor *cursor, MDB_val *key, MDB_val *value)
-{
-	int rc;
-	do {
-		rc = mdb_cursor_del(cursor, 0);
-		/* After del the cursor is at what was behind it, and NEXT gives just that. */
-		if (rc == 0)
-			rc = mdb_cursor_get(cursor, key, value, MDB_NEXT);
-	} while (rc == 0 && key->mv_size == MW_PIECE_KEY_LEN);
-	return rc;
 }

@@ -25,7 +25,7 @@
 /* Each returns what LMDB said. Keys have 12 bytes. */
 
 /* A new pack, of any size. */
-int mw_pieces_put(MDB_txn *txn, MDB_dbi db, const MDB_val *key, const uint8_t *pack, size_t len);
+int mw_pieces_put(MDB_cursor *cursor, const MDB_val *key, const uint8_t *pack, size_t len);
 
 /* As mdb_cursor_get over packs: NEXT, SET_RANGE; PREV, LAST. `value` is the first piece. */
 int mw_pieces_seek(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op);
@@ -33,8 +33,5 @@ int mw_pieces_seek(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_
 /* All of the pack that the cursor is at: `first` itself, or `room`, good until its next use. What is missing
  * is missing in the end. The cursor stays in the pack. */
 struct mw_span mw_pieces_join(MDB_cursor *cursor, const MDB_val *first, struct mw_buf *room);
-
-/* Deletes the pack that the cursor is at, then goes to the next one. */
-int mw_pieces_drop(MDB_cursor *cursor, MDB_val *key, MDB_val *value);
 
 #endif

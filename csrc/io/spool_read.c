@@ -120,51 +120,62 @@ static void skip_damage(struct walk *k, struct mw_batch *out)
 				 .is_damaged = true};
 }
 
+/* Is the request what was put together last? While it is in flight, which messages are its lane's oldest does
+ * not change. */
+static bool is_together(const struct mw_spool *s, const struct mw_request *r)
+{
+	return s->together.lane == r->lane && s->together.head == s->lanes[r->lane->number].head &&
+	       s->together.count == r->count && s->batch.len == r->bytes;
+}
+
+/* Puts the batch together on the way: each pack is looked at once, and whoever measures nearly always reads
+ * next. Without memory for that it only measures. */
 static void measure(void *context, const struct mw_lane *lane, size_t bytes_max, uint32_t count_max,
 		    struct mw_batch *out)
 {
+	struct mw_spool *s = context;
 	struct walk k;
 	struct mw_span message;
 	int64_t tag;
+	enum mw_err err = MW_OK;
 	*out = (struct mw_batch){.since_next = -1};
-	begin(&k, context, lane);
+	mw_buf_clear(&s->batch);
+	begin(&k, s, lane);
 	while (next(&k, &message, &tag)) {
 		size_t bytes = out->bytes + (out->count > 0) + message.len;
-		out->since_next = since_of(k.spool, &k.pack);
+		out->since_next = since_of(s, &k.pack);
 		if (out->count == count_max || (out->count > 0 && bytes > bytes_max))
 			break;
+		if (err == MW_OK && out->count > 0)
+			err = mw_buf_append_byte(&s->batch, ',');
+		if (err == MW_OK)
+			err = mw_buf_append_span(&s->batch, message);
 		out->bytes = bytes;
 		out->count++;
 	}
+	s->together = (struct mw_spool_batch){
+	    .lane = err == MW_OK ? lane : NULL, .head = s->lanes[lane->number].head, .count = out->count};
 	if (!k.cursor)
 		out->count = 1; /* mw_spool_read says that it can't be had */
 	else if (out->count == 0)
 		skip_damage(&k, out);
-	else if (k.spool->lanes[lane->number].head + out->count == k.end)
+	else if (s->lanes[lane->number].head + out->count == k.end)
 		out->since_next = -1;
 	finish(&k);
 }
 
 enum mw_err mw_spool_read(struct mw_spool *s, const struct mw_request *r, struct mw_buf *out)
 {
-	struct walk k;
-	struct mw_span message;
-	int64_t tag;
-	enum mw_err err = mw_buf_reserve(out, r->bytes);
-	size_t start = out->len;
-	begin(&k, s, r->lane);
-	for (uint32_t i = 0; i < r->count && err == MW_OK; i++) {
-		if (!next(&k, &message, &tag) || out->len - start + message.len + (i > 0) > r->bytes) {
-			err = MW_CORRUPT;
-			break;
-		}
-		if (i > 0)
-			out->data[out->len++] = ',';
-		memcpy(out->data + out->len, message.at, message.len);
-		out->len += message.len;
-	}
-	finish(&k);
-	return err;
+	struct mw_batch again;
+	if (!is_together(s, r))
+		measure(s, r->lane, r->bytes, r->count, &again);
+	if (!is_together(s, r))
+		return s->together.lane ? MW_CORRUPT : MW_NO_MEMORY;
+	const struct mw_buf batch = s->batch;
+	s->batch = *out;
+	*out = batch;
+	s->together.lane = NULL;
+	return MW_OK;
 }
 
 static void bury(struct mw_spool *s, const struct mw_report *r, uint32_t count)

@@ -246,7 +246,8 @@ static int client_call(lua_State *L)
 		turn = ++c->turn;
 		mw_message_clear(&m);
 		mw_buf_clear(&c->fields);
-		err = mwl_table_message(L, 3, call, c->stamp.len > 0, &c->fields, &m, &has_timestamp, &e);
+		err = mwl_table_message(L, 3, call, c->stamp.len > 0, c->review != NULL, &c->fields, &m,
+					&has_timestamp, &e);
 	} while (turn != c->turn);
 	if (err != MW_OK)
 		return mwl_fail(L, &e);
@@ -269,6 +270,9 @@ static int client_call(lua_State *L)
 	if (err != MW_OK)
 		return e.code == err ? mwl_fail(L, &e) : mwl_fail_code(L, err);
 	parcel.message = mw_buf_span(&c->message);
+	err = mwl_review_message(L, c->review, &m, parcel.message, &e);
+	if (err != MW_OK)
+		return mwl_fail(L, &e);
 	mw_outbox_clear(&c->box);
 	err = mw_outbox_add(&c->box, &parcel);
 	if (err == MW_OK)
@@ -403,6 +407,9 @@ static int client_new(lua_State *L)
 	lua_rawseti(L, -2, MWL_CLIENT_MAPPER);
 	lua_pushcfunction(L, tell); /* now: making a function may run finalizers */
 	lua_rawseti(L, -2, MWL_CLIENT_TELL);
+	lua_getfield(L, 1, "review");
+	c->review = mwl_opt_review(L, -1);
+	lua_rawseti(L, -2, MWL_CLIENT_REVIEW);
 	mwl_setuservalue(L, 2);
 	mw_outbox_init(&c->box, 2 * MW_MESSAGE_MAX);
 	mw_buf_init(&c->fields, MW_EVENT_MAX);

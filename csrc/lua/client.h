@@ -13,6 +13,7 @@ struct mwl_client {
 	struct mw_buf message;
 	struct mw_buf body;               /* an event that came as a table, as JSON */
 	struct mw_buf stamp;              /* integration and library, for calls made without a mapping */
+	struct mwl_review *review;        /* NULL: messages are not checked */
 	char account[MW_ACCOUNT_MAX + 1]; /* whose events are those that name nobody */
 	size_t account_len;
 	bool has_account;
@@ -25,7 +26,7 @@ struct mwl_client {
 };
 
 /* In the userdata's uservalue. */
-enum { MWL_CLIENT_MAPPER = 1, MWL_CLIENT_TELL, MWL_CLIENT_SPOOL };
+enum { MWL_CLIENT_MAPPER = 1, MWL_CLIENT_TELL, MWL_CLIENT_SPOOL, MWL_CLIENT_REVIEW };
 
 /* What a call may ask for beside its message. */
 struct mwl_asked {

@@ -218,12 +218,22 @@ static int client_lane(lua_State *L)
 	return 1;
 }
 
+/* client:review() -> the userdata that its messages are checked by, or nil */
+static int client_review(lua_State *L)
+{
+	luaL_checkudata(L, 1, MWL_CLIENT);
+	mwl_getuservalue(L, 1);
+	lua_rawgeti(L, -1, MWL_CLIENT_REVIEW);
+	return 1;
+}
+
 void mwl_client_state_methods(lua_State *L)
 {
 	static const luaL_Reg methods[] = {{"poll", client_poll},
 					   {"stats", client_stats},
 					   {"lanes", client_lanes},
 					   {"lane", client_lane},
+					   {"review", client_review},
 					   {NULL, NULL}};
 	luaL_setfuncs(L, methods, 0);
 }

@@ -15,8 +15,17 @@
 #define mwl_newuserdata_plain(L, size) lua_newuserdatauv((L), (size), 0) /* has no uservalue */
 #define mwl_setuservalue(L, i)         lua_setiuservalue((L), (i), 1)
 #define mwl_getuservalue(L, i)         lua_getiuservalue((L), (i), 1)
+/* f(context) under protection: what it raises is left on the stack. Making the call allocates nothing outside
+ * of it. */
+static inline int mwl_cpcall(lua_State *L, lua_CFunction f, void *context)
+{
+	lua_pushcfunction(L, f);
+	lua_pushlightuserdata(L, context);
+	return lua_pcall(L, 1, 0, 0);
+}
 #else
 #define MWL_HAS_INTEGERS               0
+#define mwl_cpcall(L, f, context)      lua_cpcall((L), (f), (context))
 #define mwl_newuserdata(L, size)       lua_newuserdata((L), (size))
 #define mwl_newuserdata_plain(L, size) lua_newuserdata((L), (size))
 /* 5.1 keeps a table of its own behind each userdata: its "environment". */

@@ -118,6 +118,7 @@ int luaopen_moonweir_core(lua_State *L)
 	mwl_open_view(L);
 	mwl_open_guard(L);
 	mwl_open_map(L);
+	mwl_open_review(L);
 	mwl_open_mapper(L);
 	mwl_open_client(L);
 	mwl_open_dead(L);

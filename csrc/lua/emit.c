@@ -63,10 +63,11 @@ static enum mw_err read_text(struct emission *em, enum part part)
 	return err;
 }
 
-static enum mw_err write_object(struct emission *em, int index, const char *name, struct mwl_piece *piece)
+static enum mw_err write_object(struct emission *em, int index, const char *name, struct mwl_piece *piece,
+				uint64_t *shape)
 {
 	size_t start = em->out->len;
-	enum mw_err err = mwl_table_write_as(em->L, index, name, em->out, &em->e);
+	enum mw_err err = mwl_table_write_as(em->L, index, name, em->out, shape, &em->e);
 	if (!err && em->out->data[start] != '{')
 		err = mw_error_set(&em->e, MW_INVALID, 0, "%s: must be a table of named members", name);
 	*piece = (struct mwl_piece){.start = start, .len = em->out->len - start, .present = true};
@@ -84,7 +85,7 @@ static enum mw_err read_payload(struct emission *em)
 	push_part(em->L, PAYLOAD);
 	if (!lua_isnil(em->L, -1) && !mwl_is_null(em->L, -1))
 		err = write_object(em, lua_gettop(em->L), has_traits(em->m.call) ? "traits" : "properties",
-				   &em->parts[PAYLOAD]);
+				   &em->parts[PAYLOAD], &em->m.payload_shape);
 	lua_pop(em->L, 1);
 	return err;
 }
@@ -146,9 +147,9 @@ static enum mw_err read_option(struct emission *em, enum option option, int valu
 		*piece = (struct mwl_piece){.start = start, .len = len, .present = true};
 		return err;
 	case INTEGRATIONS:
-		return write_object(em, value, name, piece);
+		return write_object(em, value, name, piece, &em->m.integrations_shape);
 	case CONTEXT:
-		err = mwl_table_members(em->L, value, name, true, em->out, &em->e);
+		err = mwl_table_members(em->L, value, name, true, em->out, &em->m.context_shape, &em->e);
 		*piece = (struct mwl_piece){.start = start, .len = em->out->len - start, .present = true};
 		return err;
 	default:

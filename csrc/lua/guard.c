@@ -178,6 +178,41 @@ void mwl_guard_leave(struct mwl_guard *g)
 		strings_leave(L);
 }
 
+void mwl_guard_pause(lua_State *L, struct mwl_pause *p)
+{
+	*p = (struct mwl_pause){.innermost = innermost};
+	if (!innermost)
+		return;
+	p->hook = lua_gethook(L);
+	p->hook_mask = lua_gethookmask(L);
+	p->hook_count = lua_gethookcount(L);
+	lua_sethook(L, NULL, 0, 0);
+	lua_Alloc alloc = p->alloc = lua_getallocf(L, &p->alloc_context);
+	void *context = p->alloc_context;
+	while (alloc == count_memory) {
+		const struct mwl_guard *g = context;
+		alloc = g->alloc;
+		context = g->alloc_context;
+	}
+	lua_setallocf(L, alloc, context);
+	for (const struct mwl_guard *g = innermost; g; g = g->outer)
+		p->swapped_strings = p->swapped_strings || g->swapped_strings;
+	if (p->swapped_strings)
+		strings_leave(L);
+	innermost = NULL;
+}
+
+void mwl_guard_resume(lua_State *L, const struct mwl_pause *p)
+{
+	if (!p->innermost)
+		return;
+	innermost = p->innermost;
+	if (p->swapped_strings)
+		strings_enter(L);
+	lua_setallocf(L, p->alloc, p->alloc_context);
+	lua_sethook(L, p->hook, p->hook_mask, p->hook_count);
+}
+
 static void refill(struct mwl_guard *g)
 {
 	if (g->over[0]) {

@@ -14,7 +14,7 @@
 enum { PROBLEMS_DEFAULT = 1000, RAW_MAX = 64 * 1024, PROBLEM_BYTES_MAX = 16 * 1024 * 1024 };
 
 /* In the userdata's uservalue. */
-enum { OWN_MAP = 1, OWN_KEPT };
+enum { OWN_MAP = 1, OWN_KEPT, OWN_REVIEW };
 
 /* Upvalue of the methods that map: what they then give. */
 enum { TELL = 1 };
@@ -23,7 +23,8 @@ struct mwl_mapper {
 	struct mw_mapper *mapper;
 	struct mwl_map *map;
 	struct mwl_script script;
-	struct mw_buf problems; /* struct problem, account, raw; again and again */
+	struct mwl_review *review; /* NULL: messages are not checked */
+	struct mw_buf problems;    /* struct problem, account, raw; again and again */
 	size_t problems_max;
 	size_t problem_count;
 	size_t problems_lost;
@@ -67,6 +68,12 @@ static enum mw_err on_entry(void *context, int function, struct mw_mapper *mappe
 {
 	struct mwl_mapper *p = context;
 	return mwl_script_entry(&p->script, function, mapper, doc, event, e);
+}
+
+static enum mw_err on_judge(void *context, uint64_t shape, struct mw_span message, struct mw_error *e)
+{
+	struct mwl_mapper *p = context;
+	return mwl_review_judge(p->script.L, p->review, shape, message, e);
 }
 
 /* The same event of the same letter gets the same ids again, should it be sent twice. */
@@ -192,6 +199,7 @@ void mwl_mapper_run(lua_State *L, int mapper_index, const struct mw_delivery *d,
 	mw_buf_clear(&p->problems);
 	p->problem_count = p->problems_lost = 0;
 	mwl_letters_begin(&p->letters, p->map->map, d);
+	p->script.L = L;
 	if (p->map->functions == 0) {
 		p->running = true;
 		mw_map_run(p->map->map, p->mapper, d, tally);
@@ -199,7 +207,6 @@ void mwl_mapper_run(lua_State *L, int mapper_index, const struct mw_delivery *d,
 		return;
 	}
 	keep(L, p, mapper_index);
-	p->script.L = L;
 	p->running = true;
 	mwl_guard_enter(L, &p->script.guard, &mwl_limits_event);
 	mw_map_run(p->map->map, p->mapper, d, tally);
@@ -461,15 +468,30 @@ static size_t check_problems_max(lua_State *L)
 	return (size_t)n;
 }
 
-/* core.mapper(map [, { problems_max = }]) */
+/* Of the options at 2; leaves the userdata, or nil, behind the map at 1. */
+static struct mwl_review *check_review(lua_State *L)
+{
+	if (lua_isnoneornil(L, 2))
+		lua_pushnil(L);
+	else
+		lua_getfield(L, 2, "review");
+	struct mwl_review *r = mwl_opt_review(L, -1);
+	lua_insert(L, 2);
+	lua_settop(L, 2);
+	return r;
+}
+
+/* core.mapper(map [, { problems_max =, review = }]) */
 static int new_mapper(lua_State *L)
 {
 	struct mwl_map *map = mwl_check_map(L, 1);
 	size_t problems_max = check_problems_max(L);
-	lua_settop(L, 1);
-	struct mwl_mapper *p = mwl_newuserdata(L, sizeof *p); /* at 2 */
+	struct mwl_review *review = check_review(L);
+	struct mwl_mapper *p = mwl_newuserdata(L, sizeof *p);
+	lua_insert(L, 2); /* map, mapper, review */
 	memset(p, 0, sizeof *p);
 	p->map = map;
+	p->review = review;
 	p->problems_max = problems_max;
 	p->script.kept = LUA_NOREF;
 	p->script.views = mwl_views_of(L);
@@ -481,14 +503,17 @@ static int new_mapper(lua_State *L)
 	luaL_getmetatable(L, MWL_MAPPER);
 	lua_setmetatable(L, 2);
 
-	lua_createtable(L, 2, 0); /* at 3 */
+	lua_createtable(L, 3, 0); /* at 4 */
 	lua_pushvalue(L, 1);
-	lua_rawseti(L, 3, OWN_MAP);
-	mwl_getuservalue(L, 1); /* the functions, at 4 */
-	mwl_script_push(L, &p->script, 2, 4);
-	lua_rawseti(L, 3, OWN_KEPT);
-	lua_settop(L, 3);
+	lua_rawseti(L, 4, OWN_MAP);
+	lua_pushvalue(L, 3);
+	lua_rawseti(L, 4, OWN_REVIEW);
+	mwl_getuservalue(L, 1); /* the functions, at 5 */
+	mwl_script_push(L, &p->script, 2, 5);
+	lua_rawseti(L, 4, OWN_KEPT);
+	lua_settop(L, 4);
 	mwl_setuservalue(L, 2);
+	lua_settop(L, 2);
 	lua_pushboolean(L, 0);
 	p->script.kept = luaL_ref(L, LUA_REGISTRYINDEX);
 
@@ -496,6 +521,8 @@ static int new_mapper(lua_State *L)
 	    .host = {.context = p, .sha256 = mwl_sha256, .random = on_random, .apply = on_apply},
 	    .entry = on_entry,
 	    .problem = on_problem,
+	    .judge = on_judge,
+	    .review = review ? &review->review : NULL,
 	};
 	p->mapper = mw_mapper_new(&host);
 	if (!p->mapper)

@@ -194,6 +194,7 @@ struct reading {
 	struct mw_buf *scratch;
 	struct mw_message *m;
 	bool stamped;
+	bool counts_shapes;
 	bool has_timestamp;
 	struct mwl_piece pieces[FIELDS];
 	struct mw_error *e;
@@ -203,13 +204,18 @@ static enum mw_err read_object(struct reading *r, enum field field, int value)
 {
 	struct mwl_piece *piece = &r->pieces[field];
 	size_t start = r->scratch->len;
+	uint64_t *shape = field == CONTEXT        ? &r->m->context_shape
+			  : field == INTEGRATIONS ? &r->m->integrations_shape
+						  : &r->m->payload_shape;
+	if (!r->counts_shapes)
+		shape = NULL;
 	enum mw_err err;
 	if (mwl_is_null(r->L, value))
 		return MW_OK;
 	if (field == CONTEXT)
-		err = mwl_table_members(r->L, value, fields[field].name, r->stamped, r->scratch, r->e);
+		err = mwl_table_members(r->L, value, fields[field].name, r->stamped, r->scratch, shape, r->e);
 	else
-		err = mwl_table_write_as(r->L, value, fields[field].name, r->scratch, r->e);
+		err = mwl_table_write_as(r->L, value, fields[field].name, r->scratch, shape, r->e);
 	if (err)
 		return err;
 	*piece = (struct mwl_piece){.start = start, .len = r->scratch->len - start, .present = true};
@@ -252,7 +258,7 @@ static void fill(struct reading *r)
 	m->integrations = mwl_piece_span(r->pieces[INTEGRATIONS], b);
 }
 
-enum mw_err mwl_table_message(lua_State *L, int index, enum mw_call call, bool stamped,
+enum mw_err mwl_table_message(lua_State *L, int index, enum mw_call call, bool stamped, bool counts_shapes,
 			      struct mw_buf *scratch, struct mw_message *m, bool *has_timestamp,
 			      struct mw_error *e)
 {
@@ -261,6 +267,7 @@ enum mw_err mwl_table_message(lua_State *L, int index, enum mw_call call, bool s
 	r.scratch = scratch;
 	r.m = m;
 	r.stamped = stamped;
+	r.counts_shapes = counts_shapes;
 	r.has_timestamp = false;
 	mwl_pieces_clear(r.pieces, FIELDS);
 	r.e = e;

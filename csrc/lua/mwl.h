@@ -15,6 +15,7 @@
  *     message Lua tables to messages (no userdata)
  *     guard   instruction, memory and time limits around a script's functions (no userdata)
  *     client  an engine, with the calls that feed it
+ *     review  messages against Segment's Spec, each kind of them judged once
  *     letters failed events as dead letters (no userdata)
  *     dead    the dead letters of a spool (no userdata)
  *     process what the command needs of its process: terminal, signals, argv (no userdata)
@@ -43,6 +44,7 @@
  * (encode.c). */
 #define MWL_SENTINELS "moonweir.sentinels"
 #define MWL_CLIENT    "moonweir.client"
+#define MWL_REVIEW    "moonweir.review"
 
 /* Pushes nil, message, code; returns 3. The message is the error's detail, else the code's sentence. */
 int mwl_fail(lua_State *L, const struct mw_error *e);
@@ -131,14 +133,15 @@ bool mwl_exact_integer(lua_State *L, int index, int64_t *out);
 void mwl_decode_push(lua_State *L, const struct mw_json *doc, uint32_t node, struct mw_buf *text);
 
 /* table.c: the value at `index` as JSON. MW_INVALID with the path of what can't be sent
- * ("properties.items[3].x: a function"). `root` begins the path; NULL: it has no name. */
+ * ("properties.items[3].x: a function"). `root` begins the path; NULL: it has no name. *shape is the value's
+ * (shape.h); NULL: it is not counted. */
 enum mw_err mwl_table_write(lua_State *L, int index, struct mw_buf *out, struct mw_error *e);
-enum mw_err mwl_table_write_as(lua_State *L, int index, const char *root, struct mw_buf *out,
+enum mw_err mwl_table_write_as(lua_State *L, int index, const char *root, struct mw_buf *out, uint64_t *shape,
 			       struct mw_error *e);
 /* The members of an object without its braces; what is no object is MW_INVALID. `stamped`: without its
  * integration and library, which come from the source. */
 enum mw_err mwl_table_members(lua_State *L, int index, const char *root, bool stamped, struct mw_buf *out,
-			      struct mw_error *e);
+			      uint64_t *shape, struct mw_error *e);
 /* core.null, or cjson's, which is the same. */
 static inline bool mwl_is_null(lua_State *L, int index)
 {
@@ -170,7 +173,7 @@ enum mw_err mwl_time_read(lua_State *L, int index, const char *field, int64_t *m
 /* A call as `client:track(account, {userId=..., event=..., properties={...}})` gets it, into `m`, whose spans
  * then point into `scratch`. `stamped`: leave out context.integration and context.library, the stamp has
  * them. */
-enum mw_err mwl_table_message(lua_State *L, int index, enum mw_call call, bool stamped,
+enum mw_err mwl_table_message(lua_State *L, int index, enum mw_call call, bool stamped, bool counts_shapes,
 			      struct mw_buf *scratch, struct mw_message *m, bool *has_timestamp,
 			      struct mw_error *e);
 /* ", did you mean \"userId\"?" into `out`, or "" if no name is near; `names` ends with NULL. */
@@ -209,6 +212,19 @@ void mwl_guard_enter(lua_State *L, struct mwl_guard *g, const struct mwl_limits 
  * pushed. */
 enum mw_err mwl_guard_call(struct mwl_guard *g, int args, int results, struct mw_error *e);
 void mwl_guard_leave(struct mwl_guard *g);
+/* Between the two, code of ours runs as if there were no guard: no hook, no limits, the host's string
+ * methods. Needs five free slots of stack; neither raises or allocates. */
+struct mwl_pause {
+	struct mwl_guard *innermost;
+	lua_Hook hook;
+	int hook_mask;
+	int hook_count;
+	lua_Alloc alloc;
+	void *alloc_context;
+	bool swapped_strings;
+};
+void mwl_guard_pause(lua_State *L, struct mwl_pause *p);
+void mwl_guard_resume(lua_State *L, const struct mwl_pause *p);
 
 /* script.c: what the mapper's host callbacks need. `kept` is a reference to a registry slot that holds, only
  * while a body is mapped, the table that mwl_script_push made: a script's functions may hold the mapper, and
@@ -236,6 +252,25 @@ enum mw_err mwl_script_apply(struct mwl_script *s, int function, const struct mw
 /* emit.c: pushes what a function entry gets to emit with. */
 void mwl_emit_push(lua_State *L, struct mwl_script *s, int owner);
 
+/* review.c. The owner of a client or mapper keeps the userdata in its uservalue. */
+struct mwl_review {
+	struct mw_review review;
+	int judge; /* a reference to the Lua function */
+	struct mw_json doc;
+	struct mw_buf text;
+	uint64_t failed; /* judgements that raised ... */
+	char why[200];   /* ... and what the last of them raised */
+};
+/* NULL for nil. */
+struct mwl_review *mwl_opt_review(lua_State *L, int index);
+/* Is a finished message right? MW_OK also if it is not and the review is not strict; MW_SPEC with the reason
+ * in `e`. Never raises. */
+enum mw_err mwl_review_message(lua_State *L, struct mwl_review *r, const struct mw_message *m,
+			       struct mw_span message, struct mw_error *e);
+/* The same for one of a shape that the review does not know. */
+enum mw_err mwl_review_judge(lua_State *L, struct mwl_review *r, uint64_t shape, struct mw_span message,
+			     struct mw_error *e);
+
 /* client_state.c: of an enum mw_lane_state, for Lua. */
 const char *mwl_lane_state_word(uint32_t state);
 
@@ -258,6 +293,7 @@ void mwl_open_link(lua_State *L);
 void mwl_open_verify(lua_State *L);
 void mwl_open_board(lua_State *L);
 void mwl_open_screen(lua_State *L);
+void mwl_open_review(lua_State *L);
 void mwl_open_signature(lua_State *L);
 
 #endif

@@ -232,6 +232,22 @@ static int process_files(lua_State *L)
 	return errno != 0 ? fail_io(L, path) : 1;
 }
 
+/* process.make_directory(path) -> true | nil, message, code. One that is there already will do. */
+static int process_make_directory(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	struct stat st;
+	if (mkdir(path, 0777) != 0) {
+		int why = errno;
+		bool is_there = why == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+		errno = why;
+		if (!is_there)
+			return fail_io(L, path);
+	}
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
 void mwl_open_process(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
@@ -248,6 +264,7 @@ void mwl_open_process(lua_State *L)
 	    {"make_private", process_make_private},
 	    {"time", process_time},
 	    {"files", process_files},
+	    {"make_directory", process_make_directory},
 	    {NULL, NULL},
 	};
 	lua_newtable(L);

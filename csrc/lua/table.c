@@ -15,6 +15,7 @@
 #include "../core/json_write.h"
 #include "../core/limits.h"
 #include "../core/scan.h"
+#include "../core/shape.h"
 #include "mwl.h"
 
 #include <math.h>
@@ -27,7 +28,9 @@ struct writer {
 	lua_State *L;
 	struct mw_buf *out;
 	int depth;
-	bool stamped; /* leave out integration and library of the outermost object */
+	bool stamped;   /* leave out integration and library of the outermost object */
+	bool counts;    /* shapes */
+	uint64_t shape; /* of the value written last */
 	const char *why;
 	char path[160]; /* filled from its end, on the way out of an error; the beginning counts */
 	size_t path_len;
@@ -65,6 +68,11 @@ static void path_prepend_index(struct writer *w, size_t i)
 }
 
 static enum mw_err write_value(struct writer *w, int index);
+
+static struct mw_span written(const struct writer *w, size_t mark)
+{
+	return (struct mw_span){w->out->data + mark, w->out->len - mark};
+}
 
 /* What the metatable on top of the stack says; pops it. */
 enum kind { PLAIN, ARRAY, EMPTY_ARRAY, DESCRIPTION };
@@ -174,12 +182,22 @@ static bool is_stamp(const char *name, size_t len)
 	       (len == 7 && memcmp(name, "library", 7) == 0);
 }
 
+/* Of the member whose value was written last, from `mark` on. */
+static uint64_t shape_of_member(const struct writer *w, const char *name, size_t len, size_t mark)
+{
+	uint64_t value = w->shape;
+	if (mw_shape_watches((struct mw_span){(const uint8_t *)name, len}))
+		value = mw_shape_watched(value, written(w, mark));
+	return mw_shape_member(mw_shape_key(name, len), value);
+}
+
 /* stack: ... key value, the first pair of the table at `index`; pops both */
 static enum mw_err write_object(struct writer *w, int index, int key)
 {
 	lua_State *L = w->L;
 	bool stamped = w->stamped && w->depth == 1;
 	char before = '{';
+	uint64_t sum = 0;
 	do {
 		if (lua_type(L, key) != LUA_TSTRING)
 			return refuse_key(w, key);
@@ -187,16 +205,20 @@ static enum mw_err write_object(struct writer *w, int index, int key)
 		const char *name = lua_tolstring(L, key, &len);
 		if (!stamped || !is_stamp(name, len)) {
 			enum mw_err err = write_key(w, before, name, len);
+			size_t mark = w->out->len;
 			if (!err)
 				err = write_value(w, key + 1);
 			if (err) {
 				path_prepend(w, name, len);
 				return err;
 			}
+			if (w->counts)
+				sum += shape_of_member(w, name, len, mark);
 			before = ',';
 		}
 		lua_settop(L, key);
 	} while (lua_next(L, index));
+	w->shape = before == '{' ? MW_CLASS_EMPTY_OBJECT : mw_shape_end(sum);
 	return before == '{' ? mw_buf_append_literal(w->out, "{}") : mw_buf_append_byte(w->out, '}');
 }
 
@@ -238,13 +260,16 @@ static enum mw_err write_list_by_index(struct writer *w, int index)
 	size_t n;
 	enum mw_err err = check_list(w, index, &n);
 	int top = lua_gettop(w->L);
+	uint64_t shape = 0, before = 0;
 	for (size_t i = 1; i <= n && !err; i++) {
 		err = mw_buf_append_byte(w->out, i == 1 ? '[' : ',');
 		lua_rawgeti(w->L, index, (int)i);
 		if (!err && (err = write_value(w, top + 1)))
 			path_prepend_index(w, i);
+		shape = mw_shape_element(shape, &before, w->shape);
 		lua_settop(w->L, top);
 	}
+	w->shape = mw_shape_end_array(shape);
 	return err ? err : mw_buf_append_byte(w->out, ']');
 }
 
@@ -253,6 +278,7 @@ static enum mw_err write_list(struct writer *w, int index, int key)
 {
 	lua_State *L = w->L;
 	size_t mark = w->out->len, i = 1;
+	uint64_t shape = 0, before = 0;
 	do {
 		if (lua_type(L, key) != LUA_TNUMBER || lua_tonumber(L, key) < (double)i ||
 		    lua_tonumber(L, key) > (double)i) {
@@ -265,9 +291,11 @@ static enum mw_err write_list(struct writer *w, int index, int key)
 			path_prepend_index(w, i);
 		if (err)
 			return err;
+		shape = mw_shape_element(shape, &before, w->shape);
 		lua_settop(L, key);
 		i++;
 	} while (lua_next(L, index));
+	w->shape = mw_shape_end_array(shape);
 	return mw_buf_append_byte(w->out, ']');
 }
 
@@ -285,6 +313,7 @@ static enum mw_err write_table(struct writer *w, int index)
 	int key = lua_gettop(L) + 1;
 	enum mw_err err;
 	lua_pushnil(L);
+	w->shape = kind == PLAIN ? MW_CLASS_EMPTY_OBJECT : MW_CLASS_EMPTY_ARRAY;
 	if (!lua_next(L, index))
 		err =
 		    kind == PLAIN ? mw_buf_append_literal(w->out, "{}") : mw_buf_append_literal(w->out, "[]");
@@ -299,6 +328,7 @@ static enum mw_err write_table(struct writer *w, int index)
 static enum mw_err write_number(struct writer *w, int index)
 {
 	int64_t i;
+	w->shape = MW_CLASS_INTEGER;
 	if (mwl_exact_integer(w->L, index, &i))
 		return mw_json_write_int64(w->out, i);
 	double d = lua_tonumber(w->L, index);
@@ -306,7 +336,11 @@ static enum mw_err write_number(struct writer *w, int index)
 		return refuse(w, "not a number (NaN); JSON has no word for it");
 	if (isinf(d))
 		return refuse(w, "infinity; JSON has no word for it");
-	return mw_json_write_double(w->out, d);
+	size_t mark = w->out->len;
+	enum mw_err err = mw_json_write_double(w->out, d);
+	if (w->counts)
+		w->shape = mw_class_of_fraction(written(w, mark));
+	return err;
 }
 
 /* The members of a part of the event but for the stamp's. */
@@ -333,7 +367,8 @@ static enum mw_err write_view_unstamped(struct writer *w, const struct mw_json *
 	return before == '{' ? mw_buf_append_literal(w->out, "{}") : mw_buf_append_byte(w->out, '}');
 }
 
-static enum mw_err write_userdata(struct writer *w, int index)
+/* A part of the event, or the digits of a number. */
+static enum mw_err copy_userdata(struct writer *w, int index)
 {
 	const struct mw_json *doc;
 	uint32_t node;
@@ -348,9 +383,19 @@ static enum mw_err write_userdata(struct writer *w, int index)
 	return digits.at ? mw_buf_append_span(w->out, digits) : refuse(w, "a userdata");
 }
 
+static enum mw_err write_userdata(struct writer *w, int index)
+{
+	size_t mark = w->out->len;
+	enum mw_err err = copy_userdata(w, index);
+	if (!err && w->counts)
+		w->shape = mw_shape_of_json(written(w, mark));
+	return err;
+}
+
 static enum mw_err write_pointer(struct writer *w, int index)
 {
 	lua_State *L = w->L;
+	w->shape = MW_CLASS_NULL;
 	if (mwl_is_null(L, index))
 		return mw_buf_append_literal(w->out, "null");
 	if (!lua_checkstack(L, 4))
@@ -363,6 +408,7 @@ static enum mw_err write_pointer(struct writer *w, int index)
 		lua_pop(L, 1);
 	}
 	lua_pop(L, 1);
+	w->shape = MW_CLASS_EMPTY_ARRAY;
 	return is_empty_array ? mw_buf_append_literal(w->out, "[]") : refuse(w, "a userdata");
 }
 
@@ -373,6 +419,8 @@ static enum mw_err write_value(struct writer *w, int index)
 	case LUA_TSTRING: {
 		size_t len;
 		const char *text = lua_tolstring(L, index, &len);
+		if (w->counts)
+			w->shape = mw_class_of_text((struct mw_span){(const uint8_t *)text, len});
 		if (write_plain(w->out, 0, text, len, 0))
 			return MW_OK;
 		enum mw_err err = mw_json_write_string(w->out, text, len);
@@ -381,6 +429,7 @@ static enum mw_err write_value(struct writer *w, int index)
 	case LUA_TNUMBER:
 		return write_number(w, index);
 	case LUA_TBOOLEAN:
+		w->shape = lua_toboolean(L, index) ? MW_CLASS_TRUE : MW_CLASS_FALSE;
 		return lua_toboolean(L, index) ? mw_buf_append_literal(w->out, "true")
 					       : mw_buf_append_literal(w->out, "false");
 	case LUA_TTABLE:
@@ -390,6 +439,7 @@ static enum mw_err write_value(struct writer *w, int index)
 	case LUA_TUSERDATA:
 		return write_userdata(w, index);
 	case LUA_TNIL:
+		w->shape = MW_CLASS_NULL;
 		return mw_buf_append_literal(w->out, "null");
 	case LUA_TFUNCTION:
 		return refuse(w, "a function");
@@ -421,35 +471,40 @@ static enum mw_err write_root(struct writer *w, int index, const char *root, str
 }
 
 /* The path is only made when something goes wrong, and clearing its room is not free. */
-static void init(struct writer *w, lua_State *L, struct mw_buf *out)
+static void init(struct writer *w, lua_State *L, struct mw_buf *out, bool counts)
 {
 	w->L = L;
 	w->out = out;
 	w->depth = 0;
 	w->stamped = false;
+	w->counts = counts;
+	w->shape = 0;
 	w->why = NULL;
 	w->path[0] = '\0';
 	w->path_len = 0;
 }
 
-enum mw_err mwl_table_write_as(lua_State *L, int index, const char *root, struct mw_buf *out,
+enum mw_err mwl_table_write_as(lua_State *L, int index, const char *root, struct mw_buf *out, uint64_t *shape,
 			       struct mw_error *e)
 {
 	struct writer w;
-	init(&w, L, out);
-	return write_root(&w, index, root, e);
+	init(&w, L, out, shape != NULL);
+	enum mw_err err = write_root(&w, index, root, e);
+	if (shape)
+		*shape = w.shape;
+	return err;
 }
 
 enum mw_err mwl_table_write(lua_State *L, int index, struct mw_buf *out, struct mw_error *e)
 {
-	return mwl_table_write_as(L, index, NULL, out, e);
+	return mwl_table_write_as(L, index, NULL, out, NULL, e);
 }
 
 enum mw_err mwl_table_members(lua_State *L, int index, const char *root, bool stamped, struct mw_buf *out,
-			      struct mw_error *e)
+			      uint64_t *shape, struct mw_error *e)
 {
 	struct writer w;
-	init(&w, L, out);
+	init(&w, L, out, shape != NULL);
 	w.stamped = stamped;
 	size_t mark = out->len;
 	enum mw_err err = write_root(&w, index, root, e);
@@ -462,5 +517,7 @@ enum mw_err mwl_table_members(lua_State *L, int index, const char *root, bool st
 	}
 	out->len -= 2;
 	memmove(out->data + mark, out->data + mark + 1, out->len - mark);
+	if (shape)
+		*shape = out->len > mark ? w.shape : MW_CLASS_ABSENT;
 	return MW_OK;
 }

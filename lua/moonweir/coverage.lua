@@ -8,8 +8,10 @@
 --- its event came. A property is when its call was made with it: one that is absent from every fixture is not. What a
 --- function sends is not declared, so only its entry counts.
 
+local declared = require "moonweir.declared"
 local definition = require "moonweir.definition"
 local expression = require "moonweir.expression"
+local template = require "moonweir.template"
 
 ---@class moonweir.Declared
 ---@field event string
@@ -28,63 +30,22 @@ local function key(entry, call, property)
 	return table.concat({ entry, call or "", property or "" }, "\0")
 end
 
-local function is_template(value)
-	return type(value) == "table" and not expression.is(value) and definition.shape(value) == "object"
-end
-
---- Every property of a template, with `visit(path, value, line)`; what it gives takes the value's place.
-local function walk(template, path, line, visit)
-	local made, names = {}, {}
-	for name in next, template do
-		names[#names + 1] = name
-	end
-	table.sort(names)
-	for _, name in ipairs(names) do
-		local value = template[name]
-		local here = path == "" and name or path .. "." .. name
-		local its_line = expression.is(value) and rawget(value, "line") or line
-		local mapped = expression.is(value) and rawget(value, "op") == "map" and rawget(value, "args")
-		if is_template(value) and next(value) ~= nil then
-			value = walk(value, here, its_line, visit)
-		elseif mapped and is_template(mapped[2]) then
-			local inner = walk(mapped[2], here .. "[]", its_line, visit)
-			value = visit(here, expression.on(value, { mapped[1], inner }), its_line)
-		else
-			value = visit(here, value, its_line)
-		end
-		made[name] = value
-	end
-	return made
-end
-
-local function name_of(call)
-	return type(call.name) == "string" and call.name or call.call
-end
-
 ---@param source moonweir.Definition
 ---@return moonweir.Coverage
 function coverage.new(source)
 	local self = setmetatable({ seen = {}, entries = {}, calls = {}, properties = {}, functions = {} }, Coverage)
-	for _, entry in ipairs(source.entries) do
+	for _, entry in ipairs(declared.read(source)) do
 		table.insert(self.entries, { event = entry.event, line = entry.line, key = key(entry.event) })
 		if entry.kind == "function" then
 			table.insert(self.functions, entry.event)
 		end
-		for i, call in ipairs(entry.calls or {}) do
-			local name = name_of(call)
-			table.insert(self.calls, { event = entry.event, call = name, line = call.line, key = key(entry.event, i) })
-			local properties = {}
-			walk(call.payload or {}, "", call.line, function(path, value, line)
-				table.insert(properties, { event = entry.event, call = name, property = path, line = line,
-					key = key(entry.event, i, path), call_key = key(entry.event, i) })
-				return value
-			end)
-			table.sort(properties, function(a, b) -- "lines" before "lines[].sku"
-				return a.property < b.property
-			end)
-			for _, property in ipairs(properties) do
-				property.list_key = property.property:find "%[%]" and key(entry.event, i, property.property:match "^(.*)%[%]")
-				table.insert(self.properties, property)
+		for i, call in ipairs(entry.calls) do
+			local call_key = key(entry.event, i)
+			table.insert(self.calls, { event = entry.event, call = call.label, line = call.line, key = call_key })
+			for _, field in ipairs(call.fields) do
+				local list = field.path:match "^(.*)%[%]"
+				table.insert(self.properties, { event = entry.event, call = call.label, property = field.path, line = field.line,
+					key = key(entry.event, i, field.path), call_key = call_key, list_key = list and key(entry.event, i, list) })
 			end
 		end
 	end
@@ -99,7 +60,7 @@ local function watched_call(self, entry, i, call)
 		made[name] = value
 	end
 	if call.payload then
-		made.payload = walk(call.payload, "", call.line, function(path, value)
+		made.payload = template.walk(call.payload, call.line, function(path, value)
 			local property = key(entry.event, i, path)
 			return expression.watch(value, function()
 				pending[property] = true
@@ -153,16 +114,16 @@ end
 ---@return {entries: moonweir.Declared[], calls: moonweir.Declared[], properties: moonweir.Declared[]} missing
 ---@return {entries: integer, calls: integer, properties: integer} declared
 function Coverage:missing()
-	local missing, declared = {}, {}
+	local missing, counts = {}, {}
 	for _, kind in ipairs { "entries", "calls", "properties" } do
-		missing[kind], declared[kind] = {}, #self[kind]
+		missing[kind], counts[kind] = {}, #self[kind]
 		for _, it in ipairs(self[kind]) do
 			if not self.seen[it.key] then
 				table.insert(missing[kind], it)
 			end
 		end
 	end
-	return missing, declared
+	return missing, counts
 end
 
 --- Was what this stands in exercised: the entry, the call, the list? Then it is worth naming on its own.

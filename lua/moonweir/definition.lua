@@ -1,5 +1,6 @@
 --- definition -- what `source.define` checks and returns: the whole source as a description.
 
+local about = require "moonweir.about"
 local call = require "moonweir.call"
 local core = require "moonweir.core"
 local expression = require "moonweir.expression"
@@ -21,7 +22,7 @@ place.is_own()
 ---@field unmatched "dead_letter"|"count"|"ignore"
 ---@field entries moonweir.Entry[] sorted by event
 ---@field examples? table kept as it is
----@field about? table kept as it is
+---@field about? moonweir.About
 ---@field script? string
 ---@field line? integer
 
@@ -226,7 +227,7 @@ local checks = {
 	missing_user = one_of { "dead_letter", "drop", "anonymous" },
 	unmatched = one_of { "dead_letter", "count", "ignore" },
 	examples = plain_table,
-	about = plain_table,
+	about = about.check,
 }
 
 local known = { "on" }
@@ -380,7 +381,7 @@ function definition.define(fields, constructors)
 	for _, name in ipairs(known) do
 		local value = rawget(fields, name)
 		if value ~= nil and name ~= "on" then
-			made[name] = checks[name](value, at(name, expression.is(value) and value.line or nil))
+			made[name] = checks[name](value, at(name, expression.is(value) and value.line or place.of_field(name)))
 		end
 	end
 	made.entries = check_entries(rawget(fields, "on"), constructors)

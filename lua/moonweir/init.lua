@@ -12,6 +12,7 @@ local core = require "moonweir.core"
 local proxy = require "moonweir.proxy"
 local sandbox = require "moonweir.sandbox"
 local compile = require "moonweir.compile"
+local review = require "moonweir.review"
 local suggest = require "moonweir.suggest"
 require "moonweir.dead" -- gives clients their methods for dead letters
 
@@ -47,6 +48,8 @@ local LIBRARY = { name = "moonweir", version = core.version }
 ---@field ca_file? string       PEM file of the authorities to trust, in place of the system's
 ---@field report? "dead"|"all"  what poll() tells: dead and parked messages, or delivered ones too
 ---@field send? boolean         false: only queue what is pushed; a process that opens the spool later sends it
+---@field check? boolean        false: messages are not checked by Segment's Spec while they are sent; default true
+---@field strict? boolean       true: a message with an error by the Spec is not sent; it fails as an event of the mapping does
 ---@field integration? {name: string, version: string}  context.integration for calls made without a source
 
 local function positive(value)
@@ -89,6 +92,8 @@ local OPTIONS = {
 	ca_file = { text, "a path" },
 	report = { function(v) return v == "dead" or v == "all" end, '"dead" or "all"' },
 	send = { function(v) return type(v) == "boolean" end, "true or false" },
+	check = { function(v) return type(v) == "boolean" end, "true or false" },
+	strict = { function(v) return type(v) == "boolean" end, "true or false" },
 	integration = {
 		function(v) return type(v) == "table" and text(v.name) and text(v.version) end,
 		"{ name = , version = }",
@@ -111,6 +116,9 @@ local function check_options(options)
 	end
 	if options.send == false and not options.spool then
 		error("moonweir.open: send = false needs a spool, from where a later process sends", 3)
+	end
+	if options.check == false and options.strict then
+		error("moonweir.open: strict = true needs the check that check = false turns off", 3)
 	end
 end
 
@@ -177,13 +185,18 @@ function mw.open(options)
 	for name, value in pairs(options) do
 		settings[name] = value
 	end
+	if options.check ~= false then
+		local kinds = review.new { strict = options.strict }
+		review.keep(kinds)
+		settings.review = kinds.core
+	end
 	settings.account = options.account or (options.write_key and "default") or nil
 	if options.source then
 		local map, message, code = compiled(options.source)
 		if not map then
 			return nil, message, code
 		end
-		settings.mapper = core.mapper(map)
+		settings.mapper = core.mapper(map, { review = settings.review })
 		settings.stamp = map:stamp()
 	else
 		settings.stamp = stamp(options.integration)
@@ -240,17 +253,26 @@ function Source:map(body, opts)
 	return self.mapper:map(body, opts)
 end
 
+--- What is wrong with messages by Segment's Spec: what is new since the last call, as client:findings gives it.
+---@return moonweir.Finding[]
+function Source:findings()
+	return self.review and self.review:findings() or {}
+end
+
 --- Load and compile a mapping script for dry runs.
 ---@param source string|table
+---@param opts? {check: boolean?, strict: boolean?}  both false by default, else as open has them
 ---@return moonweir.Source|nil
 ---@return string? message
 ---@return "mapping"|nil code
-function mw.load(source)
+function mw.load(source, opts)
 	local map, message, code = compiled(source)
 	if not map then
 		return nil, message, code
 	end
-	return setmetatable({ mapper = core.mapper(map), slug = map:slug() }, Source)
+	local kinds = opts and (opts.check or opts.strict) and review.new { strict = opts.strict } or nil
+	local mapper = core.mapper(map, { review = kinds and kinds.core })
+	return setmetatable({ mapper = mapper, slug = map:slug(), review = kinds }, Source)
 end
 
 return mw

@@ -23,6 +23,7 @@
 ---| "locked"       # another process has the store open
 ---| "corrupt"      # the store is damaged
 ---| "bad_master_key" # the vault's master key is missing or another one
+---| "spec"         # the message has an error by Segment's Spec, and the client or source is strict
 
 ---@class moonweir.Client
 local Client = {}
@@ -96,8 +97,14 @@ function Client:flush(seconds) end
 function Client:poll(max) end
 
 --- Counters; accepted = delivered + dead + queued + in_flight at any instant.
----@return table<string, number>
+--- `spec` holds what was found of Segment's Spec; nil if nothing is checked.
+---@return table<string, number>|{spec: moonweir.ReviewStats?}
 function Client:stats() end
+
+--- What messages break of Segment's Spec: one finding for each event and rule when it is first met, then when there are a
+--- hundred times as many messages, and so on. What is told once is not told again.
+---@return moonweir.Finding[]
+function Client:findings() end
 
 --- Every account's state, or that of the busiest.
 ---@param max? integer

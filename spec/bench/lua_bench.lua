@@ -3,6 +3,7 @@ package.path = "spec/?.lua;" .. package.path
 local core = require "moonweir.core"
 local compile = require "moonweir.compile"
 local mw = require "moonweir"
+local review = require "moonweir.review"
 local sandbox = require "moonweir.sandbox"
 local workload = require "support.workload"
 
@@ -24,6 +25,28 @@ local function measure(name, run, per_run)
 	end
 	table.sort(times)
 	print(("%-58s %7.0f ns   (%.0f .. %.0f)"):format(name, times[3], times[1], times[5]))
+end
+
+--- What `with` costs more than `without`: the median of 25 differences, taking turns, so that what slows one slows both.
+local function compare(name, without, with)
+	local n, start = 1
+	repeat
+		n, start = n * 2, os.clock()
+		without(n)
+	until os.clock() - start > SECONDS / 10
+	local differences = {}
+	for i = 1, 25 do
+		collectgarbage()
+		start = os.clock()
+		without(n)
+		local between = os.clock()
+		collectgarbage()
+		local again = os.clock()
+		with(n)
+		differences[i] = (os.clock() - again - (between - start)) / n * 1e9
+	end
+	table.sort(differences)
+	print(("%-58s %+7.0f ns   (%+.0f .. %+.0f)"):format(name, differences[13], differences[7], differences[19]))
 end
 
 local event = '{"event_id":"evt_00000001","type":"message.opened","account_id":"acct-01","occurred_at":1700000001,"contact":'
@@ -65,12 +88,23 @@ for _, case in ipairs {
 	{ "one :apply", apply_source },
 	{ "function on the view, a track of six properties", function_source },
 } do
-	local m = core.mapper(assert(compile(assert(sandbox.load("bench.lua", case[2])))))
+	local map = assert(compile(assert(sandbox.load("bench.lua", case[2]))))
+	local m = core.mapper(map)
 	local tally, problems = m:tally(event)
 	assert(tally.messages == 1, problems and problems[1].message)
 	measure(case[1] .. ", one by one", function(n)
 		for _ = 1, n do
 			m:tally(event)
+		end
+	end)
+	local checked = core.mapper(map, { review = review.new().core })
+	compare("  checked by the Spec", function(n)
+		for _ = 1, n do
+			m:tally(event)
+		end
+	end, function(n)
+		for _ = 1, n do
+			checked:tally(event)
 		end
 	end)
 	local options = { format = "ndjson" }
@@ -106,14 +140,24 @@ measure("building that table", function(n)
 end)
 
 -- Rate 0.001: nothing is sent. The clock counts all threads, so what the engine's does with the message is in it.
-local client
-measure("client:track of that table, ready made", function(n)
-	if client then
-		client:close(0)
+local clients = {}
+local function track_all(checked)
+	return function(n)
+		if clients[checked] then
+			clients[checked]:close(0)
+		end
+		local client = assert(mw.open {
+			write_key = "bench", endpoint = "http://127.0.0.1:9", rate = 0.001, queue_bytes = 4e9, check = checked,
+			integration = { name = "acme-mail", version = "1.2.3" },
+		})
+		clients[checked] = client
+		for _ = 1, n do
+			client:track("acct-01", ready)
+		end
 	end
-	client = assert(mw.open { write_key = "bench", endpoint = "http://127.0.0.1:9", rate = 0.001, queue_bytes = 4e9 })
-	for _ = 1, n do
-		client:track("acct-01", ready)
-	end
-end)
-client:close(0)
+end
+measure("client:track of that table, ready made", track_all(false))
+compare("  checked by the Spec", track_all(false), track_all(true))
+for _, client in pairs(clients) do
+	client:close(0)
+end

@@ -40,13 +40,22 @@ stop_sink() {
 	kill "$sink"
 	wait "$sink" 2>/dev/null || true
 }
-# The median of five runs, each with an empty spool if there is one.
+# The median of five runs, each with an empty spool if there is one; and what they took of CPU, kernel and all, on
+# average: without a spool and with one, the difference is what the spool costs.
 median_of_runs() {
-	for _ in 1 2 3 4 5; do
-		rm -rf "$work/spool"
-		MOONWEIR_LUA=$vm MOONWEIR_WRITE_KEY=bench "$build/moonweir" run "$work/events.ndjson.lua" "$work/events.ndjson" \
-			--rate 0 --json "$@"
-	done | sed -n 's/.*"events_per_second": *\([0-9.]*\).*/\1/p' | sort -n | sed -n 3p | sed "s/^/$vm: /; s/\$/ events\/s/"
+	{
+		for _ in 1 2 3 4 5; do
+			rm -rf "$work/spool"
+			MOONWEIR_LUA=$vm MOONWEIR_WRITE_KEY=bench "$build/moonweir" run "$work/events.ndjson.lua" "$work/events.ndjson" \
+				--rate 0 --json "$@"
+		done
+		times >"$work/times" # of this shell, then of what it ran
+	} | sed -n 's/.*"events_per_second": *\([0-9.]*\).*/\1/p' | sort -n | sed -n 3p >"$work/median"
+	awk -v vm="$vm" -v events="$events" -v median="$(cat "$work/median")" 'NR == 2 {
+		split($1 " " $2, t, /[ms ]+/)
+		us = ((t[1] + t[3]) * 60 + t[2] + t[4]) * 1e6 / 5 / events
+		printf "%s: %s events/s, %.2f us of CPU an event\n", vm, median, us
+	}' "$work/times"
 }
 
 echo "== end to end: $events events from an NDJSON file to a counting sink on loopback, --rate 0"
@@ -55,9 +64,10 @@ for vm in lua5.4 luajit; do
 	median_of_runs --endpoint "http://127.0.0.1:$port"
 	stop_sink
 done
-echo "== the same with a spool and over TLS: mapped, committed, synced, their ids remembered, posted"
+echo "== the same over TLS; then with a spool too: mapped, committed, synced, their ids remembered, posted"
 for vm in lua5.4 luajit; do
 	start_sink "$vm.tls" --cert "$work/cert.pem" --key "$work/key.pem"
+	median_of_runs --endpoint "https://127.0.0.1:$port" --ca-file "$work/cert.pem"
 	median_of_runs --endpoint "https://127.0.0.1:$port" --ca-file "$work/cert.pem" --spool "$work/spool"
 	stop_sink
 done

@@ -92,6 +92,28 @@ static pid_t fork_pusher(struct mw_engine_config config, const char *url, const 
 	return is_ready ? child : -1;
 }
 
+static bool is_saved(struct mw_engine *g)
+{
+	pthread_mutex_lock(&g->gate);
+	bool saved = !g->is_unsaved;
+	pthread_mutex_unlock(&g->gate);
+	return saved;
+}
+
+TEST(answers_are_written_though_another_request_never_ends)
+{
+	struct rig r;
+	struct mw_engine_lane slow = {.state = MW_LANE_EMPTY};
+	rig_open(&r, spool_config());
+	CHECK(mock_script(&r.mock, "stall-key slow") && rig_key(&r, "slow", "slow") && rig_key(&r, "b", "b"));
+	CHECK(rig_push(&r, "slow", 1) == MW_OK && sync_all(&r));
+	RIG_UNTIL(rig_lane(&r, "slow", &slow) && slow.state == MW_LANE_FLYING);
+	CHECK(rig_push(&r, "b", 1) == MW_OK && sync_all(&r));
+	RIG_UNTIL(rig_counts(&r).delivered == 1 && is_saved(r.engine));
+	CHECK(rig_counts(&r).delivered == 1 && rig_counts(&r).in_flight == 1 && is_saved(r.engine));
+	rig_close(&r);
+}
+
 TEST(what_was_synced_is_sent_by_the_next_start)
 {
 	struct rig r;
@@ -394,6 +416,7 @@ int main(int argc, char **argv)
 {
 	alarm(300);
 	mock_main(argc, argv);
+	RUN(answers_are_written_though_another_request_never_ends);
 	RUN(what_was_synced_is_sent_by_the_next_start);
 	RUN(flush_waits_until_the_answers_are_on_disk);
 	RUN(close_at_once_answers_for_nothing_it_was_not_given);

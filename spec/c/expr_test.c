@@ -1,5 +1,6 @@
 #include "../../csrc/core/expr.h"
 #include "../../csrc/core/operate.h"
+#include "../../csrc/core/shape.h"
 #include "../../csrc/core/timestamp.h"
 #include "../../csrc/core/utf8.h"
 
@@ -546,6 +547,50 @@ TEST(what_cannot_be_built_is_refused)
 		mw_exprs_free(x);                                                                            \
 	} while (0)
 
+/* The shape that is counted while members are written is that of the bytes. Twice: paths are found anew, then
+ * known. */
+static bool counts_shape(uint32_t object, const char *event)
+{
+	struct mw_mapper_host host = host_of(&host_state);
+	struct mw_scene s = {
+	    .doc = &doc, .arena = &arena, .memo = &memo, .host = &host.host, .counts_shapes = true};
+	struct mw_buf out;
+	bool same = true;
+	mw_arena_clear(&arena);
+	if (mw_json_read(&doc, event, strlen(event), &error) || mw_memo_start(&memo, x))
+		return false;
+	mw_buf_init(&out, 4096);
+	for (int i = 0; i < 2; i++) {
+		uint64_t shape = 0;
+		mw_buf_clear(&out);
+		same = same && mw_expr_write_members(x, object, &s, &out, &shape, &error) == MW_OK &&
+		       shape == mw_shape_of_json(mw_buf_span(&out));
+	}
+	if (!same)
+		fprintf(stderr, "%.*s\n", (int)out.len, (const char *)out.data);
+	mw_buf_deinit(&out);
+	return same;
+}
+
+TEST(an_objects_shape_is_counted_as_it_is_written)
+{
+	uint32_t items = mw_expr_binary(x, MW_OP_MAP, get(x, "items"), object(x, "sku", get(x, "sku"), NULL));
+	uint32_t o = object(x, "id", get(x, "id"), "at", get(x, "at"), "type", get(x, "type"), "sound",
+			    get(x, "sound"), "raw", get(x, "raw"), "kind", text("constant"), "load_type",
+			    text("linear"), "upper", unary(MW_OP_UPPER, "id"), "items", items, "inner",
+			    object(x, "a", get(x, "a"), "channel", get(x, "at"), NULL), "empty",
+			    object(x, "b", get(x, "nowhere"), NULL), NULL);
+	CHECK(counts_shape(
+	    o, "{\"id\":\"e1\",\"at\":\"2026-11-26T10:00:00\",\"type\":\"linear\",\"sound\":50}"));
+	CHECK(counts_shape(
+	    o, "{\"id\":7,\"at\":\"2026-11-26\",\"type\":null,\"raw\":{\"x\":[1,{ \"y\": 2.0}]}}"));
+	CHECK(counts_shape(
+	    o, "{\"items\":[{\"sku\":\"a\"},{\"sku\":\"b\"},{\"sku\":3}],\"a\":true,\"at\":1e3}"));
+	CHECK(counts_shape(o, "{\"id\":\"\",\"at\":\"\",\"a\":[],\"raw\":{},\"type\":\"\\u00e9\"}"));
+	CHECK(counts_shape(get(x, "raw"), "{\"raw\":{ \"x\":[1,{ \"y\": 2.0}]}}"));
+	CHECK(counts_shape(object(x, NULL), "{}"));
+}
+
 int main(void)
 {
 	mw_json_init(&doc);
@@ -563,6 +608,7 @@ int main(void)
 	RUN_FRESH(choices);
 	RUN_FRESH(headers_are_found_in_any_case);
 	RUN_FRESH(objects_leave_out_what_is_absent);
+	RUN_FRESH(an_objects_shape_is_counted_as_it_is_written);
 	RUN_FRESH(map_filter_first_and_last);
 	RUN_FRESH(nested_maps_see_their_own_items);
 	RUN_FRESH(nested_maps_over_one_array_end);

@@ -73,9 +73,11 @@ TEST(more_than_a_batch_is_refused)
 	uint8_t *messages = calloc(1, len);
 	struct mw_request r = {.count = 1};
 	struct mw_endpoint endpoint = {"http://127.0.0.1:9/v1/batch"};
-	struct mw_span m = {messages, len}, key = {messages, MW_WRITE_KEY_MAX + 1};
-	CHECK(mw_http_post(w->http, &r, &endpoint, MW_SPAN("k"), NULL, m, 0) == MW_TOO_LARGE);
-	CHECK(mw_http_post(w->http, &r, &endpoint, key, NULL, MW_SPAN("{}"), 0) == MW_TOO_LARGE);
+	struct mw_buf large = {.data = messages, .len = len, .cap = len, .max = len}, small = large;
+	struct mw_span key = {messages, MW_WRITE_KEY_MAX + 1};
+	small.len = 2;
+	CHECK(mw_http_post(w->http, &r, &endpoint, MW_SPAN("k"), NULL, &large, 0) == MW_TOO_LARGE);
+	CHECK(mw_http_post(w->http, &r, &endpoint, key, NULL, &small, 0) == MW_TOO_LARGE && small.len == 2);
 	free(messages);
 	world_close(w);
 }

@@ -71,11 +71,16 @@ __attribute__((unused)) static bool world_post(struct world *w, const char *url,
 {
 	struct mw_endpoint endpoint;
 	struct mw_request r = {.count = 1, .bytes = messages.len, .attempt = attempt};
+	struct mw_buf batch;
+	mw_buf_init(&batch, SIZE_MAX);
 	w->asked = w->granted = w->done = 0;
-	return mw_endpoint_parse((struct mw_span){(const uint8_t *)url, strlen(url)}, &endpoint, NULL) ==
-		   MW_OK &&
-	       mw_http_post(w->http, &r, &endpoint, MW_SPAN("Key_1-z"), NULL, messages, 1700000000123) ==
-		   MW_OK;
+	bool ok =
+	    mw_endpoint_parse((struct mw_span){(const uint8_t *)url, strlen(url)}, &endpoint, NULL) ==
+		MW_OK &&
+	    mw_buf_append_span(&batch, messages) == MW_OK &&
+	    mw_http_post(w->http, &r, &endpoint, MW_SPAN("Key_1-z"), NULL, &batch, 1700000000123) == MW_OK;
+	mw_buf_deinit(&batch);
+	return ok;
 }
 
 /* False if no answer came in time. */

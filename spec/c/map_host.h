@@ -24,6 +24,7 @@ struct map_host {
 	size_t body_len;
 	enum mw_format format;
 	struct mw_error error;
+	struct mw_review *review; /* NULL: messages are not judged */
 	enum mw_err (*entry)(struct map_host *h, int function, struct mw_mapper *p, const struct mw_json *doc,
 			     uint32_t event, struct mw_error *e);
 };

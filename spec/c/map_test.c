@@ -588,6 +588,44 @@ TEST(a_mapper_serves_one_map_after_another)
 }
 
 /* Each test has a map and a mapper of its own. */
+/* Refuses messages with a total as text. */
+static int judged;
+
+static enum mw_err judge_totals(void *context, uint64_t shape, struct mw_span message, struct mw_error *e)
+{
+	struct map_host *h = context;
+	bool refused = memmem(message.at, message.len, "\"total\":\"", 9) != NULL;
+	judged++;
+	mw_review_learn(h->review, shape, refused, refused);
+	return refused ? mw_error_set(e, MW_SPEC, 0, "properties.total is text") : MW_OK;
+}
+
+TEST(a_message_is_judged_once_for_its_kind_and_a_refused_one_fails_its_event)
+{
+	static struct mw_review review;
+	struct mw_mapper_host h = host_of(&host);
+	h.judge = judge_totals;
+	h.review = host.review = &review;
+	mw_review_init(&review, true);
+	mw_mapper_free(mapper);
+	mapper = mw_mapper_new(&h);
+	struct mw_map_call paid = call(MW_TRACK, "Paid"), seen = call(MW_IDENTIFY, NULL);
+	paid.payload = object(x, "total", get(x, "total"), NULL);
+	add("paid", seen); /* sent before the call that is refused, and taken back with it */
+	add("paid", paid);
+	judged = 0;
+	run("[{\"type\":\"paid\",\"id\":\"1\",\"user\":\"u1\",\"total\":5},{\"type\":\"paid\",\"id\":\"2\","
+	    "\"user\":"
+	    "\"u2\",\"total\":\"5\"},{\"type\":\"paid\",\"id\":\"3\",\"user\":\"u3\",\"total\":7}]");
+	CHECK(tally.events == 3 && tally.messages == 4 && tally.failed == 1);
+	CHECK(mw_mapper_outbox(mapper)->count == 4 && has(2, "\"userId\":\"u3\"") && has(3, "\"total\":7"));
+	CHECK(host.problems == 1 && host.index == 2 && host.error.code == MW_SPEC);
+	CHECK(strcmp(host.error.detail, "acme.lua:14: Paid: properties.total is text") == 0 ||
+	      strcmp(host.error.detail, "acme.lua:14: properties.total is text") == 0);
+	CHECK(judged == 3); /* identify, a good track, a refused one */
+	CHECK(review.messages == 6 && review.met[0] == 5 && review.met[1] == 1);
+}
+
 #define RUN_FRESH(name)                                                                                      \
 	do {                                                                                                 \
 		begin();                                                                                     \
@@ -620,5 +658,6 @@ int main(void)
 	RUN_FRESH(a_function_emits_and_the_source_fills_in);
 	RUN_FRESH(a_function_that_catches_an_error_meets_it_again);
 	RUN_FRESH(a_mapper_serves_one_map_after_another);
+	RUN_FRESH(a_message_is_judged_once_for_its_kind_and_a_refused_one_fails_its_event);
 	return CHECK_END();
 }

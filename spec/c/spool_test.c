@@ -92,6 +92,22 @@ TEST(what_is_settled_leaves_with_the_next_commit)
 	CHECK(rig_counts(&r).dead == 1 && rig_counts(&r).accepted == 3 && rig_next(&r) == 0);
 }
 
+/* What is measured is put together at once, and may be read when others were measured since, or twice. */
+TEST(a_batch_is_its_own_however_late_it_is_read)
+{
+	struct mw_request a, b;
+	int64_t wait;
+	push("a", "{1}");
+	push("a", "{2}");
+	push("b", "{3}");
+	push("b", "{4}");
+	CHECK(rig_commit(&r) == MW_OK);
+	CHECK(mw_weir_next(r.weir, r.now, &a, &wait) && mw_weir_next(r.weir, r.now, &b, &wait));
+	CHECK(mw_spool_read(r.spool, &a, &r.batch) == MW_OK && batch_is("{1},{2}"));
+	CHECK(mw_spool_read(r.spool, &b, &r.batch) == MW_OK && batch_is("{3},{4}"));
+	CHECK(mw_spool_read(r.spool, &b, &r.batch) == MW_OK && batch_is("{3},{4}"));
+}
+
 TEST(a_wall_clock_that_was_set_back_makes_nothing_wait)
 {
 	r.weir_config.batch_messages = 2;
@@ -639,6 +655,7 @@ int main(void)
 {
 	RUN_FRESH(what_is_committed_is_there_after_a_crash_and_in_order);
 	RUN_FRESH(what_is_settled_leaves_with_the_next_commit);
+	RUN_FRESH(a_batch_is_its_own_however_late_it_is_read);
 	RUN_FRESH(a_wall_clock_that_was_set_back_makes_nothing_wait);
 	RUN_FRESH(any_history_with_crashes_keeps_every_message_and_its_place);
 	RUN_FRESH(an_id_that_was_seen_is_not_queued_again);

@@ -146,7 +146,7 @@ end
 function Child:messages()
 	local cjson = require "cjson"
 	local list = {}
-	for line in self:out():gmatch "[^\n]+" do
+	for line in self:out():gmatch "([^\n]+)\n" do -- it may be in the middle of one
 		list[#list + 1] = cjson.decode(line)
 	end
 	return list

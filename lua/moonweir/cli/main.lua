@@ -7,7 +7,9 @@ local keys = require "moonweir.cli.keys"
 local terminal = require "moonweir.cli.terminal"
 
 -- In the order of --help. Each module gives name, summary, define(parser) and run(args) -> exit code.
-local COMMANDS = { "map", "check", "test", "run", "send", "accounts", "oauth", "dead", "verify", "top", "debugger" }
+local COMMANDS = {
+	"new", "map", "check", "test", "docs", "plan", "run", "send", "accounts", "oauth", "dead", "verify", "top", "debugger",
+}
 
 local GLOBAL_OPTIONS = [[
 Global options, before or behind the command (moonweir --help explains them):

@@ -2,6 +2,7 @@
 
 local core = require "moonweir.core"
 local mw = require "moonweir"
+local findings = require "moonweir.cli.findings"
 local terminal = require "moonweir.cli.terminal"
 local input = require "moonweir.cli.input"
 
@@ -13,12 +14,14 @@ Example:
   {"type":"track","userId":"u1","messageId":"…","event":"Email Opened",…}
 
 Messages go to standard output, one a line; problems to standard error, as
-"event 12: no_user: …". The exit code is 1 if any event failed.]],
+"event 12: no_user: …". What breaks Segment's Spec is told once for each event and rule; with
+--strict such an event fails. The exit code is 1 if any event failed.]],
 }
 
 function map.define(parser)
 	parser:argument("source", "The mapping script.")
 	input.define(parser)
+	findings.define(parser)
 	parser:flag("--wrap", 'Print {"account":…,"message":…} instead of the bare message.')
 end
 
@@ -33,7 +36,7 @@ local function print_messages(messages, wrap)
 end
 
 function map.run(args)
-	local source, message = mw.load(args.source)
+	local source, message = mw.load(args.source, { check = true, strict = args.strict })
 	if not source then
 		terminal.say("error", message)
 		return 1
@@ -47,6 +50,7 @@ function map.run(args)
 	io.stdout:setvbuf "full"
 	local total = { events = 0, messages = 0, ignored = 0, unmatched = 0, failed = 0 }
 	local options = { format = args.format, account = args.account or "default" }
+	local found = findings.new(args.strict)
 	while true do
 		local block, lines_before = reader:next(3600)
 		if block == false then
@@ -58,11 +62,13 @@ function map.run(args)
 				total[name] = total[name] + tally[name]
 			end
 			input.say_problems(problems, lines_before)
+			found:say(source:findings())
 			if not terminal.flush() then
 				return 1
 			end
 		end
 	end
+	found:finish(args.source)
 	total.events = total.events + reader.failed_lines
 	total.failed = total.failed + reader.failed_lines
 	if reader.error then

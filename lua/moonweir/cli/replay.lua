@@ -4,6 +4,7 @@ local core = require "moonweir.core"
 local dead = require "moonweir.dead"
 local keys = require "moonweir.cli.keys"
 local mw = require "moonweir"
+local findings = require "moonweir.cli.findings"
 local terminal = require "moonweir.cli.terminal"
 local watch = require "moonweir.cli.watch"
 
@@ -27,6 +28,7 @@ local TICK = 0.2 -- seconds between two looks at signals and troubles
 function replay.define(action, number)
 	action:flag("--dry-run", "Show the messages that would be sent, and send none.")
 	action:flag("--no-send", "Only queue the messages in the spool: the next process that opens it sends them.")
+	findings.define(action)
 	action
 		:option("--patience", "Seconds without a delivery after which to give up; the messages stay queued. 0: never.", "60")
 		:argname("<s>")
@@ -38,7 +40,7 @@ local function say_failure(letter, message, code)
 end
 
 local function dry_run(spool, args, filter)
-	local source, message = mw.load(args.source)
+	local source, message = mw.load(args.source, { strict = args.strict })
 	if not source then
 		terminal.say("error", message)
 		return 1
@@ -118,7 +120,7 @@ local function open(spool, args)
 			return nil, message, "usage"
 		end
 	end
-	options.source = args.source
+	options.source, options.strict = args.source, args.strict
 	return keys.open(options)
 end
 

@@ -1,8 +1,10 @@
 --- moonweir run -- a file or a stream of events through a source to Segment, and what came of it.
 
 local core = require "moonweir.core"
+local findings = require "moonweir.cli.findings"
 local input = require "moonweir.cli.input"
 local keys = require "moonweir.cli.keys"
+local limits = require "moonweir.cli.limits"
 local progress = require "moonweir.cli.progress"
 local terminal = require "moonweir.cli.terminal"
 local watch = require "moonweir.cli.watch"
@@ -16,8 +18,9 @@ Examples:
   moonweir run acme-mail.lua events.ndjson --write-key-file key
   tail -F events.log | moonweir run acme-mail.lua --accounts accounts.json
 
-The exit code is 0 only if every event came through. Ctrl-C stops reading and delivers what was
-read; a second one ends at once.]],
+What breaks Segment's Spec is sent and told once for each event and rule; with --strict it is
+not sent. The exit code is 0 only if every event came through. Ctrl-C stops reading and delivers
+what was read; a second one ends at once.]],
 }
 
 local TICK = 0.2 -- seconds between two looks at signals, progress and troubles
@@ -33,6 +36,8 @@ function run.define(parser, number)
 		:option("--patience", "Seconds without a delivery, all events read, after which to give up; 0: never.", "60")
 		:argname("<s>")
 		:convert(number "--patience")
+	findings.define(parser)
+	limits.define(parser, number)
 	parser:flag("--json", "Print the summary as JSON.")
 end
 
@@ -48,6 +53,9 @@ function Run:tick()
 		self.progress:clear()
 		self.watch:look(stats)
 	end
+	self.findings:say(self.client:findings(), function()
+		self.progress:clear()
+	end)
 	self.progress:update(self.reader.bytes, stats)
 	return stats
 end
@@ -145,11 +153,16 @@ end
 
 function run.run(args)
 	local options, message = keys.options(args)
-	if not options then
+	local ok = options
+	if ok then
+		ok, message = limits.apply(options, args)
+	end
+	if not ok then
 		terminal.say("error", message)
 		return 2
 	end
 	options.source, options.retries, options.timeout = args.source, args.retries, args.timeout
+	options.strict = args.strict
 	local client, code
 	client, message, code = keys.open(options)
 	if not client then
@@ -168,6 +181,7 @@ function run.run(args)
 	local self = setmetatable({
 		client = client,
 		reader = reader,
+		findings = findings.new(args.strict),
 		watch = watch.new(client, args.endpoint or "us"),
 		progress = progress.new(reader.size),
 		push_options = { format = args.format, account = args.account },
@@ -184,6 +198,8 @@ function run.run(args)
 	stats.failed = stats.failed + reader.failed_lines
 	self.progress:clear()
 	self.watch:finish(stats)
+	self.findings:say(client:findings())
+	self.findings:finish(args.source)
 	print_summary(summary_of(stats, before, process.monotonic() - started), args.json)
 	client:close(0)
 	if kept then

@@ -67,6 +67,7 @@ function send.define(parser)
 	parser:option("--host", "Base URL of the Tracking API."):argname "<url>"
 	parser:option("--input", "A scripted sequence: JSON, @file, or @- for standard input."):argname "<json>"
 	parser:option("--source", "A mapping script whose slug and version become context.integration."):argname "<file>"
+	parser:flag("--strict", "Don't send a call with an error by Segment's Spec: say what is wrong with it, and fail.")
 end
 
 local function absent(value)
@@ -206,6 +207,7 @@ local function options_for(args, script)
 			return nil, message
 		end
 	end
+	options.check, options.strict = args.strict == true, args.strict
 	options.batch_messages = math.max(1, math.min(2500, math.floor(setting(script, "flushAt", FLUSH_AT))))
 	options.linger = setting(script, "flushInterval", FLUSH_INTERVAL_MS) / 1000
 	options.retries = math.max(0, math.floor(setting(script, "maxRetries", MAX_RETRIES)))

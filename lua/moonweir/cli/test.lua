@@ -5,6 +5,7 @@ local difference = require "moonweir.difference"
 local golden = require "moonweir.golden"
 local files = require "moonweir.cli.fixtures"
 local json = require "moonweir.cli.json"
+local output = require "moonweir.cli.output"
 local terminal = require "moonweir.cli.terminal"
 
 local test = {
@@ -45,27 +46,6 @@ local function shown(name)
 	return terminal.safe(name, 200)
 end
 
--- Files ---------------------------------------------------------------------------------------------
-
---- The file has its old contents or all of its new ones.
-local function write_file(path, text)
-	local beside = path .. ".new"
-	local file, why = io.open(beside, "wb")
-	if not file then
-		return nil, why
-	end
-	local ok, failure = file:write(text)
-	local closed, late = file:close()
-	if ok and closed then
-		ok, failure = os.rename(beside, path)
-	end
-	if not ok or not closed then
-		os.remove(beside)
-		return nil, failure or late
-	end
-	return true
-end
-
 -- One fixture ---------------------------------------------------------------------------------------
 
 ---@class moonweir.cli.Tested
@@ -96,7 +76,7 @@ local function settle(tested, dir, lines, update)
 	tested.differences = fixture.expected and differences or {}
 	tested.status = not fixture.expected and "missing" or #differences > 0 and "differs" or "agrees"
 	if update and tested.status ~= "agrees" then
-		local ok, why = write_file(dir .. fixture.expected_name, merged)
+		local ok, why = output.write(dir .. fixture.expected_name, merged)
 		if not ok then
 			return refuse(tested, "its golden file could not be written: " .. tostring(why))
 		end

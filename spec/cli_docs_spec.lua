@@ -1,0 +1,86 @@
+local child = require "spec.support.child"
+
+local SOURCE = [[
+local source = require "moonweir.source"
+local get = source.get
+return source.define {
+	slug = "tiny", version = "1", event = get "type", user = source.user { get "user" },
+	on = { opened = source.track "Email Opened" { email_id = get "id":string() }, f = function() end },
+	about = { name = "Tiny\27[31m", events = { ["Email Opend"] = "x" } },
+}
+]]
+
+describe("moonweir docs", function()
+	teardown(child.clean)
+
+	it("writes the example's page, of which nothing is missing", function()
+		local code, out, err = child.run { "docs", "examples/acme-mail/acme-mail.lua" }
+		assert.equal("", err)
+		assert.equal(0, code)
+		assert.matches("^%-%-%-\ntitle: Acme Mail Source\n", out)
+		assert.matches("| `products[].price` | Number |", out, 1, true)
+		assert.matches("| `Email Sent` | A campaign was sent", out, 1, true) -- known from a golden file alone
+
+		local page = child.folder() .. "/page.md"
+		code = child.run { "docs", "examples/acme-mail/acme-mail.lua", "-o", page }
+		assert.equal(0, code)
+		assert.equal(out, child.read(page))
+		code, out = child.run { "docs", "examples/acme-mail/acme-mail.lua", "--format", "reference" }
+		assert.equal(0, code)
+		assert.matches("^# Acme Mail events in Segment\n", out)
+	end)
+
+	it("writes the page all the same when something is missing, and says what and where", function()
+		local script = child.file("tiny.lua", (SOURCE:gsub("\\27%[31m", "")))
+		local code, out, err = child.run { "docs", script }
+		assert.equal(1, code)
+		assert.matches("title: \"?Tiny", out)
+		for _, line in ipairs {
+			'about.website: linked in the first sentence: website = "https://acme-mail.example"\n',
+			'about.events["Email Opened"]: when is it sent?\n',
+			'about.events["Email Opend"]: nothing sends it, nor does a golden file show it, did you mean "Email Opened"?\n',
+			"about.properties.email_id: what is it? Sent with Email Opened\n",
+			'fixtures/: what the function of "f" sends is known from golden files only, and none shows it\n',
+		} do
+			assert.matches("moonweir: warning: " .. line, err, 1, true)
+		end
+		local count = select(2, err:gsub("warning: ", ""))
+		assert.matches(("the page is written; %d things to do for it in tiny.lua\n"):format(count), err, 1, true)
+	end)
+
+	it("does not write over a page that it can't replace, nor from a script that is wrong", function()
+		local code, out, err = child.run { "docs", "examples/acme-mail/acme-mail.lua", "-o", child.folder() .. "/no/page.md" }
+		assert.same({ 1, "" }, { code, out })
+		assert.matches("no/page.md", err, 1, true)
+		code, out, err = child.run { "docs", child.file("bad.lua", SOURCE) }
+		assert.same({ 1, "" }, { code, out })
+		assert.matches("bad.lua:6: about.name: it has control characters in it", err, 1, true)
+		assert.not_matches("\27", err, 1, true)
+		code, out, err = child.run { "docs", child.folder() .. "/none.lua" }
+		assert.equal("", out)
+		assert.equal(1, code)
+		assert.matches("none.lua: No such file", err, 1, true)
+	end)
+
+	it("says that a golden file can't be read", function()
+		os.execute(("mkdir -p '%s/golden'"):format(child.folder()))
+		child.file("golden/a.json", "{}")
+		child.file("golden/a.expected.ndjson", '{"message":{"type":"track","event":"Seen","properties":{"n":1}}}\nbroken\n')
+		local script = child.file("tiny.lua", (SOURCE:gsub("\\27%[31m", "")))
+		local _, out, err = child.run { "docs", script, "--fixtures", child.folder() .. "/golden" }
+		assert.matches("| `Seen` |", out, 1, true)
+		assert.matches("warning: a.expected.ndjson can't be read: line 2: ", err, 1, true)
+	end)
+
+	it("teaches with --help and says no to what there is not", function()
+		local code, out = child.run { "docs", "--help" }
+		assert.equal(0, code)
+		assert.matches("about = {", out, 1, true)
+		local err
+		code, out, err = child.run { "docs", "x.lua", "--format", "pdf" }
+		assert.same({ 2, "" }, { code, out })
+		assert.matches("--format takes segment or reference, not 'pdf'", err, 1, true)
+		assert.equal(2, (child.run { "docs" }))
+		assert.equal(2, (child.run { "docs", "x.lua", "--fixtures", "" }))
+	end)
+end)
