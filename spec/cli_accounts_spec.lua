@@ -181,7 +181,7 @@ describe("moonweir accounts", function()
 	end)
 
 	it("teaches below `accounts` too", function()
-		for _, name in ipairs { "set", "list", "show", "pause", "resume", "remove", "new-master-key" } do
+		for _, name in ipairs { "set", "list", "show", "pause", "resume", "remove", "link", "new-link-key", "new-master-key" } do
 			local code, out = child.run { "accounts", name, "--help" }
 			assert.equal(0, code)
 			assert.matches("Usage: moonweir accounts " .. name, out, 1, true)

@@ -229,11 +229,8 @@ static int client_review(lua_State *L)
 
 void mwl_client_state_methods(lua_State *L)
 {
-	static const luaL_Reg methods[] = {{"poll", client_poll},
-					   {"stats", client_stats},
-					   {"lanes", client_lanes},
-					   {"lane", client_lane},
-					   {"review", client_review},
-					   {NULL, NULL}};
+	static const luaL_Reg methods[] = {{"poll", client_poll},     {"stats", client_stats},
+					   {"lanes", client_lanes},   {"lane", client_lane},
+					   {"review", client_review}, {NULL, NULL}};
 	luaL_setfuncs(L, methods, 0);
 }
