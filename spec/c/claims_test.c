@@ -59,7 +59,7 @@ static int race(void)
 	if (!opens("race", &s, &c))
 		return 255;
 	for (int i = 0; i < RACES; i++) {
-		char name[16];
+		char name[24];
 		snprintf(name, sizeof name, "race %d", i);
 		won += takes(c, name, 1000, 0);
 	}
@@ -101,7 +101,7 @@ TEST(ended_claims_go)
 	struct mw_claims *c;
 	CHECK(opens("sweep", &s, &c));
 	for (int i = 0; i < 300; i++) {
-		char name[16];
+		char name[24];
 		snprintf(name, sizeof name, "claim %d", i);
 		CHECK(takes(c, name, i + 10, i));
 		CHECK(rows(s) <= 40);
