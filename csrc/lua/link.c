@@ -1,5 +1,5 @@
 /* link.c -- what links to the settings page need of C: core.link_key, core.claims, core.base64url,
- * core.from_base64url, core.random_id.
+ * core.from_base64url, core.random_id, core.sha256.
  *
  *     local key = core.link_key("/etc/acme/link-key")
  *     key:sign("text")                                        -- 43 characters
@@ -151,6 +151,16 @@ static int from_base64url(lua_State *L)
 	return 1;
 }
 
+/* core.sha256(bytes) -> 32 bytes */
+static int sha256(lua_State *L)
+{
+	uint8_t digest[32];
+	struct mw_span bytes = mwl_check_span(L, 1);
+	mwl_sha256(bytes.at, bytes.len, digest);
+	lua_pushlstring(L, (const char *)digest, sizeof digest);
+	return 1;
+}
+
 /* core.random_id() -> 22 characters that nobody can guess */
 static int random_id(lua_State *L)
 {
@@ -186,8 +196,13 @@ void mwl_open_link(lua_State *L)
 	static const luaL_Reg claim_methods[] = {
 	    {"take", claims_take}, {"close", claims_close}, {NULL, NULL}};
 	static const luaL_Reg functions[] = {
-	    {"link_key", link_key_new},         {"claims", claims_new},   {"base64url", base64url},
-	    {"from_base64url", from_base64url}, {"random_id", random_id}, {NULL, NULL},
+	    {"link_key", link_key_new},
+	    {"claims", claims_new},
+	    {"base64url", base64url},
+	    {"from_base64url", from_base64url},
+	    {"random_id", random_id},
+	    {"sha256", sha256},
+	    {NULL, NULL},
 	};
 	add_class(L, MWL_LINK_KEY, key_methods, link_key_close);
 	add_class(L, MWL_CLAIMS, claim_methods, claims_close);

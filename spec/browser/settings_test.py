@@ -10,7 +10,7 @@ from selenium.common.exceptions import NoAlertPresentException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from settings_world import World, browser, frame_server, wait_for
+from settings_world import Identity, World, browser, frame_server, wait_for
 
 KEY = "wkONE1234567890abcdefghijklA1b2"
 NEW_KEY = "wkTWO1234567890abcdefghijklC3d4"
@@ -364,6 +364,83 @@ class Looks(unittest.TestCase):
                     driver.quit()
         finally:
             world.close()
+
+
+class Enable(unittest.TestCase):
+    """The key of a source that is chosen in Segment, through a window of its own; from a frame as well."""
+
+    def setUp(self):
+        self.identity = Identity(NEW_KEY)
+        self.outer, self.origin = frame_server(lambda: self.link)
+        self.world = World(enable=self.identity.config, frame_ancestors=[self.origin])
+        self.driver = start()
+        self.page = Page(self.driver)
+
+    def tearDown(self):
+        self.driver.quit()
+        self.world.close()
+        self.outer.shutdown()
+
+    def to_window(self, main):
+        other = wait_for(lambda: [w for w in self.driver.window_handles if w != main], "the window")
+        self.driver.switch_to.window(other[0])
+
+    def enable(self):
+        """From the settings page to Segment's question, in the window."""
+        self.page.wait_seen("connect")
+        self.page.choose("eu")
+        main = self.driver.current_window_handle
+        self.page.click("enable-go")
+        self.to_window(main)
+        wait_for(lambda: self.driver.find_elements(By.ID, "allow"), "Segment's question")
+        return main
+
+    def test_the_key_comes_without_being_pasted(self):
+        page = self.page
+        page.open(self.world.link("acme"))
+        main = self.enable()
+        page.click("allow")
+        page.wait_text("title", "Connected")
+        self.assertEqual(self.driver.current_url, self.world.base + "/settings/enabled")
+        self.driver.close()
+        self.driver.switch_to.window(main)
+        page.wait_text("key", "C3d4")
+        self.assertEqual(page.text("region"), "European Union")
+        page.click("send-test")
+        page.wait_text("test", "The test event arrived")
+        self.assertEqual(self.world.eu.keys_of("Connection Tested"), [NEW_KEY])
+        self.assertEqual(page.violations(), [])
+
+    def test_it_works_from_a_frame(self):
+        self.link = self.world.link("framed")
+        self.driver.get(self.origin)
+        self.driver.switch_to.frame("f")
+        main = self.enable()
+        self.page.click("allow")
+        self.page.wait_text("title", "Connected")
+        self.driver.close()
+        self.driver.switch_to.window(main)
+        self.driver.switch_to.frame("f")
+        self.page.wait_text("key", "C3d4")
+
+    def test_who_does_not_allow_it_is_told(self):
+        self.identity.allow = False
+        self.page.open(self.world.link("acme"))
+        self.enable()
+        self.page.click("allow")
+        self.page.wait_text("title", "Not connected")
+
+    def test_a_code_that_comes_to_another_window_is_refused(self):
+        self.page.open(self.world.link("acme"))
+        main = self.enable()
+        back = self.page.at("allow").get_attribute("href")
+        self.driver.close()
+        self.driver.switch_to.window(main)
+        self.driver.switch_to.new_window("tab")
+        self.driver.get(back)
+        self.page.wait_text("title", "That did not work")
+        self.page.open(self.world.link("acme"))
+        self.page.wait_seen("connect")
 
 
 class Frames(unittest.TestCase):

@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -73,6 +74,60 @@ class Segment:
 
     def keys_of(self, event):
         return [key for key, batch, status in self.batches for m in batch if m.get("event") == event and status == 200]
+
+
+class Identity:
+    """Segment's login and consent, its token endpoint and the source that was chosen."""
+
+    SOURCE = "workspaces/acme/sources/mail"
+
+    def __init__(self, write_key):
+        self.codes = {}
+        self.allow = True
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self, status, kind, text, more=()):
+                data = text.encode()
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(data)))
+                for name, value in more:
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(data)
+
+            def do_GET(self):
+                url = urlsplit(self.path)
+                query = dict(parse_qsl(url.query))
+                if url.path == "/auth":
+                    code = secrets.token_urlsafe(8)
+                    outer.codes[code] = query
+                    what = {"code": code} if outer.allow else {"error": "access_denied"}
+                    back = query["redirect_uri"] + "?" + urlencode(dict(what, state=query["state"]))
+                    self.answer(200, "text/html", '<title>consent</title><a id="allow" href="%s">Allow</a>' % back.replace("&", "&amp;"))
+                elif url.path == "/api/v1beta/" + outer.SOURCE and self.headers["Authorization"] == "Bearer t0ken":
+                    self.answer(200, "application/json", json.dumps({"write_keys": [write_key]}))
+                else:
+                    self.answer(403, "application/json", "{}")
+
+            def do_POST(self):
+                form = dict(parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
+                asked = outer.codes.pop(form.get("code"), {})
+                hashed = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
+                login = base64.b64decode(self.headers["Authorization"].split(" ")[1]).decode()
+                good = (login == "acme-app:s3cret" and form.get("redirect_uri") == asked.get("redirect_uri")
+                        and base64.urlsafe_b64encode(hashed).rstrip(b"=").decode() == asked.get("code_challenge"))
+                told = {"access_token": "t0ken", "source_names": [outer.SOURCE]} if good else {"error": "invalid_grant"}
+                self.answer(200 if good else 400, "application/json", json.dumps(told))
+
+            def log_message(self, *_):
+                pass
+
+        self.server = listen(Handler)
+        self.url = "http://127.0.0.1:%d" % self.server.server_port
+        self.config = {"client_id": "acme-app", "client_secret": "s3cret", "authorize_url": self.url + "/auth",
+                       "token_url": self.url + "/token", "api_url": self.url + "/api"}
 
 
 def frame_server(src):

@@ -37,6 +37,7 @@ local page = assert(settings.new {
 	frame_ancestors = config.frame_ancestors,
 	endpoints = config.endpoints,
 	oauth = config.oauth,
+	enable = config.enable,
 	log = function(entry)
 		audit:write(core.encode(entry), "\n")
 		audit:flush()
@@ -49,7 +50,8 @@ file:close()
 assert(os.rename(config.port_file .. ".tmp", config.port_file))
 
 while not core.process.interrupted() do
-	local x = s:next(0.1)
+	page:tick()
+	local x = s:next(0.05)
 	if x then
 		local ok, status, headers, body = pcall(page.handle, page, {
 			method = x.method, path = x.path, query = x.query, body = x.body, remote = "127.0.0.1",

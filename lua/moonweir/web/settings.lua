@@ -12,6 +12,7 @@
 
 local core = require "moonweir.core"
 local api = require "moonweir.web.settings.api"
+local enable = require "moonweir.web.settings.enable"
 local link = require "moonweir.web.link"
 local page = require "moonweir.web.settings.page"
 local respond = require "moonweir.web.respond"
@@ -39,12 +40,13 @@ local BODY_MAX = 16384 -- the largest private key in PEM takes half of it
 ---@field frame_ancestors? string[] origins of pages that may embed it
 ---@field endpoints? moonweir.settings.Endpoint[]  to choose from; default: US and EU. Nothing else can be chosen
 ---@field oauth? boolean          may an OAuth app be given instead of Basic authentication with the key?
+---@field enable? moonweir.settings.EnableOptions  "Enable with Segment": id and secret of the app that Segment registered
 ---@field log? fun(entry: table)  who did what, without values; default: a line of JSON on standard error
 ---@field now? fun(): number      seconds since 1970
 
 local OPTIONS = {
 	base_url = true, link_key_file = true, spool = true, vault = true, client = true, about = true, color = true,
-	frame_ancestors = true, endpoints = true, oauth = true, log = true, now = true,
+	frame_ancestors = true, endpoints = true, oauth = true, enable = true, log = true, now = true,
 }
 
 local REGIONS = {
@@ -120,7 +122,7 @@ function settings.new(options)
 		now = options.now or os.time,
 		log = options.log or log_line,
 		framing = framing,
-		assets = page.new(options.about.name, options.color, framing),
+		assets = page.new(options.about.name, options.color, framing, options.enable ~= nil),
 	}, Settings)
 	self.api = api.new {
 		vault = options.vault,
@@ -128,12 +130,35 @@ function settings.new(options)
 		about = options.about,
 		endpoints = options.endpoints or REGIONS,
 		oauth = options.oauth or false,
+		enable = options.enable ~= nil,
 		trial = trial.new(options.client, claims, options.about),
 	}
+	self.enable = options.enable and enable.new(options.enable, {
+		base = base,
+		key = key,
+		claims = claims,
+		saved = function(who, write_key)
+			local done = self.api:call("connect", who.account, { write_key = write_key, region = who.region }, self.now())
+			if done then
+				self.log { at = self.now(), settings = "write_key_from_segment", account = who.account, user = who.user }
+			end
+			return done
+		end,
+	})
 	return self
 end
 
+--- To be called now and then, many times a second while "Enable with Segment" is used: it goes on though nobody looks.
+function Settings:tick()
+	if self.enable then
+		self.enable:tick(self.now())
+	end
+end
+
 function Settings:close()
+	if self.enable then
+		self.enable:close()
+	end
 	self.key:close()
 	self.claims:close()
 end
@@ -229,7 +254,9 @@ function Settings:act(request, name)
 	end
 	body.account = nil
 	local done, answer = self.api:call(name, who.account, body, now)
-	if not done then
+	if done and answer.enable then
+		return respond.json(200, { ticket = self.enable:ticket(who, answer.enable, now) }, self.framing)
+	elseif not done then
 		return self:refuse(answer.status, answer.code, answer.message)
 	end
 	if answer.audit then
@@ -240,6 +267,38 @@ function Settings:act(request, name)
 		state.session, state.session_ends_in = session.renew(who, self.key, now)
 	end
 	return respond.json(200, state, self.framing)
+end
+
+local WINDOW = {
+	["/settings/enable/start"] = "start", ["/settings/enable/finish"] = "finish", ["/settings/enable/look"] = "look",
+}
+
+--- What the window of enable.lua asks: it has no session, but ticket, state and nonce.
+function Settings:from_window(request, name)
+	local body, status, code, message = decoded(request)
+	if not body then
+		return self:refuse(status, code, message)
+	end
+	local now = self.now()
+	if name == "start" then
+		local go = self.enable:start(body.ticket, body.nonce_hash, now)
+		if not go then
+			return self:refuse(410, "ticket", "This window was opened too late.")
+		end
+		return respond.json(200, { go = go }, self.framing)
+	elseif name == "finish" then
+		local done, why = self.enable:finish(body, now)
+		if not done then
+			self.log { at = now, settings = "enable_refused", why = why, remote = request.remote }
+			return self:refuse(why == "invalid" and 403 or 503, why, "Segment’s answer does not belong to this window.")
+		end
+		return respond.json(200, { outcome = "waiting" }, self.framing)
+	end
+	local told = self.enable:outcome(body.state, body.nonce, now)
+	if not told then
+		return self:refuse(404, "not_found", "This is not known any more.")
+	end
+	return respond.json(200, told, self.framing)
 end
 
 --- Answer one request below /settings.
@@ -256,6 +315,8 @@ function Settings:handle(request)
 	local method, handler, name
 	if request.path == "/settings/session" then
 		method, handler = "POST", self.open_session
+	elseif self.enable and WINDOW[request.path] then
+		method, handler, name = "POST", self.from_window, WINDOW[request.path]
 	else
 		name = request.path:match "^/settings/api/([a-z_]+)$"
 		method, handler = api.method(name), self.act

@@ -6,6 +6,7 @@
 ---     POST test         send the test event
 ---     POST pause, resume
 ---     POST disconnect   {confirm: true}: forget the key
+---     POST enable       {region}: a ticket for the window of enable.lua, instead of the state
 ---
 --- Each answers with the state that comes of it. Secrets go in and never come out: of a key its last four characters are
 --- shown, of a private key the fingerprint of its public half. The account is the session's and nothing in a request.
@@ -17,6 +18,7 @@ local api = {}
 
 local METHODS = {
 	state = "GET", connect = "POST", oauth = "POST", test = "POST", pause = "POST", resume = "POST", disconnect = "POST",
+	enable = "POST",
 }
 
 --- nil: there is no such thing to do.
@@ -28,7 +30,7 @@ end
 local Api = {}
 Api.__index = Api
 
----@param parts {vault: table, client: table, about: table, endpoints: table, oauth: boolean, trial: table}
+---@param parts {vault: table, client: table, about: table, endpoints: table, oauth: boolean, enable: boolean, trial: table}
 function api.new(parts)
 	return setmetatable(parts, Api)
 end
@@ -39,7 +41,7 @@ function Api:page(account)
 	for i, e in ipairs(self.endpoints) do
 		regions[i] = { name = e.name, label = e.label }
 	end
-	return { tool = self.about.name, account = account, regions = regions, oauth = self.oauth }
+	return { tool = self.about.name, account = account, regions = regions, oauth = self.oauth, enable = self.enable }
 end
 
 local function refusal(status, code, message)
@@ -213,6 +215,15 @@ function calls.test(self, account, _, now)
 		return refusal(429, code, message)
 	end
 	return refusal(503, "unavailable", UNAVAILABLE)
+end
+
+function calls.enable(self, _, body)
+	if not self.enable then
+		return refusal(404, "not_found", "this is not offered here")
+	elseif not find_region(self, body.region) then
+		return refusal(422, "no_region", "Choose where your Segment workspace is.")
+	end
+	return true, { enable = body.region }
 end
 
 for _, name in ipairs { "pause", "resume" } do

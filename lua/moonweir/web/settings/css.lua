@@ -67,6 +67,9 @@ textarea::placeholder { color: var(--muted); opacity: 1; }
 /* A key on the screen is a key for whoever stands behind. */
 .secret:not(:placeholder-shown) { -webkit-text-security: disc; }
 
+.enable { display: grid; gap: 0.6rem; justify-items: start; }
+.or { justify-self: stretch; max-width: none; display: flex; align-items: center; gap: 0.75rem; color: var(--muted); }
+.or::before, .or::after { content: ""; flex: 1; border-top: 1px solid var(--line); }
 .closed { justify-items: center; text-align: center; padding: 2.5rem 1.5rem; }
 .closed p { text-wrap: balance; }
 .closed h2:focus { outline: none; }

@@ -2,10 +2,10 @@
 
 return [==[
 import { $, show, say, complain, busy, announce } from "./dom.js";
-import { act } from "./server.js";
+import { act, ticket } from "./server.js";
 
-/** `changed` gets each new state, `ended` what ends the session. */
-export function setForms({ changed, ended }) {
+/** `changed` gets each new state, `ended` what ends the session; `waiting`: something will come from another window. */
+export function setForms({ changed, ended, waiting }) {
 	let state = null;
 	let page = null;
 	let open = ""; // "connect" or "oauth", opened by its button
@@ -17,6 +17,8 @@ export function setForms({ changed, ended }) {
 		show("connection", state.connected && open === "");
 		show("leave", state.connected && open === "");
 		show("oauth-open", page.oauth);
+		show("enable", page.enable);
+		$("save").classList.toggle("primary", !page.enable);
 		show("connect-cancel", state.connected);
 		say("connect-title", state.connected ? "Replace key or region" : "Connect Segment");
 		say("save", state.connected ? "Save" : "Connect");
@@ -29,7 +31,8 @@ export function setForms({ changed, ended }) {
 
 	function clear() {
 		for (const id of ["write-key", "client-id", "key-id", "private-key"]) $(id).value = "";
-		for (const id of ["key-wrong", "connect-error", "oauth-error", "action-error"]) complain(id, "");
+		for (const id of ["key-wrong", "connect-error", "oauth-error", "action-error", "enable-error"]) complain(id, "");
+		show("enable-hint", false);
 		$("write-key").removeAttribute("aria-invalid");
 	}
 
@@ -93,6 +96,21 @@ export function setForms({ changed, ended }) {
 		finish($("save"), "connect", body, "connect-error", "send-test", "Saved.");
 	});
 
+	const regionChosen = () => ($("regions").querySelector("input:checked") || {}).value;
+
+	$("enable-go").addEventListener("click", () => busy($("enable-go"), async () => {
+		complain("enable-error", "");
+		try {
+			const where = "settings/enable#" + (await ticket(regionChosen()));
+			$("enable-link").href = where; // browsers may keep a page from opening a window by itself
+			show("enable-hint", true);
+			window.open(where, "_blank", "noopener");
+			waiting();
+		} catch (error) {
+			if (!ended(error)) complain("enable-error", error.message);
+		}
+	}));
+
 	$("oauth").addEventListener("submit", (event) => {
 		event.preventDefault();
 		const body = { client_id: $("client-id").value, key_id: $("key-id").value, private_key: $("private-key").value };
@@ -129,6 +147,7 @@ export function setForms({ changed, ended }) {
 		setState(next) {
 			const first = !state;
 			const wasConnected = state && state.connected;
+			if (open === "connect" && next.key !== state.key) turnTo("", "replace"); // saved by another window
 			state = next;
 			if (first || (wasConnected && !next.connected)) choose(next.region || (page.regions[0] || {}).name);
 			arrange();

@@ -86,6 +86,14 @@ return [==[
 
 		<form id="connect" class="card piece" autocomplete="off" novalidate hidden>
 			<h2 id="connect-title">Connect Segment</h2>
+			<div id="enable" class="enable" hidden>
+				<button type="button" id="enable-go" class="primary">Connect with Segment</button>
+				<p class="hint">Log in to Segment and choose a source: nothing to copy.</p>
+				<p id="enable-hint" hidden>Go on in the window that has opened. <a id="enable-link" target="_blank" rel="noopener">It
+					did not open</a></p>
+				<p id="enable-error" class="wrong" role="alert" hidden></p>
+				<p class="or"><span>or paste a write key</span></p>
+			</div>
 			<div class="field">
 				<label for="write-key">Write key</label>
 				<input id="write-key" type="password" autocomplete="off" autocapitalize="none" spellcheck="false" maxlength="200"

@@ -41,7 +41,8 @@ function ended(error) {
 
 function plan(state) {
 	clearTimeout(looking);
-	if (!closed && !document.hidden) looking = setTimeout(refresh, state && (state.testing || state.waiting > 0) ? FAST : SLOW);
+	const soon = Date.now() < expecting || (state && (state.testing || state.waiting > 0));
+	if (!closed && !document.hidden) looking = setTimeout(refresh, soon ? FAST : SLOW);
 }
 
 function changed(state) {
@@ -68,7 +69,14 @@ async function refresh() {
 	}
 }
 
-const forms = setForms({ changed, ended });
+let expecting = 0; // until when a window may bring news
+
+function waiting() {
+	expecting = Date.now() + 15 * 60000;
+	plan(null);
+}
+
+const forms = setForms({ changed, ended, waiting });
 
 for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => { active = true; }, { passive: true });
 document.addEventListener("visibilitychange", () => {

@@ -5,6 +5,7 @@ local respond = require "moonweir.web.respond"
 local page = {}
 
 local SCRIPTS = { "main", "dom", "server", "forms", "view" }
+local ENABLING = { ["/settings/enable"] = true, ["/settings/enabled"] = true }
 
 local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
 
@@ -44,8 +45,9 @@ end
 ---@param tool string its name
 ---@param color string|nil "#1c5bb8"
 ---@param framing moonweir.web.Options
+---@param enables boolean is there the window of enable.lua?
 ---@return fun(method: string, path: string): integer?, table<string, string>?, string?
-function page.new(tool, color, framing)
+function page.new(tool, color, framing, enables)
 	local initial = tool:match "^[%z\1-\127\194-\244][\128-\191]*" or "?"
 	local names = { TOOL = escape(tool), INITIAL = escape(initial:upper()) }
 	local html = require("moonweir.web.settings.html"):gsub("{{(%u+)}}", names)
@@ -57,6 +59,13 @@ function page.new(tool, color, framing)
 	}
 	for _, name in ipairs(SCRIPTS) do
 		files["/settings/" .. name .. ".js"] = { "text/javascript", require("moonweir.web.settings." .. name) }
+	end
+	if enables then
+		local window = require("moonweir.web.settings.window_html"):gsub("{{(%u+)}}", names)
+		for path in pairs(ENABLING) do
+			files[path] = { "text/html", window }
+		end
+		files["/settings/window.js"] = { "text/javascript", require "moonweir.web.settings.window" }
 	end
 	return respond.assets(files, framing)
 end

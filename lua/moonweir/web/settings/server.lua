@@ -39,6 +39,9 @@ export const open = (token) => post("session", { token }, {});
 
 export const act = (name, body = {}) => post("api/" + name, body, bearer());
 
+/** For the window that goes to Segment. */
+export const ticket = async (region) => (await post("api/enable", { region }, bearer())).ticket;
+
 /** `active`: somebody is there, so the session goes on. */
 export const look = (active) => ask("api/state" + (active ? "?active" : ""), { headers: bearer() });
 ]==]
