@@ -224,7 +224,7 @@ class Settings(unittest.TestCase):
             for key in pressed:
                 self.driver.switch_to.active_element.send_keys(key)
 
-        keys(KEY, Keys.TAB, Keys.TAB, Keys.ARROW_DOWN, Keys.ENTER)
+        keys(KEY, Keys.SHIFT + Keys.TAB, Keys.ARROW_DOWN, Keys.ENTER)
         page.wait_seen("connection")
         self.assertEqual(page.text("region"), "European Union")
         self.assertEqual(page.focused(), "send-test")

@@ -22,7 +22,7 @@ export function setForms({ changed, ended, waiting }) {
 		show("connect-cancel", state.connected);
 		say("connect-title", state.connected ? "Replace key or region" : "Connect Segment");
 		say("save", state.connected ? "Save" : "Connect");
-		$("write-key").placeholder = state.connected ? "Leave it empty to keep the one that is saved" : "Paste it here";
+		$("write-key").placeholder = state.connected ? "Leave empty to keep it" : "Paste it here";
 	}
 
 	function choose(name) {

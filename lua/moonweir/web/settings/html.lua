@@ -86,6 +86,11 @@ return [==[
 
 		<form id="connect" class="card piece" autocomplete="off" novalidate hidden>
 			<h2 id="connect-title">Connect Segment</h2>
+			<fieldset class="field" aria-describedby="region-hint">
+				<legend>Where is your Segment workspace?</legend>
+				<div id="regions" class="choices"></div>
+				<p id="region-hint" class="hint">You see it in Segment under Settings, Workspace Settings, General.</p>
+			</fieldset>
 			<div id="enable" class="enable" hidden>
 				<button type="button" id="enable-go" class="primary">Connect with Segment</button>
 				<p class="hint">Log in to Segment and choose a source: nothing to copy.</p>
@@ -111,11 +116,6 @@ return [==[
 					<li>Copy the <b>write key</b> and paste it here.</li>
 				</ol>
 			</details>
-			<fieldset class="field" aria-describedby="region-hint">
-				<legend>Where is your Segment workspace?</legend>
-				<div id="regions" class="choices"></div>
-				<p id="region-hint" class="hint">You see it in Segment under Settings, Workspace Settings, General.</p>
-			</fieldset>
 			<p id="connect-error" class="wrong" role="alert" hidden></p>
 			<div class="buttons">
 				<button type="submit" id="save" class="primary">Connect</button>

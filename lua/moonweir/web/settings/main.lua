@@ -96,7 +96,7 @@ async function start() {
 		show("opening", false);
 		show("settings", true);
 		changed(state);
-		if (!state.connected) $("write-key").focus();
+		if (!state.connected) $(page.enable ? "enable-go" : "write-key").focus();
 	} catch (error) {
 		if (!ended(error)) showClosed("The settings can’t be opened", error.message + " " + again(tool()));
 	}
