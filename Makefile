@@ -180,7 +180,7 @@ crash: test-packages ## kill, fail and fill: MW_TRIALS=10000 MW_NESTED=5 MW_FAUL
 	@$(MAKE) -s -j2 $(TOOLS) $(CRASH_TESTS:%=$(BUILD)/test/%)
 	@for t in $(CRASH_TESTS); do echo "== $$t"; $(BUILD)/test/$$t || exit 1; done
 
-TSAN_TESTS := budget_test dead_test keyring_test secret_heap_test state_test vault_test http_test http_fault_test engine_test \
+TSAN_TESTS := budget_test dead_test keyring_test secret_heap_test state_test vault_test http_test http_errand_test http_fault_test engine_test \
               engine_life_test engine_spool_test engine_oauth_test engine_oauth_fault_test rsa_key_test vault_app_test
 
 .PHONY: asan tsan valgrind

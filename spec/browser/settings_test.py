@@ -10,7 +10,7 @@ from selenium.common.exceptions import NoAlertPresentException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from settings_world import Identity, World, browser, frame_server, wait_for
+from settings_world import Identity, World, browser, end, frame_server, wait_for
 
 KEY = "wkONE1234567890abcdefghijklA1b2"
 NEW_KEY = "wkTWO1234567890abcdefghijklC3d4"
@@ -379,7 +379,8 @@ class Enable(unittest.TestCase):
     def tearDown(self):
         self.driver.quit()
         self.world.close()
-        self.outer.shutdown()
+        end(self.outer)
+        end(self.identity.server)
 
     def to_window(self, main):
         other = wait_for(lambda: [w for w in self.driver.window_handles if w != main], "the window")
@@ -471,8 +472,8 @@ class Frames(unittest.TestCase):
         finally:
             driver.quit()
             world.close()
-            allowed_server.shutdown()
-            foreign_server.shutdown()
+            end(allowed_server)
+            end(foreign_server)
 
 
 VECTORS = [

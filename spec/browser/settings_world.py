@@ -44,6 +44,11 @@ def listen(handler):
     return server
 
 
+def end(server):
+    server.shutdown()
+    server.server_close()
+
+
 class Segment:
     """Takes batches, remembers them with their key, and answers what `answer` says: (status, text)."""
 
@@ -202,6 +207,8 @@ class World:
         self.host.send_signal(signal.SIGTERM)
         self.host.wait(DEADLINE)
         self.host_log.close()
+        for server in (self.us.server, self.eu.server):
+            end(server)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
