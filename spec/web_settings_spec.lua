@@ -152,6 +152,18 @@ describe("the settings page", function()
 		assert.is_nil(said:find(t, 1, true))
 	end)
 
+	it("logs one refusal a second, and how many there were", function()
+		now = now + 1000
+		for _ = 1, 100 do
+			ask("POST", "/settings/session", { token = "x" })
+		end
+		assert.equal(1, #log)
+		now = now + 1
+		ask("POST", "/settings/session", { token = "x" })
+		assert.equal(99, core.decode(log[2]).more)
+		assert.equal("invalid", core.decode(log[2]).why)
+	end)
+
 	local POSTS = { "connect", "oauth", "test", "pause", "resume", "disconnect" }
 
 	it("does nothing for whoever has no session, or one that is over", function()

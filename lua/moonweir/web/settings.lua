@@ -120,6 +120,8 @@ function settings.new(options)
 		key = key,
 		claims = claims,
 		now = options.now or os.time,
+		refused_at = 0,
+		refused_more = 0,
 		log = options.log or log_line,
 		framing = framing,
 		assets = page.new(options.about.name, options.color, framing, options.enable ~= nil),
@@ -180,6 +182,17 @@ function Settings:refuse(status, code, message)
 	return respond.refusal(status, code, message, self.framing)
 end
 
+--- Refusals need no session, so anybody can make many: one a second is told, and how many were not.
+function Settings:log_refusal(now, entry)
+	if math.abs(now - self.refused_at) < 1 then
+		self.refused_more = self.refused_more + 1
+		return
+	end
+	entry.at, entry.more = now, self.refused_more > 0 and self.refused_more or nil
+	self.refused_at, self.refused_more = now, 0
+	self.log(entry)
+end
+
 --- The body of a POST as a table.
 ---@return table|nil
 ---@return integer? status
@@ -220,9 +233,8 @@ function Settings:open_session(request)
 	local fields
 	fields, code, message = link.open(body.token, { key = self.key, claims = self.claims, base = self.base, now = now })
 	if not fields then
-		self.log { at = now, settings = "link_refused", why = code, remote = request.remote }
+		self:log_refusal(now, { settings = "link_refused", why = code, message = message, remote = request.remote })
 		if not LINK_ERRORS[code] then
-			self.log { at = now, settings = "trouble", message = message }
 			return self:refuse(503, "unavailable", "The settings can’t be opened right now. Please try again.")
 		end
 		return self:refuse(code == "invalid" and 401 or 410, "link_" .. code, LINK_ERRORS[code])
@@ -289,7 +301,7 @@ function Settings:from_window(request, name)
 	elseif name == "finish" then
 		local done, why = self.enable:finish(body, now)
 		if not done then
-			self.log { at = now, settings = "enable_refused", why = why, remote = request.remote }
+			self:log_refusal(now, { settings = "enable_refused", why = why, remote = request.remote })
 			return self:refuse(why == "invalid" and 403 or 503, why, "Segment’s answer does not belong to this window.")
 		end
 		return respond.json(200, { outcome = "waiting" }, self.framing)
