@@ -29,11 +29,14 @@ LTO := $(if $(SANITIZE),,$(shell $(CC) -flto=auto -flinker-output=nolto-rel -r -
 object   = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(1))
 CORE    := $(call object,$(wildcard csrc/core/*.c))
 CORE_ONE := $(BUILD)/obj/core.o
-IO      := $(call object,$(filter-out csrc/io/server.c,$(wildcard csrc/io/*.c)))
-BINDING := $(filter-out server,$(patsubst csrc/lua/%.c,%,$(wildcard csrc/lua/*.c)))
+# Each a module of its own, so that the library needs none of their libraries.
+EXTRAS  := server xml inflate
+XML_CORE := $(addprefix csrc/core/,hash.c json_write.c number.c utf8.c)
+IO      := $(call object,$(filter-out $(EXTRAS:%=csrc/io/%.c) csrc/io/server_stream.c,$(wildcard csrc/io/*.c)))
+BINDING := $(filter-out $(EXTRAS) server_stream,$(patsubst csrc/lua/%.c,%,$(wildcard csrc/lua/*.c)))
 
 VMS     := lua5.4 luajit
-MODULES := $(foreach vm,$(VMS),$(BUILD)/$(vm)/moonweir/core.so $(BUILD)/$(vm)/moonweir/server.so)
+MODULES := $(foreach vm,$(VMS),$(foreach module,core $(EXTRAS),$(BUILD)/$(vm)/moonweir/$(module).so))
 
 .PHONY: all
 all: $(MODULES) $(BUILD)/moonweir ## build the modules for both Luas and the command (default)
@@ -59,10 +62,15 @@ $(BUILD)/$(1)/moonweir/core.so: $(CORE) $(IO) $(BINDING:%=$(BUILD)/$(1)/obj/%.o)
 	@echo "  LD $$@"
 	$(Q)$$(CC) $$(ALL_CFLAGS) $$(LTO) $$(LDFLAGS) -shared -o $$@ $$^ $$(LIBS)
 
-$(BUILD)/$(1)/moonweir/server.so: $(call object,csrc/io/server.c csrc/core/buf.c csrc/core/err.c) $(BUILD)/$(1)/obj/server.o
+$(BUILD)/$(1)/moonweir/server.so: EXTRA = -lmicrohttpd
+$(BUILD)/$(1)/moonweir/xml.so: EXTRA = -lexpat
+$(BUILD)/$(1)/moonweir/inflate.so: EXTRA = -lz
+$(BUILD)/$(1)/moonweir/server.so: $(call object,csrc/io/server_stream.c) $(BUILD)/$(1)/obj/server_stream.o
+$(BUILD)/$(1)/moonweir/xml.so: $(call object,$(XML_CORE))
+$(EXTRAS:%=$(BUILD)/$(1)/moonweir/%.so): $(BUILD)/$(1)/moonweir/%.so: $(BUILD)/obj/io/%.o $(BUILD)/$(1)/obj/%.o $(call object,csrc/core/buf.c csrc/core/err.c)
 	@mkdir -p $$(@D)
 	@echo "  LD $$@"
-	$(Q)$$(CC) $$(ALL_CFLAGS) $$(LTO) $$(LDFLAGS) -shared -o $$@ $$^ -lmicrohttpd
+	$(Q)$$(CC) $$(ALL_CFLAGS) $$(LTO) $$(LDFLAGS) -shared -o $$@ $$^ $$(EXTRA)
 endef
 $(foreach vm,$(VMS),$(eval $(call vm_rules,$(vm))))
 
@@ -84,9 +92,12 @@ $(BUILD)/moonweir: Makefile
 # nginx's Lua module brings its own build of LuaJIT, which takes the place of the usual one.
 JIT := $(if $(shell dpkg-query -W -f '$${Status}' luajit2 2>/dev/null | grep 'ok installed'),luajit2 libluajit2-5.1-dev,luajit libluajit-5.1-dev)
 RUN_PACKAGES   := build-essential pkg-config lua5.4 liblua5.4-dev $(JIT) lua-argparse lua-cjson \
-                  libcurl4-openssl-dev libsodium-dev liblmdb-dev libssl-dev libmicrohttpd-dev ca-certificates
+                  libcurl4-openssl-dev libsodium-dev liblmdb-dev libssl-dev libmicrohttpd-dev libexpat1-dev zlib1g-dev ca-certificates
 TEST_PACKAGES  := $(RUN_PACKAGES) lua-busted luarocks openssl curl git python3-jsonschema
 CHECK_PACKAGES := $(TEST_PACKAGES) lua-check clang clang-format libclang-rt-14-dev cppcheck valgrind
+
+# Node brings npm along or, from Debian, does not.
+BROWSER_PACKAGES := $(RUN_PACKAGES) chromium chromium-driver python3-selenium curl $(if $(shell command -v npm),,nodejs npm)
 
 # $(call install,packages): asks for them only if one is missing, so that a second run needs no network.
 install = missing=; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
@@ -95,13 +106,15 @@ install = missing=; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/n
     $$sudo apt-get update -q && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; \
   fi
 
-.PHONY: packages test-packages check-packages
+.PHONY: packages test-packages check-packages browser-packages
 packages:
 	@$(call install,$(RUN_PACKAGES))
 test-packages:
 	@$(call install,$(TEST_PACKAGES))
 check-packages:
 	@$(call install,$(CHECK_PACKAGES))
+browser-packages:
+	@$(call install,$(BROWSER_PACKAGES))
 
 # --- the main job --------------------------------------------------------------------------------------------
 
@@ -115,6 +128,10 @@ run: packages ## install what is needed, build, send the demo source's events to
 TESTS := $(patsubst spec/c/%.c,$(BUILD)/test/%,$(wildcard spec/c/*_test.c) spec/c/weir_simulation.c)
 TOOLS := $(BUILD)/test/mockserver $(BUILD)/test/sink
 
+$(BUILD)/test/xml_test $(BUILD)/test/xml_memory_test: $(BUILD)/obj/io/xml.o
+$(BUILD)/test/xml_test $(BUILD)/test/xml_memory_test: LIBS += -lexpat
+$(BUILD)/test/inflate_test: $(BUILD)/obj/io/inflate.o
+$(BUILD)/test/inflate_test: LIBS += -lz
 # The tests that make every allocation fail in turn put themselves between us and malloc.
 $(BUILD)/test/%_memory_test: LIBS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 # The one that cuts the power puts itself between liblmdb and libc.
@@ -122,7 +139,7 @@ $(BUILD)/test/power_loss_test: LIBS += -rdynamic
 $(BUILD)/test/%: spec/c/%.c $(CORE_ONE) $(IO)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE_ONE) $(IO) $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $(filter-out %.h,$^) $(LIBS)
 $(BUILD)/test/%: spec/crash/%.c $(CORE_ONE) $(IO)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
@@ -161,6 +178,17 @@ spec-lua-%:
 	@MOONWEIR_LUA=$* LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/$*/?.so;;' \
 	  $* /usr/bin/busted --output=plainTerminal $(BUSTED) spec </dev/null
 
+$(BUILD)/node/node_modules: spec/browser/package-lock.json
+	@mkdir -p $(@D)
+	@cp spec/browser/package.json spec/browser/package-lock.json $(@D)
+	@cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules
+
+.PHONY: browser
+browser: browser-packages ## the debugger's page in headless Chromium, and Segment's own Node library against the debugger
+	@$(MAKE) -j2 all $(BUILD)/node/node_modules
+	@cd spec/browser && MW_NODE=$(abspath $(BUILD)/node) PYTHONDONTWRITEBYTECODE=1 \
+	  /usr/bin/python3 -m unittest $(or $(BROWSER),discover -p '*_test.py')
+
 .PHONY: power
 power: $(BUILD)/test/power_loss_test ## 100,000 power cuts (MW_TRIALS): nothing that was accepted is lost
 	@MW_TRIALS=$(or $(MW_TRIALS),100000) $<
@@ -169,9 +197,9 @@ power: $(BUILD)/test/power_loss_test ## 100,000 power cuts (MW_TRIALS): nothing 
 acceptance: test-packages all $(TOOLS) $(BUILD)/test/json_corpus_test ## tests that read the reference material in $(SHARED), where it is present
 	@if [ ! -d $(SHARED) ]; then echo "skipped: no reference material at $(SHARED)"; else \
 	  MW_JSON_CORPUS=$(SHARED)/fixtures/json-test-suite $(BUILD)/test/json_corpus_test && \
-	  for vm in $(VMS); do echo "== the catalogue on $$vm"; \
-	    MW_SHARED=$(SHARED) LUA_PATH='lua/?.lua;lua/?/init.lua;;' \
-	    $$vm /usr/bin/busted --output=plainTerminal spec/acceptance/catalogue.lua || exit 1; done; fi
+	  for vm in $(VMS); do for what in catalogue signatures salesforce; do echo "== the $$what on $$vm"; \
+	    MW_SHARED=$(SHARED) LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(BUILD)/'$$vm'/?.so;;' \
+	    $$vm /usr/bin/busted --output=plainTerminal spec/acceptance/$$what.lua || exit 1; done; done; fi
 
 CRASH_TESTS := kill_test fault_test full_test outage_test secret_test oauth_secret_test
 
@@ -234,7 +262,7 @@ bench: test-packages ## what one event costs, medians of five (see spec/bench)
 install: all ## copy modules and command below $(DESTDIR)$(PREFIX)
 	@for vm in $(VMS); do abi=$$([ $$vm = luajit ] && echo 5.1 || echo 5.4); \
 	  for f in $$(cd lua && find . -name '*.lua'); do install -Dm644 lua/$$f $(DESTDIR)$(PREFIX)/share/lua/$$abi/$$f; done; \
-	  for so in core server; do install -Dm755 $(BUILD)/$$vm/moonweir/$$so.so $(DESTDIR)$(PREFIX)/lib/lua/$$abi/moonweir/$$so.so; done; done
+	  for so in core $(EXTRAS); do install -Dm755 $(BUILD)/$$vm/moonweir/$$so.so $(DESTDIR)$(PREFIX)/lib/lua/$$abi/moonweir/$$so.so; done; done
 	@install -d $(DESTDIR)$(PREFIX)/bin
 	@printf '%s\n' '#!/bin/sh' 'exec "$${MOONWEIR_LUA:-lua5.4}" $(PREFIX)/share/lua/5.4/moonweir/cli/moonweir.lua "$$@"' > $(DESTDIR)$(PREFIX)/bin/moonweir
 	@chmod 755 $(DESTDIR)$(PREFIX)/bin/moonweir

@@ -16,7 +16,14 @@ build = {
 			libraries = { "microhttpd" },
 			defines = { "_GNU_SOURCE" },
 			libdirs = { "$(MICROHTTPD_LIBDIR)" },
-			sources = { "csrc/core/buf.c", "csrc/core/err.c", "csrc/io/server.c", "csrc/lua/server.c" },
+			sources = {
+				"csrc/core/buf.c",
+				"csrc/core/err.c",
+				"csrc/io/server.c",
+				"csrc/io/server_stream.c",
+				"csrc/lua/server.c",
+				"csrc/lua/server_stream.c",
+			},
 		},
 	},
 }

@@ -32,6 +32,7 @@ describe("about", function()
 		for text, message in pairs {
 			['"text"'] = 'about: expected a table, got a string',
 			['{ nmae = "x" }'] = 'about.nmae: unknown field, did you mean "name"?',
+			['{ zzz = 1, name = 7, nmae = "x" }'] = 'about.nmae: unknown field, did you mean "name"?', -- the same each time
 			['{ "x" }'] = "about.1: unknown field; known: ",
 			["{ name = 7 }"] = "about.name: expected a text, got a number",
 			['{ name = " " }'] = "about.name: expected a text, got an empty one",

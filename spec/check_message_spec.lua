@@ -80,6 +80,7 @@ local WRONG = {
 		{ track("Order Completed", { order_id = "1", total = "12.50" }), "properties.total" },
 		{ track("Order Completed", { order_id = "1", products = { { sku = "s", price = "12.50" } } }), "properties.products[1].price" },
 		{ track("Order Completed", { order_id = "1", products = { sku = "s" } }), "properties.products" },
+		{ track("Order Completed", { order_id = "1", products = {} }), "properties.products" },
 		{ track("Order Completed", { order_id = 1 }), "properties.order_id" },
 		{ track("Push Notification Received", { campaign = core.array {} }), "properties.campaign" },
 		{ track("Video Ad Playing", { session_id = "s", content = { livestream = "yes" } }), "properties.content.livestream" },
@@ -101,7 +102,8 @@ local WRONG = {
 		{ right { type = "identify", traits = { address = core.array {} } }, "traits.address" },
 		{ right { type = "group", groupId = "g", traits = { name = 5 } }, "traits.name" },
 		{ right { type = "identify", traits = { created_at = 1763935080 } }, "traits.created_at" } },
-	["date-without-zone"] = { { right { type = "identify", traits = { createdAt = "2026-01-31T12:00:00" } }, "traits.createdAt" },
+	["date-without-zone"] = { { track("Ticket Created", { due = "2026-01-31 12:00:00" }), "properties.due" },
+		{ right { type = "identify", traits = { createdAt = "2026-01-31T12:00:00" } }, "traits.createdAt" },
 		{ right { type = "identify", traits = { renewal_date = "2026-01-31 12:00:00" } }, "traits.renewal_date" },
 		{ right { timestamp = "2026-01-31T12:00:00.000" }, "timestamp" },
 		{ track("Trial Started", { trial_end_date = "2026-01-31T12:00" }), "properties.trial_end_date" } },
@@ -147,7 +149,7 @@ local WRONG = {
 
 -- What no single message shows: the settings of a source (check_source_spec), its examples (cli_check_spec), a batch (below).
 local ELSEWHERE = { ["too-large"] = true, ["tool-id-missing"] = true, ["time-missing"] = true, ["event-custom"] = true,
-	["event-failed"] = true,
+	["event-failed"] = true, ["integration-replaced"] = true,
 	["batch-empty"] = true, ["batch-invalid"] = true, ["batch-part-invalid"] = true, ["batch-too-long"] = true,
 		["message-id-repeated"] = true }
 

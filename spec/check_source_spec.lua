@@ -109,7 +109,10 @@ describe("a source as it is declared", function()
 		assert.matches("id%-maybe%-of%-tool", (check(body, context .. [[ get "lead.id" }, ]])))
 		assert.matches("id%-maybe%-of%-tool", (check(body, context .. [[ get "data.object.customer" }, ]])))
 		assert.matches("id%-maybe%-of%-tool", (check(body, context .. [[ get "subscriber_id" }, ]])))
-		assert.matches("id%-ignored", (check(body, context .. [[ "null" }, ]])))
+		assert.equal("id-ignored -1 userId", (check(body, "\n" .. context .. [[ "null" },
+]])))
+		local _, report = check(body, [[ context = { acmeShopId = get "x" }, ]])
+		assert.matches('user = source.user { get "', report.findings[1].fix, 1, true)
 		for _, good in ipairs { "user_id", "contact.external_id", "data.identifiers.id", "metadata.id", "customer_id", "uid" } do
 			assert.equal("", (check(body, context .. ([[ get %q, email = get "email" }, ]]):format(good))), good)
 		end
@@ -143,6 +146,15 @@ return source.define { slug = "acme-shop", version = "1", event = get "type", us
 		assert.equal("context.acmeShopId", found["tool-id-missing"].path)
 	end)
 
+	it("leaves context.integration to Moonweir, which would write over it", function()
+		local found = check([[
+			a = source.track "Ticket Created" {},
+			b = source.track "Ticket Closed" {}:with {
+				context = { library = { name = "mine" } } },]],
+			[[ user = source.user { get "u" }, context = { acmeShopId = get "id", integration = { name = "other" } }, ]])
+		assert.equal("integration-replaced 0 context.integration\nintegration-replaced b:3 context.library", found)
+	end)
+
 	it("writes all names in one way, over all its calls", function()
 		local found = check [[
 			a = source.track "Ticket Created" { ticket_id = get "id" },
@@ -164,8 +176,24 @@ return source.define { slug = "acme-shop", version = "1", event = get "type", us
 		assert.equal("property-type a:1 properties.total", found)
 	end)
 
-	it("may put an empty list where an object belongs", function()
+	it("may put an empty list where an object belongs, or the other way round", function()
 		local found = check [[ a = source.track "Push Notification Received" { campaign = source.array {} } ]]
 		assert.equal("property-type a:1 properties.campaign", found)
+		local report
+		found, report = check [[ a = source.track "Cart Viewed" { cart_id = "1", products = {} } ]]
+		assert.equal("property-type a:1 properties.products", found)
+		assert.equal("send source.array {}, which is []: in Lua an empty table is {}", report.findings[1].fix)
+		assert.equal("", (check [[ a = source.track "Cart Viewed" { cart_id = "1", products = source.array {} } ]]))
+	end)
+
+	it("has names that one call mixes told once, and those of two calls as well", function()
+		assert.equal("casing-mixed a:1 properties", (check [[ a = source.track "Ticket Created" { some_one = 1, someThing = 2 } ]]))
+		assert.equal("property-casing a:1 properties\nnames-alike a:1 properties.ticket_no",
+			(check [[ a = source.track "Ticket Created" { ticket_no = 1, Ticket_no = 2 } ]]))
+		local found = check [[
+			a = source.track "Ticket Created" { some_one = 1 },
+			b = source.track "Ticket Closed" { someThing = 2, Some_one = 1 },]]
+		assert.matches("casing-mixed b:2 properties", found, 1, true)
+		assert.matches("names-alike b:2 properties", found, 1, true)
 	end)
 end)

@@ -1,5 +1,7 @@
 local child = require "spec.support.child"
 
+local unpack = table.unpack or unpack
+
 local KEY = "canary0123456789abcdefghijklk3y4"
 local BASIC = "Basic Y2FuYXJ5MDEyMzQ1Njc4OWFiY2RlZmdoaWprbGszeTQ6" -- the same, with its colon
 
@@ -110,7 +112,7 @@ describe("moonweir debugger", function()
 		assert.equal(400, status_of('{"batch":[]' .. (" "):rep(500000) .. "}"))
 		assert.equal(400, status_of('{"userId":"u","event":"' .. ("x"):rep(32000) .. '"}', "/v1/track"))
 		assert.equal(401, status_of('{"batch":[]}', "/v1/batch", {}))
-		assert.equal(415, status_of('{"batch":[]}', "/v1/batch", { ["Content-Encoding"] = "gzip" }))
+		assert.equal(400, status_of('{"batch":[]}', "/v1/batch", { ["Content-Encoding"] = "gzip" }))
 	end)
 
 	it("knows no other routes, methods or hosts", function()
@@ -161,5 +163,172 @@ describe("moonweir debugger", function()
 		local _, out = d:finish()
 		assert.matches("u", out, 1, true)
 		assert.not_matches("canary", out)
+	end)
+
+	it("bears any bytes for a key", function()
+		local d, _, port = child.debugger { "--json", "--max-requests", "2" }
+		-- \255\254\253\252\251 and \0\1\2\3\4
+		child.http(port, "POST", "/v1/page", { Authorization = "Basic //79/Ps6" }, '{"userId":"u"}')
+		local status = child.http(port, "POST", "/v1/page", { Authorization = "Basic AAECAwQ6" }, '{"userId":"u"}')
+		assert.equal(200, status)
+		assert.equal(0, (d:finish()))
+		assert.equal("????", d:messages()[1].key_last4)
+	end)
+
+	it("takes compressed bodies where this installation can, and says so where not", function()
+		local pipe = io.popen [[printf '{"userId":"u","event":"Zipped"}' | gzip -c]]
+		local body = pipe:read "*a"
+		pipe:close()
+		local d, _, port = child.debugger { "--max-requests", "1" }
+		local status = child.http(port, "POST", "/v1/track", { Authorization = BASIC, ["Content-Encoding"] = "gzip" }, body)
+		local _, out = d:finish()
+		if pcall(require, "moonweir.inflate") then
+			assert.equal(200, status)
+			assert.matches('track "Zipped" u\n', out)
+		else
+			assert.equal(415, status)
+			assert.matches("can't undo gzip", out)
+		end
+	end)
+
+	describe("has a page", function()
+		local TOKEN = "token-of-the-spec-0001"
+		local KNOWN = { ["X-Moonweir-Token"] = TOKEN, ["Content-Type"] = "application/json" }
+
+		local function start(arguments)
+			local all = { "debugger", "--port", "0", "--json" }
+			for _, argument in ipairs(arguments or {}) do
+				all[#all + 1] = argument
+			end
+			local d = child.start(all, { env = { MOONWEIR_DEBUGGER_TOKEN = TOKEN } })
+			return d, tonumber(d:wait_for "listening on http://[%d.]+:(%d+)")
+		end
+
+		local function control(port, method, path, body, headers)
+			local status, answer, head = child.http(port, method, "/control/" .. path, headers or KNOWN, body)
+			return status, require("cjson").decode(answer), head
+		end
+
+		it("whose address it prints, with a token that is new each time", function()
+			local d = child.debugger()
+			d:wait_for "watch it at .-\n"
+			local port, token = d:out():match "watch it at  http://127.0.0.1:(%d+)/#(%x+)\n"
+			assert.equal(32, #token)
+			assert.equal(200, (child.http(port, "GET", "/")))
+			assert.equal(200, (control(port, "GET", "state", nil, { ["X-Moonweir-Token"] = token })))
+			assert.equal(401, (control(port, "GET", "state", nil, { ["X-Moonweir-Token"] = ("0"):rep(32) })))
+			local other = child.debugger()
+			assert.not_equal(token, other:wait_for "watch it at .-#(%x+)\n")
+		end)
+
+		it("and a control that tells what came", function()
+			local _, port = start()
+			child.http(port, "POST", "/v1/track", { Authorization = BASIC }, '{"userId":"u","event":"email opened"}')
+			child.http(port, "POST", "/v1/batch", { Authorization = BASIC }, '{"batch":[]}')
+			child.http(port, "POST", "/v1/batch", { Authorization = BASIC }, "{")
+			local status, said, head = control(port, "GET", "messages?after=0")
+			assert.equal(200, status)
+			assert.matches("nosniff", head)
+			local first, second, third = unpack(said.entries)
+			assert.same({ "message", "error", "email opened", "u", "…k3y4" },
+				{ first.kind, first.verdict, first.name, first.user, first.account })
+			assert.same({ "request", "dropped", "empty_batch" }, { second.kind, second.verdict, second.fault })
+			assert.same({ "request", "refused", 400 }, { third.kind, third.verdict, third.request.status })
+			local rules = {}
+			for _, finding in ipairs(first.findings) do
+				rules[finding.rule] = finding.fix
+			end
+			assert.equal('call it "Email Opened"', rules["event-renamed"])
+			assert.equal(1, #select(2, control(port, "GET", "messages?after=2")).entries)
+			local _, state = control(port, "GET", "state")
+			assert.same({ 3, 1, 3 }, { state.requests, state.messages, state.last })
+			control(port, "POST", "clear", "{}")
+			assert.equal(0, #select(2, control(port, "GET", "messages")).entries)
+		end)
+
+		it("and faults that scripts ask for", function()
+			local d, port = start()
+			local status, said = control(port, "POST", "faults", '{"kind":"429","retry_after":3,"times":1}')
+			assert.same({ 201, 1, 3 }, { status, said.fault.id, said.fault.retry_after })
+			local answer, _, head = child.http(port, "POST", "/v1/page", { Authorization = BASIC }, '{"userId":"u"}')
+			assert.equal(429, answer)
+			assert.matches("Retry%-After: 3\r\n", head)
+			assert.equal(200, (child.http(port, "POST", "/v1/page", { Authorization = BASIC }, '{"userId":"u"}')))
+			control(port, "POST", "faults", '{"kind":"cut"}')
+			assert.is_nil((child.http(port, "POST", "/v1/page", { Authorization = BASIC }, '{"userId":"v"}')))
+			assert.equal(200, (control(port, "DELETE", "faults/2")))
+			assert.equal(404, (control(port, "DELETE", "faults/2")))
+			control(port, "POST", "faults", '{"kind":"stall","seconds":0}')
+			assert.equal(200, (child.http(port, "POST", "/v1/page", { Authorization = BASIC }, '{"userId":"u"}')))
+			control(port, "DELETE", "faults")
+			assert.same({}, select(2, control(port, "GET", "state")).faults)
+			status, said = control(port, "POST", "faults", '{"kind":"418"}')
+			assert.same({ 400, "invalid_fault" }, { status, said.error.code })
+			assert.equal(400, (control(port, "POST", "faults", "{")))
+			d:signal "TERM"
+			local _, out = d:finish()
+			assert.matches("status 429: a fault that was asked for", out)
+			assert.matches("status 0: the connection was closed", out)
+		end)
+
+		it("and a stream of events", function()
+			local _, port = start()
+			child.http(port, "POST", "/v1/page", { Authorization = BASIC }, '{"userId":"u","name":"Streamed"}')
+			local pipe = io.popen(("curl -sN -m 60 -H 'X-Moonweir-Token: %s' 'http://127.0.0.1:%d/control/stream?after=0' | head -n 5")
+				:format(TOKEN, port))
+			local text = pipe:read "*a"
+			pipe:close()
+			assert.matches('^event: state\ndata: {.-}\n\nevent: messages\ndata: {"skipped":0,"entries":%[{.*Streamed', text)
+		end)
+
+		it("that nobody else sees or steers", function()
+			local _, port = start()
+			for _, case in ipairs {
+				{ 401, {} },
+				{ 403, { ["X-Moonweir-Token"] = TOKEN, Origin = "http://evil.example" } },
+				{ 403, { ["X-Moonweir-Token"] = TOKEN, ["Sec-Fetch-Site"] = "cross-site" } },
+				{ 403, { ["X-Moonweir-Token"] = TOKEN, Host = "evil.example" } },
+				{ 403, { ["X-Moonweir-Token"] = TOKEN, Host = "127.0.0.1.evil.example:80" } },
+			} do
+				for _, path in ipairs { "state", "messages", "stream" } do
+					local status, _, head = control(port, "GET", path, nil, case[2])
+					assert.equal(case[1], status)
+					assert.not_matches("Access%-Control", head)
+				end
+			end
+			assert.equal(403, (child.http(port, "GET", "/", { Host = "evil.example" })))
+			assert.equal(415, (control(port, "POST", "clear", "{}", { ["X-Moonweir-Token"] = TOKEN })))
+		end)
+
+		it("with no way out of its files", function()
+			local _, port = start()
+			for _, path in ipairs {
+				"/..", "/../main.js", "/%2e%2e/main.js", "/..%2fmain.js", "/main.js%00", "/main.js/", "//main.js", "/main.js%5c..",
+				"/control", "/control/", "/control/../main.js", "/etc/passwd", "/web/style.lua", "/MAIN.JS",
+			} do
+				local status = child.http(port, "GET", path, { ["X-Moonweir-Token"] = TOKEN })
+				assert.is_true(status == 404 or status == 400, path .. " " .. tostring(status))
+			end
+			assert.equal(405, (child.http(port, "POST", "/", nil, "x")))
+		end)
+
+		it("on this machine alone, unless it is meant", function()
+			local code, _, err = child.run { "debugger", "--port", "0", "--listen", "0.0.0.0" }
+			assert.equal(2, code)
+			assert.matches("%-%-expose", err)
+			local _, port = start { "--listen", "0.0.0.0", "--expose", "--allow-host", "desk.example" }
+			assert.equal(200, (child.http(port, "GET", "/healthz", { Host = "desk.example" })))
+			assert.equal(403, (child.http(port, "GET", "/healthz", { Host = "other.example" })))
+			assert.equal(401, (control(port, "GET", "state", nil, {})))
+		end)
+
+		it("with a token that is long enough, or none", function()
+			for _, token in ipairs { "short", ("x"):rep(129), "has spaces in its middle", "" } do
+				local code, out, err = child.run({ "debugger", "--port", "0" }, { env = { MOONWEIR_DEBUGGER_TOKEN = token } })
+				assert.equal(2, code)
+				assert.matches("MOONWEIR_DEBUGGER_TOKEN", err)
+				assert.is_true(token == "" or not (out .. err):find(token, 1, true))
+			end
+		end)
 	end)
 end)

@@ -62,6 +62,43 @@ describe("moonweir docs", function()
 		assert.matches("none.lua: No such file", err, 1, true)
 	end)
 
+	it("never writes the page over the script, under whatever name", function()
+		local text = SOURCE:gsub("\\27%[31m", "")
+		local script = child.file("tiny.lua", text)
+		local link = child.folder() .. "/link.md"
+		os.execute(("ln -sf tiny.lua '%s'"):format(link))
+		for _, name in ipairs { script, link } do
+			local code, out, err = child.run { "docs", script, "-o", name }
+			assert.same({ 1, "" }, { code, out })
+			assert.matches("is the script itself; give -o another name", err, 1, true)
+			assert.equal(text, child.read(script))
+		end
+	end)
+
+	it("writes through a device or a link, and leaves it what it is", function()
+		local kind = require("moonweir.core").process.file_kind
+		local page, link = child.file("page.md", "old"), child.folder() .. "/to-page.md"
+		os.execute(("ln -sf page.md '%s'"):format(link))
+		assert.equal(0, (child.run { "docs", "examples/acme-mail/acme-mail.lua", "-o", link }))
+		assert.equal("other", kind(link))
+		assert.matches("title: Acme Mail Source", child.read(page), 1, true)
+
+		-- A full disk: a link to it, as whoever may replace a device must not try it on the real one.
+		os.execute(("ln -sf /dev/full '%s'"):format(link))
+		local code, out, err = child.run { "docs", "examples/acme-mail/acme-mail.lua", "-o", link }
+		assert.same({ 1, "" }, { code, out })
+		assert.matches("to-page.md: No space left on device\n", err, 1, true)
+		assert.equal("other", kind(link))
+	end)
+
+	it("names the file that it can't write", function()
+		for name, why in pairs { ["/no/page.md"] = "No such file or directory", ["/"] = "Is a directory" } do
+			local path = child.folder() .. name
+			local _, _, err = child.run { "docs", "examples/acme-mail/acme-mail.lua", "-o", path }
+			assert.equal(("moonweir: error: %s: %s\n"):format(path, why), err)
+		end
+	end)
+
 	it("says that a golden file can't be read", function()
 		os.execute(("mkdir -p '%s/golden'"):format(child.folder()))
 		child.file("golden/a.json", "{}")

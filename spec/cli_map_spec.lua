@@ -81,6 +81,19 @@ describe("moonweir map", function()
 		assert.equal("a b", message.properties.email_subject)
 	end)
 
+	it("reads XML", function()
+		local crm = child.file("crm.lua", (SOURCE:gsub('get "', 'get "event.')))
+		local events = child.file("event.xml", "<event>\n<type>opened</type><user>u1</user><subject>S&#xFC;\223\n</subject></event>\n")
+		local code, out, err = child.run { "map", crm, events, "--format", "xml" }
+		assert.equal(1, code)
+		assert.matches("event 1: invalid: XML: line 2, column", err, 1, true)
+		assert.equal("", out)
+		events = child.file("event.xml", "<event>\n<type>opened</type><user>u1</user><subject>S&#xFC;</subject></event>\n")
+		code, out, err = child.run { "map", crm, events, "--format", "xml" }
+		assert.same({ 0, "" }, { code, err })
+		assert.equal("Sü", cjson.decode(out).properties.subject)
+	end)
+
 	it("names the account with --wrap", function()
 		local events = child.file("events", '{"type":"opened","user":"u1"}\n')
 		local _, out = child.run { "map", path, events, "--wrap", "--account", 'a"b' }

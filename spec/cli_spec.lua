@@ -31,7 +31,7 @@ describe("moonweir", function()
 		{ {}, "a command is required" },
 		{ { "run", "a", "--rate", "x" }, "a number from 0 up, not 'x'" },
 		{ { "map", "a", "b", "c" }, "too many arguments" },
-		{ { "map", "a", "--format", "xml" }, "ndjson" },
+		{ { "map", "a", "--format", "yaml" }, "ndjson" },
 	}
 	for _, case in ipairs(wrong) do
 		it("refuses `moonweir " .. table.concat(case[1], " ") .. "`", function()

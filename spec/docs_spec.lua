@@ -304,6 +304,15 @@ describe("what is missing", function()
 		end
 	end)
 
+	it("takes a tool's own name for a name, though it may have a word of the first person in it", function()
+		local said = gaps(subject { on = { a = source.track "Order Completed" {} }, about = {
+			name = "My (Us) Tool", user = "The ID in My (Us) Tool.", events = { ["Order Completed"] = "My tool, not My (Us) Tool." },
+		} })
+		assert.not_matches("about.user: Segment", said, 1, true)
+		assert.matches('about.events["Order Completed"]: Segment\'s style guide wants it written with no first person (my)', said,
+			1, true)
+	end)
+
 	it("says that nothing is known of a function without golden files", function()
 		local fields = { on = { f = function() end, n = source.track(get "name") {} } }
 		local said = gaps(subject(fields))

@@ -285,7 +285,7 @@ describe("m:map", function()
 	it("raises for misuse", function()
 		local m = plain()
 		for _, options in ipairs {
-			{ format = "xml" }, { accuont = "a" }, { account = "" }, { account = 1 }, { tag = "x" }, { tag = 1.5 },
+			{ format = "yaml" }, { accuont = "a" }, { account = "" }, { account = 1 }, { tag = "x" }, { tag = 1.5 },
 			{ headers = "x" }, { headers = { a = 1 } }, { headers = { "x" } }, { now = "x" }, { "x" },
 		} do
 			assert.has_error(function()

@@ -324,6 +324,12 @@ describe("the plan as a table", function()
 		return lines
 	end
 
+	it("is CSV that steers no terminal", function()
+		local text = plantable.csv { { kind = "custom", call = "track", event = "a\27[31m\0b\tc", is_declared = true,
+			entries = {}, properties = {} } }
+		assert.matches("a?[31m?b\tc", text, 1, true)
+	end)
+
 	it("is CSV that holds whatever is in names, and no formula", function()
 		local lines = parse_csv(plantable.csv(rows))
 		assert.same({ "Call", "Event", "Kind" }, { lines[1][1], lines[1][2], lines[1][3] })

@@ -26,6 +26,13 @@ describe("core.process", function()
 		assert.matches("No such file", message)
 	end)
 
+	it("tells a file from a folder and from what is neither", function()
+		assert.equal("file", process.file_kind(child.file("plain", "")))
+		assert.equal("directory", process.file_kind(child.folder()))
+		assert.equal("other", process.file_kind "/dev/null")
+		assert.is_nil(process.file_kind(child.folder() .. "/none"))
+	end)
+
 	it("has a clock that does not run backwards", function()
 		local before = process.monotonic()
 		assert.is_true(process.wait(0))

@@ -84,6 +84,36 @@ describe("the README", function()
 		assert.equal(1, (run()))
 	end)
 
+	it("receives as it says", function()
+		child.file("acme-mail.lua", readme:match "```lua\n(.-)```")
+		local path = ("%q"):format(child.folder() .. "/acme-mail.lua")
+		local snippet = readme:match "```lua\n(local mw, receive.-)```":gsub('"acme%-mail%.lua"', path)
+		local event = readme:match "echo '(.-)' > events%.ndjson"
+		local run = assert((loadstring or load)("local headers, body, messages = ...\n" .. snippet .. "\nreturn messages, taken"))
+		local messages, taken = run({ ["Content-Type"] = "application/json" }, event)
+		assert.same({ 1, 200 }, { #messages, taken.answer.status })
+	end)
+
+	it("shows the shape of XML as it is", function()
+		local text = readme:match "```xml\n(.-)\n```":gsub("^<s:Order", '%0 xmlns:s="u"')
+		assert.equal(readme:match "```json\n(.-)\n```", (require("moonweir.xml").to_json(text)))
+	end)
+
+	it("names every way to verify a request, and what it shows of them loads", function()
+		for name in pairs(require "moonweir.receive.tools") do
+			assert.is_truthy(readme:find("`" .. name, 1, true), name)
+		end
+		local count = 0
+		for verify in readme:gmatch "```lua\n(  verify = .-)```" do
+			messages_of(([[
+				local source = require "moonweir.source"
+				return source.define { slug = "a", version = "1", event = "e", user = source.get "u", on = { e = source.ignore },
+				%s }]]):format(verify), "{}")
+			count = count + 1
+		end
+		assert.equal(2, count)
+	end)
+
 	it("names every error code", function()
 		local header = child.read "csrc/core/err.h"
 		for word in header:gmatch 'X%(MW_[%u_]+, "([%w_]+)"' do

@@ -33,17 +33,24 @@ end
 
 describe("the rockspecs", function()
 	local library = load_rockspec "moonweir-scm-1.rockspec"
-	local server = load_rockspec "moonweir-server-scm-1.rockspec"
+	local extras = { load_rockspec "moonweir-server-scm-1.rockspec", load_rockspec "moonweir-receive-scm-1.rockspec" }
 
-	it("build the library from every C file but the server's", function()
-		local tree = files "find csrc -name '*.c' ! -name server.c"
+	it("build the library from every C file but those that need a library of their own", function()
+		local tree = files "find csrc -name '*.c' ! -name server.c ! -name server_stream.c ! -name xml.c ! -name inflate.c"
 		assert.same(tree, set_of(library.build.modules["moonweir.core"].sources))
 	end)
 
-	it("build the server from files that are there", function()
+	it("build the modules beside it from files that are there, each with its own", function()
 		local tree = files "find csrc -name '*.c'"
-		for _, path in ipairs(server.build.modules["moonweir.server"].sources) do
-			assert.is_true(tree[path], path)
+		for _, extra in ipairs(extras) do
+			for name, module in pairs(extra.build.modules) do
+				local own = set_of(module.sources)
+				for path in pairs(own) do
+					assert.is_true(tree[path], path)
+				end
+				name = name:gsub("^moonweir%.", "")
+				assert.is_true(own["csrc/io/" .. name .. ".c"] and own["csrc/lua/" .. name .. ".c"], name)
+			end
 		end
 	end)
 

@@ -108,6 +108,8 @@ describe("a script", function()
 	it("is named in front of errors that name no line", function()
 		assert.equal("acme.lua: raised a table where a text was expected", run "error({})")
 		assert.equal("acme.lua: no line", run "error('no line', 0)")
+		assert.matches("^acme.lua:.*" .. (rawget(_G, "jit") and "too many syntax levels" or "stack overflow"),
+			run("return " .. ("{"):rep(1000) .. ("}"):rep(1000)))
 		assert.matches("^acme.lua: require: \"io\" is not for mapping scripts", run "return require 'io'")
 	end)
 

@@ -440,3 +440,21 @@ end)
 it("source.null is the null that is written", function()
 	assert.equal(core.null, source.null)
 end)
+
+describe("a script with several mistakes", function()
+	it("has the same mistake told each time, the first by name, when there are several", function()
+		local function told(body)
+			return select(2, sandbox.load("acme.lua", ([[
+				local source = require "moonweir.source"
+				return source.define { slug = "a", version = "1", event = "x", on = { %s } }]]):format(body)))
+		end
+		local fields, entries = {}, {}
+		for i = 1, 26 do
+			local letter = ("zyxwvutsrqponmlkjihgfedcba"):sub(i, i)
+			fields[i], entries[i] = letter .. " = 0/0", letter .. " = 7"
+		end
+		local nan = told('e = source.track "Thing Done" {' .. table.concat(fields, ", ") .. "}")
+		assert.matches("e: Thing Done: a: JSON has no NaN", nan, 1, true)
+		assert.matches("acme.lua:2: a: expected a call", told(table.concat(entries, ", ")), 1, true)
+	end)
+end)

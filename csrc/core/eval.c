@@ -68,6 +68,11 @@ enum mw_err mw_walk_step(struct mw_walk *w)
 	return mw_walk_fail(w, MW_MAPPING, "maps and filters visit more than %u elements", MW_EXPR_STEPS_MAX);
 }
 
+static bool is_plain_path(const struct mw_exprs *x, uint32_t expr)
+{
+	return mw_expr_is_path(&x->at[expr]) && x->at[expr].scope != MW_SCOPES;
+}
+
 enum mw_err mw_walk_elements(struct mw_walk *w, const struct mw_expr *n, struct mw_elements *all,
 			     bool *present)
 {
@@ -76,6 +81,10 @@ enum mw_err mw_walk_elements(struct mw_walk *w, const struct mw_expr *n, struct 
 	*present = !err && v.kind != MW_VALUE_ABSENT;
 	if (!*present || mw_elements_of(w->s->doc, &v, all))
 		return err;
+	if (w->s->doc->takes_one_for_many && is_plain_path(w->x, n->a)) { /* to a text: an array of one */
+		*all = (struct mw_elements){.doc = w->s->doc, .left = 1};
+		return mw_path_find(w, n->a, &all->next);
+	}
 	return mw_operate_refuse(w, (enum mw_op)n->op, &v);
 }
 

@@ -146,6 +146,12 @@ static struct mw_span whole(const struct mw_json *doc, uint32_t node)
 	return raw;
 }
 
+struct mw_span mw_intake_shared(const struct mw_intake *in, const char *name)
+{
+	uint32_t node = in->call == MW_CALLS ? member(&in->doc, 0, name) : 0;
+	return node ? whole(&in->doc, node) : (struct mw_span){0};
+}
+
 bool mw_intake_next(struct mw_intake *in, struct mw_intake_message *out)
 {
 	if (in->count == 0)

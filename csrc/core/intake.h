@@ -74,6 +74,10 @@ enum mw_err mw_intake_read(struct mw_intake *in, enum mw_call call, struct mw_sp
 /* The body's own writeKey; at == NULL if it has none. */
 struct mw_span mw_intake_key(const struct mw_intake *in);
 
+/* A member that stands beside the batch, for all of its messages: "context" or "integrations", as it was
+ * sent; at == NULL if there is none, or no batch. */
+struct mw_span mw_intake_shared(const struct mw_intake *in, const char *name);
+
 /* The next message, in the order sent; false behind the last. */
 bool mw_intake_next(struct mw_intake *in, struct mw_intake_message *out);
 

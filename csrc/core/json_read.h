@@ -54,6 +54,9 @@ struct mw_json {
 	uint32_t count;
 	uint32_t cap;
 	uint64_t pattern; /* documents with the same number, not 0, have the same keys at the same nodes */
+	/* Made of XML, where an element that is there once is no array: wherever an array is looked for, what
+	 * is none is taken for an array of one. Set by whoever reads; reading leaves it alone. */
+	bool takes_one_for_many;
 };
 
 void mw_json_init(struct mw_json *doc);
@@ -80,7 +83,8 @@ static inline uint32_t mw_json_tag(const void *name, size_t len)
 uint32_t mw_json_member(const struct mw_json *doc, uint32_t object, const void *name, size_t len,
 			uint32_t tag);
 
-/* Element i, from 0; negative counts from the end. 0 if there is none or `array` is no array. O(i). */
+/* Element i, from 0; negative counts from the end. 0 if there is none or `array` is no array (unless the
+ * document takes one for many). O(i). */
 uint32_t mw_json_element(const struct mw_json *doc, uint32_t array, int64_t i);
 
 /* The node behind a value: its next sibling, or wherever the container ends. A container's

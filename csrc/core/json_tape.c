@@ -113,8 +113,10 @@ uint32_t mw_json_member(const struct mw_json *doc, uint32_t object, const void *
 
 uint32_t mw_json_element(const struct mw_json *doc, uint32_t array, int64_t i)
 {
-	if (array >= doc->count || doc->nodes[array].type != MW_JSON_ARRAY)
+	if (array >= doc->count)
 		return 0;
+	if (doc->nodes[array].type != MW_JSON_ARRAY)
+		return doc->takes_one_for_many && (i == 0 || i == -1) ? array : 0;
 	int64_t count = doc->nodes[array].aux;
 	if (i < -count || i >= count)
 		return 0;

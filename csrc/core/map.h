@@ -5,7 +5,7 @@
  *
  *     body --split--> events --event name--> entry --> calls --> messages, one record each
  *
- * A body is one JSON value, newline-separated JSON, or a form. A top-level array, or what `each`
+ * A body is one JSON value, newline-separated JSON, a form, or XML. A top-level array, or what `each`
  * names, is split into events. Each event stands for itself: its messages are added whole or not
  * at all, and what is wrong with it is told to the host (`problem`) without touching its neighbours.
  *
@@ -71,7 +71,9 @@ struct mw_span mw_map_stamp(const struct mw_map *m);
 struct mw_span mw_map_slug(const struct mw_map *m);
 struct mw_span mw_map_version(const struct mw_map *m);
 
-enum mw_format { MW_FORMAT_JSON, MW_FORMAT_NDJSON, MW_FORMAT_FORM };
+/* XML: whoever maps it gives `xml` in the host. A body that does not begin with "<" is JSON made of XML
+ * before. */
+enum mw_format { MW_FORMAT_JSON, MW_FORMAT_NDJSON, MW_FORMAT_FORM, MW_FORMAT_XML };
 
 /* One body and what is known about it. */
 struct mw_delivery {
@@ -117,6 +119,8 @@ struct mw_mapper_host {
 	 * `e` why, fails the event. NULL review: messages are not judged. */
 	enum mw_err (*judge)(void *context, uint64_t shape, struct mw_span message, struct mw_error *e);
 	struct mw_review *review;
+	/* Append an XML body to `out` as JSON (see io/xml.h for its shape). NULL: XML is refused. */
+	enum mw_err (*xml)(void *context, struct mw_span body, struct mw_buf *out, struct mw_error *e);
 };
 
 struct mw_mapper *mw_mapper_new(const struct mw_mapper_host *host);

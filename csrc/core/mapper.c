@@ -160,7 +160,7 @@ static void report_body(struct mw_mapper *p, uint64_t index, struct mw_span body
 	    .raw = body,
 	    .account = p->delivery->account,
 	    .body = {{NULL, 0}, body, {NULL, 0}},
-	    .format = p->delivery->format == MW_FORMAT_FORM ? MW_FORMAT_FORM : MW_FORMAT_JSON,
+	    .format = p->delivery->format == MW_FORMAT_NDJSON ? MW_FORMAT_JSON : p->delivery->format,
 	    .error = e,
 	};
 	p->tally->failed++;
@@ -178,12 +178,13 @@ static void report(struct mw_mapper *p, uint64_t index, struct mw_span body, uin
 	    .raw = node == 0 || is_form ? body : own,
 	    .account = account_of(p),
 	    .body = {p->before, own, p->after},
-	    .format = MW_FORMAT_JSON,
+	    /* JSON that was XML goes on being read as such. */
+	    .format = p->delivery->format == MW_FORMAT_XML ? MW_FORMAT_XML : MW_FORMAT_JSON,
 	    .error = e,
 	};
 	if (node == 0) {
 		problem.body[1] = body;
-		problem.format = is_form ? MW_FORMAT_FORM : MW_FORMAT_JSON;
+		problem.format = is_form ? MW_FORMAT_FORM : problem.format;
 	}
 	p->tally->failed++;
 	p->host.problem(p->host.host.context, &problem);
@@ -342,12 +343,30 @@ static void run_lines(struct mw_mapper *p, struct mw_span body)
 	}
 }
 
-static void run_form(struct mw_mapper *p, struct mw_span body)
+static bool is_xml(struct mw_span body)
+{
+	size_t i = body.len >= 3 && memcmp(body.at, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+	while (i < body.len && (body.at[i] == ' ' || (body.at[i] >= '\t' && body.at[i] <= '\r')))
+		i++;
+	return i == body.len || body.at[i] == '<' || body.at[i] >= 0x80 || body.at[i] == 0; /* UTF-16, too */
+}
+
+static enum mw_err to_json(struct mw_mapper *p, struct mw_span body, struct mw_error *e)
+{
+	if (p->delivery->format == MW_FORMAT_FORM)
+		return mw_form_to_json(body, &p->form, e);
+	if (!p->host.xml)
+		return mw_error_set(e, MW_INVALID, 0, "XML is not read here");
+	return p->host.xml(p->host.host.context, body, &p->form, e);
+}
+
+/* A form or XML. */
+static void run_converted(struct mw_mapper *p, struct mw_span body)
 {
 	struct mw_error e;
 	mw_error_clear(&e);
 	mw_buf_clear(&p->form);
-	enum mw_err err = mw_form_to_json(body, &p->form, &e);
+	enum mw_err err = to_json(p, body, &e);
 	if (!err) {
 		run_document(p, mw_buf_span(&p->form), body, 1);
 		return;
@@ -364,6 +383,7 @@ void mw_map_run(const struct mw_map *m, struct mw_mapper *p, const struct mw_del
 	p->delivery = d;
 	p->tally = tally;
 	p->before = p->after = (struct mw_span){NULL, 0};
+	p->doc.takes_one_for_many = d->format == MW_FORMAT_XML;
 	p->scene.doc = &p->doc;
 	p->scene.headers = d->headers;
 	p->scene.header_count = d->header_count;
@@ -380,7 +400,13 @@ void mw_map_run(const struct mw_map *m, struct mw_mapper *p, const struct mw_del
 		run_lines(p, d->body);
 		break;
 	case MW_FORMAT_FORM:
-		run_form(p, d->body);
+		run_converted(p, d->body);
+		break;
+	case MW_FORMAT_XML:
+		if (is_xml(d->body))
+			run_converted(p, d->body);
+		else
+			run_document(p, d->body, d->body, 1);
 		break;
 	}
 }

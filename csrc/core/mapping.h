@@ -29,7 +29,7 @@ struct mw_mapper {
 	struct mw_memo memo;
 	struct mw_arena arena;      /* until the next event */
 	struct mw_arena body_arena; /* until the next document */
-	struct mw_buf form;         /* a form as JSON */
+	struct mw_buf form;         /* a form or XML as JSON */
 	struct mw_buf scratch;      /* the pieces of one message ... */
 	struct mw_buf message_id;   /* ... and its id */
 	struct mw_buf context;      /* a context before its duplicates are taken out */

@@ -134,8 +134,10 @@ static void recall(struct mw_memo *memo, struct mw_layout *layout)
 
 enum mw_err mw_memo_recall(struct mw_memo *memo, const struct mw_exprs *x, const struct mw_json *doc)
 {
-	/* An array is split: its events would overwrite each other's findings. */
-	if (doc->nodes[0].type != MW_JSON_OBJECT || doc->count > 3 * MW_LAYOUT_PARTS)
+	/* An array is split: its events would overwrite each other's findings. And where one is taken for
+	 * many, paths lead elsewhere than in JSON laid out alike. */
+	if (doc->nodes[0].type != MW_JSON_OBJECT || doc->count > 3 * MW_LAYOUT_PARTS ||
+	    doc->takes_one_for_many)
 		return mw_memo_start(memo, x);
 	enum mw_err err = prepare(memo, x);
 	if (err)
@@ -156,8 +158,8 @@ bool mw_memo_read(struct mw_memo *memo, const struct mw_exprs *x, struct mw_json
 {
 	struct mw_layout *layout = memo->layout;
 	/* Where kinds of events take turns, trying in vain would cost more than it saves. */
-	if (!layout || layout != memo->layout_before || layout->count == 0 || memo->pool != x->number ||
-	    memo->paths != x->paths || memo->fan_count != x->fans ||
+	if (doc->takes_one_for_many || !layout || layout != memo->layout_before || layout->count == 0 ||
+	    memo->pool != x->number || memo->paths != x->paths || memo->fan_count != x->fans ||
 	    !mw_pattern_read(&layout->pattern, doc, text))
 		return false;
 	layout->misses = 0;

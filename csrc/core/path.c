@@ -192,8 +192,13 @@ bool mw_elements_of(const struct mw_json *doc, const struct mw_value *v, struct 
 	/* The one array that the mapping makes and that has no elements to look into: :default {} */
 	if (v->kind == MW_VALUE_JSON)
 		return mw_span_is(v->text, "[]");
-	if (v->kind != MW_VALUE_NODE || doc->nodes[v->node].type != MW_JSON_ARRAY)
+	if (v->kind != MW_VALUE_NODE)
 		return false;
+	if (doc->nodes[v->node].type != MW_JSON_ARRAY) {
+		all->left = doc->takes_one_for_many;
+		all->next = v->node;
+		return doc->takes_one_for_many;
+	}
 	all->left = doc->nodes[v->node].aux;
 	all->next = v->node + 1;
 	return true;

@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum {
 	PATH_ROOM = 4200,
+	HEADS = 2,
 	LOCK_FILE_LEN = 72 * 1024, /* LMDB's table of 1024 readers, 64 bytes each, and what is before it */
 };
 
@@ -93,4 +96,34 @@ void mw_env_files_lengthen(struct MDB_env *env)
 	/* Where this fails things are as they were. */
 	if (st.st_size < len && ftruncate(fd, len) != 0)
 		return;
+}
+
+/* Both pages that say which transaction is the newest are written as they are seen. */
+static int rewrite_heads(MDB_env *env)
+{
+	MDB_stat stat;
+	int fd, rc = mdb_env_stat(env, &stat);
+	if (rc != 0 || (rc = mdb_env_get_fd(env, &fd)) != 0)
+		return rc;
+	size_t len = (size_t)HEADS * stat.ms_psize;
+	uint8_t *heads = malloc(len);
+	if (!heads)
+		return ENOMEM;
+	ssize_t n = pread(fd, heads, len, 0);
+	if (n == (ssize_t)len)
+		n = pwrite(fd, heads, len, 0);
+	rc = n == (ssize_t)len ? 0 : n < 0 ? errno : EIO;
+	free(heads);
+	return rc;
+}
+
+int mw_env_files_settle(MDB_env *env)
+{
+	MDB_txn *alone;
+	int rc = mdb_txn_begin(env, NULL, 0, &alone);
+	if (rc != 0)
+		return rc;
+	rc = rewrite_heads(env);
+	mdb_txn_abort(alone);
+	return rc == 0 ? mdb_env_sync(env, 1) : rc;
 }

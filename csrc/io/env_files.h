@@ -21,4 +21,10 @@ struct MDB_env;
  * with SIGBUS. */
 void mw_env_files_lengthen(struct MDB_env *env);
 
+/* The transaction that is seen to be the newest is on the disk behind this. It may not be before: its process
+ * was killed at the sync, or the sync failed, and then the kernel takes for clean what never reached the
+ * disk, so that another sync alone says yes to nothing. The next transaction but one would be written over
+ * what the disk takes for the newest. 0 or errno or what LMDB said. */
+int mw_env_files_settle(struct MDB_env *env);
+
 #endif

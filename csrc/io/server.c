@@ -6,6 +6,8 @@
  */
 #include "server.h"
 
+#include "server_own.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
@@ -40,8 +42,10 @@ struct mw_exchange {
 	struct MHD_Response *response;
 	unsigned status;
 	enum stage stage;
-	bool began;       /* the access handler saw it */
-	size_t discarded; /* body bytes past the limit */
+	bool began;                 /* the access handler saw it */
+	size_t discarded;           /* body bytes past the limit */
+	void (*end)(void *context); /* of an answer that has none by itself; NULL */
+	void *end_context;
 	struct mw_buf body;
 	char *path;
 	const char *method;
@@ -117,6 +121,12 @@ static enum MHD_Result take_body(struct mw_exchange *x, const char *bytes, size_
 	return x->discarded <= DRAIN_FACTOR * x->body.max ? MHD_YES : MHD_NO;
 }
 
+static bool has_nul(const char *uri)
+{
+	const char *nul = strstr(uri, "%00");
+	return nul && nul < uri + strcspn(uri, "?");
+}
+
 /* Does the request say that its body is larger than anybody may send? */
 static bool declares_too_much(struct mw_exchange *x)
 {
@@ -140,6 +150,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 		x->path = strdup(url);
 		if (!x->path)
 			return MHD_NO;
+		if (has_nul(x->uri)) /* `url` ends there, and would pass for another */
+			return refuse(connection, MHD_HTTP_BAD_REQUEST);
 		return declares_too_much(x) ? refuse(connection, MHD_HTTP_CONTENT_TOO_LARGE) : MHD_YES;
 	}
 	if (*upload_len > 0)
@@ -240,6 +252,8 @@ void mw_server_close(struct mw_server *s)
 		if (x->stage == STAGE_READY || x->stage == STAGE_TAKEN) {
 			x->stage = STAGE_ANSWERED;
 			MHD_resume_connection(x->connection);
+		} else if (x->end) {
+			x->end(x->end_context);
 		}
 	}
 	/* Answers given a moment ago still go out, if their clients take them. */
@@ -336,9 +350,30 @@ enum mw_err mw_exchange_answer(struct mw_exchange *x, unsigned status, const cha
 			err = MW_INVALID;
 	if (err != MW_OK && r)
 		MHD_destroy_response(r);
-	x->response = err == MW_OK ? r : NULL; /* without one the connection is cut: never left hanging */
+	mw_exchange_respond(x, status, err == MW_OK ? r : NULL); /* never left hanging */
+	return err;
+}
+
+void mw_exchange_cut(struct mw_exchange *x)
+{
+	mw_exchange_respond(x, 0, NULL);
+}
+
+struct MHD_Connection *mw_exchange_connection(const struct mw_exchange *x)
+{
+	return x->connection;
+}
+
+void mw_exchange_respond(struct mw_exchange *x, unsigned status, struct MHD_Response *response)
+{
+	x->response = response;
 	x->status = status;
 	x->stage = STAGE_ANSWERED;
 	MHD_resume_connection(x->connection);
-	return err;
+}
+
+void mw_exchange_at_close(struct mw_exchange *x, void (*end)(void *context), void *context)
+{
+	x->end = end;
+	x->end_context = context;
 }

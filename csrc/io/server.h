@@ -43,4 +43,7 @@ void mw_exchange_each_header(const struct mw_exchange *x,
 enum mw_err mw_exchange_answer(struct mw_exchange *x, unsigned status, const char *const *names,
 			       const char *const *values, size_t headers, struct mw_span body);
 
+/* Close the connection without an answer; the exchange is gone then. */
+void mw_exchange_cut(struct mw_exchange *x);
+
 #endif

@@ -233,10 +233,8 @@ static enum mw_err open_environment(struct mw_spool *s, const char *path, struct
 		mw_env_files_lengthen(s->env);
 	if (rc == 0)
 		rc = settle_map(s);
-	/* What a process wrote that was killed before its sync, or what LMDB put back when that failed, is
-	 * seen and not on the disk yet. */
 	if (rc == 0)
-		rc = mdb_env_sync(s->env, 1);
+		rc = mw_env_files_settle(s->env);
 	if (rc == 0)
 		rc = mdb_reader_check(s->env, &dead_readers);
 	if (rc == 0)

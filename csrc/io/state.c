@@ -370,9 +370,8 @@ static enum mw_err open_env(struct mw_state *s, size_t map, struct mw_error *e)
 		s->env = NULL;
 		answer = open_files(s, map);
 	}
-	/* What a process wrote that was killed before its sync is seen and may not be on the disk yet. */
 	if (answer == 0)
-		answer = mdb_env_sync(s->env, 1);
+		answer = mw_env_files_settle(s->env);
 	return answer == 0 ? check_format(s, e) : mw_state_fail(s, answer, e);
 }
 

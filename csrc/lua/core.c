@@ -132,5 +132,6 @@ int luaopen_moonweir_core(lua_State *L)
 	mwl_open_board(L);
 	mwl_open_screen(L);
 	mwl_open_signature(L);
+	mwl_open_rs256(L);
 	return 1;
 }

@@ -63,7 +63,9 @@ static void push_letter(lua_State *L, struct mw_dead_id id, const struct mw_dead
 	set_integer(L, "attempts", l->attempts);
 	set_integer(L, "count", l->count);
 	if (l->event.len > 0) {
-		lua_pushstring(L, l->format == MW_FORMAT_FORM ? "form" : "json");
+		lua_pushstring(L, l->format == MW_FORMAT_FORM  ? "form"
+				  : l->format == MW_FORMAT_XML ? "xml"
+							       : "json");
 		lua_setfield(L, -2, "format");
 	}
 }

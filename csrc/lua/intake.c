@@ -29,9 +29,9 @@ static void set_fault(lua_State *L, enum mw_fault fault)
 	lua_setfield(L, -2, "reason");
 }
 
-/* core.intake(body, route) -> { key =, fault =, reason =, { raw =, type =, name =, user =, id =, anonymous =,
- * fault =, reason = }, ... } | nil, message, code. `route` is "track", ... or "batch". Strings are as they
- * were sent, escapes and all. */
+/* core.intake(body, route) -> { key =, context =, integrations =, fault =, reason =, { raw =, type =, name =,
+ * user =, id =, anonymous =, fault =, reason = }, ... } | nil, message, code. `route` is "track", ... or
+ * "batch". Strings are as they were sent, escapes and all. */
 static int intake_read(lua_State *L)
 {
 	struct mw_span body = mwl_check_span(L, 1);
@@ -46,6 +46,8 @@ static int intake_read(lua_State *L)
 		return e.code == err ? mwl_fail(L, &e) : mwl_fail_code(L, err);
 	lua_createtable(L, (int)in->count, 3);
 	set_text(L, "key", mw_intake_key(in));
+	set_text(L, "context", mw_intake_shared(in, "context"));
+	set_text(L, "integrations", mw_intake_shared(in, "integrations"));
 	set_fault(L, in->fault);
 	struct mw_intake_message m;
 	for (int i = 1; mw_intake_next(in, &m); i++) {

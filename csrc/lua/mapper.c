@@ -6,6 +6,7 @@
  * What fails is collected in C while the body is mapped, and becomes Lua values only afterwards.
  */
 #include "mwl.h"
+#include "xml_reader.h"
 
 #include <math.h>
 #include <strings.h>
@@ -32,9 +33,10 @@ struct mwl_mapper {
 	struct mwl_letters letters;
 	const uint8_t *seed; /* of 32 bytes; NULL: ids are random */
 	uint64_t seeded;
-	uint8_t own_seed[32];  /* of what mapper:map was given */
-	struct mw_tally tally; /* of the last run that mapper:map or :tally made */
-	bool running;          /* until what it made is told */
+	uint8_t own_seed[32];             /* of what mapper:map was given */
+	struct mw_tally tally;            /* of the last run that mapper:map or :tally made */
+	const struct mwl_xml_reader *xml; /* of the run under way, if it is of XML; may be NULL */
+	bool running;                     /* until what it made is told */
 };
 
 struct problem {
@@ -173,6 +175,33 @@ static void unkeep(lua_State *L, struct mwl_mapper *p)
 	lua_rawseti(L, LUA_REGISTRYINDEX, p->script.kept);
 }
 
+/* The reader of moonweir.xml, which is loaded when the first XML body comes; NULL: it is not installed. */
+static const struct mwl_xml_reader *find_xml_reader(lua_State *L)
+{
+	for (int round = 0; round < 2; round++) {
+		lua_getfield(L, LUA_REGISTRYINDEX, MWL_XML_READER);
+		const struct mwl_xml_reader *reader = lua_touserdata(L, -1);
+		lua_pop(L, 1);
+		if (reader || round == 1)
+			return reader;
+		lua_getglobal(L, "require");
+		lua_pushliteral(L, "moonweir.xml");
+		if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+			lua_pop(L, 1);
+	}
+	return NULL;
+}
+
+static enum mw_err on_xml(void *context, struct mw_span body, struct mw_buf *out, struct mw_error *e)
+{
+	const struct mwl_mapper *p = context;
+	if (p->xml)
+		return p->xml->to_json(body, out, e);
+	return mw_error_set(e, MW_INVALID, 0,
+			    "XML bodies need the module moonweir.xml, which is not installed here (rock "
+			    "moonweir-receive)");
+}
+
 void mwl_mapper_keep_letters(struct mwl_mapper *p, bool keep)
 {
 	p->keeps_letters = keep;
@@ -200,6 +229,8 @@ void mwl_mapper_run(lua_State *L, int mapper_index, const struct mw_delivery *d,
 	p->problem_count = p->problems_lost = 0;
 	mwl_letters_begin(&p->letters, p->map->map, d);
 	p->script.L = L;
+	if (d->format == MW_FORMAT_XML)
+		p->xml = find_xml_reader(L);
 	if (p->map->functions == 0) {
 		p->running = true;
 		mw_map_run(p->map->map, p->mapper, d, tally);
@@ -240,8 +271,15 @@ static bool span_is_nocase(struct mw_span s, const char *word)
 	return s.len == strlen(word) && strncasecmp((const char *)s.at, word, s.len) == 0;
 }
 
-/* "application/json; charset=utf-8": what stands before the semicolon. What is no form and no lines is read
- * as JSON, for tools send JSON under all sorts of names. */
+/* "text/xml", "application/soap+xml" */
+static bool is_xml(struct mw_span type)
+{
+	return span_is_nocase(type, "text/xml") || span_is_nocase(type, "application/xml") ||
+	       (type.len > 4 && strncasecmp((const char *)type.at + type.len - 4, "+xml", 4) == 0);
+}
+
+/* "application/json; charset=utf-8": what stands before the semicolon. What is no form, no XML and no lines
+ * is read as JSON, for tools send JSON under all sorts of names. */
 static enum mw_format format_of(struct mw_span type)
 {
 	static const char *const lines[] = {"application/x-ndjson", "application/ndjson", "application/jsonl",
@@ -253,6 +291,8 @@ static enum mw_format format_of(struct mw_span type)
 		type.len--;
 	if (span_is_nocase(type, "application/x-www-form-urlencoded"))
 		return MW_FORMAT_FORM;
+	if (is_xml(type))
+		return MW_FORMAT_XML;
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
 		if (span_is_nocase(type, lines[i]))
 			return MW_FORMAT_NDJSON;
@@ -278,12 +318,12 @@ static void read_headers(lua_State *L, struct mw_delivery *d, struct mw_header *
 
 static enum mw_format check_format(struct mw_span word, lua_State *L)
 {
-	static const char *const words[] = {"json", "ndjson", "form"};
-	for (int i = 0; i < 3; i++) {
+	static const char *const words[] = {"json", "ndjson", "form", "xml"};
+	for (int i = 0; i < 4; i++) {
 		if (mw_span_is(word, words[i]))
 			return (enum mw_format)i;
 	}
-	luaL_error(L, "format must be \"json\", \"ndjson\" or \"form\"");
+	luaL_error(L, "format must be \"json\", \"ndjson\", \"form\" or \"xml\"");
 	return MW_FORMAT_JSON;
 }
 
@@ -523,6 +563,7 @@ static int new_mapper(lua_State *L)
 	    .problem = on_problem,
 	    .judge = on_judge,
 	    .review = review ? &review->review : NULL,
+	    .xml = on_xml,
 	};
 	p->mapper = mw_mapper_new(&host);
 	if (!p->mapper)

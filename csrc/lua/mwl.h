@@ -26,6 +26,7 @@
  *     verify  a look at a spool (no userdata)
  *     board   what a spool's process shows of itself (no userdata)
  *     screen  a terminal as one page, and its keys (no userdata)
+ *     signature is a webhook the tool's own? (no userdata)
  *     intake  a Tracking API request taken apart, for the debugger (no userdata)
  *
  * Errors: misuse raises; everything else is nil, message, code (mwl_fail).
@@ -297,5 +298,6 @@ void mwl_open_board(lua_State *L);
 void mwl_open_screen(lua_State *L);
 void mwl_open_review(lua_State *L);
 void mwl_open_signature(lua_State *L);
+void mwl_open_rs256(lua_State *L);
 
 #endif

@@ -232,6 +232,17 @@ static int process_files(lua_State *L)
 	return errno != 0 ? fail_io(L, path) : 1;
 }
 
+/* process.file_kind(path) -> "file" | "directory" | "other" (a link, a device, a pipe) | nil: there is none,
+ * or nobody can tell. */
+static int process_file_kind(lua_State *L)
+{
+	struct stat st;
+	if (lstat(luaL_checkstring(L, 1), &st) != 0)
+		return 0;
+	lua_pushstring(L, S_ISREG(st.st_mode) ? "file" : S_ISDIR(st.st_mode) ? "directory" : "other");
+	return 1;
+}
+
 /* process.make_directory(path) -> true | nil, message, code. One that is there already will do. */
 static int process_make_directory(lua_State *L)
 {
@@ -264,6 +275,7 @@ void mwl_open_process(lua_State *L)
 	    {"make_private", process_make_private},
 	    {"time", process_time},
 	    {"files", process_files},
+	    {"file_kind", process_file_kind},
 	    {"make_directory", process_make_directory},
 	    {NULL, NULL},
 	};

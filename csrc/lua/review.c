@@ -1,9 +1,10 @@
 /* review.c -- messages against Segment's Spec, judged by a Lua function once for each kind of them.
  *
  *     review = core.review(judge, strict)
- *     judge(message) -> verdict [, why]       what is wrong, as a number of the judge's (0: nothing); why it
- * is not sent review:counts() -> { messages =, judged =, unjudged =, failed =, shapes =, [verdict] =
- * messages, ... }
+ *     judge(message) -> verdict [, why]
+ *     review:counts() -> { messages =, judged =, unjudged =, failed =, shapes =, [verdict] = messages, ... }
+ *
+ * A verdict is a number of the judge's for what is wrong (0: nothing), `why` the reason not to send it.
  *
  * A review is given to core.mapper and core.client. The judge runs in the middle of a mapping, so nothing of
  * it may be felt there: the script's limits and string methods are set aside, no garbage is collected (a

@@ -7,15 +7,12 @@
  *
  * A module of its own, so that the library does not need libmicrohttpd.
  */
-#include "../io/server.h"
-#include "compat.h"
+#include "server.h"
 
 #include <math.h>
 
 #define MWL_SERVER   "moonweir.server"
 #define MWL_EXCHANGE "moonweir.exchange"
-
-enum { HEADERS_MAX = 100 };
 
 struct mwl_server {
 	struct mw_server *server; /* NULL: closed */
@@ -126,16 +123,10 @@ static struct mwl_exchange *check_exchange(lua_State *L)
 	return x;
 }
 
-struct headers {
-	int count;
-	const char *names[HEADERS_MAX];
-	const char *values[HEADERS_MAX];
-};
-
 static void collect_header(void *context, const char *name, const char *value)
 {
-	struct headers *h = context;
-	if (h->count == HEADERS_MAX)
+	struct mwl_headers *h = context;
+	if (h->count == MWL_HEADERS_MAX)
 		return;
 	h->names[h->count] = name;
 	h->values[h->count++] = value;
@@ -144,7 +135,7 @@ static void collect_header(void *context, const char *name, const char *value)
 /* As they came; of two with one name the later counts, as in the table that a mapping sees. */
 static int push_headers(lua_State *L, const struct mw_exchange *x)
 {
-	struct headers h = {0};
+	struct mwl_headers h = {0};
 	mw_exchange_each_header(x, collect_header, &h);
 	lua_createtable(L, 0, h.count);
 	for (int i = 0; i < h.count; i++) {
@@ -166,34 +157,63 @@ static int exchange_header(lua_State *L)
 	return 1;
 }
 
+int mwl_server_fail(lua_State *L, enum mw_err err)
+{
+	return fail(L, &(struct mw_error){.code = err});
+}
+
+unsigned mwl_check_status(lua_State *L, int i)
+{
+	lua_Integer status = luaL_checkinteger(L, i);
+	luaL_argcheck(L, status >= 200 && status <= 599, i, "a status from 200 to 599");
+	return (unsigned)status;
+}
+
+void mwl_check_headers(lua_State *L, int i, struct mwl_headers *out)
+{
+	if (lua_isnil(L, i))
+		return;
+	luaL_checktype(L, i, LUA_TTABLE);
+	/* The table holds the strings while the pointers are in use. */
+	for (lua_pushnil(L); lua_next(L, i); lua_pop(L, 1)) {
+		bool text = lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING;
+		luaL_argcheck(L, text && out->count < MWL_HEADERS_MAX, i, "headers by name, as strings");
+		out->names[out->count] = lua_tostring(L, -2);
+		out->values[out->count++] = lua_tostring(L, -1);
+	}
+}
+
+struct mw_exchange *mwl_take_exchange(lua_State *L)
+{
+	struct mwl_exchange *x = check_exchange(L);
+	struct mw_exchange *exchange = x->exchange;
+	x->exchange = NULL;
+	return exchange;
+}
+
 /* exchange:answer(status [, headers [, body]]) */
 static int exchange_answer(lua_State *L)
 {
-	struct mwl_exchange *x = check_exchange(L);
-	lua_Integer status = luaL_checkinteger(L, 2);
-	luaL_argcheck(L, status >= 200 && status <= 599, 2, "a status from 200 to 599");
+	check_exchange(L);
+	unsigned status = mwl_check_status(L, 2);
 	lua_settop(L, 4);
 	size_t len = 0;
 	const char *body = luaL_optlstring(L, 4, "", &len);
-	struct headers h = {0};
-	if (!lua_isnil(L, 3)) {
-		luaL_checktype(L, 3, LUA_TTABLE);
-		/* The table holds the strings while the pointers are in use. */
-		for (lua_pushnil(L); lua_next(L, 3); lua_pop(L, 1)) {
-			bool text = lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING;
-			luaL_argcheck(L, text && h.count < HEADERS_MAX, 3, "headers by name, as strings");
-			h.names[h.count] = lua_tostring(L, -2);
-			h.values[h.count++] = lua_tostring(L, -1);
-		}
-	}
-	struct mw_exchange *exchange = x->exchange;
-	x->exchange = NULL;
-	enum mw_err err = mw_exchange_answer(exchange, (unsigned)status, h.names, h.values, (size_t)h.count,
+	struct mwl_headers h = {0};
+	mwl_check_headers(L, 3, &h);
+	enum mw_err err = mw_exchange_answer(mwl_take_exchange(L), status, h.names, h.values, (size_t)h.count,
 					     (struct mw_span){(const uint8_t *)body, len});
 	if (err != MW_OK)
-		return fail(L, &(struct mw_error){.code = err});
+		return mwl_server_fail(L, err);
 	lua_pushboolean(L, 1);
 	return 1;
+}
+
+/* exchange:cut(): the client sees its connection closed and no answer */
+static int exchange_cut(lua_State *L)
+{
+	mw_exchange_cut(mwl_take_exchange(L));
+	return 0;
 }
 
 /* A request nobody answered: its client must not hang. */
@@ -206,7 +226,7 @@ static int exchange_gc(lua_State *L)
 	return 0;
 }
 
-/* Fields: method, path, query, body, headers. Methods: header, answer. */
+/* Fields: method, path, query, body, headers. Methods: header, answer, stream, cut. */
 static int exchange_index(lua_State *L)
 {
 	luaL_checkudata(L, 1, MWL_EXCHANGE);
@@ -257,6 +277,8 @@ static void register_exchange(lua_State *L)
 	static const luaL_Reg methods[] = {
 	    {"header", exchange_header},
 	    {"answer", exchange_answer},
+	    {"stream", mwl_exchange_stream},
+	    {"cut", exchange_cut},
 	    {NULL, NULL},
 	};
 	luaL_newmetatable(L, MWL_EXCHANGE);
@@ -275,6 +297,7 @@ int luaopen_moonweir_server(lua_State *L)
 {
 	register_server(L);
 	register_exchange(L);
+	mwl_open_stream(L);
 	lua_newtable(L);
 	lua_pushcfunction(L, server_open);
 	lua_setfield(L, -2, "open");

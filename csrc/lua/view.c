@@ -158,7 +158,9 @@ static const struct view *check_view(lua_State *L, const struct mw_json **doc)
  * array. */
 static uint32_t element(struct mwl_views *views, const struct view *v, const struct mw_json *doc, int64_t i)
 {
-	if (doc->nodes[v->node].type != MW_JSON_ARRAY || i < 1 || i > doc->nodes[v->node].aux)
+	if (doc->nodes[v->node].type != MW_JSON_ARRAY)
+		return doc->takes_one_for_many && i == 1 ? v->node : 0;
+	if (i < 1 || i > doc->nodes[v->node].aux)
 		return 0;
 	uint32_t node = v->node + 1;
 	int64_t left = i - 1;
@@ -217,13 +219,13 @@ static int view_newindex(lua_State *L)
 	return luaL_error(L, "the event is read-only; copy what you need into a table of your own");
 }
 
-/* Of an object 0, as of any table without a list part. */
+/* Of an object 0, as of any table without a list part; 1 where it is taken for a list of one. */
 static int view_len(lua_State *L)
 {
 	const struct mw_json *doc;
 	const struct view *v = check_view(L, &doc);
 	const struct mw_json_node *n = &doc->nodes[v->node];
-	lua_pushinteger(L, n->type == MW_JSON_ARRAY ? (lua_Integer)n->aux : 0);
+	lua_pushinteger(L, n->type == MW_JSON_ARRAY ? (lua_Integer)n->aux : doc->takes_one_for_many);
 	return 1;
 }
 

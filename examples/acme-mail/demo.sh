@@ -45,7 +45,7 @@ echo "moonweir run acme-mail.lua events.ndjson --endpoint $url --accounts accoun
 kill -INT "$debugger"
 wait "$debugger" || true
 debugger=
-sed 1d "$work/arrived" >"$work/lines"
+sed 1,2d "$work/arrived" >"$work/lines"
 
 say "What arrived (the last 12 of $(wc -l <"$work/lines" | tr -d ' ') messages):"
 tail -n 12 "$work/lines"
@@ -53,3 +53,6 @@ tail -n 12 "$work/lines"
 say "Calls by kind:"
 sed 's/^.*…[^ ]* \([a-z]*\).*$/\1/' "$work/lines" | sort | uniq -c | sort -rn
 cat "$work/said"
+
+say "See it live, with what is wrong and how to mend it:"
+echo "moonweir debugger                # and open the address that it prints in a browser"

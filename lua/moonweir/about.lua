@@ -163,11 +163,19 @@ function about.check(value, fail)
 	if type(value) ~= "table" then
 		fail("expected a table, got a " .. type(value))
 	end
-	for name, item in next, value do
-		if type(name) ~= "string" or not checks[name] then
-			fail(("unknown field%s"):format(place.nearest(name, known)), tostring(name))
+	local unknown
+	for name in next, value do
+		if not checks[name] and (not unknown or tostring(name) < tostring(unknown)) then
+			unknown = name
 		end
-		checks[name](item, fail, name)
+	end
+	if unknown ~= nil then
+		fail(("unknown field%s"):format(place.nearest(unknown, known)), tostring(unknown))
+	end
+	for _, name in ipairs(known) do
+		if value[name] ~= nil then
+			checks[name](value[name], fail, name)
+		end
 	end
 	return value
 end

@@ -9,6 +9,7 @@ local core = require "moonweir.core"
 local definition = require "moonweir.definition"
 local expression = require "moonweir.expression"
 local place = require "moonweir.place"
+local sorted = require "moonweir.sorted"
 
 --- No description is this large by accident.
 local VALUES_MAX = 200000
@@ -48,16 +49,6 @@ local binary = {
 	concat = true, add = true, sub = true, mul = true, div = true, default = true, is = true, money = true,
 	map = true, filter = true, lookup = true,
 }
-
---- Names in a fixed order, so that the same script gives the same bytes.
-local function sorted_names(object)
-	local names = {}
-	for name in next, object do
-		names[#names + 1] = name
-	end
-	table.sort(names)
-	return names
-end
 
 function Compiler:path(e)
 	local at = self:need(self.map:scope(rawget(e, "scope")))
@@ -129,7 +120,7 @@ function Compiler:value(value)
 end
 
 function Compiler:object(template)
-	local names, values = sorted_names(template), {}
+	local names, values = sorted(template), {}
 	local field = self.field
 	for i, name in ipairs(names) do
 		self.field = field .. (self.top and ": " or ".") .. name
@@ -173,7 +164,7 @@ function Compiler:call(event, call)
 	if rawget(call, "payload") ~= nil then
 		program.payload = self:part(name, line, call.payload, true)
 	end
-	for _, field in ipairs(sorted_names(call.refined or {})) do
+	for _, field in ipairs(sorted(call.refined or {})) do
 		local value = call.refined[field]
 		if field == "user" then
 			self:user(name .. ": ", line, value, function(part, number)

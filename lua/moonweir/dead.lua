@@ -21,7 +21,7 @@ local dead = {}
 ---@field attempts integer
 ---@field count integer     messages that it stands for; 0: an event that never became one
 ---@field event? string     raw: a body that holds this event alone
----@field format? "json"|"form"  of the event
+---@field format? "json"|"form"|"xml"  of the event; xml may be JSON made of XML before
 ---@field headers? table<string, string>  that came with it, but those that hold secrets
 ---@field message? string   the refused message's JSON
 ---@field tag integer

@@ -6,7 +6,9 @@
 -- Knows nothing of sockets, so it runs behind moonweir.server or any other HTTP server.
 
 local base64 = require "moonweir.base64"
+local bodies = require "moonweir.debugger.body"
 local core = require "moonweir.core"
+local guard = require "moonweir.debugger.guard"
 
 local debugger = {}
 
@@ -20,10 +22,6 @@ local ROUTES = {
 	["/v1/batch"] = "batch",
 	["/v1/import"] = "batch",
 }
-
--- Names by which a browser on this machine reaches a loopback server. Any other name in a Host header is a foreign page
--- whose DNS points here.
-local LOOPBACK_NAMES = { ["localhost"] = true, ["127.0.0.1"] = true, ["[::1]"] = true }
 
 -- Segment forgets a messageId after a while, too; two generations of this many are kept.
 local IDS_MAX = 200000
@@ -42,6 +40,7 @@ local SUCCESS = '{"success":true}\n'
 ---@field reason string?   the same as a sentence
 ---@field key string       the write key: not to be shown
 ---@field body_key string? the one in the body, if there is one: not to be shown either
+---@field envelope {context: string?, integrations: string?}? what stands beside the batch for all of its messages
 ---@field request integer  number of the request it came with
 ---@field path string
 
@@ -55,7 +54,7 @@ function debugger.new(options)
 	return setmetatable({
 		on_message = options.on_message,
 		on_request = options.on_request or function() end,
-		hosts = options.hosts or LOOPBACK_NAMES,
+		hosts = options.hosts or guard.LOOPBACK,
 		tokens = options.tokens,
 		requests = 0,
 		messages = 0,
@@ -72,6 +71,29 @@ local function basic_key(authorization)
 	local pair = encoded and base64.decode(encoded)
 	local key = pair and pair:match "^([^:]*)"
 	return key ~= "" and key or nil
+end
+
+local function without_slash(path)
+	return #path > 1 and (path:gsub("/$", "")) or path
+end
+
+--- Is this a request that the Tracking API takes?
+---@param method string
+---@param path string
+function debugger.is_tracking(method, path)
+	return method == "POST" and ROUTES[without_slash(path)] ~= nil
+end
+
+--- Whose request it is: the write key of its header, else of its body; nil if it has none.
+---@param request {path: string, body: string, header: fun(name: string): string?}
+---@return string? key not to be shown
+function debugger.write_key(request)
+	local key = basic_key(request.header "Authorization")
+	if key then
+		return key
+	end
+	local messages = core.intake(bodies.plain(request) or "", ROUTES[without_slash(request.path)])
+	return messages and messages.key
 end
 
 local function refusal(status, code, message)
@@ -91,14 +113,12 @@ function Debugger:is_repeated(id)
 	return false
 end
 
-function Debugger:is_foreign(host)
-	local name = host and host:lower():gsub(":%d*$", "")
-	return not (name and self.hosts[name])
-end
-
 function Debugger:take(path, key, messages)
+	local envelope = (messages.context or messages.integrations)
+		and { context = messages.context, integrations = messages.integrations }
 	for _, m in ipairs(messages) do
 		m.path, m.key, m.request, m.body_key = path, key, self.requests, self.body_key
+		m.envelope = envelope
 		if not m.fault and m.id and self:is_repeated(m.id) then
 			m.fault, m.reason = "duplicate_message_id", "this messageId was sent before"
 		end
@@ -112,11 +132,11 @@ end
 
 --- A POST to one of the API's routes.
 function Debugger:ingest(request, route)
-	local encoding = request.header "Content-Encoding"
-	if encoding and encoding:lower() ~= "identity" then
-		return refusal(415, "unsupported_encoding", "send the body without Content-Encoding")
+	local plain, refused, word, reason = bodies.plain(request)
+	if not plain then
+		return refusal(refused, word, reason)
 	end
-	local messages, message, code = core.intake(request.body, route)
+	local messages, message, code = core.intake(plain, route)
 	if not messages then
 		return refusal(400, code == "too_large" and "payload_too_large" or "invalid_request", message)
 	end
@@ -154,10 +174,10 @@ end
 ---@return table<string, string> headers
 ---@return string body
 function Debugger:handle(request)
-	if self:is_foreign(request.header "Host") then
+	if guard.is_foreign(request.header "Host", self.hosts) then
 		return refusal(403, "foreign_host", "the debugger answers to localhost, 127.0.0.1 and [::1] only")
 	end
-	local path = #request.path > 1 and request.path:gsub("/$", "") or request.path
+	local path = without_slash(request.path)
 	if path == "/healthz" then
 		return 200, { ["Content-Type"] = "text/plain" }, "ok\n"
 	end
@@ -171,19 +191,19 @@ function Debugger:handle(request)
 		return refusal(405, "method_not_allowed", "the Tracking API takes POST")
 	end
 	self.requests = self.requests + 1
-	local status, headers, body, messages, key = self:ingest(request, route)
+	local status, headers, answer, messages, key = self:ingest(request, route)
 	self.on_request {
 		number = self.requests,
 		path = path,
 		status = status,
 		bytes = #request.body,
-		answer = body,
+		answer = answer,
 		key = key,
 		messages = messages and #messages or 0,
 		fault = messages and messages.fault,
 		reason = messages and messages.reason,
 	}
-	return status, headers, body
+	return status, headers, answer
 end
 
 return debugger

@@ -5,6 +5,8 @@ local call = require "moonweir.call"
 local core = require "moonweir.core"
 local expression = require "moonweir.expression"
 local place = require "moonweir.place"
+local sorted = require "moonweir.sorted"
+local verification = require "moonweir.verification"
 place.is_own()
 
 ---@class moonweir.Definition
@@ -18,6 +20,7 @@ place.is_own()
 ---@field user? moonweir.User
 ---@field context? table template
 ---@field integrations? table template
+---@field verify? moonweir.Verification
 ---@field missing_user "dead_letter"|"drop"|"anonymous"
 ---@field unmatched "dead_letter"|"count"|"ignore"
 ---@field entries moonweir.Entry[] sorted by event
@@ -123,9 +126,11 @@ function check_value(value, fail, path, depth, line)
 		if not shape then
 			fail(why, path, line)
 		end
-		for key, member in next, value do
-			local step = type(key) == "number" and ("[%d]"):format(key) or key
-			check_value(member, fail, path and path .. (type(key) == "number" and "" or ".") .. step or step, depth + 1, line)
+		for i, member in ipairs(value) do
+			check_value(member, fail, ("%s[%d]"):format(path or "", i), depth + 1, line)
+		end
+		for _, name in ipairs(sorted(value)) do
+			check_value(value[name], fail, path and path .. "." .. name or name, depth + 1, line)
 		end
 	elseif kind == "function" then
 		fail("a function can't be a value; for one field there is get(…):apply(function)", path, line)
@@ -194,6 +199,15 @@ local function one_of(words)
 	end
 end
 
+local function check_verify(value, fail)
+	if verification.is(value) then
+		return value
+	elseif type(value) == "function" then
+		fail('it is not called yet; write source.verify.… { secret = source.secret "NAME" }')
+	end
+	fail(('expected source.verify.… { secret = source.secret "NAME" }, got %s'):format(kind_of(value)))
+end
+
 local function plain_table(value, fail)
 	if type(value) ~= "table" then
 		fail("expected a table, got " .. kind_of(value))
@@ -225,6 +239,7 @@ local checks = {
 	context = check_object,
 	integrations = check_object,
 	missing_user = one_of { "dead_letter", "drop", "anonymous" },
+	verify = check_verify,
 	unmatched = one_of { "dead_letter", "count", "ignore" },
 	examples = plain_table,
 	about = about.check,
@@ -306,22 +321,21 @@ local function check_entries(on, constructors)
 	if type(on) ~= "table" or expression.is(on) or call.is(on) then
 		fail(('expected a table like { ["order.paid"] = source.track "Order Completed" {…} }, got %s'):format(kind_of(on)))
 	end
-	local entries, seen = {}, {}
+	local entries, values = {}, {}
 	for event, value in next, on do
 		if type(event) == "number" and event % 1 == 0 then
 			event = ("%d"):format(event)
 		end
 		if type(event) ~= "string" or event == "" then
 			fail("its keys are the names of events, not " .. (event == "" and "an empty text" or kind_of(event)))
-		elseif seen[event] then
+		elseif values[event] ~= nil then
 			fail(('"%s" is there twice, as a number and as a text'):format(event))
 		end
-		seen[event] = true
-		entries[#entries + 1] = check_entry(event, value, constructors)
+		values[event] = value
 	end
-	table.sort(entries, function(a, b)
-		return a.event < b.event
-	end)
+	for i, event in ipairs(sorted(values)) do
+		entries[i] = check_entry(event, values[event], constructors)
+	end
 	return entries
 end
 

@@ -8,6 +8,7 @@
 --- Equal lines are found first, so that a message that came in between is one difference and not all that follow it.
 
 local core = require "moonweir.core"
+local sorted = require "moonweir.sorted"
 
 local difference = {}
 
@@ -16,20 +17,6 @@ local CELLS_MAX = 1e6
 
 local function is_array(value)
 	return type(value) == "table" and getmetatable(value) ~= nil
-end
-
-local function sorted_names(...)
-	local names, seen = {}, {}
-	for _, object in ipairs { ... } do
-		for name in pairs(object) do
-			if not seen[name] then
-				seen[name] = true
-				names[#names + 1] = name
-			end
-		end
-	end
-	table.sort(names)
-	return names
 end
 
 --- A decoded value as JSON with its names in order: two texts are equal if the values are.
@@ -45,7 +32,7 @@ local function canonical(value)
 		end
 		return "[" .. table.concat(parts, ",") .. "]"
 	end
-	for i, name in ipairs(sorted_names(value)) do
+	for i, name in ipairs(sorted(value)) do
 		parts[i] = core.encode(name) .. ":" .. canonical(value[name])
 	end
 	return "{" .. table.concat(parts, ",") .. "}"
@@ -78,7 +65,7 @@ local function changes(path, expected, got, out)
 			changes(step(path, i), expected[i], got[i], out)
 		end
 	else
-		for _, name in ipairs(sorted_names(expected, got)) do
+		for _, name in ipairs(sorted(expected, got)) do
 			changes(step(path, name), expected[name], got[name], out)
 		end
 	end

@@ -73,7 +73,7 @@ function golden.fixtures(files)
 				by_name[name][list[1]] = list[2][name]
 			else
 				wrong[#wrong + 1] = { file = list[2][name],
-					message = ("there is no fixture %s.json or %s.txt; delete it, or put the fixture beside it"):format(name, name) }
+					message = ("there is no fixture %s.json, .txt or .xml; delete it, or put the fixture beside it"):format(name) }
 			end
 		end
 	end
@@ -107,11 +107,11 @@ function golden.headers(text)
 	return headers
 end
 
--- How a body is read: .json is one event or an array of them. For .txt a Content-Type decides; without one it is lines of
--- JSON if it begins like JSON, else a form. The newline that an editor leaves at the end is no part of a form.
+-- How a body is read: .json is one event or an array of them, .xml is XML. For .txt a Content-Type decides; without one it
+-- is lines of JSON if it begins like JSON, else a form. The newline that an editor leaves at the end is no part of a form.
 local function format_of(fixture, body, headers)
-	if fixture.kind == "json" then
-		return "json", body
+	if fixture.kind ~= "txt" then
+		return fixture.kind, body
 	end
 	local content_type
 	for name, value in pairs(headers or {}) do

@@ -122,7 +122,7 @@ local function check_options(options)
 	end
 end
 
---- A source's definition, compiled: from a path, or from what source.define returned.
+--- A source compiled, and its definition: from a path, or from what source.define returned.
 local function compiled(source)
 	local definition = source
 	if type(source) == "string" then
@@ -132,7 +132,8 @@ local function compiled(source)
 			return nil, message, code
 		end
 	end
-	return compile(definition, LIBRARY)
+	local map, message, code = compile(definition, LIBRARY)
+	return map, message, code, definition
 end
 
 --- The members that end every context, where no source gives them.
@@ -238,12 +239,14 @@ function mw.settings_link(account, options)
 end
 
 ---@class moonweir.Source
+---@field slug string
+---@field definition moonweir.Definition what the script says; moonweir.receive reads its `verify`
 local Source = {}
 Source.__index = Source
 
 --- Map a body without sending anything.
 ---@param body string
----@param opts? {format: "json"|"ndjson"|"form"|nil, headers: table<string,string>|nil, account: string?, now: integer?,
+---@param opts? {format: "json"|"ndjson"|"form"|"xml"|nil, headers: table<string,string>|nil, account: string?, now: integer?,
 ---  seed: string?}
 ---  now: milliseconds since 1970; seed: gives the same ids each time, where they would be random
 ---@return {account: string, message: string}[] messages  each one Segment call as JSON text
@@ -266,13 +269,13 @@ end
 ---@return string? message
 ---@return "mapping"|nil code
 function mw.load(source, opts)
-	local map, message, code = compiled(source)
+	local map, message, code, definition = compiled(source)
 	if not map then
 		return nil, message, code
 	end
 	local kinds = opts and (opts.check or opts.strict) and review.new { strict = opts.strict } or nil
 	local mapper = core.mapper(map, { review = kinds and kinds.core })
-	return setmetatable({ mapper = mapper, slug = map:slug(), review = kinds }, Source)
+	return setmetatable({ mapper = mapper, slug = map:slug(), review = kinds, definition = definition }, Source)
 end
 
 return mw

@@ -101,7 +101,7 @@ end
 
 -- A cell that begins like a formula is one for a spreadsheet; an apostrophe before it makes it text.
 local function cell(value)
-	value = value or ""
+	value = (value or ""):gsub("[%z\1-\8\11\12\14-\31\127]", "?") -- nothing that would steer a terminal
 	if value:find "^%s*[=+@-]" or value:find "^[\t\r]" or value:find "^\239\188[\139\141\157\160]" then
 		value = "'" .. value
 	end

@@ -240,6 +240,11 @@ local function plain_text(text)
 	return (text:gsub("^#", "--#"))
 end
 
+-- What the VM raises for want of stack or memory names no script.
+local function placed(name, message)
+	return message:sub(1, #name + 1) == name .. ":" and message or name .. ": " .. message
+end
+
 --- Run a script once and take what it defines.
 ---@param path string the file, or just a name for messages if `text` is given
 ---@param text? string
@@ -269,7 +274,7 @@ function sandbox.load(path, text, world)
 	-- In a pcall, because Lua 5.4 may pass what the parser throws through the message handler of the host.
 	local _, chunk, message = pcall(load, plain_text(text), "@" .. name, "t", sandbox.environment(state, world))
 	if type(chunk) ~= "function" then
-		return nil, tostring(message or chunk), "mapping"
+		return nil, placed(name, tostring(message or chunk)), "mapping"
 	end
 	if jit then
 		jit.off(chunk, true) -- compiled loops look at no limit
@@ -281,8 +286,7 @@ function sandbox.load(path, text, world)
 	place.script, place.text = outer_script, outer_text
 	state.loading = false
 	if not ok then
-		local placed = made:sub(1, #name + 1) == name .. ":"
-		return nil, placed and made or name .. ": " .. made, "mapping"
+		return nil, placed(name, made), "mapping"
 	elseif not definition.is(made) then
 		return nil, name .. ": the script must end with: return source.define { … }", "mapping"
 	end

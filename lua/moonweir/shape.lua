@@ -10,6 +10,7 @@
 local core = require "moonweir.core"
 local definition = require "moonweir.definition"
 local expression = require "moonweir.expression"
+local sorted = require "moonweir.sorted"
 
 local shape = {}
 
@@ -43,20 +44,6 @@ local results = {
 	add = "number", sub = "number", mul = "number", div = "number", number = "number", money = "number",
 	boolean = "boolean", is = "boolean", time = "date",
 }
-
-local function sorted_names(...)
-	local names, seen = {}, {}
-	for _, object in ipairs { ... } do
-		for name in next, object do
-			if not seen[name] then
-				seen[name] = true
-				names[#names + 1] = name
-			end
-		end
-	end
-	table.sort(names)
-	return names
-end
 
 local function is_object(value)
 	return type(value) == "table" and definition.shape(value) == "object"
@@ -108,7 +95,7 @@ function shape.either(a, b)
 	if a.properties or b.properties then
 		made.properties = {}
 		local ours, theirs = a.properties or {}, b.properties or {}
-		for _, name in ipairs(sorted_names(ours, theirs)) do
+		for _, name in ipairs(sorted(ours, theirs)) do
 			local mine, other = ours[name], theirs[name]
 			made.properties[name] = mine and other and shape.either(mine, other) or shape.with(mine or other, { always = false })
 		end
@@ -147,7 +134,7 @@ end
 
 local function of_lookup(values)
 	local made = { types = {}, enum = {}, always = false, from = "script" }
-	for _, name in ipairs(sorted_names(values)) do
+	for _, name in ipairs(sorted(values)) do
 		local one = shape.of(values[name])
 		for word in next, one.types do
 			made.types[word] = true
@@ -283,7 +270,7 @@ local function covers(set, word)
 end
 
 local function words(set)
-	return table.concat(sorted_names(set), " or ")
+	return table.concat(sorted(set), " or ")
 end
 
 --- What is known of a place in all: by the script, else by the Spec, else by golden files. What they show beyond that is
@@ -305,7 +292,7 @@ function shape.complete(known, field, seen, path, note)
 		end
 		widen(made.types)
 	end
-	for _, word in ipairs(made.types and seen and sorted_names(seen.types) or {}) do
+	for _, word in ipairs(made.types and seen and sorted(seen.types) or {}) do
 		if not covers(made.types, word) then
 			if word ~= "null" then
 				note(path, ("golden files show %s, %s has %s"):format(word, made.from == "spec" and "Segment's Spec" or "the script",
@@ -321,7 +308,7 @@ function shape.complete(known, field, seen, path, note)
 	if made.types.object then
 		local ours, theirs = made.properties or {}, seen and seen.properties or {}
 		made.properties = {}
-		for _, name in ipairs(sorted_names(ours, theirs)) do
+		for _, name in ipairs(sorted(ours, theirs)) do
 			local here = path == "" and name or path .. "." .. name
 			local one = shape.complete(ours[name] or { always = false }, field_named(field and field.properties, name),
 				theirs[name], here, note)
@@ -358,7 +345,7 @@ end
 ---@param visit fun(path: string, inner: moonweir.Shape)
 ---@param prefix? string put before each path
 function shape.each(from, visit, prefix)
-	for _, name in ipairs(sorted_names(from.properties or {})) do
+	for _, name in ipairs(sorted(from.properties or {})) do
 		local inner, path = from.properties[name], (prefix or "") .. name
 		visit(path, inner)
 		shape.each(inner, visit, path .. ".")

@@ -19,6 +19,7 @@ local core = require "moonweir.core"
 local definition = require "moonweir.definition"
 local expression = require "moonweir.expression"
 local place = require "moonweir.place"
+local verification = require "moonweir.verification"
 place.is_own()
 
 -- `get "a"`, and get.event, get.body, get.header with it. In a function entry there is an event to read instead.
@@ -70,6 +71,8 @@ end
 ---@field screen fun(name: any, second?: any): moonweir.Call like page
 ---@field group fun(id: string|moonweir.Expression): moonweir.Call call it with { traits }
 ---@field alias fun(previous_id: string|moonweir.Expression): moonweir.Call
+---@field verify table<string, fun(fields: table): moonweir.Verification> how requests prove whose they are, by tool
+---@field secret fun(name: string): moonweir.Secret one that the host finds by this name
 ---@field define fun(fields: table): moonweir.Definition
 
 --- A language of its own for one script, so that what a script does to its `source` table stays with it.
@@ -86,6 +89,8 @@ local function language(state)
 	source.null = core.null
 	source.ignore = definition.ignore
 	source.user = definition.user
+	source.verify = verification.constructors()
+	source.secret = verification.secret
 
 	--- The first of these that is present.
 	function source.any(...)

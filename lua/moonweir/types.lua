@@ -55,7 +55,7 @@ local Client = {}
 ---@class moonweir.PushOptions
 ---@field account? string  whose event it is, if the source does not say
 ---@field headers? table<string, string>  read by get.header; Content-Type decides the format
----@field format? "json"|"ndjson"|"form"
+---@field format? "json"|"ndjson"|"form"|"xml"
 ---@field tag? integer     comes back with the reports
 ---@field wait? number     seconds to wait for room while the queue is full; default 0
 ---@field sync? boolean|number  true: return when it is synced in the spool, or why not, as client:sync does; a number: seconds

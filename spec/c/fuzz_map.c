@@ -138,7 +138,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memcpy(body, data + 1, size - 1);
 	struct mw_delivery d = {.body = {body, size - 1},
-				.format = (enum mw_format)(data[0] % 3),
+				.format = (enum mw_format)(data[0] % 4),
 				.account = MW_SPAN("acct"),
 				.now = 1};
 	mw_map_policy(map, (enum mw_missing_user)(data[0] / 3 % 3), (enum mw_unmatched)(data[0] / 9 % 3));

@@ -94,6 +94,22 @@ TEST(no_start_of_a_body_does_harm)
 	mw_intake_deinit(&in);
 }
 
+TEST(what_stands_beside_a_batch_is_as_it_was_sent)
+{
+	struct mw_intake in;
+	mw_intake_init(&in);
+	const char *body = "{\"context\": {\"a\" :1},\"batch\":[],\"integrations\":\"x\",\"sentAt\":null}";
+	CHECK(mw_intake_read(&in, MW_CALLS, span(body), NULL) == MW_OK);
+	CHECK(mw_span_is(mw_intake_shared(&in, "context"), "{\"a\" :1}"));
+	CHECK(mw_span_is(mw_intake_shared(&in, "integrations"), "\"x\""));
+	CHECK(!mw_intake_shared(&in, "sentAt").at);
+	CHECK(!mw_intake_shared(&in, "nothing").at);
+	/* A call's own context is the call's. */
+	CHECK(mw_intake_read(&in, MW_TRACK, span(body), NULL) == MW_OK);
+	CHECK(!mw_intake_shared(&in, "context").at);
+	mw_intake_deinit(&in);
+}
+
 TEST(every_fault_has_a_word_and_a_sentence)
 {
 	for (int fault = MW_FAULT_NONE + 1; fault < MW_FAULT_COUNT; fault++) {
@@ -108,6 +124,7 @@ int main(void)
 	RUN(a_body_at_the_limit_is_read_and_one_byte_more_is_not);
 	RUN(a_message_at_the_limit_is_fine_and_one_byte_more_is_not);
 	RUN(no_start_of_a_body_does_harm);
+	RUN(what_stands_beside_a_batch_is_as_it_was_sent);
 	RUN(every_fault_has_a_word_and_a_sentence);
 	return CHECK_END();
 }

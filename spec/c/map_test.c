@@ -379,6 +379,54 @@ TEST(forms_are_mapped_like_json)
 	CHECK(strcmp(host.raw, "type=other") == 0);
 }
 
+static bool kept_is(enum mw_format format, const char *text)
+{
+	if (host.format == format && host.body_len == strlen(text) &&
+	    memcmp(host.body, text, host.body_len) == 0)
+		return true;
+	fprintf(stderr, "kept: %.*s\n", (int)host.body_len, host.body);
+	return false;
+}
+
+/* What a host with expat would give for it. */
+static enum mw_err read_xml(void *context, struct mw_span body, struct mw_buf *out, struct mw_error *e)
+{
+	(void)context;
+	if (mw_span_is(body, "\xEF\xBB\xBF\n<broken>"))
+		return mw_error_set(e, MW_INVALID, 0, "XML: it is broken");
+	return mw_buf_append_literal(out, "{\"all\":{\"e\":[{\"type\":\"A\",\"user\":\"1\",\"tag\":\"x\"},"
+					  "{\"type\":\"A\",\"tag\":[\"x\",\"y\"]}]}}");
+}
+
+TEST(xml_is_mapped_as_the_host_reads_it)
+{
+	struct mw_map_call c = call(MW_TRACK, "A");
+	c.payload = object(x, "tag", get(x, "tag[1]"), NULL);
+	add("A", c);
+	mw_map_set(map, MW_PART_EACH, get(x, "all.e"));
+	delivery.format = MW_FORMAT_XML;
+	run("<all/>");
+	CHECK(host.error.code == MW_INVALID && strcmp(host.error.detail, "XML is not read here") == 0);
+
+	struct mw_mapper_host with = host_of(&host);
+	with.xml = read_xml;
+	mw_mapper_free(mapper);
+	mapper = mw_mapper_new(&with);
+	run("<all/>");
+	CHECK(tally.events == 2 && tally.messages == 1 && tally.failed == 1);
+	CHECK(has(0, "\"properties\":{\"tag\":\"x\"}"));
+	/* What failed is kept as JSON that still takes one for many. */
+	CHECK(host.error.code == MW_NO_USER);
+	CHECK(kept_is(MW_FORMAT_XML, "{\"all\":{\"e\":[{\"type\":\"A\",\"tag\":[\"x\",\"y\"]}]}}"));
+	run("{\"all\":{\"e\":{\"type\":\"A\",\"user\":\"1\",\"tag\":\"z\"}}}");
+	CHECK(tally.messages == 1 && has(0, "\"properties\":{\"tag\":\"z\"}"));
+	run("\xEF\xBB\xBF\n<broken>");
+	CHECK(tally.failed == 1 && kept_is(MW_FORMAT_XML, "\xEF\xBB\xBF\n<broken>"));
+	delivery.format = MW_FORMAT_JSON; /* and it is over with the next body */
+	run("{\"all\":{\"e\":{\"type\":\"A\",\"user\":\"1\",\"tag\":\"z\"}}}");
+	CHECK(tally.messages == 1 && has(0, "\"properties\":{}"));
+}
+
 TEST(a_top_level_array_is_split_by_itself)
 {
 	add("t", call(MW_TRACK, "A"));
@@ -389,15 +437,6 @@ TEST(a_top_level_array_is_split_by_itself)
 	CHECK(host.index == 1 && strcmp(host.raw, "\"text\"") == 0);
 	run("[]");
 	CHECK(tally.events == 0);
-}
-
-static bool kept_is(enum mw_format format, const char *text)
-{
-	if (host.format == format && host.body_len == strlen(text) &&
-	    memcmp(host.body, text, host.body_len) == 0)
-		return true;
-	fprintf(stderr, "kept: %.*s\n", (int)host.body_len, host.body);
-	return false;
 }
 
 /* What is kept of a body, mapped by itself, fails as the event did, and nothing else is in it. */
@@ -650,6 +689,7 @@ int main(void)
 	RUN_FRESH(one_failing_message_takes_its_event_back_and_no_other);
 	RUN_FRESH(bodies_that_cannot_be_read_are_one_failed_event);
 	RUN_FRESH(forms_are_mapped_like_json);
+	RUN_FRESH(xml_is_mapped_as_the_host_reads_it);
 	RUN_FRESH(a_top_level_array_is_split_by_itself);
 	RUN_FRESH(an_event_that_fails_comes_with_a_body_of_its_own);
 	RUN_FRESH(what_stands_around_an_event_is_not_kept_if_it_is_large);

@@ -23,8 +23,9 @@ enum {
 	ACCOUNTS = 3,
 	NUMBERS = 400, /* messages of an account, at most */
 	STATES = 64,
-	IMAGES = 150, /* of one history */
-	LINKS = 6,    /* histories that go on from each other */
+	IMAGES = 150,      /* of one history */
+	OPENING_SYNCS = 9, /* as many as there are, or more */
+	LINKS = 6,         /* histories that go on from each other */
 	STEPS = 70,
 	LIFE_AFTER = 255,
 	CPU_S = 5, /* of a check: more means that it does not end */
@@ -213,11 +214,16 @@ static bool has_one_failed(struct history *h, int n)
 	return h->has_failed;
 }
 
+/* Which sync of an opening fails; mostly none. */
+static int draw_opening(uint64_t *random)
+{
+	return check_random(random) % 32 == 0 ? 1 + (int)(check_random(random) % OPENING_SYNCS) : 0;
+}
+
 /* From here on nothing else than what was found may be there. */
-static const char *open_live(struct spool_rig *r, struct history *h, int from, uint64_t *random)
+static const char *open_live(struct spool_rig *r, struct history *h, int from, int failing, uint64_t *random)
 {
 	int64_t begun = moment(h);
-	int failing = check_random(random) % 32 == 0 ? 1 + (int)(check_random(random) % 9) : 0;
 	let_fail(failing, random);
 	enum mw_err err = rig_open(r);
 	if (has_one_failed(h, failing))
@@ -266,11 +272,16 @@ static const char *commit(struct spool_rig *r, struct history *h, const struct s
 	return err == MW_OK ? NULL : r->error.detail;
 }
 
-static const char *live(struct spool_rig *r, struct history *h, bool fails, uint64_t *random)
+/* Which syncs fail. The first that does ends the history. */
+struct faults {
+	int opening;      /* of the first opening, counted from 1; 0: none */
+	uint64_t commits; /* some of each commit's from this step on; STEPS: none */
+};
+
+static const char *live(struct spool_rig *r, struct history *h, struct faults f, uint64_t *random)
 {
-	const char *wrong = open_live(r, h, 0, random);
+	const char *wrong = open_live(r, h, 0, f.opening, random);
 	struct state now = h->states[h->state_count - 1];
-	uint64_t failing = fails ? check_random(random) % STEPS : STEPS;
 	for (uint64_t step = 0; step < STEPS && !wrong && !h->has_failed; step++) {
 		const struct state *committed = &h->states[h->state_count - 1];
 		uint64_t what = check_random(random) % 100;
@@ -284,24 +295,24 @@ static const char *live(struct spool_rig *r, struct history *h, bool fails, uint
 			/* A batch is of committed messages: the weir knows no others. */
 			wrong = send_one(r, &now, random);
 		} else if (what < 97) {
-			wrong = commit(r, h, &now, step >= failing, random);
+			wrong = commit(r, h, &now, step >= f.commits, random);
 		} else {
 			rig_close(r);
-			wrong = open_live(r, h, h->state_count - 1, random);
+			wrong = open_live(r, h, h->state_count - 1, draw_opening(random), random);
 			now = h->states[h->state_count - 1];
 		}
 	}
 	return wrong;
 }
 
-static const char *record(struct history *h, bool fails, uint64_t *random)
+static const char *record(struct history *h, struct faults f, uint64_t *random)
 {
 	set_up_rig(&rig, live_dir);
 	h->log.count = 0;
 	h->has_failed = false;
 	power_write_tree(&h->base.cache, live_dir, random);
 	power_record(&h->log, &h->base, live_dir);
-	const char *wrong = live(&rig, h, fails, random);
+	const char *wrong = live(&rig, h, f, random);
 	rig_deinit(&rig);
 	power_stop();
 	return wrong;
@@ -471,24 +482,35 @@ static void start_fresh(struct history *h)
 	add_state(h, &none, -1, 0);
 }
 
-/* Power cut or killed process, and what may be there then is where the next one starts. */
-static void go_on(struct history *h, uint64_t *random)
+/* The kill or the power cut that ends a history. */
+struct end {
+	struct cut cut;
+	bool is_kill;
+};
+
+static struct end draw_end(const struct history *h, uint64_t *random)
+{
+	struct end e = {.cut = draw_cut(h, random)};
+	/* A sync that failed is among the last things; LMDB may then still write. */
+	int64_t last = moment(h) - (int64_t)(check_random(random) % 2);
+	if (h->has_failed && check_random(random) % 4 && last > 0)
+		e.cut = (struct cut){.moment = last};
+	e.is_kill = h->has_failed || check_random(random) % 2;
+	return e;
+}
+
+/* What may be there behind the end is where the next history starts. */
+static void go_on(struct history *h, const struct end *end, uint64_t *random)
 {
 	static struct power_tree image;
 	static struct state states[STATES];
 	const struct state *left[STATES];
-	struct cut c = draw_cut(h, random);
 	int64_t at = 0;
-	/* A sync that failed is among the last things; LMDB may then still write. */
-	int64_t last = moment(h) - (int64_t)(check_random(random) % 2);
-	if (h->has_failed && check_random(random) % 4 && last > 0)
-		c = (struct cut){.moment = last};
-	bool is_killed = h->has_failed || check_random(random) % 2;
-	int count = states_at(h, &c, left);
+	int count = states_at(h, &end->cut, left);
 	for (int i = 0; i < count; i++)
 		states[i] = *left[i];
-	const struct power_change *next = go_to(h, &h->base, &at, &c);
-	if (is_killed) {
+	const struct power_change *next = go_to(h, &h->base, &at, &end->cut);
+	if (end->is_kill) {
 		power_kill(&h->base, next, random);
 		kills++;
 	} else {
@@ -500,37 +522,85 @@ static void go_on(struct history *h, uint64_t *random)
 		add_state(h, &states[i], -1, i == 0 ? 0 : INT64_MAX);
 }
 
-/* `flags` are LMDB's; with any, every history is a new spool. Counts the images that lost something. */
-static uint64_t run(uint64_t seed, uint64_t trials, unsigned flags)
+static struct progress *share_progress(void)
 {
-	static struct cut cuts[IMAGES];
-	uint64_t random = seed, lost = 0;
 	struct progress *p = mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
 		abort();
+	return p;
+}
+
+/* So many images of the history. How many of them lost something. */
+static int cut_often(const struct history *h, int count, bool is_control, uint64_t *random,
+		     struct progress *p)
+{
+	static struct cut cuts[IMAGES];
+	for (int i = 0; i < count; i++)
+		cuts[i] = draw_cut(h, random);
+	qsort(cuts, (size_t)count, sizeof *cuts, by_moment);
+	check_apart(h, cuts, count, is_control, p);
+	return p->lost;
+}
+
+/* `flags` are LMDB's; with any, every history is a new spool. Counts the images that lost something. */
+static uint64_t run(uint64_t seed, uint64_t trials, unsigned flags)
+{
+	uint64_t random = seed, lost = 0;
+	struct progress *p = share_progress();
 	for (uint64_t done = 0, link = 0; done < trials; link++) {
-		if (flags || link % LINKS == 0)
+		if (flags || link % LINKS == 0) {
 			start_fresh(&history);
-		else
-			go_on(&history, &random);
+		} else {
+			struct end end = draw_end(&history, &random);
+			go_on(&history, &end, &random);
+		}
 		power_env_flags = flags;
-		const char *wrong = record(&history, !flags && check_random(&random) % 2, &random);
+		bool fails = !flags && check_random(&random) % 2;
+		struct faults f = {draw_opening(&random), fails ? check_random(&random) % STEPS : STEPS};
+		const char *wrong = record(&history, f, &random);
 		power_env_flags = 0;
 		if (wrong) {
 			fprintf(stderr, "history %" PRIu64 ": %s\n", link, wrong);
 			return lost + 1;
 		}
 		int count = trials - done < IMAGES ? (int)(trials - done) : IMAGES;
-		for (int i = 0; i < count; i++)
-			cuts[i] = draw_cut(&history, &random);
-		qsort(cuts, (size_t)count, sizeof *cuts, by_moment);
-		check_apart(&history, cuts, count, flags != 0, p);
+		lost += (uint64_t)cut_often(&history, count, flags != 0, &random, p);
 		if (p->lost > 0 && !flags)
 			fprintf(stderr, "history %" PRIu64 ": %d of %d images lost something; %s\n", link,
 				p->lost, count, p->wrong);
-		lost += (uint64_t)p->lost;
 		done += (uint64_t)count;
 	}
+	munmap(p, sizeof *p);
+	return lost;
+}
+
+/* A process ends right behind a sync that failed: what it wrote is seen, may not be on the disk, and no sync
+ * will bring it there. The next one fails at its opening. */
+static uint64_t fail_twice(uint64_t seed, int times)
+{
+	uint64_t random = seed, lost = 0;
+	struct progress *p = share_progress();
+	for (int done = 0; done < times;) {
+		start_fresh(&history);
+		struct faults f = {.commits = check_random(&random) % STEPS};
+		const char *wrong = record(&history, f, &random);
+		if (!wrong && !history.has_failed)
+			continue;
+		if (!wrong) {
+			struct end end = {.cut.moment = moment(&history) - 1, .is_kill = true};
+			go_on(&history, &end, &random);
+			f = (struct faults){1 + done % OPENING_SYNCS, STEPS};
+			wrong = record(&history, f, &random);
+		}
+		if (wrong) {
+			fprintf(stderr, "failing twice: %s\n", wrong);
+			return lost + 1;
+		}
+		lost += (uint64_t)cut_often(&history, IMAGES, false, &random, p);
+		done++;
+	}
+	if (lost > 0)
+		fprintf(stderr, "failing twice: %s\n", p->wrong);
 	munmap(p, sizeof *p);
 	return lost;
 }
@@ -546,6 +616,11 @@ TEST(a_power_cut_costs_nothing_that_was_committed)
 	       " processes killed\n",
 	       trials, lost, syncs_failed, kills);
 	CHECK(lost == 0 && (trials < 5000 || (syncs_failed > 0 && kills > 0)));
+}
+
+TEST(what_a_failed_sync_left_unwritten_is_written_by_the_next_process)
+{
+	CHECK(fail_twice(seed, (int)(trials < 40000 ? trials : 40000) / 100) == 0);
 }
 
 static uint64_t control(const char *name, unsigned flags)
@@ -574,6 +649,7 @@ int main(void)
 	if (mkdir(live_dir, 0700) != 0 || mkdir(image_dir, 0700) != 0 || sodium_init() < 0)
 		abort();
 	RUN(a_power_cut_costs_nothing_that_was_committed);
+	RUN(what_a_failed_sync_left_unwritten_is_written_by_the_next_process);
 	if (!getenv("MW_VALGRIND")) /* which has much to say about images that are broken */
 		RUN(lmdb_without_its_syncs_loses_some);
 	power_disk_free(&history.base);

@@ -25,8 +25,11 @@ local function merged(outer, inner)
 	return made
 end
 
--- context and integrations may stand once, beside the calls, for all of them.
-local function complete(call, body)
+--- context and integrations may stand once, beside the calls, for all of them.
+---@param call any decoded
+---@param body {context: any, integrations: any}
+---@return any call with what is the batch's in it; the one given is not changed
+function batch.complete(call, body)
 	if not value.members(call) or body.context == nil and body.integrations == nil then
 		return call
 	end
@@ -51,7 +54,7 @@ function batch.check(body)
 		return found, each
 	end
 	for i, call in ipairs(calls) do
-		each[i] = message.check(complete(call, body))
+		each[i] = message.check(batch.complete(call, body))
 		local is_dropped = false
 		for _, finding in ipairs(each[i]) do
 			is_dropped = is_dropped or finding.code ~= nil

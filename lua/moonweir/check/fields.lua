@@ -28,8 +28,6 @@ local function fits(kind, v, wanted)
 		return kind == "string" or value.is_later(v) and kind == "unknown"
 	elseif wanted == "number" or wanted == "integer" then
 		return kind == "number"
-	elseif wanted == "array" then
-		return kind == "array" or value.is_empty_table(v)
 	end
 	return kind == wanted
 end
@@ -49,7 +47,8 @@ local function fix_type(field, kind, v)
 	if wanted == "object" and kind == "array" then
 		return #v == 0 and "send {}: in Lua an empty table is one, and source.array {} is []" or "send an object with named members"
 	elseif wanted == "array" and kind == "object" then
-		return "send a list of such objects, even if there is one"
+		return not value.is_later(v) and next(v) == nil and "send source.array {}, which is []: in Lua an empty table is {}"
+			or "send a list of such objects, even if there is one"
 	elseif (wanted == "number" or wanted == "integer") and kind == "string" then
 		return "send the number without quotes: get(…):number()"
 	elseif wanted == "string" and kind == "number" then

@@ -4,8 +4,8 @@
 ---     --> { { rule = "event-renamed", severity = "error", path = "event", what = '"Purchase" is …', why = …, fix = …, … } }
 ---
 --- A pure function of the decoded call, a tenth of a millisecond or so. Give it what moonweir.core.decode makes of the JSON:
---- of other decoders' tables it can't see whether an empty one was {} or []. What the whole batch, the customer's settings
---- or earlier calls decide is not in one message: see batch.lua, and `moonweir check --rules`.
+--- each empty table of other decoders, which may have been {} or [], it takes for {}. What the whole batch, the customer's
+--- settings or earlier calls decide is not in one message: see batch.lua, and `moonweir check --rules`.
 
 local context = require "moonweir.check.context"
 local date = require "moonweir.check.date"

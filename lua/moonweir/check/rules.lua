@@ -55,7 +55,8 @@ rule("warning", "user-anonymous", "every call has a userId, not just an anonymou
 	"a partner's calls carry the customer's own user id; without it nobody knows whose event it is", sources, { partner = "R5" })
 drop("id_not_string", "id-not-text", "userId and anonymousId are texts, and not empty")
 rule("error", "id-ignored", "an id is not null, -1, anonymous or all zeros",
-	"in its suggested setting Unify leaves out such an id; elsewhere all these people become one", unify)
+	"all people with such an id would become one, so Unify, where Segment joins what it knows of a person, leaves it out",
+	unify)
 rule("warning", "id-placeholder", "an id is not what programs print for nothing (undefined, None, NaN)",
 	"all people without an id become one")
 rule("warning", "id-email", "a userId is not an e-mail address",
@@ -121,10 +122,10 @@ rule("warning", "names-alike", "no two names differ in case, spaces or underscor
 rule("warning", "trait-type", "a trait that Segment knows has its type",
 	"it has a meaning, and destinations rely on the type", identify)
 rule("warning", "date-without-zone", "a time has its time zone",
-	"Engage saves no date without one", common)
+	"without one nobody knows which moment is meant, and Engage (Segment's audiences) does not save it as a date", common)
 rule("warning", "date-unreadable", "a date is in ISO 8601", "whatever reads it expects 2026-01-31T12:00:00Z", common)
 rule("warning", "reserved-column", "no property is named like a column of the warehouse's own",
-	spec.drops.unseen.reserved_column.why, warehouse)
+	"a warehouse leaves it out, and keeps its own column; other destinations get it", warehouse)
 rule("error", "too-many-properties", ("at most %d properties"):format(spec.limits.properties_per_event.value),
 	"Segment answers 200 and leaves out the others", spec.limits.properties_per_event.page)
 rule("note", "many-properties", ("at most %d properties"):format(spec.limits.schema_properties.value),
@@ -142,6 +143,8 @@ rule("warning", "integration-version", "the version is three numbers, the first 
 	"so partners are asked to write it", sources, { partner = "R7" })
 rule("error", "integrations-mistaken", "integrations is not context.integration",
 	"integrations says which destinations get the call; the partner's stamp is context.integration", sources, { partner = "R7" })
+rule("warning", "integration-replaced", "context.integration is left to Moonweir",
+	"Moonweir writes it, from slug and version, and what the script has there is not sent", sources, { partner = "R7" })
 rule("warning", "integrations-shape", "integrations has names of destinations, each with true, false or options",
 	"Segment does not understand anything else there", common)
 rule("warning", "context-type", "a field of context has its type", "it has a meaning, and destinations rely on the type", common)
@@ -152,7 +155,8 @@ rule("warning", "context-direct", "context.direct is not set",
 rule("warning", "context-email-missing", "calls about an e-mail have context.traits.email",
 	"the Spec wants the recipient's address with each", "src/connections/spec/email.md", { partner = "R3" })
 rule("warning", "external-id", "each of context.externalIds has id, type, collection and encoding",
-	"Unify leaves out an id that lacks one of the four", "src/unify/identity-resolution/externalids.md")
+	"Unify, where Segment joins what it knows of a person, leaves out an id that lacks one of the four",
+	"src/unify/identity-resolution/externalids.md")
 drop("device_advertisingid_should_be_string", "advertising-id-not-text", "context.device.advertisingId is text")
 drop("consent_categorypreferences_should_exist", "consent-missing", "a consent event says what was consented to")
 drop("consent_categorypreferences_fields_should_be_object", "consent-not-object",

@@ -13,6 +13,7 @@ local message = require "moonweir.check.message"
 local owner = require "moonweir.check.owner"
 local place = require "moonweir.place"
 local sketch = require "moonweir.check.sketch"
+local sorted = require "moonweir.sorted"
 local spec = require "moonweir.spec"
 local style = require "moonweir.check.style"
 local value = require "moonweir.check.value"
@@ -30,11 +31,23 @@ local function has_own_id(context)
 	return false
 end
 
+-- What Moonweir writes itself.
+local function check_stamps(found, context, line, entry)
+	for _, field in ipairs { "integration", "library" } do
+		if type(context) == "table" and rawget(context, field) ~= nil then
+			found:add("integration-replaced", "context." .. field, ("context.%s is written by Moonweir"):format(field),
+				"leave it out; slug and version in source.define are what integration says",
+				{ line = place.of_field(field, line) or line, entry = entry })
+		end
+	end
+end
+
 local function check_settings(found, made)
 	local about = { line = made.line }
 	if made.user then
 		owner.check(found, made.user, made.context, made.line)
 	end
+	check_stamps(found, made.context, made.line)
 	if made.missing_user == "anonymous" then
 		found:add("user-anonymous", "userId", 'missing_user is "anonymous": calls may have an anonymousId and no userId',
 			'leave it out: events without a user are then kept as dead letters, to be sent when the user is known', about)
@@ -68,7 +81,7 @@ local function line_of(places, path, from, to)
 		if places[path] then
 			return places[path]
 		end
-		local written = place.of_field(path:match "[^.%[%]]+$", from)
+		local written = place.of_field(path == "userId" and "user" or path:match "[^.%[%]]+$", from)
 		if written and (not to or written < to) then
 			return written
 		end
@@ -116,6 +129,9 @@ local function check_call(found, state, made, entry, call)
 		local from = settled and made.line or call.line or entry.line
 		it.line = line_of(places, it.path, from, state.following[from])
 		it.entry = not settled and entry.event or nil
+		if it.rule == "user-missing" then
+			it.fix = 'name the field that holds the customer\'s own id of the person: user = source.user { get "user_id" }'
+		end
 		it.path, it.what = it.path:gsub("%[1%]", "[]"), it.what:gsub("%[1%]", "[]")
 		local key = table.concat({ it.rule, it.path, it.what, tostring(it.line), it.entry or "" }, "\0")
 		if not seen[key] then
@@ -123,6 +139,7 @@ local function check_call(found, state, made, entry, call)
 			found[#found + 1] = it
 		end
 	end
+	check_stamps(found, call.refined and call.refined.context, call.line, entry.event)
 	if call.refined and call.refined.user then
 		owner.check(found, call.refined.user, made.context, call.line, entry.event)
 	end
@@ -131,10 +148,10 @@ end
 -- Names over all calls ----------------------------------------------------------------------------------
 
 local function each_name(template, visit)
-	for given, v in next, template do
-		if type(given) == "string" then
-			visit(given)
-		end
+	for _, given in ipairs(sorted(template)) do
+		visit(given)
+	end
+	for _, v in next, template do
 		local inner = expression.is(v) and rawget(v, "op") == "map" and rawget(v, "args")[2] or v
 		if type(inner) == "table" and not expression.is(inner) and debug.getmetatable(inner) == nil then
 			each_name(inner, visit)
@@ -142,15 +159,17 @@ local function each_name(template, visit)
 	end
 end
 
-local function note_alike(found, known, kind, given, about)
+-- Two of one call are told where that call is looked at.
+local function note_alike(found, known, kind, given, about, call)
 	local plain = fields.plain(given)
 	local before = known[plain]
-	if before and before ~= given and not known[before .. "\0" .. given] then
-		known[before .. "\0" .. given] = true
-		found:add("names-alike", kind, ("%s and %s differ in their writing alone"):format(value.quote(before), value.quote(given)),
-			"write both in one way", about)
+	if not before then
+		known[plain] = { given = given, call = call }
+	elseif before.given ~= given and before.call ~= call and not known[before.given .. "\0" .. given] then
+		known[before.given .. "\0" .. given] = true
+		found:add("names-alike", kind, ("%s and %s differ in their writing alone"):format(value.quote(before.given),
+			value.quote(given)), "write both in one way", about)
 	end
-	known[plain] = before or given
 end
 
 local function check_names(found, made)
@@ -160,20 +179,20 @@ local function check_names(found, made)
 			local about = { line = call.line or entry.line, entry = entry.event }
 			local is_spec = type(call.name) == "string" and spec.event(call.name)
 			if call.call == "track" and type(call.name) == "string" then
-				note_alike(found, events, "event", call.name, about)
+				note_alike(found, events, "event", call.name, about, call)
 			end
 			if call.call ~= "identify" and call.call ~= "group" then
 				each_name(call.payload or {}, function(given)
-					note_alike(found, properties, "properties", given, about)
+					note_alike(found, properties, "properties", given, about, call)
 					local casing = style.casing(given)
 					if not (is_spec and is_spec.properties[given]) and (casing == "snake" or casing == "camel") then
-						first[casing] = first[casing] or { given, about }
+						first[casing] = first[casing] or { given, about, call }
 					end
 				end)
 			end
 		end
 	end
-	if first.snake and first.camel then
+	if first.snake and first.camel and first.snake[3] ~= first.camel[3] then
 		found:add("casing-mixed", "properties",
 			("some properties are in snake_case (%s), others in camelCase (%s)"):format(first.snake[1],
 			first.camel[1]), "write all in snake_case", first.camel[2])

@@ -2,6 +2,7 @@
 
 local date = require "moonweir.check.date"
 local fields = require "moonweir.check.fields"
+local sorted = require "moonweir.sorted"
 local spec = require "moonweir.spec"
 local value = require "moonweir.check.value"
 
@@ -43,10 +44,10 @@ local function characters(text)
 	return #text - select(2, text:gsub("[\128-\191]", ""))
 end
 
-local function check_text(findings, path, given, text, known)
+local function check_text(findings, path, text, known)
 	if #text > TEXT_MAX and characters(text) > TEXT_MAX then
 		findings:add("long-text", path, ("%s has %d characters"):format(path, characters(text)), "send what is needed of it")
-	elseif not known and #text < 40 and date.look(text) == "unzoned" and given:lower():find "[adt][tem]e?$" then
+	elseif not known and #text < 40 and date.look(text) == "unzoned" then
 		findings:add("date-without-zone", path, ("%s has no time zone"):format(path), "write 2026-01-31T12:00:00Z: get(…):time()")
 	end
 end
@@ -54,41 +55,39 @@ end
 -- Counts members and collects how they are written; `known` are the fields that the Spec has here.
 local function walk(state, path, object, known, depth)
 	local alike = {}
-	for given, v in next, object do
-		if type(given) == "string" then
-			state.count = state.count + 1
-			local field = known and known[given]
-			local plain = fields.plain(given)
-			if alike[plain] then
-				local a, b = alike[plain], given
-				state.findings:add("names-alike", path .. "." .. given, ("%s has %s and %s"):format(path, a < b and a or b, a < b and b or a),
-					"keep one of them")
+	for _, given in ipairs(sorted(object)) do
+		local v = object[given]
+		state.count = state.count + 1
+		local field = known and known[given]
+		local plain = fields.plain(given)
+		if alike[plain] then
+			state.findings:add("names-alike", path .. "." .. given, ("%s has %s and %s"):format(path, alike[plain], given),
+				"keep one of them")
+		end
+		alike[plain] = given
+		local is_counted = not field and not (known and fields.spelling(known, given)) -- the Spec's spelling is told elsewhere
+		if is_counted or state.either and depth == 1 then
+			local casing = style.casing(given)
+			if casing ~= "plain" then
+				state[casing][#state[casing] + 1] = given
 			end
-			alike[plain] = given
-			local is_counted = not field and not (known and fields.spelling(known, given)) -- the Spec's spelling is told elsewhere
-			if is_counted or state.either and depth == 1 then
-				local casing = style.casing(given)
-				if casing ~= "plain" then
-					state[casing][#state[casing] + 1] = given
-				end
-				if not field and COLUMNS[given] and depth == 1 then
-					state.findings:add("reserved-column", path .. "." .. given,
-						("%s is named like a column of the warehouse's own"):format(given),
-						"give it another name")
-				end
+			if not field and COLUMNS[given] and depth == 1 then
+				state.findings:add("reserved-column", path .. "." .. given,
+					("%s is named like a column of the warehouse's own"):format(given),
+					"give it another name")
 			end
-			local kind = type(v)
-			if kind == "string" then
-				check_text(state.findings, path .. "." .. given, given, v, field)
-			elseif kind == "table" and not value.is_later(v) and depth < DEPTH_MAX then
-				local inner = field and (field.properties or field.items and field.items.properties)
-				if value.kind(v) == "object" then
-					walk(state, path .. "." .. given, v, inner, depth + 1)
-				else
-					for i, item in ipairs(v) do
-						if value.members(item) then
-							walk(state, ("%s.%s[%d]"):format(path, given, i), item, inner, depth + 1)
-						end
+		end
+		local kind = type(v)
+		if kind == "string" then
+			check_text(state.findings, path .. "." .. given, v, field)
+		elseif kind == "table" and not value.is_later(v) and depth < DEPTH_MAX then
+			local inner = field and (field.properties or field.items and field.items.properties)
+			if value.kind(v) == "object" then
+				walk(state, path .. "." .. given, v, inner, depth + 1)
+			else
+				for i, item in ipairs(v) do
+					if value.members(item) then
+						walk(state, ("%s.%s[%d]"):format(path, given, i), item, inner, depth + 1)
 					end
 				end
 			end

@@ -86,7 +86,11 @@ function trace.map(load, fixture, body, headers)
 	if not messages then
 		return nil, tally
 	end
-	local again, origins = trace.mark(load())
+	fresh, message = load()
+	if not fresh then
+		return nil, message
+	end
+	local again, origins = trace.mark(fresh)
 	local marked = golden.map(again, fixture, body, headers)
 	local is_same = marked and #marked == #messages
 	local traced = {}

@@ -37,7 +37,7 @@ function value.is_later(v)
 end
 
 --- A number with more digits than Lua's numbers keep is a userdata of ours. An empty table is an object, unless our own
---- decoder or core.array made it: other decoders don't tell {} from [].
+--- decoder or core.array made it a list.
 ---@param v any
 ---@return moonweir.check.Kind
 function value.kind(v)
@@ -56,11 +56,6 @@ function value.kind(v)
 		return "null"
 	end
 	return t == "userdata" and "number" or "unknown"
-end
-
---- May it be either, {} or []?
-function value.is_empty_table(v)
-	return type(v) == "table" and debug.getmetatable(v) == nil and next(v) == nil
 end
 
 --- An object with its members, as far as they are known.

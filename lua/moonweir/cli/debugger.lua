@@ -1,8 +1,10 @@
---- moonweir debugger -- a local Segment that prints what it gets, one line a message.
+--- moonweir debugger -- a local Segment that shows what it gets: one line a message, and a page to look at.
 
 local core = require "moonweir.core"
-local debugger = require "moonweir.debugger"
+local desk = require "moonweir.debugger.desk"
+local guard = require "moonweir.debugger.guard"
 local keys = require "moonweir.cli.keys"
+local mask = require "moonweir.debugger.mask"
 local terminal = require "moonweir.cli.terminal"
 local token = require "moonweir.debugger.token"
 
@@ -14,11 +16,29 @@ local command = {
 Example:
   $ moonweir debugger
   listening on http://127.0.0.1:4400
+  watch it at  http://127.0.0.1:4400/#5b0c…
   12:00:01.123 …k3y4 track "Email Opened" user-17
 
 Send to it with --endpoint http://127.0.0.1:4400; any Segment library can. What Segment would answer
 with 200 and drop all the same is marked with the documented code. Of a write key only the last four
 characters are shown, before them the account's name if --accounts names the key.
+
+Open the address with the # in a browser: the last 500 messages as they come, search and
+filters, what is wrong with each by Segment's Spec and by the rules for partners and how to mend
+it, requests a second against 50, and buttons that make it answer 429, 500 or 401, stall, cut the
+connection or lose the answer.
+
+Scripts steer it the same way. MOONWEIR_DEBUGGER_TOKEN sets the token, 16 characters or more;
+else it is another one each time:
+  H="X-Moonweir-Token: $MOONWEIR_DEBUGGER_TOKEN"; J="Content-Type: application/json"
+  U=http://127.0.0.1:4400/control
+  curl -H "$H" $U/state                  totals, the last minute, faults
+  curl -H "$H" "$U/messages?after=0"     what came: messages, verdicts, findings
+  curl -H "$H" -H "$J" $U/faults -d '{"kind":"429","retry_after":3,"times":2}'
+  curl -H "$H" -X DELETE $U/faults       no more faults
+A fault has kind (429, 500, 401, stall, cut, lost) and may have times, account ("acme…k3y4"),
+retry_after and, to stall, seconds. POST release lets go of what stalls, POST clear forgets what
+came, GET stream are server-sent events.
 
 With --oauth-app it has a token server as well, at /token, and takes its tokens:
   moonweir debugger --oauth-app 2aBcD:kid1:public.pem
@@ -33,6 +53,12 @@ function command.define(parser, number)
 		:option("--port", "Port to listen on, on 127.0.0.1; 0: any free one.", "4400")
 		:argname("<n>")
 		:convert(number("--port", true))
+	parser:option("--listen", "Address to listen on; one that others can reach needs --expose.", "127.0.0.1"):argname "<ip>"
+	parser:flag("--expose", "Yes: whoever reaches --listen may send to it, and with the token see what others sent.")
+	parser
+		:option("--allow-host", "A name that it answers to, besides those of this machine; may be repeated.")
+		:argname("<name>")
+		:count "*"
 	parser:flag("--json", "Print each message as a line of JSON, with the raw message in it.")
 	parser
 		:option("--oauth-app", "An OAuth app: its client id, its key id and a file with its public key (PEM).")
@@ -46,18 +72,6 @@ function command.define(parser, number)
 		:option("--exit-after-idle", "Stop when nothing came for so many seconds, once something came.")
 		:argname("<s>")
 		:convert(number "--exit-after-idle")
-end
-
---- The last four characters, unless that would be all of it.
-local function tail(key)
-	return #key > 4 and key:sub(-4) or ""
-end
-
-local function masked(raw, key)
-	if key == "" or not raw:find(key, 1, true) then
-		return raw
-	end
-	return (raw:gsub(key:gsub("%p", "%%%0"), "…" .. tail(key):gsub("%%", "%%%%")))
 end
 
 local function names_by_key(path)
@@ -114,7 +128,7 @@ end
 --- `"key_last4":"k3y4","account":"acme"`, made once for a batch.
 function Listener:key_members(key)
 	if key ~= self.key then
-		self.key, self.members = key, '"key_last4":' .. core.encode(tail(key))
+		self.key, self.members = key, '"key_last4":' .. core.encode(mask.tail(key))
 		if self.names[key] then
 			self.members = self.members .. ',"account":' .. core.encode(self.names[key])
 		end
@@ -128,11 +142,7 @@ function Listener:write_json(m)
 	if raw:find("\n", 1, true) or raw:find("\r", 1, true) then
 		raw = raw:gsub("[\r\n]", " ")
 	end
-	-- A single call may carry its own write key, even another than that of its header.
-	raw = masked(raw, m.key)
-	if m.body_key and m.body_key ~= m.key then
-		raw = masked(raw, m.body_key)
-	end
+	raw = mask.text(mask.text(raw, m.key), m.body_key)
 	self:write(
 		('{"received_at":"%sZ",%s,"request":%d,"path":"%s"%s,"message":'):format(
 			self.now_iso,
@@ -154,7 +164,7 @@ function Listener:write_text(m)
 	self:write(
 		("%s %s %s%s%s%s\n"):format(
 			terminal.paint(1, "grey", self.now_text),
-			terminal.paint(1, "cyan", account .. "…" .. terminal.safe(tail(m.key), 16)),
+			terminal.paint(1, "cyan", account .. "…" .. terminal.safe(mask.tail(m.key), 16)),
 			terminal.safe(m.type or "?", 20),
 			name,
 			user,
@@ -195,33 +205,28 @@ function Listener:note_request(r)
 	end
 end
 
-function Listener:serve(exchange)
+function Listener:note_time()
 	local now = process.wall()
 	self.now_iso, self.now_text = clock(now, "!%Y-%m-%dT%H:%M:%S"), clock(now, "%H:%M:%S")
-	local status, headers, body = self.debugger:handle {
-		method = exchange.method,
-		path = exchange.path,
-		body = exchange.body,
-		header = function(name)
-			return exchange:header(name)
-		end,
-	}
-	-- The lines first: who has been answered can rely on them being there.
+end
+
+--- The lines go out before the answer does: who has been answered can rely on them being there.
+function Listener:print()
 	local text = table.concat(self.lines)
 	self.lines = {}
-	if text ~= "" then
-		io.stdout:write(text)
-		terminal.flush()
-		if self.log and not (self.log:write(text) and self.log:flush()) and not self.log_failed then
-			self.log_failed = true
-			terminal.say("error", "the file of --log can't be written; its disk may be full")
-		end
+	if text == "" then
+		return
 	end
-	exchange:answer(status, headers, body)
+	io.stdout:write(text)
+	terminal.flush()
+	if self.log and not (self.log:write(text) and self.log:flush()) and not self.log_failed then
+		self.log_failed = true
+		terminal.say("error", "the file of --log can't be written; its disk may be full")
+	end
 end
 
 function Listener:is_done(args, idle_since)
-	local d = self.debugger
+	local d = self.desk.debugger
 	return (args.max_requests and d.requests >= args.max_requests)
 		or (args.max_messages and d.messages >= args.max_messages)
 		or (args.exit_after_idle and d.requests > 0 and process.monotonic() - idle_since >= args.exit_after_idle)
@@ -234,8 +239,43 @@ local function listen(args)
 	if not found then
 		return nil, "this installation has no HTTP server (the rock moonweir-server brings it)"
 	end
-	local s, message = server.open { host = "127.0.0.1", port = math.floor(args.port), body_max = BODY_MAX }
+	local s, message = server.open { host = args.listen, port = math.floor(args.port), body_max = BODY_MAX }
 	return s, message and message .. "; is another debugger running? --port 0 takes any free port"
+end
+
+--- The names it answers to, or nil and what is wrong with what the command line says about them.
+local function hosts(args)
+	if not (args.expose or guard.is_loopback(args.listen)) then
+		return nil, ("others can reach %s: --expose says that this is meant"):format(terminal.safe(args.listen, 80))
+	end
+	local names = { [args.listen:find ":" and "[" .. args.listen .. "]" or args.listen] = true }
+	for name in pairs(guard.LOOPBACK) do
+		names[name] = true
+	end
+	for _, name in ipairs(args.allow_host) do
+		names[name:lower()] = true
+	end
+	return names
+end
+
+local function page_token()
+	local given = os.getenv "MOONWEIR_DEBUGGER_TOKEN"
+	if given and not (given:find "^[%w_-]+$" and #given >= guard.TOKEN_MIN and #given <= 128) then
+		return nil, ("MOONWEIR_DEBUGGER_TOKEN has to be %d to 128 letters, digits, - and _"):format(guard.TOKEN_MIN)
+	end
+	return given or guard.random_token()
+end
+
+--- Where it is: for people and programs that wait for it.
+local function say_hello(args, port, secret)
+	local url = ("http://%s:%d"):format(args.listen:find ":" and "[" .. args.listen .. "]" or args.listen, port)
+	for _, line in ipairs { "listening on " .. url, "watch it at  " .. url .. "/#" .. secret } do
+		if args.json then
+			io.stderr:write(line, "\n") -- stdout belongs to the messages
+		else
+			terminal.print(line)
+		end
+	end
 end
 
 function command.run(args)
@@ -256,13 +296,20 @@ function command.run(args)
 		terminal.say("error", "--port takes a whole number up to 65535")
 		return 2
 	end
-	local tokens
+	local names_of_host, secret, server, tokens
+	names_of_host, message = hosts(args)
+	if names_of_host then
+		secret, message = page_token()
+	end
+	if not secret then
+		terminal.say("error", message)
+		return 2
+	end
 	tokens, message = token_server(args)
 	if message then
 		terminal.say("error", terminal.safe(message, 300))
 		return 2
 	end
-	local server
 	server, message = listen(args)
 	if not server then
 		terminal.say("error", message)
@@ -270,7 +317,10 @@ function command.run(args)
 	end
 	process.catch_signals()
 	local self = setmetatable({ names = names, lines = {}, log = log, json = args.json }, Listener)
-	self.debugger = debugger.new {
+	self.desk = desk.new {
+		token = secret,
+		hosts = names_of_host,
+		names = names,
 		tokens = tokens,
 		on_message = function(m)
 			if args.json then
@@ -282,27 +332,27 @@ function command.run(args)
 		on_request = function(r)
 			self:note_request(r)
 		end,
+		before_answer = function()
+			self:print()
+		end,
 	}
 	io.stdout:setvbuf("full", 1024 * 1024)
-	local hello = ("listening on http://127.0.0.1:%d"):format(server:port())
-	if args.json then
-		io.stderr:write(hello, "\n") -- stdout belongs to the messages
-	else
-		terminal.print(hello)
-	end
+	say_hello(args, server:port(), secret)
 	local idle_since = process.monotonic()
 	while not self:is_done(args, idle_since) do
 		local exchange = server:next(0.1)
-		if exchange then
-			self:serve(exchange)
+		self:note_time()
+		if exchange and self.desk:take(exchange) then
 			idle_since = process.monotonic()
 		end
+		self.desk:tick(process.monotonic())
 	end
+	self.desk:close()
 	server:close()
 	if log then
 		log:close()
 	end
-	local d = self.debugger
+	local d = self.desk.debugger
 	terminal.say(
 		"note",
 		("%s messages in %s requests, %s of them dropped by Segment's rules"):format(

@@ -65,18 +65,19 @@ local function say_missing(gaps, script)
 end
 
 function docs.run(args)
-	local script, message = fixtures.load(args.source)
+	local script, messages = goldens.read(args)
 	if not script then
-		terminal.say("error", terminal.safe(message, 1000))
 		return 1
 	end
-	local messages = goldens.messages(fixtures.dir(args), function(file, why)
-		terminal.say("warning", terminal.safe(("%s can't be read: %s"):format(file, why), 400))
-	end)
 	local source = script.definition
 	local subject = { source = source, stream = stream.read(source, messages), texts = source.about or {} }
 	local page = require(FORMATS[args.format])(subject)
 	if args.output then
+		if fixtures.read_file(args.output, #script.text) == script.text then
+			terminal.say("error", ("%s is the script itself; give -o another name, as in -o index.md"):format(
+				terminal.safe(args.output, 200)))
+			return 1
+		end
 		local ok, why = output.write(args.output, page .. "\n")
 		if not ok then
 			terminal.say("error", terminal.safe(why, 400))

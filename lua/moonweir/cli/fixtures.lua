@@ -57,9 +57,6 @@ end
 ---@return string|nil body
 ---@return table<string, string>|string|nil headers or message
 function fixtures.read(dir, fixture)
-	if fixture.kind == "xml" then
-		return nil, "XML bodies can't be mapped; give the event as .json or .txt"
-	end
 	local body, message = fixtures.read_file(dir .. fixture.file, fixtures.BODY_MAX)
 	if not body then
 		return nil, message

@@ -39,6 +39,21 @@ function goldens.messages(dir, complain)
 	return messages
 end
 
+--- A script, and the messages of the golden files beside it; what can't be read is said.
+---@param args {source: string, fixtures: string?}
+---@return {text: string, definition: moonweir.Definition}|nil script nil: it does not load
+---@return table[]? messages
+function goldens.read(args)
+	local script, message = fixtures.load(args.source)
+	if not script then
+		terminal.say("error", terminal.safe(message, 1000))
+		return nil
+	end
+	return script, goldens.messages(fixtures.dir(args), function(file, why)
+		terminal.say("warning", terminal.safe(("%s can't be read: %s"):format(file, why), 400))
+	end)
+end
+
 --- Golden files that are out of date show events that nothing sends any more.
 ---@param it moonweir.Stream
 function goldens.say_stale(it)

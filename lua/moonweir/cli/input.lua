@@ -8,8 +8,8 @@ local input = {}
 function input.define(parser)
 	parser:argument("events", "A file of events; standard input if left out or -."):args "?"
 	parser
-		:option("--format", "What the input is: ndjson (an event a line), json (one event, or an array of them), form.", "ndjson")
-		:choices { "ndjson", "json", "form" }
+		:option("--format", "What the input is: ndjson (an event a line), json (one event, or an array of them), form, xml.", "ndjson")
+		:choices { "ndjson", "json", "form", "xml" }
 end
 
 ---@class moonweir.cli.Input

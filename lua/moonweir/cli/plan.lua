@@ -93,14 +93,10 @@ local function say_limits(it)
 end
 
 function command.run(args)
-	local script, message = fixtures.load(args.source)
+	local script, messages = goldens.read(args)
 	if not script then
-		terminal.say("error", terminal.safe(message, 1000))
 		return 1
 	end
-	local messages = goldens.messages(fixtures.dir(args), function(file, why)
-		terminal.say("warning", terminal.safe(("%s can't be read: %s"):format(file, why), 400))
-	end)
 	local source = script.definition
 	local texts = source.about or {}
 	local it = chosen(stream.read(source, messages), args.type)

@@ -21,6 +21,7 @@ Beside the script, in fixtures/:
   NAME.json             a request's body: one event, or an array of them
   NAME.txt              the same as lines of JSON if it begins with { or [, else as a form;
                         a Content-Type in NAME.headers decides otherwise
+  NAME.xml              XML, which is mapped as the JSON that the README shows
   NAME.headers          its headers, one "Name: value" a line; may be missing
   NAME.expected.ndjson  the golden file, a line each: {"account":…,"message":…}; of what fails
                         {"error":{"event":2,"code":"no_user"}}; {"ignored":1}, {"unmatched":1}
@@ -270,7 +271,7 @@ function test.run(args)
 	fixtures, wrong, others, message = files.list(dir)
 	for _, other in ipairs(others) do
 		if not other:find "%.md$" then
-			terminal.say("warning", ("%s is no fixture: those end in .json or .txt"):format(shown(other)))
+			terminal.say("warning", ("%s is no fixture: those end in .json, .txt or .xml"):format(shown(other)))
 		end
 	end
 	if #fixtures == 0 and #wrong == 0 then

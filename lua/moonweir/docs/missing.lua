@@ -161,6 +161,8 @@ function Finder:style(said, where)
 			self:style(inner, type(key) == "number" and where or where .. key_of(tostring(key)))
 		end
 	elseif type(said) == "string" then
+		local name = self.subject.texts.name
+		said = name and said:gsub(name:gsub("%p", "%%%0"), "") or said -- My Tool is called so
 		for _, rule in ipairs(STYLE) do
 			if (" " .. said .. " "):find(rule[1]) then
 				self:add(where, "Segment's style guide wants it written %s", (rule[2]:gsub("^no ", "with no ")))

@@ -50,7 +50,10 @@ return [==[
 	}
 }
 *, *::before, *::after { box-sizing: border-box; }
-html { font: 15px/1.5 var(--sans); background: var(--bg); color: var(--text); -webkit-text-size-adjust: 100%; }
+html {
+	font: 15px/1.5 var(--sans); background: var(--bg); color: var(--text);
+	-webkit-text-size-adjust: 100%; scrollbar-color: var(--border) transparent;
+}
 body { margin: 0; }
 h1, h2, h3, p, ul, ol, dl, dd, figure, fieldset, legend { margin: 0; padding: 0; border: 0; }
 ul, ol { list-style: none; }

@@ -1,0 +1,33 @@
+/* server.h -- what the files of moonweir.server share. */
+#ifndef MWL_SERVER_H
+#define MWL_SERVER_H
+
+#include "../io/server.h"
+#include "compat.h"
+
+enum { MWL_HEADERS_MAX = 100 };
+
+/* Headers whose strings somebody else holds. */
+struct mwl_headers {
+	int count;
+	const char *names[MWL_HEADERS_MAX];
+	const char *values[MWL_HEADERS_MAX];
+};
+
+/* The headers of an answer: a table of strings, or nil. Its strings are borrowed: it stays on the stack. */
+void mwl_check_headers(lua_State *L, int i, struct mwl_headers *out);
+
+/* A status at `i`. */
+unsigned mwl_check_status(lua_State *L, int i);
+
+/* The exchange at index 1, which is answered from now on. */
+struct mw_exchange *mwl_take_exchange(lua_State *L);
+
+/* nil, message, code */
+int mwl_server_fail(lua_State *L, enum mw_err err);
+
+/* exchange:stream(...); streams' metatable */
+int mwl_exchange_stream(lua_State *L);
+void mwl_open_stream(lua_State *L);
+
+#endif
