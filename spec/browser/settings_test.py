@@ -10,6 +10,7 @@ from selenium.common.exceptions import NoAlertPresentException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from payloads import PAYLOADS
 from settings_world import Identity, World, browser, end, frame_server, wait_for
 
 KEY = "wkONE1234567890abcdefghijklA1b2"
@@ -476,27 +477,15 @@ class Frames(unittest.TestCase):
             end(foreign_server)
 
 
-VECTORS = [
-    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "<svg onload=alert(1)>", "<svg><script>alert(1)</script></svg>",
-    "<iframe src=javascript:alert(1)>", "<a href=javascript:alert(1) autofocus onfocus=alert(1)>x</a>", "javascript:alert(1)",
-    "<body onload=alert(1)>", "<details open ontoggle=alert(1)>", "<input autofocus onfocus=alert(1)>",
-    "<video><source onerror=alert(1)></video>", "<style>@import 'http://evil.example/x.css'</style>",
-    "<link rel=stylesheet href=//evil.example/x>", "<base href=//evil.example/>", "<meta http-equiv=refresh content='0;url=//evil.example'>",
-    "<object data=//evil.example>", "<form action=//evil.example><button>", "<math><mtext><mglyph><style><img src=x onerror=alert(1)>",
-    "{{constructor.constructor('alert(1)')()}}", "<template><img src=//evil.example/t></template>",
-]
-AROUND = [
-    ("", ""), ('"', ""), ("'", ""), ("-->", ""), ("</title>", ""), ("</script>", ""), ("\u202e", ""), ("\\u003c/p\\u003e", "\\"),
-    ("]]>", "<!--"), ("&lt;&#60;%3C", "\u2028"),
-]
+# What turns the direction of text, breaks lines, or ends what it may stand in.
+ODD = ["\u202e<b>x", "x\u2028y", "]]><!--", "</title><script>alert(1)</script>"]
 
 
 class Hostile(unittest.TestCase):
     """Names, labels, the tool's name and what Segment says are text, whatever is in them."""
 
-    def test_two_hundred_payloads(self):
-        payloads = [before + vector + after for vector in VECTORS for before, after in AROUND]
-        self.assertEqual(len(payloads), 200)
+    def test_payloads_are_text(self):
+        payloads = PAYLOADS + ODD
         seed = int(time.time())
         print("seed", seed)
         random.Random(seed).shuffle(payloads)
