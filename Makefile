@@ -184,7 +184,7 @@ $(BUILD)/node/node_modules: spec/browser/package-lock.json
 	@cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules
 
 .PHONY: browser
-browser: browser-packages ## the debugger's page in headless Chromium, and Segment's own Node library against the debugger
+browser: browser-packages ## the pages in headless Chromium, and Segment's own Node library against the debugger
 	@$(MAKE) -j2 all $(BUILD)/node/node_modules
 	@cd spec/browser && MW_NODE=$(abspath $(BUILD)/node) PYTHONDONTWRITEBYTECODE=1 \
 	  /usr/bin/python3 -m unittest $(or $(BROWSER),discover -p '*_test.py')
