@@ -91,7 +91,7 @@ describe("moonweir map", function()
 		events = child.file("event.xml", "<event>\n<type>opened</type><user>u1</user><subject>S&#xFC;</subject></event>\n")
 		code, out, err = child.run { "map", crm, events, "--format", "xml" }
 		assert.same({ 0, "" }, { code, err })
-		assert.equal("Sü", cjson.decode(out).properties.subject)
+		assert.equal("Sü", cjson.decode(out).properties.email_subject)
 	end)
 
 	it("names the account with --wrap", function()

@@ -48,13 +48,14 @@ local owners = {
 }
 
 -- LMDB is the stores' own: these and who includes their private headers.
-local stores = { "claims", "env_files", "seen", "seen_own", "spool_own", "spool_pieces", "state", "vault_own" }
+local stores = { "claims", "env_files", "identities_own", "seen", "seen_own", "spool_own", "spool_pieces", "state", "vault_own" }
 for _, name in ipairs(stores) do
 	stores[name] = true
 end
 
 -- Whoever may include a store's private header: the store itself, and who looks into it.
 local private = {
+	["identities_own.h"] = "^csrc/io/identities",
 	["seen_own.h"] = "^csrc/io/seen", ["vault_own.h"] = "^csrc/io/vault", ["weir_own.h"] = "^csrc/core/weir",
 	["server_own.h"] = "^csrc/io/server",
 	["http_own.h"] = "^csrc/io/http",

@@ -340,7 +340,7 @@ describe("a mistake in a script", function()
 				'^acme.lua:4: id: expected an expression like get "event_id", got a string',
 			['slug = "a", version = "1",\neach = true,\non = {}'] = "^acme.lua:4: each: expected an expression",
 			['slug = "a", version = "1",\nuser = {},\non = {}'] = "^acme.lua:4: user: expected source.user",
-			['slug = "a", version = "1",\nuser = source.user { email = get "e" },\non = {}'] =
+			['slug = "a", version = "1",\nuser = source.user {},\non = {}'] =
 				"^acme.lua:4: source.user: there is no expression for the user id",
 			['slug = "a", version = "1",\nuser = source.user { get "a", mail = get "e" },\non = {}'] =
 				'^acme.lua:4: source.user: unknown field "mail"',

@@ -18,12 +18,14 @@ static enum mw_err who(struct mw_mapper *p, struct mw_facts *f, struct mw_messag
 		return MW_OK;
 	}
 	if (p->map->missing == MW_NO_USER_ANONYMOUS) {
-		err = mw_facts_email(p, f, e);
-		m->anonymous_id = f->email;
+		err = mw_facts_anonymous(p, f, e);
+		m->anonymous_id = f->anonymous;
 	}
 	if (err || m->anonymous_id.at)
 		return err;
-	return mw_mapping_fail(p, e, MW_NO_USER, "the event names no user");
+	return mw_mapping_fail(p, e, MW_NO_USER,
+			       f->is_asked ? "the event names no user, and by what it names none is known"
+					   : "the event names no user");
 }
 
 static enum mw_err random_id(struct mw_mapper *p)

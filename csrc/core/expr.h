@@ -14,6 +14,7 @@
 #ifndef MW_EXPR_H
 #define MW_EXPR_H
 
+#include "identity.h"
 #include "limits.h"
 #include "message.h"
 #include "value.h"
@@ -101,6 +102,10 @@ struct mw_host {
 	enum mw_err (*apply)(void *context, int function, const struct mw_json *doc,
 			     const struct mw_value *argument, struct mw_arena *arena, struct mw_value *result,
 			     struct mw_error *e);
+	/* Who is known by `id` to be a user of `account`? What is found is borrowed until the next question.
+	 * NULL: nobody ever is. */
+	enum mw_err (*identify)(void *context, struct mw_span account, enum mw_identity_kind kind,
+				struct mw_span id, struct mw_identity_found *found, struct mw_error *e);
 };
 
 /* Where paths led in the document at hand, so that each is followed once. Working memory of one thread;

@@ -147,16 +147,94 @@ enum mw_err mw_facts_time(struct mw_mapper *p, struct mw_facts *f, struct mw_err
 	return learn(f, MW_PART_TIME, err);
 }
 
+/* Whose address it is that a call gives besides a user of its own is known to that call alone: the source's
+ * would be somebody else's. */
+static uint32_t identity_of(const struct mw_facts *f, enum mw_map_part part)
+{
+	return f->own && f->own[MW_PART_USER] ? f->own[part] : f->parts[part];
+}
+
+/* Characters to the inside of a JSON string, in the arena. */
+static enum mw_err inside_of(struct mw_mapper *p, struct mw_span chars, struct mw_span *inside,
+			     struct mw_error *e)
+{
+	struct mw_buf b = mw_arena_buf(&p->arena, chars.len * 6);
+	enum mw_err err = mw_json_write_chars(&b, chars.at, chars.len);
+	*inside = mw_buf_span(&b);
+	if (err == MW_INVALID)
+		return not_utf8(p, "user", e);
+	return err ? full(p, "user", e) : MW_OK;
+}
+
+enum mw_err mw_mapper_identify(struct mw_mapper *p, enum mw_identity_kind kind, struct mw_span id,
+			       struct mw_identity_found *found, struct mw_error *e)
+{
+	const struct mw_host *host = &p->host.host;
+	const char *field = p->scene.field;
+	*found = (struct mw_identity_found){{NULL, 0}, false};
+	/* What is wrong with the account is said when the message is made. */
+	bool has_account = host->identify && mw_facts_account(p, &p->facts, NULL) == MW_OK;
+	p->scene.field = field; /* that of whoever asks from inside an expression */
+	return has_account ? host->identify(host->context, p->facts.account, kind, id, found, e) : MW_OK;
+}
+
+/* The surest first. */
+static const struct {
+	enum mw_map_part part;
+	enum mw_identity_kind kind;
+	const char *field;
+} identities[] = {
+    {MW_PART_TOOL_ID, MW_IDENTITY_TOOL, "user.tool_id"},
+    {MW_PART_EMAIL, MW_IDENTITY_EMAIL, "user.email"},
+    {MW_PART_PHONE, MW_IDENTITY_PHONE, "user.phone"},
+    {MW_PART_ANONYMOUS_ID, MW_IDENTITY_ANONYMOUS, "user.anonymous_id"},
+};
+
+/* The event names no user: who is known by what it does name? */
+static enum mw_err known_user(struct mw_mapper *p, struct mw_facts *f, struct mw_error *e)
+{
+	const struct mw_host *host = &p->host.host;
+	enum mw_err err = MW_OK;
+	for (size_t i = 0; i < sizeof identities / sizeof *identities && !err && !f->user.at; i++) {
+		struct mw_identity_found found;
+		struct mw_span id;
+		uint32_t expr = identity_of(f, identities[i].part);
+		if (expr == 0)
+			continue;
+		err = id_chars(p, expr, identities[i].field, &id, e);
+		if (err || !id.at || mw_facts_account(p, f, NULL) != MW_OK)
+			continue;
+		f->is_asked = true;
+		err = host->identify(host->context, f->account, identities[i].kind, id, &found, e);
+		if (!err && found.text.at && !found.is_anonymous)
+			err = inside_of(p, found.text, &f->user, e);
+		else if (!err && found.text.at && !f->anonymous.at)
+			err = inside_of(p, found.text, &f->anonymous, e);
+	}
+	return err;
+}
+
 enum mw_err mw_facts_user(struct mw_mapper *p, struct mw_facts *f, struct mw_error *e)
 {
 	if (is_known(f, MW_PART_USER))
 		return MW_OK;
-	return learn(f, MW_PART_USER, mw_facts_text(p, expr_of(f, MW_PART_USER), "user", &f->user, e));
+	f->anonymous = (struct mw_span){NULL, 0};
+	f->is_asked = false;
+	enum mw_err err = mw_facts_text(p, expr_of(f, MW_PART_USER), "user", &f->user, e);
+	if (!err && !f->user.at && p->host.host.identify)
+		err = known_user(p, f, e);
+	return learn(f, MW_PART_USER, err);
 }
 
-enum mw_err mw_facts_email(struct mw_mapper *p, struct mw_facts *f, struct mw_error *e)
+enum mw_err mw_facts_anonymous(struct mw_mapper *p, struct mw_facts *f, struct mw_error *e)
 {
-	if (is_known(f, MW_PART_EMAIL))
+	struct mw_span inside;
+	if (is_known(f, MW_PART_ANONYMOUS_ID))
 		return MW_OK;
-	return learn(f, MW_PART_EMAIL, mw_facts_text(p, expr_of(f, MW_PART_EMAIL), "email", &f->email, e));
+	enum mw_err err = mw_facts_text(p, identity_of(f, MW_PART_ANONYMOUS_ID), "anonymousId", &inside, e);
+	if (!err && !inside.at && !f->anonymous.at)
+		err = mw_facts_text(p, identity_of(f, MW_PART_EMAIL), "email", &inside, e);
+	if (!err && inside.at)
+		f->anonymous = inside;
+	return learn(f, MW_PART_ANONYMOUS_ID, err);
 }

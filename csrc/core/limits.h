@@ -110,4 +110,16 @@
 /* How an account is called, for people. */
 #define MW_LABEL_MAX 200
 
+/* A userId, e-mail address, phone number, anonymousId or tool's id that the identity store takes: twice the
+ * longest e-mail address there can be (RFC 5321). */
+#define MW_IDENTITY_MAX 512
+
+/* Records that the identity store keeps for one account, three or so a known user: an account that floods the
+ * tool with made-up users fills its own share, some 5 GB, and not the store. */
+#define MW_IDENTITIES_MAX (24u * 1024 * 1024)
+
+/* Aliases followed from one userId to the next. Somebody renamed more often is known by the sixteenth name.
+ */
+#define MW_ALIASES_MAX 16
+
 #endif

@@ -271,8 +271,8 @@ enum mw_err mw_map_add_call(struct mw_map *m, struct mw_span event, const struct
 	if (name->kind == MW_EXPR_CONSTANT && name->constant->json.at[0] == '"' &&
 	    name->constant->json.len > 2)
 		c->name = (struct mw_span){name->constant->json.at + 1, name->constant->json.len - 2};
-	static const enum mw_map_part facts[] = {MW_PART_ACCOUNT, MW_PART_ID, MW_PART_TIME, MW_PART_USER,
-						 MW_PART_EMAIL};
+	/* What a user is known by comes with the user. */
+	static const enum mw_map_part facts[] = {MW_PART_ACCOUNT, MW_PART_ID, MW_PART_TIME, MW_PART_USER};
 	for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
 		c->has_parts = c->has_parts || call->parts[facts[i]] != 0;
 	struct mw_entry *e;

@@ -26,8 +26,11 @@ enum mw_map_part {
 	MW_PART_EVENT,
 	MW_PART_ID,
 	MW_PART_TIME,
-	MW_PART_USER,    /* usually ANY of several */
-	MW_PART_EMAIL,   /* for the identity store, and the anonymousId of policy ANONYMOUS */
+	MW_PART_USER,  /* usually ANY of several */
+	MW_PART_EMAIL, /* for the identity store, and the anonymousId of policy ANONYMOUS ... */
+	MW_PART_PHONE, /* ... where there is no anonymousId; these three are for the store too */
+	MW_PART_ANONYMOUS_ID,
+	MW_PART_TOOL_ID,
 	MW_PART_CONTEXT, /* an object */
 	MW_PART_INTEGRATIONS,
 	MW_PARTS,
@@ -140,5 +143,10 @@ void mw_map_run(const struct mw_map *m, struct mw_mapper *p, const struct mw_del
  * behind the source's. `account` at == NULL: the event's. */
 enum mw_err mw_mapper_emit(struct mw_mapper *p, struct mw_message *message, bool has_timestamp,
 			   struct mw_span account, struct mw_error *e);
+
+/* From inside `entry`, or `apply`: who is known by `id` to be a user of the event's account? As struct
+ * mw_host's identify, and nobody where the host knows nobody; `found` is borrowed until the next question. */
+enum mw_err mw_mapper_identify(struct mw_mapper *p, enum mw_identity_kind kind, struct mw_span id,
+			       struct mw_identity_found *found, struct mw_error *e);
 
 #endif

@@ -11,13 +11,14 @@
 
 /* Evaluated when first asked for, then kept: for the event, or for a call that says some of them itself. */
 struct mw_facts {
-	const uint32_t *own;    /* the call's parts, NULL if it has none ... */
-	const uint32_t *parts;  /* ... then the source's */
-	unsigned known;         /* a bit for each of enum mw_map_part */
-	struct mw_span account; /* characters */
-	struct mw_span id;      /* characters; at == NULL: none */
-	struct mw_span user;    /* inside of a JSON string; at == NULL: none */
-	struct mw_span email;   /* the same */
+	const uint32_t *own;      /* the call's parts, NULL if it has none ... */
+	const uint32_t *parts;    /* ... then the source's */
+	unsigned known;           /* a bit for each of enum mw_map_part */
+	struct mw_span account;   /* characters */
+	struct mw_span id;        /* characters; at == NULL: none */
+	struct mw_span user;      /* inside of a JSON string; at == NULL: none */
+	struct mw_span anonymous; /* the same: what stands in where there is no user */
+	bool is_asked;            /* the identity store was, and knows no user */
 	int64_t time;
 	struct mw_span time_text; /* at != NULL: instead */
 };
@@ -61,7 +62,8 @@ enum mw_err mw_facts_account(struct mw_mapper *p, struct mw_facts *f, struct mw_
 enum mw_err mw_facts_id(struct mw_mapper *p, struct mw_facts *f, struct mw_error *e);
 enum mw_err mw_facts_time(struct mw_mapper *p, struct mw_facts *f, struct mw_error *e);
 enum mw_err mw_facts_user(struct mw_mapper *p, struct mw_facts *f, struct mw_error *e);
-enum mw_err mw_facts_email(struct mw_mapper *p, struct mw_facts *f, struct mw_error *e);
+/* Once the user is known to be absent: the event's anonymousId, else the store's, else the e-mail address. */
+enum mw_err mw_facts_anonymous(struct mw_mapper *p, struct mw_facts *f, struct mw_error *e);
 
 /* The text of an id as the inside of a JSON string; at == NULL if it is absent. */
 enum mw_err mw_facts_text(struct mw_mapper *p, uint32_t expr, const char *field, struct mw_span *inside,

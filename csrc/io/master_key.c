@@ -22,8 +22,7 @@ static enum mw_err no_memory(struct mw_error *e)
 	return mw_error_set(e, MW_NO_MEMORY, 0, "no locked memory for a key");
 }
 
-/* A child process gets zeros in its place, where the kernel can do that. */
-static void keep_from_children(void *at, size_t len)
+void mw_master_key_keep_from_children(void *at, size_t len)
 {
 #ifdef MADV_WIPEONFORK
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
@@ -72,7 +71,7 @@ static enum mw_err take(struct mw_master_key *k, const struct mw_key_kind *kind,
 	uint8_t id[crypto_generichash_BYTES];
 	crypto_generichash(id, sizeof id, purpose, sizeof purpose - 1, k->bytes, MW_MASTER_KEY_LEN);
 	memcpy(k->kid, id, MW_KID_LEN);
-	keep_from_children(k->bytes, MW_MASTER_KEY_LEN);
+	mw_master_key_keep_from_children(k->bytes, MW_MASTER_KEY_LEN);
 	sodium_mprotect_readonly(k->bytes);
 	return MW_OK;
 }

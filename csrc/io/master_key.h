@@ -40,6 +40,10 @@ enum mw_err mw_key_load(struct mw_master_key *k, const struct mw_key_kind *kind,
  * loses the file loses every key sealed with it: keep a copy apart from the store's. */
 enum mw_err mw_master_key_create(const char *path, struct mw_error *e);
 
+/* For what was made of a master key, in memory of sodium_malloc: a child process gets zeros in its place,
+ * where the kernel can do that. */
+void mw_master_key_keep_from_children(void *at, size_t len);
+
 void mw_kid_text(const uint8_t kid[MW_KID_LEN], char text[MW_KID_TEXT]);
 
 #endif

@@ -15,7 +15,7 @@
 enum { PROBLEMS_DEFAULT = 1000, RAW_MAX = 64 * 1024, PROBLEM_BYTES_MAX = 16 * 1024 * 1024 };
 
 /* In the userdata's uservalue. */
-enum { OWN_MAP = 1, OWN_KEPT, OWN_REVIEW };
+enum { OWN_MAP = 1, OWN_KEPT, OWN_REVIEW, OWN_IDENTITIES };
 
 /* Upvalue of the methods that map: what they then give. */
 enum { TELL = 1 };
@@ -24,8 +24,9 @@ struct mwl_mapper {
 	struct mw_mapper *mapper;
 	struct mwl_map *map;
 	struct mwl_script script;
-	struct mwl_review *review; /* NULL: messages are not checked */
-	struct mw_buf problems;    /* struct problem, account, raw; again and again */
+	struct mwl_review *review;         /* NULL: messages are not checked */
+	struct mwl_identities *identities; /* NULL: none; the uservalue holds it */
+	struct mw_buf problems;            /* struct problem, account, raw; again and again */
 	size_t problems_max;
 	size_t problem_count;
 	size_t problems_lost;
@@ -70,6 +71,13 @@ static enum mw_err on_entry(void *context, int function, struct mw_mapper *mappe
 {
 	struct mwl_mapper *p = context;
 	return mwl_script_entry(&p->script, function, mapper, doc, event, e);
+}
+
+static enum mw_err on_identify(void *context, struct mw_span account, enum mw_identity_kind kind,
+			       struct mw_span id, struct mw_identity_found *found, struct mw_error *e)
+{
+	struct mwl_mapper *p = context;
+	return mwl_identities_find(p->identities, account, kind, id, found, e);
 }
 
 static enum mw_err on_judge(void *context, uint64_t shape, struct mw_span message, struct mw_error *e)
@@ -508,28 +516,30 @@ static size_t check_problems_max(lua_State *L)
 	return (size_t)n;
 }
 
-/* Of the options at 2; leaves the userdata, or nil, behind the map at 1. */
-static struct mwl_review *check_review(lua_State *L)
+/* Of the options at 2: pushes the userdata, or nil. */
+static void push_given(lua_State *L, const char *name)
 {
-	if (lua_isnoneornil(L, 2))
-		lua_pushnil(L);
+	if (lua_istable(L, 2))
+		lua_getfield(L, 2, name);
 	else
-		lua_getfield(L, 2, "review");
-	struct mwl_review *r = mwl_opt_review(L, -1);
-	lua_insert(L, 2);
-	lua_settop(L, 2);
-	return r;
+		lua_pushnil(L);
 }
 
-/* core.mapper(map [, { problems_max =, review = }]) */
+/* core.mapper(map [, { problems_max =, review =, identities = }]) */
 static int new_mapper(lua_State *L)
 {
 	struct mwl_map *map = mwl_check_map(L, 1);
 	size_t problems_max = check_problems_max(L);
-	struct mwl_review *review = check_review(L);
+	lua_settop(L, 2);
+	push_given(L, "review");
+	push_given(L, "identities");
+	lua_remove(L, 2); /* map, review, identities */
+	struct mwl_review *review = mwl_opt_review(L, 2);
+	struct mwl_identities *identities = lua_isnil(L, 3) ? NULL : mwl_check_identities(L, 3);
 	struct mwl_mapper *p = mwl_newuserdata(L, sizeof *p);
-	lua_insert(L, 2); /* map, mapper, review */
+	lua_insert(L, 2); /* map, mapper, review, identities */
 	memset(p, 0, sizeof *p);
+	p->identities = identities;
 	p->map = map;
 	p->review = review;
 	p->problems_max = problems_max;
@@ -543,22 +553,28 @@ static int new_mapper(lua_State *L)
 	luaL_getmetatable(L, MWL_MAPPER);
 	lua_setmetatable(L, 2);
 
-	lua_createtable(L, 3, 0); /* at 4 */
+	lua_createtable(L, 4, 0); /* at 5 */
 	lua_pushvalue(L, 1);
-	lua_rawseti(L, 4, OWN_MAP);
+	lua_rawseti(L, 5, OWN_MAP);
 	lua_pushvalue(L, 3);
-	lua_rawseti(L, 4, OWN_REVIEW);
-	mwl_getuservalue(L, 1); /* the functions, at 5 */
-	mwl_script_push(L, &p->script, 2, 5);
-	lua_rawseti(L, 4, OWN_KEPT);
-	lua_settop(L, 4);
+	lua_rawseti(L, 5, OWN_REVIEW);
+	lua_pushvalue(L, 4);
+	lua_rawseti(L, 5, OWN_IDENTITIES);
+	mwl_getuservalue(L, 1); /* the functions, at 6 */
+	mwl_script_push(L, &p->script, 2, 6);
+	lua_rawseti(L, 5, OWN_KEPT);
+	lua_settop(L, 5);
 	mwl_setuservalue(L, 2);
 	lua_settop(L, 2);
 	lua_pushboolean(L, 0);
 	p->script.kept = luaL_ref(L, LUA_REGISTRYINDEX);
 
 	struct mw_mapper_host host = {
-	    .host = {.context = p, .sha256 = mwl_sha256, .random = on_random, .apply = on_apply},
+	    .host = {.context = p,
+		     .sha256 = mwl_sha256,
+		     .random = on_random,
+		     .apply = on_apply,
+		     .identify = identities ? on_identify : NULL},
 	    .entry = on_entry,
 	    .problem = on_problem,
 	    .judge = on_judge,
@@ -568,6 +584,7 @@ static int new_mapper(lua_State *L)
 	p->mapper = mw_mapper_new(&host);
 	if (!p->mapper)
 		return mwl_fail_code(L, MW_NO_MEMORY);
+	p->script.asks = p->mapper;
 	map->sealed = true;
 	return 1;
 }

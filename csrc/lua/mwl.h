@@ -23,6 +23,7 @@
  *     vault   the accounts of a store
  *     errand  one HTTP request by a thread of its own
  *     link    keys of links to the settings page, and claims (two userdata)
+ *     identities who is known by which address or id, in a store
  *     verify  a look at a spool (no userdata)
  *     board   what a spool's process shows of itself (no userdata)
  *     screen  a terminal as one page, and its keys (no userdata)
@@ -37,11 +38,12 @@
 #include "../core/map.h"
 #include "compat.h"
 
-#define MWL_MAP    "moonweir.map"
-#define MWL_MAPPER "moonweir.mapper"
-#define MWL_VIEW   "moonweir.view"
-#define MWL_DIGITS "moonweir.digits"
-#define MWL_ARRAY  "moonweir.array"
+#define MWL_MAP        "moonweir.map"
+#define MWL_MAPPER     "moonweir.mapper"
+#define MWL_VIEW       "moonweir.view"
+#define MWL_IDENTITIES "moonweir.identities"
+#define MWL_DIGITS     "moonweir.digits"
+#define MWL_ARRAY      "moonweir.array"
 /* In the registry: a table of cjson's empty_array, array_mt and empty_array_mt, as far as it has them
  * (encode.c). */
 #define MWL_SENTINELS "moonweir.sentinels"
@@ -113,8 +115,11 @@ void mwl_delivery_options(lua_State *L, int index, struct mw_delivery *d,
 struct mwl_views;
 struct mwl_views *mwl_views_of(lua_State *L);
 /* From begin to end, views of `doc` can be made and read. Pairs nest, up to 16 deep; false beyond that. */
-bool mwl_views_begin(struct mwl_views *v, const struct mw_json *doc);
+struct mwl_script;
+bool mwl_views_begin(struct mwl_views *v, const struct mw_json *doc, struct mwl_script *script);
 void mwl_views_end(struct mwl_views *v);
+/* The script that a function of runs just now; NULL: none does. */
+struct mwl_script *mwl_views_script(const struct mwl_views *v);
 /* Pushes a node of the document begun last: a view of a container, else a plain value; null is nil. Takes 4
  * slots of the stack. */
 void mwl_view_push(lua_State *L, struct mwl_views *v, uint32_t node);
@@ -236,6 +241,7 @@ struct mwl_script {
 	struct mwl_guard guard;
 	struct mwl_views *views;
 	int kept;
+	struct mw_mapper *asks;   /* of whose event identity.lookup asks */
 	struct mw_mapper *mapper; /* NULL unless an entry is running */
 	bool emitting;
 	struct mw_buf fields; /* what the spans of an emitted message point into */
@@ -254,6 +260,11 @@ enum mw_err mwl_script_apply(struct mwl_script *s, int function, const struct mw
 /* emit.c: pushes what a function entry gets to emit with. */
 void mwl_emit_push(lua_State *L, struct mwl_script *s, int owner);
 
+/* identities.c. One that was closed knows nobody. */
+struct mwl_identities;
+struct mwl_identities *mwl_check_identities(lua_State *L, int index);
+enum mw_err mwl_identities_find(struct mwl_identities *d, struct mw_span account, enum mw_identity_kind kind,
+				struct mw_span id, struct mw_identity_found *found, struct mw_error *e);
 /* review.c. The owner of a client or mapper keeps the userdata in its uservalue. */
 struct mwl_review {
 	struct mw_review review;
@@ -293,6 +304,7 @@ void mwl_open_intake(lua_State *L);
 void mwl_open_vault(lua_State *L);
 void mwl_open_link(lua_State *L);
 void mwl_open_errand(lua_State *L);
+void mwl_open_identities(lua_State *L);
 void mwl_open_verify(lua_State *L);
 void mwl_open_board(lua_State *L);
 void mwl_open_screen(lua_State *L);

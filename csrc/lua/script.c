@@ -50,7 +50,7 @@ enum mw_err mwl_script_entry(struct mwl_script *s, int function, struct mw_mappe
 			     const struct mw_json *doc, uint32_t event, struct mw_error *e)
 {
 	struct entry_call call = {.s = s, .function = function, .event = event};
-	if (!mwl_views_begin(s->views, doc))
+	if (!mwl_views_begin(s->views, doc, s))
 		return too_deep(e);
 	s->mapper = mapper;
 	s->emitting = false;
@@ -216,7 +216,7 @@ enum mw_err mwl_script_apply(struct mwl_script *s, int function, const struct mw
 {
 	struct apply_call call = {
 	    .s = s, .function = function, .doc = doc, .argument = argument, .arena = arena, .result = result};
-	if (!mwl_views_begin(s->views, doc))
+	if (!mwl_views_begin(s->views, doc, s))
 		return too_deep(e);
 	enum mw_err err = enter(s, KEPT_APPLY, &call, e);
 	mwl_views_end(s->views);

@@ -19,6 +19,7 @@ struct mwl_views {
 	struct {
 		const struct mw_json *doc;
 		uint64_t ticket;
+		struct mwl_script *script;
 	} live[LIVE_MAX];
 	int depth;
 	uint64_t tickets; /* given out so far */
@@ -57,12 +58,13 @@ struct mwl_views *mwl_views_of(lua_State *L)
 	return v;
 }
 
-bool mwl_views_begin(struct mwl_views *v, const struct mw_json *doc)
+bool mwl_views_begin(struct mwl_views *v, const struct mw_json *doc, struct mwl_script *script)
 {
 	if (v->depth == LIVE_MAX)
 		return false;
 	v->live[v->depth].doc = doc;
 	v->live[v->depth].ticket = ++v->tickets;
+	v->live[v->depth].script = script;
 	v->depth++;
 	return true;
 }
@@ -70,6 +72,11 @@ bool mwl_views_begin(struct mwl_views *v, const struct mw_json *doc)
 void mwl_views_end(struct mwl_views *v)
 {
 	v->depth--;
+}
+
+struct mwl_script *mwl_views_script(const struct mwl_views *v)
+{
+	return v->depth > 0 ? v->live[v->depth - 1].script : NULL;
 }
 
 static void push_view(lua_State *L, struct mwl_views *views, uint64_t ticket, uint32_t node)

@@ -139,15 +139,17 @@ function Compiler:part(field, line, value, top)
 	return self:value(value)
 end
 
--- A user's expressions become two parts: the id, and the e-mail address that stands in for it.
+-- A user's expressions become several parts: the id, and what else the user may be known by.
 function Compiler:user(prefix, line, user, set)
 	local items = {}
 	for i, id in ipairs(user.ids) do
 		items[i] = self:part(prefix .. "user", user.line or line, id)
 	end
 	set("user", #items == 1 and items[1] or self:need(self.map:list("any", items)))
-	if user.email ~= nil then
-		set("email", self:part(prefix .. "user.email", user.line or line, user.email))
+	for _, name in ipairs(definition.identities) do
+		if user[name] ~= nil then
+			set(name, self:part(prefix .. "user." .. name, user.line or line, user[name]))
+		end
 	end
 end
 

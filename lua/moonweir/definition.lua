@@ -38,7 +38,10 @@ place.is_own()
 
 ---@class moonweir.User
 ---@field ids (moonweir.Expression|string)[] tried in this order
----@field email? moonweir.Expression|string
+---@field email? moonweir.Expression|string by these the identity store may know the user
+---@field phone? moonweir.Expression|string
+---@field anonymous_id? moonweir.Expression|string
+---@field tool_id? moonweir.Expression|string
 ---@field line? integer
 
 local Definition = { __metatable = "moonweir.definition" }
@@ -341,7 +344,16 @@ end
 
 -- Constructors --------------------------------------------------------------------------------------
 
---- `source.user { get "external_id", email = get "email" }`: expressions for the user's id, first present one wins.
+--- What a user may be known by where no expression gives an id.
+definition.identities = { "email", "phone", "anonymous_id", "tool_id" }
+
+local is_identity = {}
+for _, name in ipairs(definition.identities) do
+	is_identity[name] = true
+end
+
+--- `source.user { get "external_id", email = get "email" }`: expressions for the user's id, first present one wins; then
+--- who the identity store knows by the address or id that has a name.
 ---@param fields table
 ---@return moonweir.User
 function definition.user(fields)
@@ -355,19 +367,22 @@ function definition.user(fields)
 	local user = { ids = {}, script = script, line = line }
 	local count = 0
 	for key, value in next, fields do
-		if key ~= "email" and type(key) ~= "number" then
-			fail(('unknown field "%s"; beside the expressions for the user id there is only email'):format(tostring(key)))
+		if not is_identity[key] and type(key) ~= "number" then
+			fail(('unknown field "%s"%s; beside the expressions for the user id there are %s'):format(tostring(key),
+				place.nearest(key, definition.identities), table.concat(definition.identities, ", ")))
 		end
-		count = count + (key == "email" and 0 or 1)
+		count = count + (is_identity[key] and 0 or 1)
 		one('get "contact.external_id"')(value, fail)
 	end
 	for i = 1, count do
 		user.ids[i] = fields[i] or fail(("expression %d is nil; is a name misspelt?"):format(i))
 	end
-	if count == 0 then
-		fail('there is no expression for the user id; an e-mail address alone is not one')
+	for _, name in ipairs(definition.identities) do
+		user[name] = fields[name]
 	end
-	user.email = fields.email
+	if next(fields) == nil then
+		fail('there is no expression for the user id, and nothing that a user may be known by')
+	end
 	return setmetatable(user, User)
 end
 

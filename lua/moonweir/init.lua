@@ -12,6 +12,7 @@ local core = require "moonweir.core"
 local proxy = require "moonweir.proxy"
 local sandbox = require "moonweir.sandbox"
 local compile = require "moonweir.compile"
+local identities = require "moonweir.identities"
 local review = require "moonweir.review"
 local suggest = require "moonweir.suggest"
 require "moonweir.dead" -- gives clients their methods for dead letters
@@ -34,6 +35,7 @@ local LIBRARY = { name = "moonweir", version = core.version }
 ---@field linger? number        seconds a partial batch waits for company; default 0.2
 ---@field batch_messages? integer  at most this many messages a request; default and most 2500
 ---@field queue_bytes? integer  undelivered bytes in memory before push answers "full"; default 256 MiB
+---@field identities? moonweir.Identities  who is known by which address; default: those of the spool, if there is a master key
 ---@field spool? string         directory where messages are kept until Segment has them; without it, in memory
 ---@field master_key_file? string  what opens the write keys in the spool; default: the credential of the service manager
 ---@field disk_bytes? integer   the most that the spool may take on disk; default 10 GiB, at least 4 MiB
@@ -80,6 +82,7 @@ local OPTIONS = {
 	batch_messages = { function(v) return whole(v) and v >= 1 and v <= 2500 end, "1 to 2500" },
 	queue_bytes = { function(v) return whole(v) and v >= 64000 and v <= 2 ^ 48 end, "bytes, at least 64000" },
 	spool = { text, "the path of a directory" },
+	identities = { function(v) return type(v) == "userdata" end, "what identities.open gave" },
 	master_key_file = { text, "a path" },
 	disk_bytes = { function(v) return whole(v) and v >= 4194304 and v <= 2 ^ 48 end, "bytes, at least 4194304" },
 	repeats_max = { function(v) return whole(v) and v >= 256 and v <= 2 ^ 32 end, "ids, at least 256" },
@@ -134,6 +137,21 @@ local function compiled(source)
 	end
 	local map, message, code = compile(definition, LIBRARY)
 	return map, message, code, definition
+end
+
+--- Who is known by which address: the store that was given, or that of the spool, where there is a master key to it.
+local function identities_of(options)
+	if options.identities or not options.spool then
+		return options.identities
+	end
+	if not options.master_key_file and not os.getenv "CREDENTIALS_DIRECTORY" then
+		return nil
+	end
+	local store, message, code = identities.open { spool = options.spool, master_key_file = options.master_key_file }
+	if not store and code == "bad_master_key" and not options.master_key_file then
+		return nil -- credentials there are, and none of them is ours
+	end
+	return store, message, code
 end
 
 --- The members that end every context, where no source gives them.
@@ -197,7 +215,13 @@ function mw.open(options)
 		if not map then
 			return nil, message, code
 		end
-		settings.mapper = core.mapper(map, { review = settings.review })
+		local store
+		store, message, code = identities_of(options)
+		if not store and code then
+			return nil, message, code
+		end
+		settings.identities = nil
+		settings.mapper = core.mapper(map, { review = settings.review, identities = store })
 		settings.stamp = map:stamp()
 	else
 		settings.stamp = stamp(options.integration)
@@ -264,7 +288,9 @@ end
 
 --- Load and compile a mapping script for dry runs.
 ---@param source string|table
----@param opts? {check: boolean?, strict: boolean?}  both false by default, else as open has them
+--- check and strict are false by default, else as open has them; identities: who is known by which address, without it
+--- nobody is.
+---@param opts? {check: boolean?, strict: boolean?, identities: moonweir.Identities?}
 ---@return moonweir.Source|nil
 ---@return string? message
 ---@return "mapping"|nil code
@@ -274,7 +300,7 @@ function mw.load(source, opts)
 		return nil, message, code
 	end
 	local kinds = opts and (opts.check or opts.strict) and review.new { strict = opts.strict } or nil
-	local mapper = core.mapper(map, { review = kinds and kinds.core })
+	local mapper = core.mapper(map, { review = kinds and kinds.core, identities = opts and opts.identities })
 	return setmetatable({ mapper = mapper, slug = map:slug(), review = kinds, definition = definition }, Source)
 end
 

@@ -9,6 +9,7 @@
 
 local core = require "moonweir.core"
 local definition = require "moonweir.definition"
+local identity = require "moonweir.identity"
 local place = require "moonweir.place"
 local source = require "moonweir.source"
 local strings = require "moonweir.strings"
@@ -21,6 +22,7 @@ sandbox.SCRIPT_MAX = 1024 * 1024
 --- What a script may require: names, and what makes the module for one script.
 ---@type table<string, fun(state: table): any>
 sandbox.modules = {
+	["moonweir.identity"] = identity.language,
 	["moonweir.source"] = source.language,
 }
 

@@ -13,6 +13,8 @@ echo "== compiled mapping, in C"
 "$build/test/map_bench"
 echo "== known ids, by how many are remembered"
 TMPDIR=$work "$build/test/seen_bench"
+echo "== who is it? by how many are known"
+TMPDIR=$work "$build/test/identities_bench"
 echo "== what the spool adds to a message, CPU alone"
 TMPDIR=$work "$build/test/spool_bench"
 

@@ -17,6 +17,7 @@
 struct map_host {
 	uint64_t randoms;
 	int problems;
+	int asked;      /* for who somebody is */
 	uint64_t index; /* of the last problem */
 	char raw[512];
 	char account[64];

@@ -331,6 +331,94 @@ TEST(a_call_may_say_differently_than_its_source)
 	CHECK(has(2, "acct|") && has(2, "\"userId\":\"u\"") && has(2, "acme:acct:1:2"));
 }
 
+/* Knows the e-mail address ann@b.example, the tool's id 7 and, as anonymous, bob@b.example; of acct only. */
+static enum mw_err knows(void *context, struct mw_span account, enum mw_identity_kind kind, struct mw_span id,
+			 struct mw_identity_found *found, struct mw_error *e)
+{
+	struct map_host *h = context;
+	h->asked++;
+	*found = (struct mw_identity_found){{NULL, 0}, false};
+	if (mw_span_is(id, "broken"))
+		return mw_error_set(e, MW_CORRUPT, 0, "a record is damaged");
+	if (!mw_span_is(account, "acct"))
+		return MW_OK;
+	if (kind == MW_IDENTITY_EMAIL && mw_span_is(id, "ann@b.example"))
+		found->text = MW_SPAN("u \"1\"");
+	else if (kind == MW_IDENTITY_TOOL && mw_span_is(id, "7"))
+		found->text = MW_SPAN("u7");
+	else if (kind == MW_IDENTITY_EMAIL && mw_span_is(id, "bob@b.example"))
+		*found = (struct mw_identity_found){MW_SPAN("anon-b"), true};
+	return MW_OK;
+}
+
+static void begin_with_identities(void)
+{
+	struct mw_mapper_host h = host_of(&host);
+	h.host.identify = knows;
+	mw_mapper_free(mapper);
+	mapper = mw_mapper_new(&h);
+	mw_map_set(map, MW_PART_EMAIL, get(x, "mail"));
+	mw_map_set(map, MW_PART_TOOL_ID, get(x, "tool"));
+	mw_map_set(map, MW_PART_ANONYMOUS_ID, get(x, "anon"));
+}
+
+TEST(who_has_no_id_may_be_known_by_something_else)
+{
+	begin_with_identities();
+	add("t", call(MW_TRACK, "A"));
+	run("{\"type\":\"t\",\"user\":\"u\",\"mail\":\"ann@b.example\"}");
+	CHECK(has(0, "\"userId\":\"u\"") && host.asked == 0);
+	run("{\"type\":\"t\",\"mail\":\"ann@b.example\"}");
+	CHECK(has(0, "\"userId\":\"u \\\"1\\\"\"") && host.asked == 1);
+	run("{\"type\":\"t\",\"mail\":\"ann@b.example\",\"tool\":7}"); /* the surest first */
+	CHECK(has(0, "\"userId\":\"u7\""));
+	run("{\"type\":\"t\",\"mail\":\"ann@b.example\",\"tool\":8}");
+	CHECK(has(0, "\"userId\":\"u \\\"1"));
+	CHECK(fails("{\"type\":\"t\",\"mail\":\"eve@b.example\"}", MW_NO_USER,
+		    "acme.lua:14: the event names no user, and by what it names none is known"));
+	CHECK(fails("{\"type\":\"t\"}", MW_NO_USER, "acme.lua:14: the event names no user"));
+	CHECK(fails("{\"type\":\"t\",\"mail\":\"broken\"}", MW_CORRUPT, "a record is damaged"));
+	CHECK(fails("{\"type\":\"t\",\"mail\":true}", MW_MAPPING,
+		    "acme.lua:14: user.email: must be a string or a number, not a boolean"));
+	delivery.account = MW_SPAN("other");
+	CHECK(fails("{\"type\":\"t\",\"mail\":\"ann@b.example\"}", MW_NO_USER,
+		    "acme.lua:14: the event names no user, and by what it names none is known"));
+	delivery.account = (struct mw_span){NULL, 0};
+	host.asked = 0;
+	run("{\"type\":\"t\",\"mail\":\"ann@b.example\"}");
+	CHECK(tally.failed == 1 && host.asked == 0);
+}
+
+TEST(an_anonymous_message_carries_the_best_that_is_known)
+{
+	begin_with_identities();
+	add("t", call(MW_TRACK, "A"));
+	mw_map_policy(map, MW_NO_USER_ANONYMOUS, MW_UNMATCHED_DEAD);
+	run("{\"type\":\"t\",\"mail\":\"bob@b.example\"}");
+	CHECK(has(0, "\"anonymousId\":\"anon-b\"") && !strstr(message(0), "userId"));
+	run("{\"type\":\"t\",\"mail\":\"bob@b.example\",\"anon\":\"mine\"}");
+	CHECK(has(0, "\"anonymousId\":\"mine\""));
+	run("{\"type\":\"t\",\"mail\":\"eve@b.example\"}");
+	CHECK(has(0, "\"anonymousId\":\"eve@b.example\""));
+	run("{\"type\":\"t\",\"mail\":\"ann@b.example\",\"anon\":\"mine\"}");
+	CHECK(has(0, "\"userId\":\"u \\\"1") && !strstr(message(0), "anonymousId"));
+}
+
+TEST(a_call_about_somebody_else_does_not_ask_for_the_source_s_user)
+{
+	begin_with_identities();
+	struct mw_map_call c = call(MW_TRACK, "B");
+	c.parts[MW_PART_USER] = get(x, "other");
+	c.parts[MW_PART_EMAIL] = get(x, "other_mail");
+	add("t", c);
+	c.parts[MW_PART_EMAIL] = 0;
+	add("nobody", c);
+	run("{\"type\":\"t\",\"mail\":\"eve@b.example\",\"other_mail\":\"ann@b.example\"}");
+	CHECK(has(0, "\"userId\":\"u \\\"1"));
+	CHECK(fails("{\"type\":\"nobody\",\"mail\":\"ann@b.example\"}", MW_NO_USER,
+		    "acme.lua:14: the event names no user"));
+}
+
 TEST(one_failing_message_takes_its_event_back_and_no_other)
 {
 	struct mw_map_call bad = call(MW_TRACK, "B");
@@ -686,6 +774,9 @@ int main(void)
 	RUN_FRESH(contexts_are_merged_without_duplicates);
 	RUN_FRESH(a_context_that_comes_with_the_event_is_merged_too);
 	RUN_FRESH(a_call_may_say_differently_than_its_source);
+	RUN_FRESH(who_has_no_id_may_be_known_by_something_else);
+	RUN_FRESH(an_anonymous_message_carries_the_best_that_is_known);
+	RUN_FRESH(a_call_about_somebody_else_does_not_ask_for_the_source_s_user);
 	RUN_FRESH(one_failing_message_takes_its_event_back_and_no_other);
 	RUN_FRESH(bodies_that_cannot_be_read_are_one_failed_event);
 	RUN_FRESH(forms_are_mapped_like_json);

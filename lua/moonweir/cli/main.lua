@@ -8,7 +8,8 @@ local terminal = require "moonweir.cli.terminal"
 
 -- In the order of --help. Each module gives name, summary, define(parser) and run(args) -> exit code.
 local COMMANDS = {
-	"new", "map", "check", "test", "docs", "plan", "run", "send", "accounts", "oauth", "dead", "verify", "top", "debugger",
+	"new", "map", "check", "test", "docs", "plan", "run", "send", "accounts", "oauth", "identities",
+	"dead", "verify", "top", "debugger",
 }
 
 local GLOBAL_OPTIONS = [[

@@ -2,6 +2,7 @@
 
 local core = require "moonweir.core"
 local dead = require "moonweir.dead"
+local identities = require "moonweir.identities"
 local keys = require "moonweir.cli.keys"
 local mw = require "moonweir"
 local findings = require "moonweir.cli.findings"
@@ -40,7 +41,13 @@ local function say_failure(letter, message, code)
 end
 
 local function dry_run(spool, args, filter)
-	local source, message = mw.load(args.source, { strict = args.strict })
+	local store, source, message
+	if keys.master_key_file(args) then
+		store, message = identities.open { spool = spool, master_key_file = keys.master_key_file(args), existing = true }
+	end
+	if not message then
+		source, message = mw.load(args.source, { strict = args.strict, identities = store })
+	end
 	if not source then
 		terminal.say("error", message)
 		return 1
@@ -113,7 +120,7 @@ end
 local function open(spool, args)
 	local options, message
 	if args.no_send then
-		options = { spool = spool, send = false, account = args.account }
+		options = { spool = spool, send = false, account = args.account, master_key_file = keys.master_key_file(args) }
 	else
 		options, message = keys.options(args)
 		if not options then
