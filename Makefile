@@ -191,7 +191,7 @@ $(BUILD)/node/node_modules: spec/browser/package-lock.json
 	@cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules
 
 .PHONY: browser
-browser: browser-packages ## the debugger's page in headless Chromium, and Segment's own Node library against the debugger
+browser: browser-packages ## the pages in headless Chromium, and Segment's own Node library against the debugger
 	@$(MAKE) -j2 all $(BUILD)/node/node_modules
 	@cd spec/browser && MW_NODE=$(abspath $(BUILD)/node) PYTHONDONTWRITEBYTECODE=1 \
 	  /usr/bin/python3 -m unittest $(or $(BROWSER),discover -p '*_test.py')
@@ -219,7 +219,7 @@ crash: test-packages ## kill, fail and fill: MW_TRIALS=10000 MW_NESTED=5 MW_FAUL
 	@MW_SERVE_TRIALS=$(or $(MW_SERVE_TRIALS),1000) LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/lua5.4/?.so;;' \
 	  lua5.4 /usr/bin/busted --output=plainTerminal spec/cli_serve_crash_spec.lua
 
-TSAN_TESTS := budget_test dead_test keyring_test secret_heap_test state_test vault_test http_test http_fault_test engine_test \
+TSAN_TESTS := budget_test dead_test keyring_test secret_heap_test state_test vault_test http_test http_errand_test http_fault_test engine_test \
               engine_life_test engine_spool_test engine_oauth_test engine_oauth_fault_test rsa_key_test vault_app_test
 
 .PHONY: asan tsan valgrind

@@ -118,6 +118,23 @@ describe("moonweir accounts", function()
 		assert.is_false(show("acme").other_master_key)
 	end)
 
+	it("makes a link to an account's settings", function()
+		local path = child.folder() .. "/link-key"
+		assert.equal(0, (run { "new-link-key", path }))
+		local code, out = run { "link", "acme", "--base-url", "https://a.example/", "--link-key-file", path, "--user", "ann" }
+		assert.equal(0, code)
+		assert.matches("^https://a%.example/settings#v1%.[%w_-]+%.[%w_-]+\n$", out)
+		code, out = run({ "link", "acme", "--base-url", "https://a.example" }, { env = { MOONWEIR_LINK_KEY_FILE = path } })
+		assert.equal(0, code)
+		assert.truthy(out)
+		for _, wrong in ipairs { "http://a.example", "a.example", "" } do
+			assert.equal(2, (run { "link", "acme", "--base-url", wrong, "--link-key-file", path }))
+		end
+		assert.equal(2, (run { "link", "acme", "--link-key-file", path }))
+		local _, _, err = run { "link", "acme", "--base-url", "https://a.example", "--link-key-file", path .. "-none" }
+		assert.matches("link%-key%-none", err)
+	end)
+
 	it("makes a private master key once", function()
 		local path = child.folder() .. "/once"
 		assert.equal(0, (run { "new-master-key", path }))
@@ -181,7 +198,7 @@ describe("moonweir accounts", function()
 	end)
 
 	it("teaches below `accounts` too", function()
-		for _, name in ipairs { "set", "list", "show", "pause", "resume", "remove", "new-master-key" } do
+		for _, name in ipairs { "set", "list", "show", "pause", "resume", "remove", "link", "new-link-key", "new-master-key" } do
 			local code, out = child.run { "accounts", name, "--help" }
 			assert.equal(0, code)
 			assert.matches("Usage: moonweir accounts " .. name, out, 1, true)

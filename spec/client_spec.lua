@@ -59,6 +59,26 @@ describe("a push from a function that a push is running", function()
 	end)
 end)
 
+describe("client:lane", function()
+	it("tells of one account what lanes() tells of all, and nothing of one that had no event", function()
+		local client = open {}
+		assert.is_nil((client:lane "a1"))
+		assert(client:track("a1", { userId = "u1", event = "Signed Up" }))
+		assert(client:track("a2", { userId = "u1", event = "Signed Up" }))
+		local until_ = require("moonweir.core").process.monotonic() + 60
+		repeat
+			local lane = client:lane "a2"
+		until lane and lane.accepted == 1 or require("moonweir.core").process.monotonic() > until_
+		local lane = client:lane "a2"
+		assert.same({ "a2", 1 }, { lane.account, lane.accepted })
+		assert.is_nil(lane.delivered_ago)
+		assert.is_nil((client:lane "a"))
+		assert.has_error(function() client:lane() end)
+		client:close(0)
+		assert.has_no_error(function() client:lane "a2" end)
+	end)
+end)
+
 describe("finalizers that call the client", function()
 	it("disturb no call under way", function()
 		local client = open { a = source.track "A" { text = get "text" } }

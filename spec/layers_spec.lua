@@ -48,7 +48,7 @@ local owners = {
 }
 
 -- LMDB is the stores' own: these and who includes their private headers.
-local stores = { "env_files", "identities_own", "seen", "seen_own", "spool_own", "spool_pieces", "state", "vault_own" }
+local stores = { "claims", "env_files", "identities_own", "seen", "seen_own", "spool_own", "spool_pieces", "state", "vault_own" }
 for _, name in ipairs(stores) do
 	stores[name] = true
 end

@@ -71,6 +71,7 @@ struct mw_lane {
 	uint64_t requests;   /* put on the wire, answered or not */
 	uint64_t bytes_sent; /* messages and commas of answered requests */
 	int64_t due;
+	int64_t delivered_at;       /* the last time; 0: not in this life of the lane */
 	struct mw_lane *ready_next; /* the weir's round of ready lanes */
 	struct mw_lane *ready_before;
 	uint32_t heap_at;   /* place among the weir's timers, UINT32_MAX if not there */

@@ -37,8 +37,9 @@ static void bury(struct mw_weir *w, const struct mw_request *r, const struct mw_
 	conclude(r->lane);
 }
 
-static void deliver(struct mw_weir *w, const struct mw_request *r, const struct mw_answer *a)
+static void deliver(struct mw_weir *w, const struct mw_request *r, const struct mw_answer *a, int64_t now)
 {
+	r->lane->delivered_at = now;
 	finish(w, r, MW_OUTCOME_DELIVERED, a);
 	mw_lane_learn_delivered(r->lane, r->count, w->config.batch_messages);
 	conclude(r->lane);
@@ -163,7 +164,7 @@ void mw_weir_done(struct mw_weir *w, const struct mw_request *r, const struct mw
 	}
 	switch (mw_verdict_of(a->status)) {
 	case MW_DELIVERED:
-		deliver(w, r, a);
+		deliver(w, r, a, now);
 		break;
 	case MW_RETRY:
 		retry(w, r, a, now);

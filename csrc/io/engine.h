@@ -107,11 +107,15 @@ struct mw_engine_lane {
 	uint32_t attempts;
 	int last_status;
 	int64_t due_in_ms;    /* waiting and parked: until the next try; else 0 */
+	int64_t delivered_ms; /* ago; -1: nothing since the start */
 	char last_error[160]; /* of the last failed request, for people; never holds a secret */
 };
 
 /* The busiest or all lanes: fills up to `max`, returns how many there are. */
 size_t mw_engine_lanes(struct mw_engine *g, struct mw_engine_lane *out, size_t max);
+
+/* The lane of one account; false if it never had a message, or after fork. */
+bool mw_engine_lane(struct mw_engine *g, struct mw_span account, struct mw_engine_lane *out);
 
 /* Move finished reports into `each`, oldest first, at most `max`. Returns how many. `each` must not longjmp.
  */

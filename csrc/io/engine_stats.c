@@ -41,6 +41,7 @@ static void copy_lane(const struct mw_engine *g, const struct mw_lane *l, int64_
 				       .has_app = l->grant > 0,
 				       .awaits_token = l->held && l->state == MW_LANE_WAITING,
 				       .attempts = l->attempts,
+				       .delivered_ms = l->delivered_at > 0 ? now - l->delivered_at : -1,
 				       .last_status = l->last_status};
 	bool waits = l->state == MW_LANE_WAITING || l->state == MW_LANE_PARKED;
 	if (waits && l->due > now)
@@ -48,6 +49,18 @@ static void copy_lane(const struct mw_engine *g, const struct mw_lane *l, int64_
 	memcpy(out->account, l->name, l->name_len);
 	out->account_len = l->name_len;
 	snprintf(out->last_error, sizeof out->last_error, "%s", mw_trouble_of(&g->trouble, l));
+}
+
+bool mw_engine_lane(struct mw_engine *g, struct mw_span account, struct mw_engine_lane *out)
+{
+	if (mw_engine_is_forked(g))
+		return false;
+	pthread_mutex_lock(&g->core);
+	const struct mw_lane *lane = mw_weir_lane(g->weir, account);
+	if (lane)
+		copy_lane(g, lane, mw_engine_now(CLOCK_MONOTONIC), out);
+	pthread_mutex_unlock(&g->core);
+	return lane != NULL;
 }
 
 static uint64_t load_of(const struct mw_counts *c)

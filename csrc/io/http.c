@@ -34,6 +34,14 @@ static void init_curl(void)
 					  mw_secret_realloc, mw_secret_strdup, mw_secret_calloc);
 }
 
+enum mw_err mw_http_prepare(struct mw_error *e)
+{
+	pthread_once(&curl_once, init_curl);
+	if (curl_ready != CURLE_OK || sodium_init() < 0)
+		return mw_error_set(e, MW_IO, 0, "libcurl: %s", curl_easy_strerror(curl_ready));
+	return MW_OK;
+}
+
 static void list_add(struct mw_transfer **list, struct mw_transfer *t)
 {
 	t->next = *list;
@@ -248,9 +256,9 @@ static enum mw_err copy_text(char **to, const char *text)
 
 enum mw_err mw_http_new(const struct mw_http_config *config, struct mw_http **out, struct mw_error *e)
 {
-	pthread_once(&curl_once, init_curl);
-	if (curl_ready != CURLE_OK || sodium_init() < 0)
-		return mw_error_set(e, MW_IO, 0, "libcurl: %s", curl_easy_strerror(curl_ready));
+	enum mw_err ready = mw_http_prepare(e);
+	if (ready != MW_OK)
+		return ready;
 	/* curl would say so only at the first request, and then keep trying. */
 	if (config->ca_file && *config->ca_file && access(config->ca_file, R_OK) != 0)
 		return mw_error_set(e, MW_IO, 0, "CA file %.150s: %s", config->ca_file, strerror(errno));

@@ -6,6 +6,9 @@
 
 #include <curl/curl.h>
 
+/* Before anything else of libcurl is used, each time: it is done once. MW_IO: it can't be used here. */
+enum mw_err mw_http_prepare(struct mw_error *e);
+
 /* An easy handle with its buffers, used again and again. */
 struct mw_transfer {
 	CURL *easy;

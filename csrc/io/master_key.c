@@ -15,11 +15,11 @@
 
 enum { HEX_LEN = 2 * MW_MASTER_KEY_LEN, FILE_LEN = HEX_LEN + 2 /* CR LF */ };
 
-static const char credential[] = "moonweir-master-key";
+static const struct mw_key_kind master = {"moonweir-master-key", "master key"};
 
 static enum mw_err no_memory(struct mw_error *e)
 {
-	return mw_error_set(e, MW_NO_MEMORY, 0, "no locked memory for the master key");
+	return mw_error_set(e, MW_NO_MEMORY, 0, "no locked memory for a key");
 }
 
 void mw_master_key_keep_from_children(void *at, size_t len)
@@ -55,8 +55,8 @@ static bool decode(const uint8_t *text, size_t len, uint8_t bytes[MW_MASTER_KEY_
 	return !sodium_is_zero(bytes, MW_MASTER_KEY_LEN);
 }
 
-static enum mw_err take(struct mw_master_key *k, const char *path, const uint8_t *text, size_t len,
-			struct mw_error *e)
+static enum mw_err take(struct mw_master_key *k, const struct mw_key_kind *kind, const char *path,
+			const uint8_t *text, size_t len, struct mw_error *e)
 {
 	static const uint8_t purpose[] = "moonweir kid v1";
 	k->bytes = sodium_malloc(MW_MASTER_KEY_LEN);
@@ -65,8 +65,8 @@ static enum mw_err take(struct mw_master_key *k, const char *path, const uint8_t
 	if (!decode(text, len, k->bytes)) {
 		mw_master_key_wipe(k);
 		return mw_error_set(e, MW_BAD_MASTER_KEY, 0,
-				    "%.120s: a master key is 32 bytes or 64 hex digits, and not all zeros",
-				    path);
+				    "%.120s: a %s is 32 bytes or 64 hex digits, and not all zeros", path,
+				    kind->noun);
 	}
 	uint8_t id[crypto_generichash_BYTES];
 	crypto_generichash(id, sizeof id, purpose, sizeof purpose - 1, k->bytes, MW_MASTER_KEY_LEN);
@@ -77,7 +77,7 @@ static enum mw_err take(struct mw_master_key *k, const char *path, const uint8_t
 }
 
 /* The credential's path, or false if the service manager gave none. */
-static bool find_credential(char path[PATH_MAX])
+static bool find_credential(const char *credential, char path[PATH_MAX])
 {
 	const char *directory = getenv("CREDENTIALS_DIRECTORY");
 	return directory && directory[0] &&
@@ -86,11 +86,17 @@ static bool find_credential(char path[PATH_MAX])
 
 enum mw_err mw_master_key_load(struct mw_master_key *k, const char *path, struct mw_error *e)
 {
+	return mw_key_load(k, &master, path, e);
+}
+
+enum mw_err mw_key_load(struct mw_master_key *k, const struct mw_key_kind *kind, const char *path,
+			struct mw_error *e)
+{
 	char found[PATH_MAX];
 	unsigned spared = 0;
 	*k = (struct mw_master_key){0};
 	if (!path) {
-		if (!find_credential(found))
+		if (!find_credential(kind->credential, found))
 			return MW_OK;
 		path = found;
 		/* The service manager may own the file and let us in by an access list, whose mask shows
@@ -105,7 +111,7 @@ enum mw_err mw_master_key_load(struct mw_master_key *k, const char *path, struct
 	size_t len;
 	enum mw_err err = mw_private_read(path, spared, text, FILE_LEN, &len, e);
 	if (err == MW_OK)
-		err = take(k, path, text, len, e);
+		err = take(k, kind, path, text, len, e);
 	sodium_free(text); /* wipes */
 	return err;
 }

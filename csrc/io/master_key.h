@@ -28,6 +28,14 @@ struct mw_master_key {
 enum mw_err mw_master_key_load(struct mw_master_key *k, const char *path, struct mw_error *e);
 void mw_master_key_wipe(struct mw_master_key *k);
 
+/* The same for a key of another purpose: its credential's name, and what it is called in errors. */
+struct mw_key_kind {
+	const char *credential;
+	const char *noun;
+};
+enum mw_err mw_key_load(struct mw_master_key *k, const struct mw_key_kind *kind, const char *path,
+			struct mw_error *e);
+
 /* Makes a new one in a file that must not exist yet: mode 0400, 64 hex digits and a newline, synced. Whoever
  * loses the file loses every key sealed with it: keep a copy apart from the store's. */
 enum mw_err mw_master_key_create(const char *path, struct mw_error *e);

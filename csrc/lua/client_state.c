@@ -168,15 +168,55 @@ const char *mwl_lane_state_word(uint32_t state)
 	return state < sizeof words / sizeof *words ? words[state] : "unknown";
 }
 
+static void push_lane(lua_State *L, const struct mw_engine_lane *lane)
+{
+	lua_createtable(L, 0, 18);
+	lua_pushlstring(L, lane->account, lane->account_len);
+	lua_setfield(L, -2, "account");
+	lua_pushstring(L, mwl_lane_state_word((uint32_t)lane->state));
+	lua_setfield(L, -2, "state");
+	mwl_set_count(L, "accepted", lane->counts.accepted);
+	mwl_set_count(L, "delivered", lane->counts.delivered);
+	mwl_set_count(L, "dead", lane->counts.dead);
+	mwl_set_count(L, "queued", lane->counts.queued);
+	mwl_set_count(L, "in_flight", lane->counts.in_flight);
+	mwl_set_count(L, "queued_bytes", lane->queued_bytes);
+	mwl_set_count(L, "requests", lane->requests);
+	mwl_set_count(L, "bytes_sent", lane->bytes_sent);
+	mwl_set_count(L, "attempts", lane->attempts);
+	lua_pushinteger(L, lane->last_status);
+	lua_setfield(L, -2, "last_status");
+	lua_pushboolean(L, lane->awaits_token);
+	lua_setfield(L, -2, "awaits_token");
+	lua_pushboolean(L, lane->has_app);
+	lua_setfield(L, -2, "has_app");
+	lua_pushnumber(L, (lua_Number)lane->due_in_ms / 1000);
+	lua_setfield(L, -2, "due_in");
+	if (lane->delivered_ms >= 0) {
+		lua_pushnumber(L, (lua_Number)lane->delivered_ms / 1000);
+		lua_setfield(L, -2, "delivered_ago");
+	}
+	if (lane->last_error[0]) {
+		lua_pushstring(L, lane->last_error);
+		lua_setfield(L, -2, "last_error");
+	}
+}
+
+static struct mwl_client *check_engine(lua_State *L, enum mw_err *err)
+{
+	struct mwl_client *c = luaL_checkudata(L, 1, MWL_CLIENT);
+	*err = !c->engine ? MW_CLOSED : mw_engine_is_forked(c->engine) ? MW_FORKED : MW_OK;
+	return c;
+}
+
 /* client:lanes([max]) -> list of all lanes, or of the busiest: { account, state, accepted, delivered, dead,
  * queued, in_flight, ... } */
 static int client_lanes(lua_State *L)
 {
-	struct mwl_client *c = luaL_checkudata(L, 1, MWL_CLIENT);
-	if (!c->engine)
-		return mwl_fail_code(L, MW_CLOSED);
-	if (mw_engine_is_forked(c->engine))
-		return mwl_fail_code(L, MW_FORKED);
+	enum mw_err err;
+	struct mwl_client *c = check_engine(L, &err);
+	if (err != MW_OK)
+		return mwl_fail_code(L, err);
 	size_t room = mw_engine_lanes(c->engine, NULL, 0);
 	lua_Number max = luaL_optnumber(L, 2, (lua_Number)room);
 	luaL_argcheck(L, max >= 0, 2, "how many, from 0 up");
@@ -189,35 +229,25 @@ static int client_lanes(lua_State *L)
 		count = room;
 	lua_createtable(L, (int)count, 0);
 	for (size_t i = 0; i < count; i++) {
-		const struct mw_engine_lane *lane = &lanes[i];
-		lua_createtable(L, 0, 14);
-		lua_pushlstring(L, lane->account, lane->account_len);
-		lua_setfield(L, -2, "account");
-		lua_pushstring(L, mwl_lane_state_word((uint32_t)lane->state));
-		lua_setfield(L, -2, "state");
-		mwl_set_count(L, "accepted", lane->counts.accepted);
-		mwl_set_count(L, "delivered", lane->counts.delivered);
-		mwl_set_count(L, "dead", lane->counts.dead);
-		mwl_set_count(L, "queued", lane->counts.queued);
-		mwl_set_count(L, "in_flight", lane->counts.in_flight);
-		mwl_set_count(L, "queued_bytes", lane->queued_bytes);
-		mwl_set_count(L, "requests", lane->requests);
-		mwl_set_count(L, "bytes_sent", lane->bytes_sent);
-		mwl_set_count(L, "attempts", lane->attempts);
-		lua_pushinteger(L, lane->last_status);
-		lua_setfield(L, -2, "last_status");
-		lua_pushboolean(L, lane->awaits_token);
-		lua_setfield(L, -2, "awaits_token");
-		lua_pushboolean(L, lane->has_app);
-		lua_setfield(L, -2, "has_app");
-		lua_pushnumber(L, (lua_Number)lane->due_in_ms / 1000);
-		lua_setfield(L, -2, "due_in");
-		if (lane->last_error[0]) {
-			lua_pushstring(L, lane->last_error);
-			lua_setfield(L, -2, "last_error");
-		}
+		push_lane(L, &lanes[i]);
 		lua_rawseti(L, -2, (int)i + 1);
 	}
+	return 1;
+}
+
+/* client:lane(account) -> the same of one; nil without a message if nothing ever came for it */
+static int client_lane(lua_State *L)
+{
+	enum mw_err err;
+	struct mwl_client *c = check_engine(L, &err);
+	struct mw_span account = mwl_check_span(L, 2);
+	if (err != MW_OK)
+		return mwl_fail_code(L, err);
+	struct mw_engine_lane lane;
+	if (mw_engine_lane(c->engine, account, &lane))
+		push_lane(L, &lane);
+	else
+		lua_pushnil(L);
 	return 1;
 }
 
@@ -232,10 +262,8 @@ static int client_review(lua_State *L)
 
 void mwl_client_state_methods(lua_State *L)
 {
-	static const luaL_Reg methods[] = {{"poll", client_poll},
-					   {"stats", client_stats},
-					   {"lanes", client_lanes},
-					   {"review", client_review},
-					   {NULL, NULL}};
+	static const luaL_Reg methods[] = {{"poll", client_poll},     {"stats", client_stats},
+					   {"lanes", client_lanes},   {"lane", client_lane},
+					   {"review", client_review}, {NULL, NULL}};
 	luaL_setfuncs(L, methods, 0);
 }

@@ -126,6 +126,8 @@ int luaopen_moonweir_core(lua_State *L)
 	mwl_open_reader(L);
 	mwl_open_intake(L);
 	mwl_open_vault(L);
+	mwl_open_link(L);
+	mwl_open_errand(L);
 	mwl_open_identities(L);
 	mwl_open_verify(L);
 	mwl_open_board(L);

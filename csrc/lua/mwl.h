@@ -21,6 +21,8 @@
  *     process what the command needs of its process: terminal, signals, argv (no userdata)
  *     reader  a file or pipe as blocks of whole lines
  *     vault   the accounts of a store
+ *     errand  one HTTP request by a thread of its own
+ *     link    keys of links to the settings page, and claims (two userdata)
  *     identities who is known by which address or id, in a store
  *     verify  a look at a spool (no userdata)
  *     board   what a spool's process shows of itself (no userdata)
@@ -300,6 +302,8 @@ void mwl_open_process(lua_State *L);
 void mwl_open_reader(lua_State *L);
 void mwl_open_intake(lua_State *L);
 void mwl_open_vault(lua_State *L);
+void mwl_open_link(lua_State *L);
+void mwl_open_errand(lua_State *L);
 void mwl_open_identities(lua_State *L);
 void mwl_open_verify(lua_State *L);
 void mwl_open_board(lua_State *L);

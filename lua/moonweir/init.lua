@@ -191,6 +191,9 @@ local function set_accounts(client, accounts)
 	return true
 end
 
+-- What the mapper of a client knows besides its script, for another script: who is known, and what was judged.
+local kept = setmetatable({}, { __mode = "k" })
+
 --- Start an engine: one background thread that delivers what the returned client is given.
 ---@param options moonweir.Options
 ---@return moonweir.Client|nil client
@@ -210,6 +213,7 @@ function mw.open(options)
 		settings.review = kinds.core
 	end
 	settings.account = options.account or (options.write_key and "default") or nil
+	local known = { review = settings.review }
 	if options.source then
 		local map, message, code = compiled(options.source)
 		if not map then
@@ -221,7 +225,8 @@ function mw.open(options)
 			return nil, message, code
 		end
 		settings.identities = nil
-		settings.mapper = core.mapper(map, { review = settings.review, identities = store })
+		known = { review = settings.review, identities = store }
+		settings.mapper = core.mapper(map, known)
 		settings.stamp = map:stamp()
 	else
 		settings.stamp = stamp(options.integration)
@@ -230,6 +235,7 @@ function mw.open(options)
 	if not client then
 		return nil, message, code
 	end
+	kept[client] = known
 	local ok = true
 	if options.write_key then
 		ok, message, code = client:set_account("", { write_key = options.write_key })
@@ -258,7 +264,22 @@ function core.Client:reload(source)
 	if not map then
 		return nil, message, code
 	end
-	return self:remap(core.mapper(map), map:stamp())
+	return self:remap(core.mapper(map, kept[self]), map:stamp())
+end
+
+--- A link to the settings page of one account, for whoever is logged in to the tool's own app as that account: good for
+--- minutes, and once. The README has the same in other languages.
+---@param account string
+---@param options {base_url: string, key: string, user: string?, ttl: number?}  base_url: of the daemon; key: the path of the
+--- link key's file; user: who it is, for the audit log, at most 200 bytes; ttl: seconds, default and most 300
+---@return string|nil url
+---@return string? message
+---@return "io"|"bad_master_key"|"no_memory"|nil code
+function mw.settings_link(account, options)
+	if type(options) ~= "table" then
+		error("settings_link takes an account and a table with base_url and key", 2)
+	end
+	return require("moonweir.web.link").make(account, options)
 end
 
 ---@class moonweir.Source

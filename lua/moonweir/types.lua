@@ -66,6 +66,7 @@ function Client:safe_fd() end
 ---@field has_app boolean  it sends with the tokens of an OAuth app
 ---@field awaits_token boolean  its app has none yet; it is "waiting" then
 ---@field last_error? string
+---@field delivered_ago? number  seconds since the last delivery; nil: none since the start
 ---@field due_in number     seconds until the next try, of a waiting or parked lane
 
 ---@class moonweir.PushOptions
@@ -126,6 +127,11 @@ function Client:findings() end
 ---@param max? integer
 ---@return moonweir.Lane[]
 function Client:lanes(max) end
+
+--- One account's state; nil without a message if nothing ever came for it.
+---@param account string
+---@return moonweir.Lane|nil, string?, moonweir.Code?
+function Client:lane(account) end
 
 --- Save an account's write key, or replace it; a parked account resumes at once. "" is every account without a key
 --- of its own.

@@ -26,6 +26,19 @@ TEST(a_message_goes_out_and_is_reported)
 	CHECK(s.oldest == -1 && next(7) == 0 && wait_ms == INT64_MAX);
 }
 
+TEST(a_lane_knows_when_it_last_delivered)
+{
+	CHECK(push("a", "{}", 5) && next(5) == 1 && request.lane->delivered_at == 0);
+	answer(500, -1, 6);
+	CHECK(mw_weir_lane(w, span("a"))->delivered_at == 0);
+	CHECK(next(70000) == 1);
+	answer(200, -1, 70001);
+	CHECK(mw_weir_lane(w, span("a"))->delivered_at == 70001);
+	CHECK(push("a", "{}", 80000) && next(80000) == 1);
+	answer(404, -1, 80001);
+	CHECK(mw_weir_lane(w, span("a"))->delivered_at == 70001);
+}
+
 TEST(push_refuses_what_does_not_fit_and_changes_nothing)
 {
 	static char large[MW_MESSAGE_MAX + 1], name[MW_ACCOUNT_MAX + 1];
@@ -292,6 +305,7 @@ TEST(a_senseless_configuration_still_works)
 int main(void)
 {
 	RUN_FRESH(a_message_goes_out_and_is_reported);
+	RUN_FRESH(a_lane_knows_when_it_last_delivered);
 	RUN_FRESH(push_refuses_what_does_not_fit_and_changes_nothing);
 	RUN_FRESH(a_small_batch_lingers_and_a_full_one_does_not);
 	RUN_FRESH(hurry_ends_lingering_and_keeps_new_messages_from_it);

@@ -7,12 +7,13 @@ local accounts = require "moonweir.accounts"
 local columns = require "moonweir.cli.columns"
 local core = require "moonweir.core"
 local keys = require "moonweir.cli.keys"
+local link = require "moonweir.web.link"
 local terminal = require "moonweir.cli.terminal"
 
 local process = core.process
 
 local command = {
-	summary = "Keep the customers' write keys: set, list, show, pause, resume, remove.",
+	summary = "Keep the customers' write keys: set, list, show, pause, resume, remove; link.",
 	example = [[
 Examples:
   moonweir accounts new-master-key master-key
@@ -66,6 +67,29 @@ Example:
 		"Example:\n  moonweir accounts remove acme",
 	},
 	{
+		"link",
+		"Make a link that opens the settings page for an account, once and within five minutes.",
+		[[
+Example:
+  $ moonweir accounts link acme --base-url https://events.acme.example --link-key-file link-key
+  https://events.acme.example/settings#v1.eyJhY2NvdW50Ijoi…
+
+For trying, and for support: otherwise the tool's own app makes such links for whoever is logged in
+there (README, Settings page). Whoever has the link has the account's settings. The key's file comes
+from --link-key-file, MOONWEIR_LINK_KEY_FILE or the systemd credential moonweir-link-key;
+moonweir accounts new-link-key makes one.]],
+	},
+	{
+		"new-link-key",
+		"Make a key for links to the settings page, in a new file.",
+		[[
+Example:
+  moonweir accounts new-link-key /etc/acme/link-key
+
+64 random hex digits that only you can read. The tool's own app needs the same file. A new key
+ends all links and sessions of the old one.]],
+	},
+	{
 		"new-master-key",
 		"Make a master key in a new file.",
 		[[
@@ -79,7 +103,7 @@ spool is: without it no write key can ever be read again.]],
 
 local function define_action(parser, name, summary, example)
 	local action = parser:command(name, summary):help_max_width(100):epilog(example)
-	if name == "new-master-key" then
+	if name == "new-master-key" or name == "new-link-key" then
 		action:argument("file", "The file to make.")
 	elseif name ~= "list" then
 		action:argument("name", NAME)
@@ -90,6 +114,10 @@ local function define_action(parser, name, summary, example)
 			action:option("--oauth", "Authenticate with the tokens of this OAuth app (moonweir oauth --help)."):argname "<app>",
 			action:flag("--basic", "Authenticate with the write key alone, as without an app.")
 		)
+	elseif name == "link" then
+		action:option("--base-url", "Where the daemon is reached, without /settings."):argname("<url>"):count(1)
+		action:option("--link-key-file", "The key that signs it (MOONWEIR_LINK_KEY_FILE)."):argname "<file>"
+		action:option("--user", "Who opens it, for the audit log."):argname "<name>"
 	elseif name == "list" or name == "show" then
 		action:flag("--json", "An account a line, as JSON.")
 	end
@@ -261,13 +289,30 @@ for _, name in ipairs { "pause", "resume", "remove" } do
 	end
 end
 
+local function make_link(args)
+	if not link.base(args.base_url) then
+		return fail("--base-url takes the daemon's https URL, without ? and # (http only for localhost)", "usage")
+	end
+	local key = args.link_key_file or keys.environment "MOONWEIR_LINK_KEY_FILE"
+	local url, message, code = link.make(args.name, { base_url = args.base_url, key = key, user = args.user })
+	if not url then
+		return fail(message, code)
+	end
+	io.stdout:write(url, "\n")
+	return 0
+end
+
 function command.run(args)
-	if args.action == "new-master-key" then
+	if args.action == "new-master-key" or args.action == "new-link-key" then
 		local ok, message, code = accounts.new_master_key(args.file)
 		return ok and 0 or fail(message, code)
 	end
 	if args.name and (args.name == "" or #args.name > 255) then
 		return fail("an account is named by 1 to 255 bytes", "usage")
+	elseif args.user and #args.user > 200 then
+		return fail("--user takes at most 200 bytes", "usage")
+	elseif args.action == "link" then
+		return make_link(args)
 	end
 	local vault, message, code = open(args, args.action ~= "set")
 	if not vault then
