@@ -43,6 +43,13 @@ describe("receive.body", function()
 		assert.same({ "{}", "json" }, { read("{}") })
 	end)
 
+	it("takes JSON that is called a form for JSON, as curl -d sends it", function()
+		for _, text in ipairs { '{"a":1}', ' [{"a":"b=c&d"}]' } do
+			assert.same({ text, "json" }, { read(text, "application/x-www-form-urlencoded") })
+		end
+		assert.same({ "%7B=1", "form" }, { read("%7B=1", "application/x-www-form-urlencoded") })
+	end)
+
 	it("makes a form of many parts", function()
 		local body = '--b\r\nContent-Disposition: form-data; name="event-data"\r\n\r\n{"a": "\195\169"}\r\n--b--'
 		assert.same({ "event-data=%7B%22a%22%3A%20%22%C3%A9%22%7D", "form" }, { read(body, "multipart/form-data; boundary=b") })

@@ -245,7 +245,9 @@ end
 
 --- The names it answers to, or nil and what is wrong with what the command line says about them.
 local function hosts(args)
-	if not (args.expose or guard.is_loopback(args.listen)) then
+	if args.listen:find "^%[?[%x:.]*%]?:%d+$" and args.listen:find "[.%]]" then
+		return nil, ("--listen takes an address alone, not %s; the port is --port"):format(terminal.safe(args.listen, 80))
+	elseif not (args.expose or guard.is_loopback(args.listen)) then
 		return nil, ("others can reach %s: --expose says that this is meant"):format(terminal.safe(args.listen, 80))
 	end
 	local names = { [args.listen:find ":" and "[" .. args.listen .. "]" or args.listen] = true }

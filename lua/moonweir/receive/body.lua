@@ -1,7 +1,7 @@
 --- body -- what came as what the mapping takes: decompressed, in UTF-8, and of which format.
 ---
 ---     Content-Encoding: gzip                           undone, within bounds (moonweir.inflate)
----     application/x-www-form-urlencoded                form
+---     application/x-www-form-urlencoded                form; or json, if it begins with { or [: what curl -d sends
 ---     multipart/form-data                              form; of a file only its name
 ---     text/xml, application/xml, …+xml                 xml (moonweir.xml, when it is mapped)
 ---     application/x-ndjson, application/jsonl, …       ndjson
@@ -66,6 +66,9 @@ function body.read(request)
 	local kind = request:content_type()
 	local header = request:header "Content-Type" or ""
 	local format = formats[kind] or (kind:find "%+xml$" and "xml") or "json"
+	if kind == "application/x-www-form-urlencoded" and bytes:find "^%s*[{%[]" then -- in a form these are escaped
+		format = "json"
+	end
 	if kind == "multipart/form-data" then
 		bytes, message = multipart.to_form(bytes, header)
 		if not bytes then
