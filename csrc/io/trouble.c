@@ -4,7 +4,7 @@
 
 struct mw_trouble_entry {
 	const struct mw_lane *lane; /* NULL: free */
-	char *text;                 /* MW_TROUBLE_MAX bytes */
+	char *text;                 /* as long as it is */
 };
 
 enum { FIRST_ENTRIES = 16 };
@@ -66,17 +66,16 @@ static size_t fitting(const char *text)
 
 void mw_trouble_note(struct mw_trouble *t, const struct mw_lane *lane, const char *text)
 {
-	if (!make_room(t))
+	bool is_full = t->count >= MW_TROUBLE_LANES_MAX;
+	if (is_full ? !find(t, lane)->lane : !make_room(t))
 		return;
 	struct mw_trouble_entry *n = find(t, lane);
-	if (!n->lane) {
-		char *room = malloc(MW_TROUBLE_MAX);
-		if (!room)
-			return;
-		*n = (struct mw_trouble_entry){.lane = lane, .text = room};
-		t->count++;
-	}
 	size_t len = fitting(text);
+	char *room = realloc(n->text, len + 1);
+	if (!room)
+		return;
+	t->count += !n->lane;
+	*n = (struct mw_trouble_entry){.lane = lane, .text = room};
 	memcpy(n->text, text, len);
 	n->text[len] = '\0';
 }

@@ -8,7 +8,10 @@
 
 #include "../core/lane.h"
 
-enum { MW_TROUBLE_MAX = 160 };
+enum {
+	MW_TROUBLE_MAX = 160,           /* bytes of a sentence, with its end */
+	MW_TROUBLE_LANES_MAX = 1 << 14, /* more lanes that fail together fail for the same reason */
+};
 
 struct mw_trouble {
 	struct mw_trouble_entry *entries; /* open addressing; NULL until the first trouble */
@@ -19,7 +22,8 @@ struct mw_trouble {
 void mw_trouble_init(struct mw_trouble *t);
 void mw_trouble_deinit(struct mw_trouble *t);
 
-/* Copies at most MW_TROUBLE_MAX - 1 bytes, cut between characters. Short of memory, it is not noted. */
+/* Copies at most MW_TROUBLE_MAX - 1 bytes, cut between characters. Short of memory, or with
+ * MW_TROUBLE_LANES_MAX others noted, it is not noted. */
 void mw_trouble_note(struct mw_trouble *t, const struct mw_lane *lane, const char *text);
 
 /* "" if there was none. Borrowed until the next note. */

@@ -247,6 +247,9 @@ function Daemon:round()
 		self:take(self.operations, self.operations_router)
 	end
 	self:settle()
+	if self.settings_page then
+		self.settings_page:tick()
+	end
 	if process.monotonic() - self.ticked >= TICK then
 		self:tick()
 	end

@@ -202,10 +202,18 @@ path_option("settings.link_key_file", {
 	"The settings page, where the tool's customers paste their write key, is there if `settings` is; public_url has to be set.",
 	"The key that signs its links; without it the systemd credential moonweir-link-key." }, '"/etc/moonweir/link-key"')
 option("settings.name", text, "a text", nil, { "The tool, as its customers know it." }, { example = '"Acme Mail"' })
-option("settings.color", text, 'a color, "#1c5bb8"', nil, { "Of the main buttons." }, { example = '"#1c5bb8"' })
+local function is_color(v)
+	return text(v) and v:find "^#%x%x%x%x%x%x$" ~= nil
+end
+option("settings.color", is_color, 'a color, "#1c5bb8"', nil, { "Of the main buttons." }, { example = '"#1c5bb8"' })
 option("settings.frame_ancestors", texts, "a list of origins", nil, { "Pages that may embed it." },
 	{ example = '{ "https://app.acme.example" }' })
 option("settings.oauth", flag, "true or false", nil, { "Offer OAuth 2.0 in place of a write key alone." }, { example = "false" })
+option("settings.enable_client_id", text, "a text", nil, {
+	"Offer Enable with Segment, which brings the write key without pasting: the app that Segment registered for the tool." },
+	{ example = '"your-client-id"' })
+path_option("settings.enable_client_secret_file", { "That app's secret; only its owner may read it." },
+	'"/etc/moonweir/enable-secret"')
 
 path_option("segment.api_keys_file", {
 	"/segment/<account>, where Segment tells who the tool's users are, is there if `segment` is. The keys that the tool issued:",

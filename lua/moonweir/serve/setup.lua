@@ -88,6 +88,24 @@ function setup.webhooks(self)
 	end
 end
 
+-- The app of "Enable with Segment", if there is one.
+local function enable_options(values)
+	local id, path = values["settings.enable_client_id"], values["settings.enable_client_secret_file"]
+	if not id and not path then
+		return nil
+	elseif not (id and path) then
+		return nil, "enable_client_id and enable_client_secret_file go together"
+	end
+	local secret, message = process.read_private(path)
+	if not secret then
+		return nil, message
+	end
+	return {
+		client_id = id, client_secret = secret:match "^%s*(.-)%s*$", ca_file = values["delivery.ca_file"],
+		proxy = values["delivery.proxy"],
+	}
+end
+
 --- The page where a customer connects Segment.
 ---@return moonweir.web.Handler|nil
 ---@return string? message
@@ -98,10 +116,15 @@ function setup.settings(self)
 		return nil, "settings: the page is not installed here (moonweir.web.settings)"
 	end
 	local about = self.definition.about
-	local page, message = settings.new {
+	local enable, message = enable_options(values)
+	if message then
+		return nil, "settings: " .. message
+	end
+	local good, page
+	good, page, message = pcall(settings.new, {
 		base_url = values.public_url, link_key_file = values["settings.link_key_file"], spool = values.spool,
 		vault = self.vault, client = self.client, color = values["settings.color"], oauth = values["settings.oauth"],
-		frame_ancestors = values["settings.frame_ancestors"],
+		frame_ancestors = values["settings.frame_ancestors"], enable = enable,
 		about = {
 			name = values["settings.name"] or type(about) == "table" and about.name or self.definition.slug,
 			slug = self.definition.slug,
@@ -109,10 +132,11 @@ function setup.settings(self)
 		log = function(entry)
 			self.log:say("info", "settings", entry)
 		end,
-	}
-	if not page then
-		return nil, "settings: " .. tostring(message)
+	})
+	if not good or not page then -- what is wrong with an option raises: there it is a program's mistake, here the config's
+		return nil, "settings: " .. tostring(good and message or page):gsub("^.-settings%.new:? ?", "")
 	end
+	self.settings_page = page
 	return function(request)
 		return page:handle(request)
 	end
