@@ -148,7 +148,7 @@ $(BUILD)/test/%: spec/crash/%.c $(CORE_ONE) $(IO)
 $(BUILD)/test/mockserver: spec/support/mockserver.c spec/support/mockscript.c
 	@mkdir -p $(@D)
 	@echo "  LD $@"
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ -lssl -lcrypto -lpthread
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $(filter-out %.h,$^) -lssl -lcrypto -lpthread
 $(BUILD)/test/%: spec/support/%.c
 	@mkdir -p $(@D)
 	@echo "  LD $@"

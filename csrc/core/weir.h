@@ -123,8 +123,8 @@ struct mw_weir_stats {
 	uint64_t lanes_parked;
 	uint64_t lanes_backing_off;
 	uint64_t lanes_held; /* until their token is there */
-	int64_t oldest;     /* when the oldest queued message was pushed; -1 if none */
-	int64_t oldest_due; /* the same of lanes that are neither parked nor paused: what should move */
+	int64_t oldest;      /* when the oldest queued message was pushed; -1 if none */
+	int64_t oldest_due;  /* the same of lanes that are neither parked nor paused: what should move */
 };
 
 /* O(lanes). */
