@@ -184,7 +184,7 @@ static bool read_parts(const struct mw_pattern *pattern, struct mw_json_node *no
 	const struct mw_pattern_part *part = pattern->part, *last = part + pattern->parts - 1;
 	struct mw_fault fault;
 	struct stops stops;
-	uint32_t shifts[MW_PATTERN_VALUES], *shifted = shifts, at = 0, node = 0, flags;
+	uint32_t shifts[MW_PATTERN_VALUES], *shifted = shifts, at = 0, node = 0, flags = 0;
 	find_stops(stops.mask, start, end);
 	stops.len = (uint32_t)(end - start);
 	for (;; part++) {
