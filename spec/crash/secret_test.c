@@ -3,6 +3,7 @@
  */
 #include "../c/folder.h"
 #include "../c/rig.h"
+#include "core_file.h"
 
 #include <ctype.h>
 #include <limits.h>
@@ -197,18 +198,6 @@ static pid_t start(const struct mock *m, const char *dir, char *answer)
 		*answer = 'n';
 	close(ready[0]);
 	return pid;
-}
-
-/* The core file that a crash leaves, "" if this machine sends it elsewhere. */
-static void find_core(const char *dir, char path[300])
-{
-	path[0] = '\0';
-	DIR *d = opendir(dir);
-	for (struct dirent *e; d && (e = readdir(d));)
-		if (strncmp(e->d_name, "core", 4) == 0)
-			snprintf(path, 300, "%.200s/%.60s", dir, e->d_name);
-	if (d)
-		closedir(d);
 }
 
 TEST(a_write_key_is_nowhere_but_on_its_way)
