@@ -21,7 +21,6 @@ build = {
 				"csrc/core/err.c",
 				"csrc/io/server.c",
 				"csrc/io/server_framing.c",
-				"csrc/io/server_listen.c",
 				"csrc/io/server_peers.c",
 				"csrc/io/server_stream.c",
 				"csrc/lua/server.c",

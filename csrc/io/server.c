@@ -7,7 +7,6 @@
 #include "server.h"
 
 #include "server_framing.h"
-#include "server_listen.h"
 #include "server_own.h"
 #include "server_peers.h"
 
@@ -18,6 +17,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,6 +34,11 @@ enum { CLOSE_MS = 200 };
 
 /* How often slow peers are looked for. */
 enum { LOOK_MS = 1000 };
+
+/* Descriptors that are left to everything else: stores, connections to Segment, files. */
+enum { DESCRIPTORS_KEPT = 256 };
+
+enum { BACKLOG = 1024 };
 
 enum stage {
 	STAGE_READING, /* headers or body still coming */
@@ -273,6 +278,50 @@ static void be_quiet(void *context, const char *format, va_list args)
 	(void)context, (void)format, (void)args;
 }
 
+static int listen_on(const char *host, uint16_t port, uint16_t *bound, struct mw_error *e)
+{
+	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(port)};
+	bool is_six = inet_pton(AF_INET6, host, &six.sin6_addr) == 1;
+	if (!is_six && inet_pton(AF_INET, host, &four.sin_addr) != 1) {
+		mw_error_set(e, MW_IO, 0, "%.80s: not an IP address to listen on, such as 127.0.0.1", host);
+		return -1;
+	}
+	struct sockaddr *address = is_six ? (struct sockaddr *)&six : (struct sockaddr *)&four;
+	socklen_t len = is_six ? sizeof six : sizeof four;
+	int fd = socket(is_six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int on = 1;
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+	    bind(fd, address, len) < 0 || listen(fd, BACKLOG) < 0 || getsockname(fd, address, &len) < 0) {
+		mw_error_set(e, MW_IO, 0, "can't listen on %.80s port %u: %s", host, (unsigned)port,
+			     strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	*bound = ntohs(is_six ? six.sin6_port : four.sin_port);
+	return fd;
+}
+
+/* As many connections as were asked for, or as there can be: a process out of descriptors could neither
+ * accept nor commit. The soft limit is raised where that is allowed. */
+static unsigned connections_within(unsigned wanted)
+{
+	struct rlimit limit;
+	rlim_t needed = (rlim_t)wanted + DESCRIPTORS_KEPT;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return wanted;
+	if (limit.rlim_cur < needed) {
+		limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
+		setrlimit(RLIMIT_NOFILE, &limit);
+		getrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (limit.rlim_cur >= needed)
+		return wanted;
+	return limit.rlim_cur > 2 * DESCRIPTORS_KEPT ? (unsigned)(limit.rlim_cur - DESCRIPTORS_KEPT)
+						     : (unsigned)(limit.rlim_cur / 2);
+}
+
 static void configure(struct mw_server *s, const struct mw_server_config *config)
 {
 	s->body_max = config->body_max;
@@ -292,7 +341,7 @@ enum mw_err mw_server_open(const struct mw_server_config *config, struct mw_serv
 	if (!s)
 		return mw_error_set(e, MW_NO_MEMORY, 0, "%s", mw_err_sentence(MW_NO_MEMORY));
 	configure(s, config);
-	int fd = mw_server_listen(config->host, config->port, &s->port, e);
+	int fd = listen_on(config->host, config->port, &s->port, e);
 	if (fd < 0) {
 		free(s);
 		return MW_IO;
@@ -303,7 +352,7 @@ enum mw_err mw_server_open(const struct mw_server_config *config, struct mw_serv
 	    MHD_OPTION_EXTERNAL_LOGGER, be_quiet, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
 	    MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
 	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_CONNECTION_LIMIT,
-	    mw_server_connections_within(config->connections_max), MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+	    connections_within(config->connections_max), MHD_OPTION_PER_IP_CONNECTION_LIMIT,
 	    config->connections_per_ip, MHD_OPTION_CONNECTION_TIMEOUT, config->idle_timeout_s,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
 	if (!s->daemon) {
