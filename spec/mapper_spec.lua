@@ -79,6 +79,24 @@ describe("emit", function()
 		assert.equal("12345678901234567890", got[6].previousId)
 	end)
 
+	it("takes a time that stands there as Segment writes it just so, and no other", function()
+		for time, sent in pairs {
+			["2024-02-28T23:59:59.999Z"] = "2024-02-28T23:59:59.999Z",
+			["2024-02-29T23:59:59.999Z"] = "2024-02-29T23:59:59.999Z",
+			["2024-02-28T23:59:59.999+01:00"] = "2024-02-28T22:59:59.999Z",
+			["2023-02-29T23:59:59.999Z"] = false,
+			["2024-02-28T24:00:00.001Z"] = false,
+			["2024-02-28T23:59:59;999Z"] = false,
+		} do
+			local m = entry(function(_, emit)
+				emit({ call = "track", name = "One" }, { time = time })
+			end)
+			local messages, _, problems = m:map(GO:format "1")
+			assert.equal(sent, messages[1] and decoded(messages)[1].timestamp or false, time)
+			assert.equal(sent == false, problems ~= nil)
+		end
+	end)
+
 	local function refused(call, options, code)
 		local m = entry(function(_, emit)
 			emit({ call = "track", name = "Before" })

@@ -1,5 +1,6 @@
 #include "expr_pool.h"
 #include "operate.h"
+#include "timestamp.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -392,7 +393,7 @@ enum mw_err mw_expr_eval_time(const struct mw_exprs *x, uint32_t expr, const str
 	struct mw_value v;
 	enum mw_err err = mw_walk_eval(&w, expr, &v);
 	*time = (struct mw_expr_time){.present = !err && v.kind != MW_VALUE_ABSENT};
-	if (time->present && v.kind == MW_VALUE_CHARS && mw_operate_is_written(v.text))
+	if (time->present && v.kind == MW_VALUE_CHARS && mw_timestamp_is_written(v.text))
 		time->written = v.text;
 	else if (time->present)
 		err =

@@ -1,7 +1,7 @@
 #include "expr_pool.h"
 #include "json_write.h"
 #include "mapping.h"
-#include "operate.h"
+#include "timestamp.h"
 
 #include <stdio.h>
 
@@ -138,7 +138,7 @@ enum mw_err mw_facts_time(struct mw_mapper *p, struct mw_facts *f, struct mw_err
 		return MW_OK;
 	p->scene.field = "time";
 	if (mw_expr_known_text(p->map->x, expr, &p->scene, &f->time_text) &&
-	    mw_operate_is_written(f->time_text))
+	    mw_timestamp_is_written(f->time_text))
 		return learn(f, MW_PART_TIME, MW_OK);
 	if (expr != 0)
 		err = mw_expr_eval_time(p->map->x, expr, &p->scene, &time, e);

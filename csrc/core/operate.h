@@ -17,10 +17,6 @@ enum mw_err mw_operate_binary(struct mw_walk *w, enum mw_op op, const struct mw_
 /* A date or Unix time as milliseconds since 1970; *present false for an empty string. */
 enum mw_err mw_operate_time(struct mw_walk *w, const struct mw_value *a, int64_t *ms, bool *present);
 
-/* Whether a text is a date as mw_timestamp_write writes it, and can be used as it is. A quick look that says
- * no to the last days of a month. */
-bool mw_operate_is_written(struct mw_span text);
-
 /* complain.c: fails because `a` is what `op` can't be done to. */
 enum mw_err mw_operate_refuse(struct mw_walk *w, enum mw_op op, const struct mw_value *a);
 

@@ -71,6 +71,38 @@ void mw_timestamp_write(char out[MW_TIMESTAMP_LEN], int64_t ms)
 	out[22] = (char)('0' + of_day % 10);
 }
 
+/* ---- reading */
+
+/* Whether 8 characters have the form of 8 others: a digit where those have '0', else the very same. */
+static bool has_form(const uint8_t *text, const char *form)
+{
+	uint64_t t, f, digits, high = 0x8080808080808080u;
+	memcpy(&t, text, sizeof t);
+	memcpy(&f, form, sizeof f);
+	/* Of the characters of a form only '0' has bit 4 and not bit 2, 3 or 6: no '-', ':', '.', 'T' or 'Z'.
+	 */
+	digits = (f >> 4) & ~(f >> 3) & ~(f >> 2) & ~(f >> 6) & 0x0101010101010101u;
+	t ^= f;
+	/* The high bit of each byte comes up where a digit is above 9 or anything else differs at all. */
+	return (((t + (high - 0x0101010101010101u) - digits * 9) | t) & high) == 0;
+}
+
+static int two_digits(const uint8_t *at)
+{
+	return (at[0] - '0') * 10 + at[1] - '0';
+}
+
+bool mw_timestamp_is_written(struct mw_span text)
+{
+	const uint8_t *at = text.at;
+	if (text.len != MW_TIMESTAMP_LEN || !has_form(at, "0000-00-") || !has_form(at + 8, "00T00:00") ||
+	    !has_form(at + 16, ":00.000Z"))
+		return false;
+	int month = two_digits(at + 5), day = two_digits(at + 8);
+	return month >= 1 && month <= 12 && day >= 1 && day <= 28 && two_digits(at + 11) <= 23 &&
+	       two_digits(at + 14) <= 59 && two_digits(at + 17) <= 59;
+}
+
 /* What is still to be read. */
 struct rest {
 	const uint8_t *p, *end;

@@ -30,7 +30,7 @@ struct emission {
 	struct mw_message m;
 	struct mwl_piece parts[PARTS];
 	struct mwl_piece options[OPTIONS];
-	bool has_time;
+	struct mwl_time time;
 	struct mw_error e;
 };
 
@@ -43,7 +43,7 @@ static void begin(struct emission *em, lua_State *L, struct mw_buf *out)
 	mw_message_clear(&em->m);
 	mwl_pieces_clear(em->parts, PARTS);
 	mwl_pieces_clear(em->options, OPTIONS);
-	em->has_time = false;
+	em->time = (struct mwl_time){.present = false};
 	mw_error_clear(&em->e);
 }
 
@@ -134,7 +134,7 @@ static enum mw_err read_option(struct emission *em, enum option option, int valu
 		return MW_OK;
 	switch (option) {
 	case TIME:
-		return mwl_time_read(em->L, value, name, &em->m.timestamp, &em->has_time, &em->e);
+		return mwl_time_read(em->L, value, name, em->out, &em->time, &em->e);
 	case ACCOUNT: /* not sent as they are: their characters, not the inside of a JSON string */
 	case ID:
 		if (lua_type(em->L, value) != LUA_TSTRING)
@@ -214,6 +214,7 @@ static void fill(struct emission *em)
 	m->upstream_id = mwl_piece_span(em->options[ID], em->out);
 	m->context = mwl_piece_span(em->options[CONTEXT], em->out);
 	m->integrations = mwl_piece_span(em->options[INTEGRATIONS], em->out);
+	mwl_time_fill(m, &em->time, em->out);
 }
 
 /* Behind "acme.lua:12: ", where the mapping says that its entry begins: the line of emit, put in front, is
@@ -267,7 +268,7 @@ static int emit(lua_State *L)
 	lua_State *outer = s->L;
 	s->L = s->guard.L = L;
 	s->emitting = true;
-	err = mw_mapper_emit(s->mapper, &em.m, em.has_time, account, &em.e);
+	err = mw_mapper_emit(s->mapper, &em.m, em.time.present, account, &em.e);
 	s->emitting = false;
 	s->L = s->guard.L = outer;
 	return err ? refuse(L, s, err, &em.e) : 0;

@@ -169,23 +169,28 @@ enum mw_err mwl_text_write(lua_State *L, int index, const char *field, struct mw
 	return MW_OK;
 }
 
-enum mw_err mwl_time_read(lua_State *L, int index, const char *field, int64_t *ms, bool *present,
-			  struct mw_error *e)
+enum mw_err mwl_time_read(lua_State *L, int index, const char *field, struct mw_buf *out,
+			  struct mwl_time *time, struct mw_error *e)
 {
 	bool ok = false;
-	size_t len;
+	size_t len, start = out->len;
 	if (mwl_is_null(L, index))
 		return MW_OK;
 	if (lua_type(L, index) == LUA_TSTRING) {
-		const char *text = lua_tolstring(L, index, &len);
-		ok = mw_timestamp_parse((struct mw_span){(const uint8_t *)text, len}, ms);
+		const char *chars = lua_tolstring(L, index, &len);
+		struct mw_span text = {(const uint8_t *)chars, len};
+		ok = mw_timestamp_is_written(text) && mw_buf_append_span(out, text) == MW_OK;
+		if (ok)
+			time->text = (struct mwl_piece){.start = start, .len = len, .present = true};
+		else
+			ok = mw_timestamp_parse(text, &time->ms);
 	} else if (lua_type(L, index) == LUA_TNUMBER) {
-		ok = mw_timestamp_from_number(lua_tonumber(L, index), ms);
+		ok = mw_timestamp_from_number(lua_tonumber(L, index), &time->ms);
 	}
 	if (!ok)
 		return mw_error_set(e, MW_INVALID, 0,
 				    "%s: expected a date like \"2026-11-23T21:58:00Z\" or Unix time", field);
-	*present = true;
+	time->present = true;
 	return MW_OK;
 }
 
@@ -195,7 +200,7 @@ struct reading {
 	struct mw_message *m;
 	bool stamped;
 	bool counts_shapes;
-	bool has_timestamp;
+	struct mwl_time time;
 	struct mwl_piece pieces[FIELDS];
 	struct mw_error *e;
 };
@@ -229,8 +234,7 @@ static enum mw_err read_field(struct reading *r, enum field field, int value)
 {
 	switch (field) {
 	case TIMESTAMP:
-		return mwl_time_read(r->L, value, fields[field].name, &r->m->timestamp, &r->has_timestamp,
-				     r->e);
+		return mwl_time_read(r->L, value, fields[field].name, r->scratch, &r->time, r->e);
 	case PROPERTIES:
 	case TRAITS:
 	case CONTEXT:
@@ -256,6 +260,7 @@ static void fill(struct reading *r)
 	m->previous_id = mwl_piece_span(r->pieces[PREVIOUS_ID], b);
 	m->context = mwl_piece_span(r->pieces[CONTEXT], b);
 	m->integrations = mwl_piece_span(r->pieces[INTEGRATIONS], b);
+	mwl_time_fill(m, &r->time, b);
 }
 
 enum mw_err mwl_table_message(lua_State *L, int index, enum mw_call call, bool stamped, bool counts_shapes,
@@ -268,7 +273,7 @@ enum mw_err mwl_table_message(lua_State *L, int index, enum mw_call call, bool s
 	r.m = m;
 	r.stamped = stamped;
 	r.counts_shapes = counts_shapes;
-	r.has_timestamp = false;
+	r.time = (struct mwl_time){.present = false};
 	mwl_pieces_clear(r.pieces, FIELDS);
 	r.e = e;
 	if (!lua_checkstack(L, 8))
@@ -291,7 +296,7 @@ enum mw_err mwl_table_message(lua_State *L, int index, enum mw_call call, bool s
 	if (err)
 		return err;
 	m->call = call;
-	*has_timestamp = r.has_timestamp;
+	*has_timestamp = r.time.present;
 	fill(&r);
 	return MW_OK;
 }

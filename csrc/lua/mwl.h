@@ -174,9 +174,20 @@ static inline struct mw_span mwl_piece_span(struct mwl_piece p, const struct mw_
  * field's name. */
 enum mw_err mwl_text_write(lua_State *L, int index, const char *field, struct mw_buf *out,
 			   struct mwl_piece *piece, struct mw_error *e);
-/* A date as text or Unix time as number, in ms since 1970; null is absent. */
-enum mw_err mwl_time_read(lua_State *L, int index, const char *field, int64_t *ms, bool *present,
-			  struct mw_error *e);
+/* A date: as text if it stands there just as Segment writes it, else in ms since 1970. */
+struct mwl_time {
+	bool present;
+	struct mwl_piece text;
+	int64_t ms;
+};
+/* From text or, Unix time, from a number; null is absent. */
+enum mw_err mwl_time_read(lua_State *L, int index, const char *field, struct mw_buf *out,
+			  struct mwl_time *time, struct mw_error *e);
+static inline void mwl_time_fill(struct mw_message *m, const struct mwl_time *time, const struct mw_buf *b)
+{
+	m->timestamp = time->ms;
+	m->time = mwl_piece_span(time->text, b);
+}
 /* A call as `client:track(account, {userId=..., event=..., properties={...}})` gets it, into `m`, whose spans
  * then point into `scratch`. `stamped`: leave out context.integration and context.library, the stamp has
  * them. */

@@ -1,5 +1,6 @@
 --- What one event costs from Lua: CPU time in ns, the median of five. `lua lua_bench.lua [seconds for each figure]`
 package.path = "spec/?.lua;" .. package.path
+local cjson = require "cjson"
 local core = require "moonweir.core"
 local compile = require "moonweir.compile"
 local mw = require "moonweir"
@@ -136,6 +137,16 @@ end)
 measure("building that table", function(n)
 	for _ = 1, n do
 		track()
+	end
+end)
+measure("for contrast: lua-cjson, decoding the event", function(n)
+	for _ = 1, n do
+		cjson.decode(event)
+	end
+end)
+measure("for contrast: lua-cjson, encoding that table", function(n)
+	for _ = 1, n do
+		cjson.encode(ready)
 	end
 end)
 

@@ -169,6 +169,34 @@ TEST(every_day_of_ten_thousand_years_comes_back)
 	}
 }
 
+/* The short cut for times never lets one through that reading and writing would change or refuse. */
+TEST(a_time_taken_as_it_is_reads_back_the_same)
+{
+	uint64_t seed = check_seed("times");
+	static const char some[] = "0123456789-:.TZ /;\xb0\x80";
+	int taken = 0;
+	for (int i = 0; i < 300000; i++) {
+		char time[MW_TIMESTAMP_LEN], again[MW_TIMESTAMP_LEN];
+		struct mw_span s = {(const uint8_t *)time, sizeof time};
+		int64_t ms = (int64_t)(check_random(&seed) % 253402300800000);
+		mw_timestamp_write(time, ms);
+		bool is_early = (time[8] - '0') * 10 + time[9] - '0' <= 28;
+		CHECK(mw_timestamp_is_written(s) == is_early);
+		for (uint64_t n = check_random(&seed) % 3; n > 0; n--)
+			time[check_random(&seed) % sizeof time] =
+			    some[check_random(&seed) % (sizeof some - 1)];
+		if (!mw_timestamp_is_written(s))
+			continue;
+		taken++;
+		CHECK(mw_timestamp_parse(s, &ms));
+		mw_timestamp_write(again, ms);
+		CHECK(memcmp(time, again, sizeof time) == 0);
+	}
+	CHECK(taken > 100000);
+	CHECK(!mw_timestamp_is_written(MW_SPAN("2026-02-29T00:00:00.000Z")));
+	CHECK(!mw_timestamp_is_written(MW_SPAN("2026-02-2800:00:00.000Z")));
+}
+
 int main(void)
 {
 	RUN(times_are_written_with_milliseconds_in_utc);
@@ -177,5 +205,6 @@ int main(void)
 	RUN(unix_times_are_told_apart_by_size);
 	RUN(what_is_no_date_is_refused);
 	RUN(every_day_of_ten_thousand_years_comes_back);
+	RUN(a_time_taken_as_it_is_reads_back_the_same);
 	return CHECK_END();
 }
