@@ -146,6 +146,8 @@ enum mw_err mw_identities_open(struct mw_state *s, const char *master_key_file, 
 	if (err == MW_OK)
 		err = mw_state_database(s, "identities_forgotten", &d->forgotten, e);
 	if (err == MW_OK)
+		err = mw_state_database(s, "identities_aliased", &d->aliased, e);
+	if (err == MW_OK)
 		err = mw_state_database(s, "identities_accounts", &d->accounts, e);
 	if (err == MW_OK)
 		err = check_kid(d, e);
@@ -245,12 +247,21 @@ static int latest(const struct way *w, int from)
 	return best;
 }
 
+/* The row that says who else a user is. */
+static int alias_of(const struct mw_identities *d, MDB_txn *txn, const struct mw_node *user,
+		    struct mw_identity_row *r)
+{
+	MDB_val key = mw_node_value(user), value;
+	int answer = mdb_get(txn, d->aliased, &key, &value);
+	return answer == 0 ? mw_identities_row(d, txn, user, r) : answer;
+}
+
 /* From `row`, which leads to a user, along the aliases of that user; `row` is then the one that leads to the
  * last of them. */
 static int follow(const struct mw_identities *d, MDB_txn *txn, struct mw_identity_row *row)
 {
 	struct mw_identity_row next;
-	int answer = mw_identities_row(d, txn, &row->node, &next);
+	int answer = alias_of(d, txn, &row->node, &next);
 	if (answer == MDB_NOTFOUND || (answer == 0 && next.is_void))
 		return 0; /* the usual case */
 	struct way w;
@@ -268,7 +279,7 @@ static int follow(const struct mw_identities *d, MDB_txn *txn, struct mw_identit
 		*row = next;
 		if (w.steps == MW_ALIASES_MAX)
 			return 0;
-		answer = mw_identities_row(d, txn, &next.node, &next);
+		answer = alias_of(d, txn, &w.nodes[w.steps], &next);
 	}
 	return answer == MDB_NOTFOUND ? 0 : answer;
 }

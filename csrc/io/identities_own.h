@@ -15,11 +15,14 @@ struct mw_identities {
 	MDB_dbi rows; /* key -> row */
 	MDB_dbi of;   /* node, key -> struct mw_evidence: whoever was said to be this node, by which id */
 	MDB_dbi forgotten; /* node -> struct mw_tombstone */
+	MDB_dbi aliased;   /* key of a user -> number of the account: users who may have a row of their own,
+			    * being somebody else today. Few are, so a look here costs next to nothing, and most
+			    * look-ups are spared a second one among all the rows. */
 	MDB_dbi accounts;  /* name -> struct mw_identity_account; behind a NUL byte: "key" -> kid */
 };
 
 /* As they lie in the store, but for byte order: packed by hand. */
-enum { MW_EVIDENCE_LEN = 13, MW_TOMBSTONE_LEN = 12, MW_IDENTITY_ACCOUNT_LEN = 12 };
+enum { MW_EVIDENCE_LEN = 13, MW_TOMBSTONE_LEN = 12, MW_IDENTITY_ACCOUNT_LEN = 12, MW_ALIASED_LEN = 4 };
 
 struct mw_evidence {
 	int64_t since; /* the earliest message that said so */

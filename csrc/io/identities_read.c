@@ -165,7 +165,7 @@ enum mw_err mw_identities_show(struct mw_identities *d, struct mw_span account, 
 
 /* ---- dropping an account */
 
-enum { DROP_MAX = 20000, DATABASES = 3 };
+enum { DROP_MAX = 20000, DATABASES = 4 };
 
 struct drop {
 	struct mw_identities *d;
@@ -179,7 +179,7 @@ struct drop {
 
 static uint32_t account_of(int database, MDB_val value)
 {
-	static const size_t offset[DATABASES] = {4, 9, 8}; /* row, evidence, tombstone */
+	static const size_t offset[DATABASES] = {4, 9, 8, 0}; /* row, evidence, tombstone, aliased */
 	const uint8_t *at = value.mv_data;
 	return value.mv_size >= offset[database] + 4 ? (uint32_t)mw_le_get(at + offset[database], 4) : 0;
 }
@@ -196,7 +196,7 @@ static int drop_some(const struct drop *p, MDB_txn *txn, MDB_dbi dbi, struct dro
 	for (int i = 0; answer == 0 && i < DROP_MAX; i++) {
 		if (account_of(p->database, value) == p->account.number) {
 			answer = mdb_cursor_del(cursor, 0);
-			next->removed++;
+			next->removed += dbi != p->d->aliased; /* which say nothing of their own */
 		}
 		if (answer == 0)
 			answer = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
@@ -213,7 +213,7 @@ static int drop_some(const struct drop *p, MDB_txn *txn, MDB_dbi dbi, struct dro
 static enum mw_err drop_step(MDB_txn *txn, void *context, struct mw_error *e)
 {
 	struct drop *p = context, next = *p;
-	const MDB_dbi databases[DATABASES] = {p->d->rows, p->d->of, p->d->forgotten};
+	const MDB_dbi databases[DATABASES] = {p->d->rows, p->d->of, p->d->forgotten, p->d->aliased};
 	bool more = false;
 	int answer = drop_some(p, txn, databases[p->database], &next, &more);
 	if (answer == 0 && !more) {

@@ -85,7 +85,12 @@ static int put_row(struct lesson *l, MDB_txn *txn, const struct mw_node *key, co
 	uint8_t bytes[MW_IDENTITY_ROW_MAX];
 	MDB_val k = mw_node_value(key), value = {0, bytes};
 	value.mv_size = mw_identity_row_pack(l->d->secret, key, r, user, id, bytes);
-	return mdb_put(txn, l->d->rows, &k, &value, 0);
+	int answer = mdb_put(txn, l->d->rows, &k, &value, 0);
+	if (answer != 0 || r->kind != MW_IDENTITY_USER)
+		return answer;
+	value.mv_size = MW_ALIASED_LEN;
+	mw_le_put(bytes, r->account, MW_ALIASED_LEN);
+	return mdb_put(txn, l->d->aliased, &k, &value, 0);
 }
 
 enum { PAIR_LEN = 2 * MW_NODE_LEN };

@@ -9,7 +9,7 @@ enum { LAYOUT = 1, CHECK_LEN = 8, LEN_LEN = 2, BLOCK = 64 };
 _Static_assert(sizeof((struct mw_identity_secret *)0)->hash == crypto_shorthash_siphashx24_KEYBYTES,
 	       "hash key");
 _Static_assert(MW_NODE_LEN == crypto_shorthash_siphashx24_BYTES, "a node is a hash");
-_Static_assert(MW_IDENTITY_NONCE == crypto_stream_xchacha20_NONCEBYTES, "nonce");
+_Static_assert(MW_IDENTITY_NONCE == crypto_stream_chacha20_ietf_NONCEBYTES, "nonce");
 
 void mw_identity_secret_derive(struct mw_identity_secret *s, const struct mw_master_key *master)
 {
@@ -25,11 +25,12 @@ struct mw_node mw_identity_key(const struct mw_identity_secret *s, struct mw_spa
 {
 	struct mw_node key;
 	uint8_t text[2 + MW_ACCOUNT_MAX + MW_IDENTITY_MAX];
-	text[0] = (uint8_t)((unsigned)kind | (is_fallback ? 0x80u : 0u));
+	text[0] = (uint8_t)kind;
 	text[1] = (uint8_t)account.len;
 	memcpy(text + 2, account.at, account.len);
 	memcpy(text + 2 + account.len, id.at, id.len);
 	crypto_shorthash_siphashx24(key.bytes, text, 2 + account.len + id.len, s->hash);
+	key.bytes[MW_NODE_LEN - 1] ^= is_fallback;
 	return key;
 }
 
@@ -71,7 +72,7 @@ size_t mw_identity_row_pack(const struct mw_identity_secret *s, const struct mw_
 		put(text, user.len, LEN_LEN);
 		memcpy(text + LEN_LEN, user.at, user.len);
 		memcpy(text + LEN_LEN + user.len, id.at, id.len);
-		crypto_stream_xchacha20_xor(text, text, text_len, nonce, s->seal);
+		crypto_stream_chacha20_ietf_xor(text, text, text_len, nonce, s->seal);
 		len += MW_IDENTITY_NONCE + text_len;
 	}
 	put(out + len, check_of(key, out, len), CHECK_LEN);
@@ -108,12 +109,12 @@ bool mw_identity_row_read(const struct mw_identity_secret *s, const struct mw_id
 		return false;
 	/* Most users fit into the cipher's first block, and who asks for no id need not read it. */
 	size_t part = id || len < BLOCK ? len : BLOCK;
-	crypto_stream_xchacha20_xor(room, text, part, nonce, s->seal);
+	crypto_stream_chacha20_ietf_xor(room, text, part, nonce, s->seal);
 	size_t user_len = get(room, LEN_LEN);
 	if (user_len == 0 || user_len > MW_IDENTITY_MAX || LEN_LEN + user_len > len)
 		return false;
 	if (LEN_LEN + user_len > part)
-		crypto_stream_xchacha20_xor(room, text, len, nonce, s->seal);
+		crypto_stream_chacha20_ietf_xor(room, text, len, nonce, s->seal);
 	*user = (struct mw_span){room + LEN_LEN, user_len};
 	if (id)
 		*id = (struct mw_span){room + LEN_LEN + user_len, len - LEN_LEN - user_len};

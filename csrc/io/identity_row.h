@@ -4,9 +4,10 @@
  *
  *     kind, length of the account, the account, the id
  *
- * under a key of the store's own, so neither the keys of the database nor their order tell a name, long names
- * are as short as any, and no two ids can be written to look alike. A user, or an anonymousId, as the one
- * pointed at is its *node*: the key it has as an id of that kind itself.
+ * under a key of the store's own (with the last bit changed for the row of an anonymousId, which is asked for
+ * where there is no other: beside it, on the same page), so neither the keys of the database nor their order
+ * tell a name, long names are as short as any, and no two ids can be written to look alike. A user, or an
+ * anonymousId, as the one pointed at is its *node*: the key it has as an id of that kind itself.
  *
  *     offset  bytes
  *          0  1    layout, 1
@@ -16,8 +17,8 @@
  *          4  4    number of the account
  *          8  8    when it was so, ms since 1970
  *         16  16   node
- *         32  24   nonce
- *         56  2+   length of the user's text, that text, the id's: encrypted (XChaCha20)
+ *         32  12   nonce, random: two in 2^32 rows are the same with a chance of one in 2^33
+ *         44  2+   length of the user's text, that text, the id's: encrypted (ChaCha20)
  *         -8       check, over key and row
  *
  * One that a forgotten user left behind ends at offset 32, with its check: it keeps older messages out and
@@ -33,7 +34,7 @@
 enum {
 	MW_NODE_LEN = 16,
 	MW_IDENTITY_HEAD = 32,
-	MW_IDENTITY_NONCE = 24,
+	MW_IDENTITY_NONCE = 12,
 	MW_IDENTITY_ROW_MAX = MW_IDENTITY_HEAD + MW_IDENTITY_NONCE + 2 + 2 * MW_IDENTITY_MAX + 8,
 };
 
