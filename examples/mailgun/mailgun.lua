@@ -1,0 +1,116 @@
+-- Mailgun: its webhooks, one event each, {"signature":{…},"event-data":{…}}; the Events API lists what is in event-data.
+--
+-- Variables that the customer gives a message come back in each of its events, as `user-variables`. One of them is to be
+-- `user_id`, the customer's id of the recipient; README.md says how.
+
+local source = require "moonweir.source"
+local get = source.get
+
+-- What every call about an e-mail says, and what this one adds.
+local function email(more)
+	local properties = {
+		email_id = get "message.headers.message-id",
+		email_subject = get "message.headers.subject",
+		campaign_name = get "tags[1]",
+	}
+	for name, value in pairs(more or {}) do
+		properties[name] = value
+	end
+	return properties
+end
+
+-- Where a bot opens or clicks, address and browser are the bot's.
+local person = { traits = { email = get "recipient" }, ip = get "ip", userAgent = get "client-info.user-agent" }
+local by_person = get "client-info.bot":default(""):is ""
+
+local function by_person_or_bot(name, more)
+	local properties = email(more)
+	properties.bot = get "client-info.bot"
+	return {
+		source.track(name)(email(more)):with { context = person, when = by_person },
+		source.track(name)(properties):with { when = by_person:is(false) },
+	}
+end
+
+return source.define {
+	slug = "mailgun",
+	version = "1.0.0",
+	verify = source.verify.mailgun { secret = source.secret "MAILGUN_SIGNING_KEY" },
+
+	each = source.any(get "event-data", get "."),
+	event = source.any(
+		get "reason":lookup { ["suppress-bounce"] = "held", ["suppress-complaint"] = "held", ["suppress-unsubscribe"] = "held" },
+		get "severity" .. " " .. get "event",
+		get "event"
+	),
+	id = get "id",
+	time = get "timestamp",
+	user = source.user { get "user-variables.user_id", email = get "recipient" },
+	context = { traits = { email = get "recipient" } },
+
+	on = {
+		delivered = source.track "Email Delivered" (email()),
+		opened = by_person_or_bot "Email Opened",
+		clicked = by_person_or_bot("Email Link Clicked", { link_url = get "url" }),
+		["permanent failed"] = source.track "Email Bounced" (email {
+			bounce_type = get "reason",
+			reason = source.any(get "delivery-status.message":trim(), get "delivery-status.description"),
+		}),
+		complained = source.track "Email Marked as Spam" (email()),
+		unsubscribed = source.track "Unsubscribed" (email { list_id = get "mailing-list.address" }):with { context = person },
+
+		accepted = source.ignore,
+		held = source.ignore,
+		rejected = source.ignore,
+		stored = source.ignore,
+		["temporary failed"] = source.ignore,
+		list_member_uploaded = source.ignore,
+		list_member_upload_error = source.ignore,
+		list_uploaded = source.ignore,
+	},
+
+	about = {
+		name = "Mailgun",
+		website = "https://www.mailgun.com",
+		description = "a service that sends, receives, and tracks email",
+		support = "support@mailgun.com",
+		write_key_menu = { "Sending", "Webhooks", "Segment" },
+		regions = { "us", "eu" },
+		categories = { "Email Marketing" },
+		user = "It's the variable `user_id` of the message: the ID that the customer's own database has for the recipient.",
+
+		events = {
+			["Email Bounced"] = { "The recipient's mail server turned the message down for good.",
+				bounce_type = "What Mailgun calls the failure, such as `bounce`, `generic`, or `old`.",
+				reason = "What the mail server said." },
+			["Email Delivered"] = "The recipient's mail server accepted the message.",
+			["Email Link Clicked"] = "The recipient clicked a link in the message. Click tracking has to be on.",
+			["Email Marked as Spam"] = "The recipient reported the message as spam.",
+			["Email Opened"] = "The message was opened. Open tracking has to be on.",
+			["Unsubscribed"] = "The recipient unsubscribed from a mailing list, from a tag, or from the whole domain.",
+		},
+		properties = {
+			bot = "What did it if it wasn't a person: `apple` and `gmail` load images ahead, `generic` is mostly a virus scanner.",
+			campaign_name = "First tag of the message.",
+			email_id = "`Message-Id` of the message.",
+			email_subject = "Subject line of the message. Opens, clicks, and most unsubscribes don't have it.",
+			link_url = "Address that the link leads to.",
+			list_id = "Address of the mailing list. Without one, it's a tag or the domain.",
+		},
+		context = {
+			ip = "IP address from which the message was opened or the link clicked.",
+			["traits.email"] = "Email address of the recipient.",
+			userAgent = "Mail program or browser of the recipient.",
+		},
+		ignored = {
+			accepted = "Nothing has reached the recipient yet.",
+			held = "Mailgun didn't try: the address bounced, complained, or unsubscribed before, and that event was sent.",
+			list_member_upload_error = "It's about an upload to a mailing list, not about a message.",
+			list_member_uploaded = "It's about an upload to a mailing list, not about a message.",
+			list_uploaded = "It's about an upload to a mailing list, not about a message.",
+			rejected = "Mailgun refused the message, and it names no recipient.",
+			stored = "It's about a message that came in.",
+			["temporary failed"] = "Mailgun tries again; `Email Delivered` or `Email Bounced` follows.",
+		},
+	},
+}
