@@ -73,8 +73,8 @@ return source.define {
 		name = "Mailgun",
 		website = "https://www.mailgun.com",
 		description = "a service that sends, receives, and tracks email",
-		support = "support@mailgun.com",
-		write_key_menu = { "Sending", "Webhooks", "Segment" },
+		support = "help@mailgun.example", -- this and the menu: whoever runs the source has their own
+		write_key_menu = { "Settings", "Integrations", "Segment" },
 		regions = { "us", "eu" },
 		categories = { "Email Marketing" },
 		user = "It's the variable `user_id` of the message: the ID that the customer's own database has for the recipient.",

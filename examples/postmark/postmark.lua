@@ -72,8 +72,8 @@ return source.define {
 		name = "Postmark",
 		website = "https://postmarkapp.com",
 		description = "a service that delivers email of applications, and broadcasts",
-		support = "support@postmarkapp.com",
-		write_key_menu = { "Servers", "Message Streams", "Webhooks", "Segment" },
+		support = "help@postmark.example", -- this and the menu: whoever runs the source has their own
+		write_key_menu = { "Settings", "Integrations", "Segment" },
 		regions = { "us", "eu" },
 		categories = { "Email Marketing" },
 		user = "It's `user_id` in the metadata of the message: the ID that the customer's own database has for the recipient.",

@@ -60,8 +60,8 @@ return source.define {
 		name = "SendGrid",
 		website = "https://sendgrid.com",
 		description = "a service that sends email, such as receipts, notifications, and newsletters",
-		support = "support@sendgrid.com",
-		write_key_menu = { "Settings", "Mail Settings", "Segment" },
+		support = "help@sendgrid.example", -- this and the menu: whoever runs the source has their own
+		write_key_menu = { "Settings", "Integrations", "Segment" },
 		regions = { "us", "eu" },
 		categories = { "Email Marketing" },
 		user = "It's the custom argument `user_id` of the message: the ID that the customer's own database has for the recipient.",
