@@ -6,11 +6,12 @@
 local source = require "moonweir.source"
 local get = source.get
 
+local subject = get "message.headers.subject" -- of messages that are underway; opens and clicks have none
+
 -- What every call about an e-mail says, and what this one adds.
 local function email(more)
 	local properties = {
 		email_id = get "message.headers.message-id",
-		email_subject = get "message.headers.subject",
 		campaign_name = get "tags[1]",
 	}
 	for name, value in pairs(more or {}) do
@@ -20,7 +21,7 @@ local function email(more)
 end
 
 -- Where a bot opens or clicks, address and browser are the bot's.
-local person = { traits = { email = get "recipient" }, ip = get "ip", userAgent = get "client-info.user-agent" }
+local person = { ip = get "ip", userAgent = get "client-info.user-agent" }
 local by_person = get "client-info.bot":default(""):is ""
 
 local function by_person_or_bot(name, more)
@@ -38,35 +39,30 @@ return source.define {
 	verify = source.verify.mailgun { secret = source.secret "MAILGUN_SIGNING_KEY" },
 
 	each = source.any(get "event-data", get "."),
-	event = source.any(
-		get "reason":lookup { ["suppress-bounce"] = "held", ["suppress-complaint"] = "held", ["suppress-unsubscribe"] = "held" },
-		get "severity" .. " " .. get "event",
-		get "event"
-	),
+	event = source.any(get "event" .. " " .. get "severity" .. " " .. get "reason":default "", get "event"),
 	id = get "id",
 	time = get "timestamp",
 	user = source.user { get "user-variables.user_id", email = get "recipient" },
 	context = { traits = { email = get "recipient" } },
 
 	on = {
-		delivered = source.track "Email Delivered" (email()),
+		delivered = source.track "Email Delivered" (email { email_subject = subject }),
 		opened = by_person_or_bot "Email Opened",
 		clicked = by_person_or_bot("Email Link Clicked", { link_url = get "url" }),
-		["permanent failed"] = source.track "Email Bounced" (email {
+		["failed permanent *"] = source.track "Email Bounced" (email {
+			email_subject = subject,
 			bounce_type = get "reason",
 			reason = source.any(get "delivery-status.message":trim(), get "delivery-status.description"),
 		}),
-		complained = source.track "Email Marked as Spam" (email()),
+		complained = source.track "Email Marked as Spam" (email { email_subject = subject }),
 		unsubscribed = source.track "Unsubscribed" (email { list_id = get "mailing-list.address" }):with { context = person },
 
 		accepted = source.ignore,
-		held = source.ignore,
+		["failed permanent suppress-*"] = source.ignore, -- Mailgun itself held it back
 		rejected = source.ignore,
 		stored = source.ignore,
-		["temporary failed"] = source.ignore,
-		list_member_uploaded = source.ignore,
-		list_member_upload_error = source.ignore,
-		list_uploaded = source.ignore,
+		["failed temporary *"] = source.ignore,
+		["list_*"] = source.ignore,
 	},
 
 	about = {
@@ -93,7 +89,7 @@ return source.define {
 			bot = "What did it if it wasn't a person: `apple` and `gmail` load images ahead, `generic` is mostly a virus scanner.",
 			campaign_name = "First tag of the message.",
 			email_id = "`Message-Id` of the message.",
-			email_subject = "Subject line of the message. Opens, clicks, and most unsubscribes don't have it.",
+			email_subject = "Subject line of the message.",
 			link_url = "Address that the link leads to.",
 			list_id = "Address of the mailing list. Without one, it's a tag or the domain.",
 		},
@@ -104,13 +100,11 @@ return source.define {
 		},
 		ignored = {
 			accepted = "Nothing has reached the recipient yet.",
-			held = "Mailgun didn't try: the address bounced, complained, or unsubscribed before, and that event was sent.",
-			list_member_upload_error = "It's about an upload to a mailing list, not about a message.",
-			list_member_uploaded = "It's about an upload to a mailing list, not about a message.",
-			list_uploaded = "It's about an upload to a mailing list, not about a message.",
+			["failed permanent suppress-*"] = "Mailgun didn't try: the address bounced, complained, or unsubscribed before, and that event was sent.",
+			["list_*"] = "It's about an upload to a mailing list, not about a message.",
 			rejected = "Mailgun refused the message, and it names no recipient.",
 			stored = "It's about a message that came in.",
-			["temporary failed"] = "Mailgun tries again; `Email Delivered` or `Email Bounced` follows.",
+			["failed temporary *"] = "Mailgun tries again; `Email Delivered` or `Email Bounced` follows.",
 		},
 	},
 }

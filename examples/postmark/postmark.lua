@@ -10,7 +10,6 @@ local get = source.get
 local function email(more)
 	local properties = {
 		email_id = get "MessageID",
-		email_subject = get "Subject",
 		campaign_name = get "Tag":trim(),
 	}
 	for name, value in pairs(more or {}) do
@@ -29,7 +28,7 @@ local no_bounce = {
 
 local recipient = source.any(get "Recipient", get "Email")
 local time = source.any(get "DeliveredAt", get "ReceivedAt", get "BouncedAt", get "ChangedAt")
-local person = { traits = { email = recipient }, ip = get "Geo.IP":trim(), userAgent = get "UserAgent":trim() }
+local person = { ip = get "Geo.IP":trim(), userAgent = get "UserAgent":trim() }
 
 return source.define {
 	slug = "postmark",
@@ -49,11 +48,12 @@ return source.define {
 		Open = source.track "Email Opened" (email { first_open = get "FirstOpen" }):with { context = person },
 		Click = source.track "Email Link Clicked" (email { link_url = get "OriginalLink" }):with { context = person },
 		Bounce = source.track "Email Bounced" (email {
+			email_subject = get "Subject",
 			bounce_type = get "Type",
 			reason = source.any(get "Details":trim(), get "Description":trim()),
 		}),
-		SpamComplaint = source.track "Email Marked as Spam" (email()),
-		Unsubscribe = source.track "Unsubscribed" (email { list_id = get "MessageStream" }),
+		SpamComplaint = source.track "Email Marked as Spam" (email { email_subject = get "Subject" }),
+		Unsubscribe = source.track "Unsubscribed" (email { email_subject = get "Subject", list_id = get "MessageStream" }),
 		["SubscriptionChange ManualSuppression"] = source.track "Unsubscribed" (email {
 			list_id = get "MessageStream",
 			origin = get "Origin":lower(),
@@ -91,7 +91,7 @@ return source.define {
 			bounce_type = "Postmark's type of the bounce, such as `HardBounce`, `Blocked`, or `SpamNotification`.",
 			campaign_name = "Tag of the message.",
 			email_id = "Postmark's ID of the message.",
-			email_subject = "Subject line of the message. Bounces and complaints have it.",
+			email_subject = "Subject line of the message.",
 			first_open = "Whether it's the first time that the recipient opened this message.",
 			link_url = "Address that the link leads to.",
 			list_id = "Message stream that the recipient doesn't want any more.",

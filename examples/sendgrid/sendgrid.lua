@@ -9,7 +9,7 @@ local get = source.get
 -- What every call about an e-mail says, and what this one adds.
 local function email(more)
 	local properties = {
-		email_id = get "sg_message_id",
+		email_id = get "sg_message_id":before ".",
 		campaign_id = source.any(get "marketing_campaign_id", get "singlesend_id"):string(),
 		campaign_name = source.any(get "marketing_campaign_name", get "singlesend_name"),
 	}
@@ -19,9 +19,10 @@ local function email(more)
 	return properties
 end
 
--- Of a delivery `ip` is SendGrid's own, and of an open by a machine the machine's.
-local person = { traits = { email = get "email" }, ip = get "ip", userAgent = get "useragent" }
-local by_machine = get "sg_machine_open":default(false)
+-- Of a delivery `ip` is SendGrid's own. Of an open it is a machine's, if a mail program loads what nobody has opened yet or if
+-- Gmail loads it for the reader.
+local person = { ip = get "ip", userAgent = get "useragent" }
+local by_person = source.none(get "sg_machine_open", get "useragent":after "(via ggpht.com ":is "GoogleImageProxy)")
 
 return source.define {
 	slug = "sendgrid",
@@ -37,8 +38,8 @@ return source.define {
 	on = {
 		delivered = source.track "Email Delivered" (email()),
 		open = {
-			source.track "Email Opened" (email()):with { context = person, when = by_machine:is(false) },
-			source.track "Email Opened" (email { machine_open = true }):with { when = by_machine },
+			source.track "Email Opened" (email()):with { context = person, when = by_person },
+			source.track "Email Opened" (email { machine_open = get "sg_machine_open" }):with { when = source.none(by_person) },
 		},
 		click = source.track "Email Link Clicked" (email { link_url = get "url" }):with { context = person },
 		bounce = source.track "Email Bounced" (email {
@@ -82,7 +83,7 @@ return source.define {
 			email_id = "SendGrid's ID of the message.",
 			link_url = "Address that the link leads to.",
 			list_id = "ID of the unsubscribe group that the recipient left. Without one, it's all messages.",
-			machine_open = "`true` if a mail program loaded the message before anybody read it, as Apple Mail does.",
+			machine_open = "`true` if a mail program loaded the message before anybody read it, as Apple Mail does; `false` behind Gmail's proxy.",
 		},
 		context = {
 			ip = "IP address from which the message was opened or the link clicked.",

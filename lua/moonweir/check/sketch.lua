@@ -133,7 +133,8 @@ function sketch.message(source, call)
 		type = call.call,
 		messageId = value.later "string",
 		timestamp = value.later("string", { date = true }),
-		userId = user and text(user.ids[1], places, "userId"),
+		-- Where only the identity store can tell, it is as good as a field that holds it.
+		userId = user and (user.ids[1] == nil and value.later "string" or text(user.ids[1], places, "userId")),
 		context = {},
 	}
 	for _, template in ipairs { source.context or {}, refined.context or {} } do

@@ -60,7 +60,7 @@ end
 
 local function email(event)
 	return {
-		email_id = text(event.sg_message_id),
+		email_id = type(event.sg_message_id) == "string" and event.sg_message_id:match "^[^.]+" or nil,
 		campaign_id = id_text(event.marketing_campaign_id) or id_text(event.singlesend_id),
 		campaign_name = text(event.marketing_campaign_name) or text(event.singlesend_name),
 	}
@@ -73,7 +73,13 @@ local function context(event)
 	}
 end
 
--- Of a delivery `ip` is SendGrid's own, and of an open by a machine the machine's.
+-- Of a delivery `ip` is SendGrid's own. Of an open it is a machine's, if a mail program loads what nobody has opened yet or if
+-- Gmail loads it for the reader.
+local function is_by_person(event)
+	local agent = text(event.useragent) or ""
+	return event.sg_machine_open ~= true and not agent:find("(via ggpht.com GoogleImageProxy)", 1, true)
+end
+
 local function context_of_person(event)
 	local made = context(event)
 	made.ip = text(event.ip)
@@ -90,11 +96,11 @@ end
 
 function handlers.open(event)
 	local properties = email(event)
-	if event.sg_machine_open == true then
-		properties.machine_open = true
-		return "Email Opened", properties, context(event)
+	if is_by_person(event) then
+		return "Email Opened", properties, context_of_person(event)
 	end
-	return "Email Opened", properties, context_of_person(event)
+	properties.machine_open = event.sg_machine_open
+	return "Email Opened", properties, context(event)
 end
 
 function handlers.click(event)
