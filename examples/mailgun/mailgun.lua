@@ -100,7 +100,7 @@ return source.define {
 		},
 		ignored = {
 			accepted = "Nothing has reached the recipient yet.",
-			["failed permanent suppress-*"] = "Mailgun didn't try: the address bounced, complained, or unsubscribed before, and that event was sent.",
+			["failed permanent suppress-*"] = "Mailgun didn't try, because of a bounce, complaint, or unsubscription that was sent.",
 			["list_*"] = "It's about an upload to a mailing list, not about a message.",
 			rejected = "Mailgun refused the message, and it names no recipient.",
 			stored = "It's about a message that came in.",

@@ -83,7 +83,7 @@ return source.define {
 			email_id = "SendGrid's ID of the message.",
 			link_url = "Address that the link leads to.",
 			list_id = "ID of the unsubscribe group that the recipient left. Without one, it's all messages.",
-			machine_open = "`true` if a mail program loaded the message before anybody read it, as Apple Mail does; `false` behind Gmail's proxy.",
+			machine_open = "`true` if a mail program loaded the message before anybody read it, `false` if Gmail did for its reader.",
 		},
 		context = {
 			ip = "IP address from which the message was opened or the link clicked.",
