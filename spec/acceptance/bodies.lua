@@ -56,7 +56,9 @@ local function of_symfony(lines)
 end
 
 local function of_anymail(assertions)
-	return { type = assertions["event.event_type"], recipient = assertions["event.recipient"] }
+	local time = assertions["event.timestamp"]
+	return { type = assertions["event.event_type"], recipient = assertions["event.recipient"],
+		time = time and time:gsub("%+00:00$", ".000Z") }
 end
 
 local function expected_of(path)
