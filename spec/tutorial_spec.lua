@@ -30,7 +30,7 @@ describe("the tutorial", function()
 	it("works as it is printed", function()
 		local command = os.getenv "MW_COMMAND" or "build/moonweir"
 		os.execute(("mkdir %s/bin && ln -s \"$(realpath %s)\" %s/bin/moonweir"):format(child.folder(), command, child.folder()))
-		local dir, out, code = child.folder(), "", nil
+		local dir, out = child.folder(), ""
 		local ports, steps, debugger = {}, 0, nil
 		for _, block in ipairs(blocks_of(child.read "examples/README.md")) do
 			local text = block.text:gsub("http://127%.0%.0%.1:(%d+)", function(port)
@@ -45,6 +45,7 @@ describe("the tutorial", function()
 				end):gsub("return {", '%0 listen = "127.0.0.1:0", operations = "127.0.0.1:0",')
 				ports["8080"] = daemon.start(child.file("serve_here.lua", config)).port
 			elseif block.kind == "sh" then
+				local code
 				out, code = shell(dir, text)
 				assert.is_truthy(code == "0" or text:find "^moonweir check", text .. "\n" .. out)
 				steps = steps + 1

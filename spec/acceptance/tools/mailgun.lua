@@ -1,4 +1,4 @@
---- Mailgun: the customer's own id is a user variable. Some bodies are what stands in "event-data" alone, as the Events API has it.
+--- Mailgun: the customer's own id is a user variable. Some bodies are what stands in "event-data", alone.
 
 local bodies = require "spec.acceptance.bodies"
 

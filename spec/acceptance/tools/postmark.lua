@@ -11,7 +11,7 @@ return {
 	end,
 	explained = {
 		["subscription_change--symfony.json"] = {
-			type = "the address was suppressed for a hard bounce, which is a record of its own; Symfony calls every change an unsubscription",
+			type = "suppressed for a hard bounce, which is a record of its own; Symfony calls every change an unsubscription",
 		},
 	},
 }
