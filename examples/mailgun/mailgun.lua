@@ -6,30 +6,23 @@
 local source = require "moonweir.source"
 local get = source.get
 
-local subject = get "message.headers.subject" -- of messages that are underway; opens and clicks have none
-
--- What every call about an e-mail says, and what this one adds.
-local function email(more)
-	local properties = {
-		email_id = get "message.headers.message-id",
-		campaign_name = get "tags[1]",
-	}
-	for name, value in pairs(more or {}) do
-		properties[name] = value
-	end
+-- What every call about an e-mail says, beside what is its own.
+local function email(properties)
+	properties.email_id = get "message.headers.message-id"
+	properties.campaign_name = get "tags[1]"
 	return properties
 end
 
--- Where a bot opens or clicks, address and browser are the bot's.
+local subject = get "message.headers.subject"
 local person = { ip = get "ip", userAgent = get "client-info.user-agent" }
-local by_person = get "client-info.bot":default(""):is ""
+local bot = get "client-info.bot":trim() -- "" is none
 
-local function by_person_or_bot(name, more)
-	local properties = email(more)
-	properties.bot = get "client-info.bot"
+-- Where a bot opens or clicks, address and browser are the bot's.
+local function by_person_or_bot(name, link_url)
+	local track = source.track(name)
 	return {
-		source.track(name)(email(more)):with { context = person, when = by_person },
-		source.track(name)(properties):with { when = by_person:is(false) },
+		track(email { link_url = link_url }):with { context = person, when = source.none(bot) },
+		track(email { link_url = link_url, bot = bot }):with { when = bot },
 	}
 end
 
@@ -48,7 +41,7 @@ return source.define {
 	on = {
 		delivered = source.track "Email Delivered" (email { email_subject = subject }),
 		opened = by_person_or_bot "Email Opened",
-		clicked = by_person_or_bot("Email Link Clicked", { link_url = get "url" }),
+		clicked = by_person_or_bot("Email Link Clicked", get "url"),
 		["failed permanent *"] = source.track "Email Bounced" (email {
 			email_subject = subject,
 			bounce_type = get "reason",

@@ -6,15 +6,10 @@
 local source = require "moonweir.source"
 local get = source.get
 
--- What every call about an e-mail says, and what this one adds.
-local function email(more)
-	local properties = {
-		email_id = get "MessageID",
-		campaign_name = get "Tag":trim(),
-	}
-	for name, value in pairs(more or {}) do
-		properties[name] = value
-	end
+-- What every call about an e-mail says, beside what is its own.
+local function email(properties)
+	properties.email_id = get "MessageID"
+	properties.campaign_name = get "Tag":trim()
 	return properties
 end
 
@@ -28,7 +23,11 @@ local no_bounce = {
 
 local recipient = source.any(get "Recipient", get "Email")
 local time = source.any(get "DeliveredAt", get "ReceivedAt", get "BouncedAt", get "ChangedAt")
+
+-- Apple's mail programs load a message before anybody opens it, and Gmail loads it for its readers: address and browser are theirs.
 local person = { ip = get "Geo.IP":trim(), userAgent = get "UserAgent":trim() }
+local by_person = source.none(get "UserAgent":is "Mozilla/5.0", get "UserAgent":after "(via ggpht.com ":is "GoogleImageProxy)")
+local opened = source.track "Email Opened" (email { first_open = get "FirstOpen" })
 
 return source.define {
 	slug = "postmark",
@@ -44,8 +43,11 @@ return source.define {
 	context = { traits = { email = recipient } },
 
 	on = {
-		Delivery = source.track "Email Delivered" (email()),
-		Open = source.track "Email Opened" (email { first_open = get "FirstOpen" }):with { context = person },
+		Delivery = source.track "Email Delivered" (email {}),
+		Open = {
+			opened:with { context = person, when = by_person },
+			opened:with { when = source.none(by_person) },
+		},
 		Click = source.track "Email Link Clicked" (email { link_url = get "OriginalLink" }):with { context = person },
 		Bounce = source.track "Email Bounced" (email {
 			email_subject = get "Subject",

@@ -6,16 +6,11 @@
 local source = require "moonweir.source"
 local get = source.get
 
--- What every call about an e-mail says, and what this one adds.
-local function email(more)
-	local properties = {
-		email_id = get "sg_message_id":before ".",
-		campaign_id = source.any(get "marketing_campaign_id", get "singlesend_id"):string(),
-		campaign_name = source.any(get "marketing_campaign_name", get "singlesend_name"),
-	}
-	for name, value in pairs(more or {}) do
-		properties[name] = value
-	end
+-- What every call about an e-mail says, beside what is its own.
+local function email(properties)
+	properties.email_id = get "sg_message_id":before "."
+	properties.campaign_id = source.any(get "marketing_campaign_id", get "singlesend_id"):string()
+	properties.campaign_name = source.any(get "marketing_campaign_name", get "singlesend_name")
 	return properties
 end
 
@@ -23,6 +18,7 @@ end
 -- Gmail loads it for the reader.
 local person = { ip = get "ip", userAgent = get "useragent" }
 local by_person = source.none(get "sg_machine_open", get "useragent":after "(via ggpht.com ":is "GoogleImageProxy)")
+local opened = source.track "Email Opened" (email { machine_open = get "sg_machine_open" })
 
 return source.define {
 	slug = "sendgrid",
@@ -36,18 +32,18 @@ return source.define {
 	context = { traits = { email = get "email" } },
 
 	on = {
-		delivered = source.track "Email Delivered" (email()),
+		delivered = source.track "Email Delivered" (email {}),
 		open = {
-			source.track "Email Opened" (email()):with { context = person, when = by_person },
-			source.track "Email Opened" (email { machine_open = get "sg_machine_open" }):with { when = source.none(by_person) },
+			opened:with { context = person, when = by_person },
+			opened:with { when = source.none(by_person) },
 		},
 		click = source.track "Email Link Clicked" (email { link_url = get "url" }):with { context = person },
 		bounce = source.track "Email Bounced" (email {
 			bounce_type = get "type":lookup { bounce = "hard", blocked = "blocked" },
 			reason = get "reason",
 		}),
-		spamreport = source.track "Email Marked as Spam" (email()),
-		unsubscribe = source.track "Unsubscribed" (email()),
+		spamreport = source.track "Email Marked as Spam" (email {}),
+		unsubscribe = source.track "Unsubscribed" (email {}),
 		group_unsubscribe = source.track "Unsubscribed" (email { list_id = get "asm_group_id":string() }):with { context = person },
 
 		processed = source.ignore,
@@ -83,7 +79,7 @@ return source.define {
 			email_id = "SendGrid's ID of the message.",
 			link_url = "Address that the link leads to.",
 			list_id = "ID of the unsubscribe group that the recipient left. Without one, it's all messages.",
-			machine_open = "`true` if a mail program loaded the message before anybody read it, `false` if Gmail did for its reader.",
+			machine_open = "Whether a mail program loaded the message before anybody read it, as Apple Mail does.",
 		},
 		context = {
 			ip = "IP address from which the message was opened or the link clicked.",

@@ -96,10 +96,10 @@ end
 
 function handlers.open(event)
 	local properties = email(event)
+	properties.machine_open = event.sg_machine_open
 	if is_by_person(event) then
 		return "Email Opened", properties, context_of_person(event)
 	end
-	properties.machine_open = event.sg_machine_open
 	return "Email Opened", properties, context(event)
 end
 
