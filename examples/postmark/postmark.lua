@@ -24,7 +24,7 @@ local no_bounce = {
 local recipient = source.any(get "Recipient", get "Email")
 local time = source.any(get "DeliveredAt", get "ReceivedAt", get "BouncedAt", get "ChangedAt")
 
--- Apple's mail programs load a message before anybody opens it, and Gmail loads it for its readers: address and browser are theirs.
+-- Apple's mail programs load a message before anybody opens it, Gmail for its readers: address and browser are theirs then.
 local person = { ip = get "Geo.IP":trim(), userAgent = get "UserAgent":trim() }
 local by_person = source.none(get "UserAgent":is "Mozilla/5.0", get "UserAgent":after "(via ggpht.com ":is "GoogleImageProxy)")
 local opened = source.track "Email Opened" (email { first_open = get "FirstOpen" })
