@@ -18,6 +18,7 @@ local no_bounce = {
 	Unsubscribe = "Unsubscribe", SpamComplaint = "SpamComplaint",
 	Transient = "delay", SoftBounce = "delay", DnsError = "delay",
 	AutoResponder = "answer", AddressChange = "answer", ChallengeVerification = "answer", Subscribe = "answer",
+	OpenRelayTest = "answer", Unconfirmed = "unsent",
 	SMTPApiError = "unsent", TemplateRenderingFailed = "unsent", InboundError = "unsent", ManuallyDeactivated = "unsent",
 }
 

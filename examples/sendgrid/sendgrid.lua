@@ -9,8 +9,8 @@ local get = source.get
 -- What every call about an e-mail says, beside what is its own.
 local function email(properties)
 	properties.email_id = get "sg_message_id":before "."
-	properties.campaign_id = source.any(get "marketing_campaign_id", get "singlesend_id"):string()
-	properties.campaign_name = source.any(get "marketing_campaign_name", get "singlesend_name")
+	properties.campaign_id = source.any(get "singlesend_id", get "mc_auto_id", get "marketing_campaign_id"):string()
+	properties.campaign_name = source.any(get "singlesend_name", get "mc_auto_name", get "marketing_campaign_name")
 	return properties
 end
 
@@ -74,8 +74,8 @@ return source.define {
 		},
 		properties = {
 			bounce_type = "`hard` if there is no such address, `blocked` if the server took nothing from this sender at that time.",
-			campaign_id = "ID of the Single Send or campaign that the message belongs to.",
-			campaign_name = "Name of the Single Send or campaign that the message belongs to.",
+			campaign_id = "ID of the Single Send, automation, or campaign that the message belongs to.",
+			campaign_name = "Name of the Single Send, automation, or campaign that the message belongs to.",
 			email_id = "SendGrid's ID of the message.",
 			link_url = "Address that the link leads to.",
 			list_id = "ID of the unsubscribe group that the recipient left. Without one, it's all messages.",
