@@ -1,5 +1,5 @@
 --- What examples/sendgrid says in the mapping language, as somebody would write it by hand in plain Lua: to compare how long
---- the two are. spec/handwritten_spec.lua sees to it that both make the same messages.
+--- the two are. spec/handlers_sendgrid_spec.lua sees to it that both make the same messages.
 ---
 --- It stops where a client for Segment begins: what it returns is to be queued, batched, sent and tried again.
 

@@ -5,7 +5,7 @@ local child = require "spec.support.child"
 local core = require "moonweir.core"
 local golden = require "moonweir.golden"
 local openssl = require "spec.support.openssl"
-local handwritten = require "bench.handwritten.sendgrid"
+local handwritten = require "spec.bench.handlers.sendgrid"
 
 local NOW = golden.NOW / 1000
 local DIR = "examples/sendgrid/fixtures/"
@@ -71,7 +71,7 @@ describe("the handler for SendGrid written by hand", function()
 	end)
 
 	it("is at least twice as long as the source", function()
-		local by_hand = length_of "spec/bench/handwritten/sendgrid.lua"
+		local by_hand = length_of "spec/bench/handlers/sendgrid.lua"
 		local in_the_language = length_of "examples/sendgrid/sendgrid.lua"
 		assert.is_true(2 * in_the_language <= by_hand, ("%d and %d lines"):format(in_the_language, by_hand))
 	end)
