@@ -204,9 +204,14 @@ power: $(BUILD)/test/power_loss_test ## 100,000 power cuts (MW_TRIALS): nothing 
 acceptance: test-packages all $(TOOLS) $(BUILD)/test/json_corpus_test ## tests that read the reference material in $(SHARED), where it is present
 	@if [ ! -d $(SHARED) ]; then echo "skipped: no reference material at $(SHARED)"; else \
 	  MW_JSON_CORPUS=$(SHARED)/fixtures/json-test-suite $(BUILD)/test/json_corpus_test && \
-	  for vm in $(VMS); do for what in catalogue signatures salesforce; do echo "== the $$what on $$vm"; \
+	  for vm in $(VMS); do for what in catalogue signatures salesforce webhooks; do echo "== the $$what on $$vm"; \
 	    MW_SHARED=$(SHARED) LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(BUILD)/'$$vm'/?.so;;' \
 	    $$vm /usr/bin/busted --output=plainTerminal spec/acceptance/$$what.lua || exit 1; done; done; fi
+
+.PHONY: examples
+examples: all ## write the pages and plans of the sources in examples/ anew (spec/examples_spec.lua finds those that are stale)
+	@for page in examples/*/docs.md; do folder=$$(dirname $$page); source=$$folder/$$(basename $$folder).lua; echo "$$folder"; \
+	  $(BUILD)/moonweir docs $$source -o $$page && $(BUILD)/moonweir plan --format markdown $$source > $$folder/plan.md || exit 1; done
 
 CRASH_TESTS := kill_test fault_test full_test outage_test secret_test oauth_secret_test
 

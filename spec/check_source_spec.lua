@@ -48,6 +48,13 @@ describe("a source as it is declared", function()
 		assert.same({}, report.functions)
 	end)
 
+	it("may leave it to the identity store alone who the user is", function()
+		assert.equal("", (check([[ paid = source.track "Order Completed" { order_id = get "id":string() } ]], [[
+			user = source.user { phone = get "from" },
+			context = { acmeShopId = get "customer.id" },
+		]])))
+	end)
+
 	it("is found wrong where it is wrong: names, properties and types, nested ones too", function()
 		local found = check [[
 			a = source.track "Purchase" {},

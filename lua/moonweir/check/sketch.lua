@@ -16,8 +16,11 @@ local sketch = {}
 -- Operations whose result is of one kind, whatever they work on.
 local KINDS = {
 	lower = "string", upper = "string", trim = "string", string = "string", hash = "string", concat = "string", time = "string",
-	header = "string", number = "number", add = "number", sub = "number", mul = "number", div = "number", money = "number",
-	boolean = "boolean", is = "boolean", filter = "array", map = "array", array = "array",
+	header = "string", query = "string", before = "string", after = "string",
+	number = "number", add = "number", sub = "number", mul = "number", div = "number", money = "number", sum = "number",
+	boolean = "boolean", is = "boolean", all = "boolean", none = "boolean", above = "boolean", below = "boolean",
+	filter = "array", map = "array", array = "array",
+	snake_case = "object", without = "object",
 }
 
 local DEPTH_MAX = 40
@@ -132,7 +135,8 @@ function sketch.message(source, call)
 		type = call.call,
 		messageId = value.later "string",
 		timestamp = value.later("string", { date = true }),
-		userId = user and text(user.ids[1], places, "userId"),
+		-- Where only the identity store can tell, it is as good as a field that holds it.
+		userId = user and (user.ids[1] == nil and value.later "string" or text(user.ids[1], places, "userId")),
 		context = {},
 	}
 	for _, template in ipairs { source.context or {}, refined.context or {} } do
