@@ -119,6 +119,14 @@ local function text(v, places, path)
 end
 sketch.text = text
 
+-- Who is known by an address or the tool's id alone is known to the identity store, which has texts.
+local function user_id(user, places)
+	if user.ids[1] == nil then
+		return value.later "string"
+	end
+	return text(user.ids[1], places, "userId")
+end
+
 --- What one declared call of a source makes.
 ---@param source moonweir.Definition
 ---@param call moonweir.Call
@@ -132,7 +140,7 @@ function sketch.message(source, call)
 		type = call.call,
 		messageId = value.later "string",
 		timestamp = value.later("string", { date = true }),
-		userId = user and text(user.ids[1], places, "userId"),
+		userId = user and user_id(user, places),
 		context = {},
 	}
 	for _, template in ipairs { source.context or {}, refined.context or {} } do
