@@ -104,6 +104,41 @@ describe("a compiled expression", function()
 		{ 'get "a":filter(get "k":is "x"):first()', '"a":[{"k":"y"},{"k":"x","v":2}]', '{"k":"x","v":2}' },
 		{ 'get "a":is "x"', '"a":"x"', "true" },
 		{ 'get "a":is(5)', '"a":6', "false" },
+		{ 'get "a":is("x", 5, get "b")', '"a":"5"', "true" },
+		{ 'get "a":is("x", 5, get "b")', '"a":"y","b":"y"', "true" },
+		{ 'get "a":is("x", 5, get "b")', '"a":"y"', "false" },
+		{ 'get "a":is("x", "y")', nil, "" },
+		{ 'source.all(get "a", get "b":is "x")', '"a":1,"b":"x"', "true" },
+		{ 'source.all(get "a", get "b":is "x")', '"b":"x"', "false" },
+		{ 'source.all(get "a", get "b":is "x")', '"a":false,"b":"x"', "false" },
+		{ 'source.none(get "a":is "x")', nil, "true" },
+		{ 'source.none(get "a":is "x", get "b")', '"a":"x"', "false" },
+		{ 'get "a":before "."', '"a":"abc.def.ghi"', '"abc"' },
+		{ 'get "a":before "."', '"a":"abc"', '"abc"' },
+		{ 'get "a":before "."', '"a":".abc"', "" },
+		{ 'get "a":after "."', '"a":"abc.d\\u0065f.ghi"', '"def.ghi"' },
+		{ 'get "a":after "::"', '"a":"abc:def"', '"abc:def"' },
+		{ 'get "a":after "c"', '"a":"abc"', "" },
+		{ 'get "a":after "ö":before "ü"', '"a":"aöbüc"', '"b"' },
+		{ 'get "a":json "b[2].c"', [["a":"{\"b\":[1,{\"c\":\"x\\ny\"}]}"]], [["x\ny"]] },
+		{ 'get "a":json "b[-1]"', [["a":"{\"b\":[1,9007199254740993]}"]], "9007199254740993" },
+		{ 'get "a":json()', [["a":"{ \"b\": {\n\"c\":null}}"]], '{"b":{"c":null}}' },
+		{ 'get "a":json "b.c"', [["a":"{\"b\":{\"c\":null}}"]], "" },
+		{ 'get "a":json "x"', [["a":"[1]"]], "" },
+		{ 'get "a":json "x"', [["a":" "]], "" },
+		{ 'get "a":json "user":lower() .. "!"', [["a":"{\"user\":\"ANN\"}"]], '"ann!"' },
+		{ 'get "a":without { "b", "e" }', '"a":{"b":1,"c":[ 2 ],"d":{"b":3},"c":4}', '{"d":{"b":3},"c":4}' },
+		{ 'get "a":without { "b" }', '"a":{"b":1}', "" },
+		{ 'get "a":snake_case()', '"a":{"userId":1,"HTTPServer":{"My Key":[{"aB":2}]},"Model__c":3,"-":4,"user_id":5,"x2Y":6}',
+			'{"http_server":{"my_key":[{"a_b":2}]},"model_c":3,"-":4,"user_id":5,"x2_y":6}' },
+		{ 'get ".":without { "type", "user", "id" }:snake_case()', '"aB":1', '{"a_b":1}' },
+		{ 'get "a":json():snake_case()', [["a":"{\"aB\":1}"]], '{"a_b":1}' },
+		{ 'get "a":sum(get "n")', '"a":[{"n":"0.10"},{"n":"0.20"},{},{"n":3}]', "3.3" },
+		{ 'get "a":sum(get "n")', '"a":[{"n":9007199254740993},{"n":1}]', "9007199254740994" },
+		{ 'get "a":sum(get "n" * get.event "m")', '"m":2,"a":[{"n":1},{"n":2}]', "6" },
+		{ 'get "a":filter(get "n"):sum(1)', '"a":[{"n":1},{},{"n":2}]', "2" },
+		{ 'get "a":sum(1)', '"a":[]', "0" },
+		{ 'get "a":sum(1)', nil, "" },
 		{ 'get "a":lookup { gold = "Gold", ["2"] = "Two" }', '"a":"gold"', '"Gold"' },
 		{ 'get "a":lookup { "one", "two" }', '"a":2', '"two"' },
 		{ 'get "a":lookup { gold = 1 }', '"a":"silver"', "" },
@@ -138,8 +173,21 @@ describe("a compiled expression", function()
 		assert.equal("", value('get.header "X-Topic"', nil))
 	end)
 
+	it("reads parameters of the URL, which come as headers that no request can have", function()
+		assert.equal('"u 1"', value('get.query "user_id"', nil, { account = "a", headers = { ["?user_id"] = "u 1" } }))
+		assert.equal("", value('get.query "user_id"', nil, { account = "a", headers = { user_id = "u1" } }))
+	end)
+
 	it("that fails says where", function()
 		for expression, expected in pairs {
+			['get "list":before "."'] = "acme.lua:4: X: x: can't cut an array",
+			['get "a":json "x"'] = 'acme.lua:4: X: x: can\'t read a string ("word") as JSON',
+			['get "list":json "x"'] = "acme.lua:4: X: x: can't read an array as JSON",
+			['get "list":snake_case()'] = "acme.lua:4: X: x: can't rename the members of an array",
+			['get "a":without { "b" }'] = 'acme.lua:4: X: x: can\'t leave members out of a string ("word")',
+			['get "a":sum(1)'] = 'acme.lua:4: X: x: can\'t add up a string ("word")',
+			['get "list":sum(get "q")'] = 'acme.lua:4: X: x: can\'t add up a string ("word")',
+			['source.all(get "a":is(get "list"))'] = "acme.lua:4: X: x: can't compare an array",
 			['get "a" + 1'] = "acme.lua:4: X: x",
 			['{ deep = { er = get "a" * 2 } }'] = "acme.lua:4: X: x.deep.er",
 			['get "list":map { p = get "q" / 100 }'] = "acme.lua:4: X: x.p",
@@ -200,6 +248,46 @@ describe("a compiled call", function()
 		assert.equal(1, tally.ignored)
 	end)
 
+	it("is made for each element of a list, and starts there; what the source says is the event's", function()
+		local m = one([[source.track(get "kind") { n = get "n", of = get.event "n", tags = get "tags":map(get ".") } :with {
+			each = get "to", user = get "user", context = { ip = get "ip" }, when = get "go" }]],
+			'context = { n = get "n" }, time = get "at"')
+		local messages, tally = m:map(event [["n":9,"at":1795471080,"to":[
+			{"kind":"A","n":1,"user":"u1","tags":["x"],"ip":"::1","go":true,"at":1},{"n":2,"user":"u2","go":false},
+			{"kind":"C","n":3,"user":"u3","go":true}]
+		]], OPTIONS)
+		assert.same({ 2, 1, 0 }, { tally.messages, tally.ignored, tally.failed })
+		local first, second = cjson.decode(messages[1].message), cjson.decode(messages[2].message)
+		assert.same({ "A", "u1", { n = 1, of = 9, tags = { "x" } } }, { first.event, first.userId, first.properties })
+		assert.same({ "C", "u3", { n = 3, of = 9 } }, { second.event, second.userId, second.properties })
+		assert.same({ "::1", 9, 9 }, { first.context.ip, first.context.n, second.context.n })
+		assert.same({ "2026-11-23T21:58:00.000Z", "2026-11-23T21:58:00.000Z" }, { first.timestamp, second.timestamp })
+		assert.not_equal(first.messageId, second.messageId)
+	end)
+
+	it("may be one of several entries of its event, some of them made for each element", function()
+		local m = one [[{ source.track "One" { n = get "n" }, source.track "Each" { id = get "." } :with { each = get "ids" },
+			source.track "Last" { n = get "n" } }]]
+		local messages = m:map(event '"n":7,"ids":["a","b"]', OPTIONS)
+		local seen = {}
+		for i, it in ipairs(messages) do
+			local decoded = cjson.decode(it.message)
+			seen[i] = decoded.event .. (decoded.properties.id or ("%d"):format(decoded.properties.n))
+		end
+		assert.same({ "One7", "Eacha", "Eachb", "Last7" }, seen)
+	end)
+
+	it("is not made for a list that is absent or empty, and fails for what is no list", function()
+		local m = one 'source.track "X" {} :with { each = get "to" }'
+		for _, fields in ipairs { '"to":[]', '"to":null', '"x":1' } do
+			local messages, tally = m:map(event(fields), OPTIONS)
+			assert.same({ 0, 1, 0 }, { #messages, tally.ignored, tally.failed })
+		end
+		assert.equal("acme.lua:4: X: each: must be an array of the event", (problem(m, event '"to":5')))
+		local text = problem(one 'source.track "X" {} :with { each = get "to", user = get "u" }', event '"to":[{"u":"a"},{}]')
+		assert.matches("names no user", text, 1, true)
+	end)
+
 	it("is one of several, in their order, with ids of their own", function()
 		local messages = one '{ source.identify { a = 1 }, source.track "X" {} }':map(event(), OPTIONS)
 		local first, second = cjson.decode(messages[1].message), cjson.decode(messages[2].message)
@@ -249,6 +337,25 @@ describe("a compiled source", function()
 		local _, tally, problems = one "source.ignore":map(event(), OPTIONS)
 		assert.is_nil(problems)
 		assert.equal(1, tally.ignored)
+	end)
+
+	it("takes an entry with a star for all events that begin like it and have no nearer one", function()
+		local m = mapper(HEAD .. [[
+return source.define { slug = "a", version = "1", event = get "e", user = source.user { "u" }, on = {
+  ["a.*"] = source.track "A" {}, ["a.b.*"] = source.track "AB" {}, ["a.b.c"] = source.track "ABC" {}, ["a.x"] = source.ignore,
+  ["q*"] = source.track "Q" {} } }]])
+		for name, expected in pairs { ["a.z"] = "A", ["a."] = "A", ["a.b.d"] = "AB", ["a.b."] = "AB", ["a.b"] = "A", ["a.b.c"] = "ABC",
+			["a.b.cd"] = "AB", q = "Q", quit = "Q", ["a.*"] = "A" } do
+			assert.equal(expected, message(m, ('{"e":%q}'):format(name)).event, name)
+		end
+		for _, name in ipairs { "a", "b.x", "p" } do
+			assert.equal("unmatched", select(2, problem(m, ('{"e":%q}'):format(name))))
+		end
+		local _, tally = m:map('{"e":"a.x"}', OPTIONS)
+		assert.equal(1, tally.ignored)
+		m = mapper(HEAD .. [[
+return source.define { slug = "a", version = "1", event = get "e", user = source.user { "u" }, on = { ["*"] = source.track "All" {} } }]])
+		assert.equal("All", message(m, '{"e":"x"}').event)
 	end)
 
 	it("splits what each names, and reads around it with get.body", function()

@@ -146,7 +146,21 @@ describe("receive.take", function()
 
 	it("gives what is genuine", function()
 		local taken = receive.take(signed, slack '{"a":1}', NOW, secrets)
-		assert.same({ answer = { status = 200, headers = {}, body = "" }, body = '{"a":1}', format = "json" }, taken)
+		assert.same({ answer = { status = 200, headers = {}, body = "" }, body = '{"a":1}', format = "json",
+			headers = taken.headers }, taken)
+		assert.equal("1767268800", taken.headers["X-Slack-Request-Timestamp"])
+	end)
+
+	it("passes on the parameters of the URL that the script reads, and no other", function()
+		local asks = { slug = "a", query = { "user_id", "Id", "none", "nul" } }
+		local asked = request "{}"
+		asked.headers = { ["X-A"] = "1", ["?user_id"] = "forged", ["?none"] = "forged" }
+		asked.url = "https://a.example/webhooks/x?token=secret&user_id=a%2Bb+c&user_id=second&Id=&nul=%00#?none=1"
+		assert.same({ ["X-A"] = "1", ["?user_id"] = "a+b c", ["?Id"] = "" }, receive.take(asks, asked, NOW).headers)
+		asked.url = "https://a.example/webhooks/x?user_id=%"
+		assert.same({ ["X-A"] = "1" }, receive.take(asks, asked, NOW).headers)
+		asked.url = "/webhooks/x"
+		assert.same({ ["X-A"] = "1" }, receive.take(asks, asked, NOW).headers)
 	end)
 
 	it("checks the bytes that came, before they are decompressed", function()

@@ -22,17 +22,17 @@ end
 describe("the shape of a declared value", function()
 	it("is what its operation gives, and not known where the event decides", function()
 		for words, values in pairs {
-			["any"] = { get "a", get "a":apply(tostring), get "a":first(), get "a":default "x", source.any(get "a", 1) },
+			["any"] = { get "a", get "a":json "b", get "a":apply(tostring), get "a":first(), get "a":default "x", source.any(get "a", 1) },
 			["string"] = { "x", get "a":lower(), get "a":string(), get "a" .. "x", get "a":hash "sha256", get.header "X-A",
 				get "a":lookup { a = "b" }, get "a":string():default "x", get "l":map(get "id":string()):first(),
-				source.any(get "a":time(), "never") },
-			["number"] = { 1, get "a" / 100, get "a":money "USD", get "a":number(), -get "a" },
-			["boolean"] = { true, get "a":boolean(), get "a":is "x" },
+				source.any(get "a":time(), "never"), get.query "a", get "a":before ".", get "a":after "." },
+			["number"] = { get "a":sum(get "n"), 1, get "a" / 100, get "a":money "USD", get "a":number(), -get "a" },
+			["boolean"] = { true, get "a":boolean(), get "a":is "x", get "a":is("x", "y"), source.all(get "a"), source.none(get "a") },
 			["date"] = { get "a":time() },
 			["null"] = { core.null },
 			["string or number"] = { get "a":lookup { a = "b", c = 1 } },
 			["string or null"] = { get "a":lookup { a = "b", c = core.null } },
-			["object"] = { { a = 1 }, {} },
+			["object"] = { { a = 1 }, {}, get "a":snake_case(), get "a":without { "b" } },
 			["array"] = { get "a":map(get "."), get "a":filter(get "ok"), source.array { get "a" } },
 			["array of strings"] = { get "a":map(get "id":string()), source.array { get "a":lower(), "x" }, { "a", "b" } },
 			["array of objects"] = { get "a":map { id = get "id" } },

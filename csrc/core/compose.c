@@ -1,3 +1,4 @@
+#include "expr_pool.h"
 #include "mapping.h"
 #include "shape.h"
 
@@ -303,12 +304,47 @@ static enum mw_err compose(struct mw_mapper *p, const struct mw_entry_call *c, s
 	return err ? err : deliver(p, &m, f->account, e);
 }
 
+static enum mw_err compose_own(struct mw_mapper *p, const struct mw_entry_call *c, struct mw_error *e)
+{
+	struct mw_facts own = {.own = c->as_given.parts, .parts = p->map->parts};
+	return compose(p, c, &own, e);
+}
+
+/* Out of line: most calls are made once. One message for each element of what `each` names; what the call
+ * says itself starts at the element. What it does not say is the event's, and was written to start there
+ * (compile.lua). */
+__attribute__((noinline)) static enum mw_err compose_each(struct mw_mapper *p, const struct mw_entry_call *c,
+							  struct mw_error *e)
+{
+	struct mw_value list;
+	struct mw_elements all;
+	uint32_t node;
+	p->scene.place = c->as_given.place;
+	p->scene.field = "each";
+	enum mw_err err = mw_expr_eval(p->map->x, c->as_given.parts[MW_PART_EACH], &p->scene, &list, e);
+	if (err)
+		return err;
+	if (list.kind == MW_VALUE_ABSENT) {
+		p->ignored++;
+		return MW_OK;
+	}
+	if (!mw_elements_of(&p->doc, &list, &all))
+		return mw_mapping_fail(p, e, MW_MAPPING, "each: must be an array of the event");
+	if (all.left == 0)
+		p->ignored++;
+	while (!err && mw_elements_next(&all, &node)) {
+		p->scene.base[MW_SCOPE_ITEM] = node;
+		err = compose_own(p, c, e);
+	}
+	p->scene.base[MW_SCOPE_ITEM] = p->scene.base[MW_SCOPE_EVENT];
+	return err;
+}
+
 enum mw_err mw_compose_call(struct mw_mapper *p, const struct mw_entry_call *c, struct mw_error *e)
 {
 	if (!c->has_parts)
 		return compose(p, c, &p->facts, e);
-	struct mw_facts own = {.own = c->as_given.parts, .parts = p->map->parts};
-	return compose(p, c, &own, e);
+	return c->as_given.parts[MW_PART_EACH] == 0 ? compose_own(p, c, e) : compose_each(p, c, e);
 }
 
 /* ---- what a function emits */

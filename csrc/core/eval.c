@@ -59,87 +59,6 @@ static struct mw_walk start(const struct mw_exprs *x, const struct mw_scene *s, 
 	return (struct mw_walk){.x = x, .s = s, .e = e, .base = {s->base[0], s->base[1], s->base[2]}};
 }
 
-/* ---- arrays */
-
-enum mw_err mw_walk_step(struct mw_walk *w)
-{
-	if (++w->steps <= MW_EXPR_STEPS_MAX)
-		return MW_OK;
-	return mw_walk_fail(w, MW_MAPPING, "maps and filters visit more than %u elements", MW_EXPR_STEPS_MAX);
-}
-
-static bool is_plain_path(const struct mw_exprs *x, uint32_t expr)
-{
-	return mw_expr_is_path(&x->at[expr]) && x->at[expr].scope != MW_SCOPES;
-}
-
-enum mw_err mw_walk_elements(struct mw_walk *w, const struct mw_expr *n, struct mw_elements *all,
-			     bool *present)
-{
-	struct mw_value v;
-	enum mw_err err = mw_walk_eval(w, n->a, &v);
-	*present = !err && v.kind != MW_VALUE_ABSENT;
-	if (!*present || mw_elements_of(w->s->doc, &v, all))
-		return err;
-	if (w->s->doc->takes_one_for_many && is_plain_path(w->x, n->a)) { /* to a text: an array of one */
-		*all = (struct mw_elements){.doc = w->s->doc, .left = 1};
-		return mw_path_find(w, n->a, &all->next);
-	}
-	return mw_operate_refuse(w, (enum mw_op)n->op, &v);
-}
-
-static enum mw_err filter(struct mw_walk *w, const struct mw_expr *n, struct mw_value *out)
-{
-	struct mw_elements all;
-	bool present;
-	enum mw_err err = mw_walk_elements(w, n, &all, &present);
-	out->kind = MW_VALUE_ABSENT;
-	if (err || !present)
-		return err;
-	uint32_t *picked = mw_arena_take(w->s->arena, all.left * sizeof *picked);
-	if (!picked)
-		return mw_operate_full(w);
-	uint32_t count = 0, outer = w->base[MW_SCOPE_ITEM], node;
-	while (!err && mw_elements_next(&all, &node)) {
-		struct mw_value keep;
-		w->base[MW_SCOPE_ITEM] = node;
-		err = mw_walk_step(w);
-		if (!err)
-			err = mw_walk_eval(w, n->b, &keep);
-		if (!err && mw_value_is_true(&keep))
-			picked[count++] = node;
-	}
-	w->base[MW_SCOPE_ITEM] = outer;
-	*out = (struct mw_value){.kind = MW_VALUE_NODES, .count = count, .nodes = picked};
-	return err;
-}
-
-/* FIRST and LAST of a MAP: the elements are made one by one, and no array of them. */
-static enum mw_err end_of_map(struct mw_walk *w, enum mw_op op, const struct mw_expr *map,
-			      struct mw_value *out)
-{
-	struct mw_elements all;
-	bool present;
-	enum mw_err err = mw_walk_elements(w, map, &all, &present);
-	out->kind = MW_VALUE_ABSENT;
-	if (err || !present)
-		return err;
-	uint32_t outer = w->base[MW_SCOPE_ITEM], node;
-	while (!err && mw_elements_next(&all, &node)) {
-		struct mw_value made = {.kind = MW_VALUE_ABSENT};
-		w->base[MW_SCOPE_ITEM] = node;
-		err = mw_walk_step(w);
-		if (!err)
-			err = mw_walk_eval(w, map->b, &made);
-		if (!err && made.kind != MW_VALUE_ABSENT)
-			*out = made;
-		if (op == MW_OP_FIRST && out->kind != MW_VALUE_ABSENT)
-			break;
-	}
-	w->base[MW_SCOPE_ITEM] = outer;
-	return err;
-}
-
 /* ---- the kinds of expressions */
 
 static enum mw_err eval_path(struct mw_walk *w, uint32_t expr, struct mw_value *out)
@@ -183,7 +102,7 @@ static enum mw_err eval_unary(struct mw_walk *w, const struct mw_expr *n, struct
 	if (op == MW_OP_FIRST || op == MW_OP_LAST) {
 		const struct mw_expr *of = &w->x->at[n->a];
 		if (of->kind == MW_EXPR_BINARY && of->op == MW_OP_MAP)
-			return end_of_map(w, op, of, out);
+			return mw_array_end_of_map(w, op, of, out);
 	}
 	struct mw_value a;
 	enum mw_err err = mw_walk_eval(w, n->a, &a);
@@ -231,6 +150,21 @@ static enum mw_err make(struct mw_walk *w, uint32_t expr, struct mw_value *out)
 	return err;
 }
 
+/* The same as one of the list's values that are there. */
+static enum mw_err is_one_of(struct mw_walk *w, const struct mw_value *a, const struct mw_expr *list,
+			     struct mw_value *out)
+{
+	enum mw_err err = MW_OK;
+	out->kind = MW_VALUE_FALSE;
+	for (uint32_t i = 0; i < list->b && !err && out->kind != MW_VALUE_TRUE; i++) {
+		struct mw_value b;
+		err = mw_walk_eval(w, list->items[i], &b);
+		if (!err && b.kind != MW_VALUE_ABSENT)
+			err = mw_operate_binary(w, MW_OP_IS, a, &b, out);
+	}
+	return err;
+}
+
 static enum mw_err eval_binary(struct mw_walk *w, uint32_t expr, const struct mw_expr *n,
 			       struct mw_value *out)
 {
@@ -238,7 +172,9 @@ static enum mw_err eval_binary(struct mw_walk *w, uint32_t expr, const struct mw
 	if (op == MW_OP_MAP)
 		return make(w, expr, out);
 	if (op == MW_OP_FILTER)
-		return filter(w, n, out);
+		return mw_array_filter(w, n, out);
+	if (op == MW_OP_SUM)
+		return mw_array_sum(w, n, out);
 	struct mw_value a, b;
 	enum mw_err err = mw_walk_eval(w, n->a, &a);
 	if (err)
@@ -249,8 +185,15 @@ static enum mw_err eval_binary(struct mw_walk *w, uint32_t expr, const struct mw
 		*out = a;
 		return MW_OK;
 	}
+	const struct mw_expr *second = &w->x->at[n->b];
 	if (op == MW_OP_LOOKUP)
 		return look_up(w, n, &a, out);
+	if (op == MW_OP_WITHOUT)
+		return mw_reshape_without(w, &a, second, out);
+	if (op == MW_OP_JSON)
+		return mw_reshape_json(w, &a, second, out);
+	if (op == MW_OP_IS && second->kind == MW_EXPR_LIST && second->op == MW_OP_ARRAY)
+		return is_one_of(w, &a, second, out);
 	err = mw_walk_eval(w, n->b, &b);
 	if (err)
 		return err;
@@ -270,6 +213,27 @@ static enum mw_err eval_any(struct mw_walk *w, const struct mw_expr *n, struct m
 			return err;
 	}
 	return MW_OK;
+}
+
+/* ALL: is none of them untrue? NONE: is none of them true? The first that is ends it. */
+static enum mw_err eval_whether(struct mw_walk *w, const struct mw_expr *n, struct mw_value *out)
+{
+	enum mw_err err = MW_OK;
+	bool wanted = n->op == MW_OP_ALL, holds = true;
+	for (uint32_t i = 0; i < n->b && holds && !err; i++) {
+		struct mw_value v;
+		err = mw_walk_eval(w, n->items[i], &v);
+		holds = !err && mw_value_is_true(&v) == wanted;
+	}
+	out->kind = holds ? MW_VALUE_TRUE : MW_VALUE_FALSE;
+	return err;
+}
+
+static enum mw_err eval_list(struct mw_walk *w, uint32_t expr, const struct mw_expr *n, struct mw_value *out)
+{
+	if (n->op == MW_OP_ANY)
+		return eval_any(w, n, out);
+	return n->op == MW_OP_ARRAY ? make(w, expr, out) : eval_whether(w, n, out);
 }
 
 static enum mw_err eval_apply(struct mw_walk *w, const struct mw_expr *n, struct mw_value *out)
@@ -309,7 +273,7 @@ enum mw_err mw_walk_eval(struct mw_walk *w, uint32_t expr, struct mw_value *out)
 		err = eval_binary(w, expr, n, out);
 		break;
 	case MW_EXPR_LIST:
-		err = n->op == MW_OP_ANY ? eval_any(w, n, out) : make(w, expr, out);
+		err = eval_list(w, expr, n, out);
 		break;
 	case MW_EXPR_APPLY:
 		err = eval_apply(w, n, out);

@@ -255,7 +255,7 @@ uint32_t mw_expr_string(struct mw_exprs *x, struct mw_span utf8)
 
 uint32_t mw_expr_unary(struct mw_exprs *x, enum mw_op op, uint32_t a)
 {
-	if (op > MW_OP_SHA256)
+	if (op > MW_OP_SNAKE)
 		return refuse(x, MW_INVALID, "not an operation on one value");
 	if (!is_known(x, a))
 		return 0;
@@ -269,17 +269,40 @@ static bool is_made_array(const struct mw_expr *n)
 	       (n->kind == MW_EXPR_LIST && n->op == MW_OP_ARRAY);
 }
 
+static bool is_some_text(const struct mw_expr *n)
+{
+	return n->kind == MW_EXPR_CONSTANT && n->constant->json.at[0] == '"' && n->constant->json.len > 2;
+}
+
+/* The steps of a path into JSON: texts and whole numbers. */
+static bool is_steps(const struct mw_exprs *x, const struct mw_expr *n)
+{
+	if (n->kind != MW_EXPR_LIST || n->op != MW_OP_ARRAY)
+		return false;
+	for (uint32_t i = 0; i < n->b; i++) {
+		const struct mw_expr *step = &x->at[n->items[i]];
+		if (step->kind != MW_EXPR_CONSTANT ||
+		    (step->constant->json.at[0] != '"' && step->constant->value.kind != MW_VALUE_INT))
+			return false;
+	}
+	return true;
+}
+
 uint32_t mw_expr_binary(struct mw_exprs *x, enum mw_op op, uint32_t a, uint32_t b)
 {
 	if (op < MW_OP_CONCAT || op > MW_OP_LOOKUP)
 		return refuse(x, MW_INVALID, "not an operation on two values");
 	if (!is_known(x, a) || !is_known(x, b))
 		return 0;
-	if ((op == MW_OP_MAP || op == MW_OP_FILTER) && is_made_array(&x->at[a]))
+	if ((op == MW_OP_MAP || op == MW_OP_FILTER || op == MW_OP_SUM) && is_made_array(&x->at[a]))
 		return refuse(x, MW_INVALID,
-			      "map and filter take an array of the event; filter first, then map once");
-	if (op == MW_OP_LOOKUP && x->at[b].kind != MW_EXPR_OBJECT)
-		return refuse(x, MW_INVALID, "lookup takes a table of values");
+			      "map, filter and sum take an array of the event; filter first, then map once");
+	if ((op == MW_OP_LOOKUP || op == MW_OP_WITHOUT) && x->at[b].kind != MW_EXPR_OBJECT)
+		return refuse(x, MW_INVALID, "lookup and without take a table");
+	if ((op == MW_OP_BEFORE || op == MW_OP_AFTER) && !is_some_text(&x->at[b]))
+		return refuse(x, MW_INVALID, "before and after take a text");
+	if (op == MW_OP_JSON && !is_steps(x, &x->at[b]))
+		return refuse(x, MW_INVALID, "json takes a path");
 	struct mw_expr n = {.kind = MW_EXPR_BINARY,
 			    .op = (uint8_t)op,
 			    .a = a,
@@ -290,7 +313,7 @@ uint32_t mw_expr_binary(struct mw_exprs *x, enum mw_op op, uint32_t a, uint32_t 
 
 uint32_t mw_expr_list(struct mw_exprs *x, enum mw_op op, const uint32_t *items, size_t n)
 {
-	if (op != MW_OP_ANY && op != MW_OP_ARRAY)
+	if (op < MW_OP_ANY)
 		return refuse(x, MW_INVALID, "not an operation on a list");
 	if (n > MW_EXPR_MAX)
 		return refuse(x, MW_INVALID, "the list is too long");

@@ -7,7 +7,7 @@
  *     get "order.amount" / 100      1 item   2 member 1 "order"   3 member 2 "amount"
  *                                   4 integer 100   5 divide 3 4
  *
- * Absent in, absent out: each operation on an absent operand is absent, but for DEFAULT and ANY.
+ * Absent in, absent out: each operation on an absent operand is absent, but for DEFAULT, ANY, ALL and NONE.
  * Numbers: integers stay exact int64 under + - *; / gives a double; a string that is nothing
  * but a number counts as one. Anything else is MW_MAPPING with the place of the expression.
  */
@@ -39,6 +39,7 @@ enum mw_op {
 	MW_OP_BOOLEAN, /* "true" "yes" "on" "1" and their opposites in any case; "" is false; a number
 			* is true unless it is 0 */
 	MW_OP_SHA256,  /* of the characters, as 64 lower-case hex digits */
+	MW_OP_SNAKE,   /* an object, its members' names in snake_case, and those of what is inside */
 	/* binary */
 	MW_OP_CONCAT,
 	MW_OP_ADD,
@@ -46,15 +47,25 @@ enum mw_op {
 	MW_OP_MUL,
 	MW_OP_DIV,
 	MW_OP_DEFAULT, /* a, or b if a is absent */
-	MW_OP_IS,      /* same text or, if either is a number, same number: a boolean */
+	MW_OP_IS,      /* same text or, if either is a number, same number: a boolean. If b is an ARRAY of
+			* expressions: the same as one of them */
 	MW_OP_MONEY,   /* a in minor units of currency b: 1999, "USD" is 19.99; "JPY" 1999; "KWD" 1.999.
 			* An absent b counts as two decimals */
+	MW_OP_BEFORE,  /* of text a what stands before the first b, a non-empty text; all of it where there
+			* is no b. What is empty then is absent */
+	MW_OP_AFTER,   /* the same of what stands behind the first b */
+	MW_OP_JSON,    /* of the JSON in text a what the path b leads to, an ARRAY of constants: names, and
+			* places counted from 0. A text of white space alone is absent */
+	MW_OP_WITHOUT, /* object a, but not the members that object b (of constants) has */
+	MW_OP_SUM,     /* of b for each element of array a; decimals are added as such: 0.1 and 0.2 are 0.3 */
 	MW_OP_MAP,     /* array a, each element as b; elements for which b is absent are left out */
 	MW_OP_FILTER,  /* array a, the elements for which b is true. Comes before MAP, never behind it */
 	MW_OP_LOOKUP,  /* the member of object b (made of constants) named by a's text */
 	/* lists */
 	MW_OP_ANY,   /* the first present one */
 	MW_OP_ARRAY, /* JSON array of those present */
+	MW_OP_ALL,   /* whether all of them are true, as FILTER has it; a boolean, whatever is absent ... */
+	MW_OP_NONE,  /* ... and whether none is */
 };
 
 struct mw_exprs;

@@ -330,8 +330,10 @@ enum mw_err mw_walk_write(struct mw_walk *w, uint32_t expr, struct mw_buf *out, 
 		err = write_map(w, n, out, present);
 	else if (n->kind == MW_EXPR_BINARY && n->op == MW_OP_DEFAULT)
 		err = write_default(w, n, out, present);
-	else if (n->kind == MW_EXPR_LIST)
-		err = n->op == MW_OP_ANY ? write_any(w, n, out, present) : write_array(w, n, out);
+	else if (n->kind == MW_EXPR_LIST && n->op == MW_OP_ANY)
+		err = write_any(w, n, out, present);
+	else if (n->kind == MW_EXPR_LIST && n->op == MW_OP_ARRAY)
+		err = write_array(w, n, out);
 	else
 		err = write_other(w, expr, out, present);
 	return err ? mw_walk_place(w, n->place, err) : MW_OK;

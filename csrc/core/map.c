@@ -185,6 +185,26 @@ const struct mw_entry *mw_map_entry(const struct mw_map *m, struct mw_span name)
 	return *slot_of(m->table, m->table_size, name);
 }
 
+/* "customer.*" stands in the table under that very name, and in the list of families. */
+__attribute__((noinline)) const struct mw_entry *mw_map_family(const struct mw_map *m, struct mw_span name)
+{
+	const struct mw_entry *e = m->families;
+	while (e && (e->name.len > name.len + 1 || memcmp(e->name.at, name.at, e->name.len - 1) != 0))
+		e = e->family;
+	return e;
+}
+
+static void join_families(struct mw_map *m, struct mw_entry *e)
+{
+	struct mw_entry **at = &m->families;
+	if (e->name.at[e->name.len - 1] != '*')
+		return;
+	while (*at && (*at)->name.len > e->name.len)
+		at = &(*at)->family;
+	e->family = *at;
+	*at = e;
+}
+
 static enum mw_err grow(struct mw_map *m)
 {
 	if (m->entry_count * 2 < m->table_size)
@@ -222,6 +242,7 @@ static enum mw_err entry_for(struct mw_map *m, struct mw_span name, enum mw_entr
 		return MW_NO_MEMORY;
 	m->entries = e;
 	m->entry_count++;
+	join_families(m, e);
 	*slot = *out = e;
 	return MW_OK;
 }
@@ -272,7 +293,8 @@ enum mw_err mw_map_add_call(struct mw_map *m, struct mw_span event, const struct
 	    name->constant->json.len > 2)
 		c->name = (struct mw_span){name->constant->json.at + 1, name->constant->json.len - 2};
 	/* What a user is known by comes with the user. */
-	static const enum mw_map_part facts[] = {MW_PART_ACCOUNT, MW_PART_ID, MW_PART_TIME, MW_PART_USER};
+	static const enum mw_map_part facts[] = {MW_PART_ACCOUNT, MW_PART_EACH, MW_PART_ID, MW_PART_TIME,
+						 MW_PART_USER};
 	for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
 		c->has_parts = c->has_parts || call->parts[facts[i]] != 0;
 	struct mw_entry *e;

@@ -22,7 +22,8 @@
 /* What belongs to the source as a whole; each is an expression, 0 where the script says nothing. */
 enum mw_map_part {
 	MW_PART_ACCOUNT,
-	MW_PART_EACH,
+	MW_PART_EACH, /* of a source: the events in the body; of a call: what it is made for, element by
+			 element */
 	MW_PART_EVENT,
 	MW_PART_ID,
 	MW_PART_TIME,
@@ -63,8 +64,9 @@ struct mw_exprs *mw_map_exprs(struct mw_map *m);
 void mw_map_set(struct mw_map *m, enum mw_map_part part, uint32_t expr);
 void mw_map_policy(struct mw_map *m, enum mw_missing_user missing, enum mw_unmatched unmatched);
 
-/* Entries of `on`, by event name. Several calls under one name are sent in the order added. MW_INVALID for
- * a name that already has an entry of another kind; MW_NO_MEMORY. */
+/* Entries of `on`, by event name. One that ends in a star is for all events that begin like it and have no
+ * nearer entry: "customer.*"; "*" alone for all. Several calls under one name are sent in the order added.
+ * MW_INVALID for a name that already has an entry of another kind; MW_NO_MEMORY. */
 enum mw_err mw_map_add_ignore(struct mw_map *m, struct mw_span event);
 enum mw_err mw_map_add_call(struct mw_map *m, struct mw_span event, const struct mw_map_call *call);
 enum mw_err mw_map_add_function(struct mw_map *m, struct mw_span event, int function, struct mw_span place);

@@ -13,7 +13,7 @@ enum mw_entry_kind { MW_ENTRY_IGNORE, MW_ENTRY_CALLS, MW_ENTRY_FUNCTION };
 struct mw_entry_call {
 	struct mw_map_call as_given;
 	struct mw_span name; /* the event's name as the inside of a JSON string, if it is a constant */
-	bool has_parts;      /* says itself whose, when or which it is */
+	bool has_parts;      /* says itself whose, when or which it is, or is made for each of a list */
 	bool context_is_one; /* `context` is the source's and the call's members in one object, else one of
 			      * the two is only known when it runs */
 	uint32_t context;
@@ -26,7 +26,8 @@ struct mw_entry {
 	int function;
 	struct mw_span place;
 	struct mw_entry_call *calls;
-	struct mw_entry *next; /* all entries, for the rebuilding of contexts */
+	struct mw_entry *next;   /* all entries, for the rebuilding of contexts */
+	struct mw_entry *family; /* the next of those for all names that begin so, the longest first */
 };
 
 struct mw_map {
@@ -38,6 +39,7 @@ struct mw_map {
 	uint32_t table_size;
 	uint32_t entry_count;
 	struct mw_entry *entries;
+	struct mw_entry *families; /* the entries whose names end in a star */
 	struct mw_arena arena;
 	struct mw_span slug;
 	struct mw_span version;
@@ -48,6 +50,9 @@ struct mw_map {
 
 /* NULL if the source has none of that name. */
 const struct mw_entry *mw_map_entry(const struct mw_map *m, struct mw_span name);
+
+/* Then the one with a star for what begins so, the longest beginning first; NULL if there is none. */
+const struct mw_entry *mw_map_family(const struct mw_map *m, struct mw_span name);
 
 /* integration and library come from the stamp, whatever a context says. */
 bool mw_map_is_reserved(struct mw_span context_member);

@@ -89,6 +89,9 @@ static enum mw_err find_entry(struct mw_mapper *p, const struct mw_entry **entry
 	*entry = mw_map_entry(p->map, name);
 	if (*entry)
 		return MW_OK;
+	*entry = mw_map_family(p->map, name);
+	if (*entry)
+		return MW_OK;
 	p->tally->unmatched++;
 	if (p->map->unmatched != MW_UNMATCHED_DEAD)
 		return MW_OK;

@@ -98,6 +98,27 @@ static enum mw_err concat(struct mw_walk *w, const struct mw_value *a, const str
 	return MW_OK;
 }
 
+/* What stands on one side of the first `mark`; the mark is a constant, and never empty. */
+static enum mw_err cut(struct mw_walk *w, enum mw_op op, const struct mw_value *a, const struct mw_value *b,
+		       struct mw_value *out)
+{
+	struct mw_span text, mark;
+	enum mw_err err = chars_of(w, op, a, &text);
+	if (!err)
+		err = chars_of(w, op, b, &mark);
+	if (err)
+		return err;
+	const uint8_t *at = memmem(text.at, text.len, mark.at, mark.len);
+	if (at && op == MW_OP_BEFORE)
+		text.len = (size_t)(at - text.at);
+	else if (at)
+		text = (struct mw_span){at + mark.len, text.len - (size_t)(at - text.at) - mark.len};
+	*out = text_value(text, is_clean(a));
+	if (text.len == 0)
+		out->kind = MW_VALUE_ABSENT;
+	return MW_OK;
+}
+
 static enum mw_err hash(struct mw_walk *w, const struct mw_value *a, struct mw_value *out)
 {
 	static const char hex_digits[] = "0123456789abcdef";
@@ -407,6 +428,8 @@ enum mw_err mw_operate_unary(struct mw_walk *w, enum mw_op op, const struct mw_v
 		return to_boolean(w, a, out);
 	case MW_OP_SHA256:
 		return hash(w, a, out);
+	case MW_OP_SNAKE:
+		return mw_reshape_snake(w, a, out);
 	default:
 		break;
 	}
@@ -429,5 +452,7 @@ enum mw_err mw_operate_binary(struct mw_walk *w, enum mw_op op, const struct mw_
 		return is_same(w, a, b, out);
 	if (op == MW_OP_MONEY)
 		return money(w, a, b, out);
+	if (op == MW_OP_BEFORE || op == MW_OP_AFTER)
+		return cut(w, op, a, b, out);
 	return arithmetic(w, op, a, b, out);
 }

@@ -32,7 +32,7 @@ function call.is(value)
 end
 
 -- What :with may say, and of which kind it must be.
-local refinements = { "account", "context", "id", "integrations", "time", "user", "when" }
+local refinements = { "account", "context", "each", "id", "integrations", "time", "user", "when" }
 
 local payload_word = {
 	track = "properties",
@@ -76,7 +76,8 @@ end
 Call.__call = core.call_of_both(Call, add_payload)
 
 --- Say something differently for this call than the source does.
----@param refined {user?: any, time?: any, id?: any, account?: any, context?: table, integrations?: table, when?: any}
+--- With `each` a call is made for every element of a list, and inside the call `get` starts at the element.
+---@param refined {user?: any, time?: any, id?: any, account?: any, context?: table, integrations?: table, when?: any, each?: any}
 ---@return moonweir.Call
 function methods:with(refined)
 	if not self.line and not place.script then

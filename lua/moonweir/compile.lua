@@ -42,24 +42,61 @@ end
 
 local unary = {
 	lower = "lower", upper = "upper", trim = "trim", first = "first", last = "last", time = "time",
-	string = "string", number = "number", boolean = "boolean", hash = "sha256",
+	string = "string", number = "number", boolean = "boolean", hash = "sha256", snake_case = "snake_case",
 }
 
 local binary = {
 	concat = true, add = true, sub = true, mul = true, div = true, default = true, is = true, money = true,
-	map = true, filter = true, lookup = true,
+	map = true, filter = true, lookup = true, before = true, after = true, sum = true,
 }
 
+-- Their second operand is written for each element, where paths start at the element.
+local per_element = { map = true, filter = true, sum = true }
+
+local lists = { any = true, array = true, all = true, none = true }
+
+-- From 0, as C counts; from the end it stays.
+local function place_in_array(step)
+	return step > 0 and step - 1 or step
+end
+
+-- Where no element is at hand the item is the event, and is called so: what a source says of all events must not start at
+-- the element that one call is made for.
 function Compiler:path(e)
-	local at = self:need(self.map:scope(rawget(e, "scope")))
+	local scope = rawget(e, "scope")
+	local at = self:need(self.map:scope(scope == "item" and self.inside == 0 and "event" or scope))
 	for _, step in ipairs(rawget(e, "path")) do
 		if type(step) == "number" then
-			at = self:need(self.map:element(at, step > 0 and step - 1 or step))
+			at = self:need(self.map:element(at, place_in_array(step)))
 		else
 			at = self:need(self.map:member(at, step))
 		end
 	end
 	return at
+end
+
+-- What goes with the value: a value, names, or a path.
+function Compiler:second(op, second)
+	local map = self.map
+	if op == "json" then
+		local steps = {}
+		for i, step in ipairs(second) do
+			steps[i] = self:need(map:constant(type(step) == "number" and place_in_array(step) or step))
+		end
+		return self:need(map:list("array", steps))
+	elseif op == "without" then
+		local yes = self:need(map:constant(true))
+		local values = {}
+		for i = 1, #second do
+			values[i] = yes
+		end
+		return self:need(map:object(second, values))
+	end
+	local element = per_element[op] and 1 or 0
+	self.inside = self.inside + element
+	local made = self:value(second)
+	self.inside = self.inside - element
+	return made
 end
 
 function Compiler:operation(e)
@@ -71,14 +108,16 @@ function Compiler:operation(e)
 		made = self:path(e)
 	elseif op == "header" then
 		made = self:need(map:header(rawget(e, "name")))
+	elseif op == "query" then
+		made = self:need(map:header("?" .. rawget(e, "name"))) -- as receive passes it on
 	elseif op == "money" and args[2] == nil then
 		made = self:need(map:binary("div", self:value(args[1]), self:need(map:constant(100))))
 	elseif unary[op] then
 		made = self:need(map:unary(unary[op], self:value(args[1])))
-	elseif binary[op] then
+	elseif binary[op] or op == "json" or op == "without" then
 		local a = self:value(args[1])
-		made = self:need(map:binary(op, a, self:value(args[2])))
-	elseif op == "any" or op == "array" then
+		made = self:need(map:binary(op, a, self:second(op, args[2])))
+	elseif lists[op] then
 		local items = {}
 		for i, item in ipairs(args) do
 			items[i] = self:value(item)
@@ -157,6 +196,11 @@ function Compiler:call(event, call)
 	local name = type(call.name) == "string" and call.name or call.call
 	local line = call.line
 	local program = { call = call.call, place = place.name(call.script or self.script, line) .. ": " .. name }
+	local each = call.refined and call.refined.each
+	if each ~= nil then
+		each = self:part(name .. ": each", line, each)
+		self.inside = 1
+	end
 	for _, field in ipairs { "name", "category", "group_id", "previous_id" } do
 		local value = rawget(call, field)
 		if value ~= nil then
@@ -168,7 +212,9 @@ function Compiler:call(event, call)
 	end
 	for _, field in ipairs(sorted(call.refined or {})) do
 		local value = call.refined[field]
-		if field == "user" then
+		if field == "each" then
+			program.each = each
+		elseif field == "user" then
 			self:user(name .. ": ", line, value, function(part, number)
 				program[part] = number
 			end)
@@ -176,6 +222,7 @@ function Compiler:call(event, call)
 			program[field] = self:part(("%s: %s"):format(name, field), line, value)
 		end
 	end
+	self.inside = 0
 	self.field, self.line = name, line
 	self:need(self.map:call(event, program))
 end
@@ -230,7 +277,7 @@ local function compile(source, library)
 	if not map then
 		return nil, message, code == "no_memory" and code or "mapping"
 	end
-	local compiler = setmetatable({ map = map, script = source.script, field = source.slug, values = 0, depth = 0 }, Compiler)
+	local compiler = setmetatable({ map = map, script = source.script, field = source.slug, values = 0, depth = 0, inside = 0 }, Compiler)
 	local ok, failure = core.guard_call(compiler.source, "load", compiler, source)
 	if not ok then
 		return nil, failure, compiler.code or "mapping"

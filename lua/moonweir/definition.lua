@@ -21,6 +21,7 @@ place.is_own()
 ---@field context? table template
 ---@field integrations? table template
 ---@field verify? moonweir.Verification
+---@field query string[] the parameters of the URL that it reads
 ---@field missing_user "dead_letter"|"drop"|"anonymous"
 ---@field unmatched "dead_letter"|"count"|"ignore"
 ---@field entries moonweir.Entry[] sorted by event
@@ -30,7 +31,7 @@ place.is_own()
 ---@field line? integer
 
 ---@class moonweir.Entry
----@field event string
+---@field event string "customer.created", or "customer.*" for all that begin so
 ---@field kind "calls"|"ignore"|"function"
 ---@field calls? moonweir.Call[]
 ---@field run? fun(event: table, emit: fun(call: moonweir.Call, fields?: table))
@@ -254,10 +255,11 @@ for name in pairs(checks) do
 end
 table.sort(known)
 
--- What :with may say: the same checks, and `when`.
+-- What :with may say: the same checks, `when`, and what the call is made for.
 local refinement_checks = {
 	account = checks.account,
 	context = checks.context,
+	each = only_expression 'get "recipients"',
 	id = checks.id,
 	integrations = checks.integrations,
 	time = checks.time,
@@ -389,8 +391,9 @@ end
 --- `source.define`, for one script's constructors.
 ---@param fields table
 ---@param constructors table<string, function>
+---@param query? string[] names of the parameters that were asked for
 ---@return moonweir.Definition
-function definition.define(fields, constructors)
+function definition.define(fields, constructors, query)
 	if type(fields) ~= "table" or expression.is(fields) or call.is(fields) then
 		place.fail("source.define: expected a table, got " .. kind_of(fields))
 	end
@@ -401,7 +404,7 @@ function definition.define(fields, constructors)
 		end
 	end
 	local script, line = place.here()
-	local made = { script = script, line = line or place.of_field("slug") }
+	local made = { script = script, line = line or place.of_field("slug"), query = query or {} }
 	for _, required in ipairs { "slug", "version", "on" } do
 		if fields[required] == nil then
 			place.fail(("source.define: %s is missing"):format(required), place.script, made.line)

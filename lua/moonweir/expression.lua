@@ -10,11 +10,11 @@ place.is_own()
 local unpack = table.unpack or unpack
 
 ---@class moonweir.Expression
----@field op string "path", "header", "any", "array", "apply", or the name of a method or operator (see `methods`, `operators`)
+---@field op string "path", "header", "query", "any", "array", "all", "none", "apply", or the name of a method or operator
 ---@field args any[] operands: expressions, or plain values (constants, templates); none for path and header
 ---@field scope? "item"|"event"|"body" of a path: from where
 ---@field path? (string|integer)[] of a path: names, and places counted from 1 (negative: from the end)
----@field name? string of a header
+---@field name? string of a header or of a parameter of the URL
 ---@field run? function of apply
 ---@field script? string
 ---@field line? integer where it was written
@@ -131,6 +131,16 @@ function expression.header(name)
 	return new { op = "header", name = name, args = {} }
 end
 
+--- A parameter of the URL that was called. Case does matter.
+---@param name string
+---@return moonweir.Expression
+function expression.query(name)
+	if type(name) ~= "string" or name == "" or #name > 100 then
+		place.fail('get.query: expected the name of a parameter of the URL, as in get.query "user_id"')
+	end
+	return new { op = "query", name = name, args = {} }
+end
+
 --- Expressions and plain values as the operands of a list operation.
 function expression.list(op, ...)
 	local n = select("#", ...)
@@ -138,7 +148,7 @@ function expression.list(op, ...)
 	if n == 1 and type(args[1]) == "table" and debug.getmetatable(args[1]) == nil then
 		args, n = args[1], #args[1]
 	end
-	if n == 0 and op == "any" then
+	if n == 0 and op ~= "array" then
 		place.fail(("source.%s: give it at least one expression"):format(op))
 	end
 	for i = 1, n do
@@ -163,7 +173,7 @@ local function expect_none(name)
 	end
 end
 
-for _, name in ipairs { "lower", "upper", "trim", "first", "last", "time", "string", "number", "boolean" } do
+for _, name in ipairs { "lower", "upper", "trim", "first", "last", "time", "string", "number", "boolean", "snake_case" } do
 	methods[name] = expect_none(name)
 end
 
@@ -191,13 +201,58 @@ function methods:filter(condition)
 	return operation("filter", self, condition)
 end
 
---- True if it is this text, number or boolean.
-function methods:is(value)
-	local kind = type(value)
-	if kind ~= "string" and kind ~= "number" and kind ~= "boolean" and not expression.is(value) then
-		place.fail(":is(value): expected a string, number, boolean or expression, got a " .. kind)
+--- True if it is this text, number or boolean, or one of several.
+function methods:is(...)
+	local n = select("#", ...)
+	for i = 1, math.max(n, 1) do
+		local value = (select(i, ...))
+		local kind = type(value)
+		if kind ~= "string" and kind ~= "number" and kind ~= "boolean" and not expression.is(value) then
+			place.fail(":is(value): expected a string, number, boolean or expression, got a " .. kind)
+		end
 	end
-	return operation("is", self, value)
+	return operation("is", self, n == 1 and (...) or expression.list("array", ...))
+end
+
+-- What stands on one side of the first `mark`; all of the text where there is none.
+for _, name in ipairs { "before", "after" } do
+	methods[name] = function(self, mark)
+		if type(mark) ~= "string" or mark == "" then
+			place.fail((':%s: expected a text, as in :%s "."'):format(name, name))
+		end
+		return operation(name, self, mark)
+	end
+end
+
+--- What stands at `path` in the JSON that this text holds; all of it without a path.
+---@param path? string
+function methods:json(path)
+	return operation("json", self, path == nil and {} or parse_path(path))
+end
+
+--- An object without these members.
+---@param names string[]
+function methods:without(names)
+	if type(names) ~= "table" or expression.is(names) or next(names) == nil then
+		place.fail(':without: expected a list of names, as in :without { "email", "timestamp" }')
+	end
+	local copy = {}
+	for key, name in next, names do
+		if type(key) ~= "number" or type(name) ~= "string" then
+			place.fail(':without: expected a list of names, as in :without { "email", "timestamp" }')
+		end
+		copy[key] = name
+	end
+	return operation("without", self, copy)
+end
+
+--- The sum of `value` over the elements of an array; inside it `get` starts at the element. :sum(1) counts them.
+---@param value moonweir.Expression|number
+function methods:sum(value)
+	if not expression.is(value) and type(value) ~= "number" then
+		place.fail(':sum: expected an expression, as in :sum(get "amount")')
+	end
+	return operation("sum", self, value)
 end
 
 --- The value that the table has for it; nothing if it has none.
@@ -314,7 +369,7 @@ local function refuse(what, instead)
 	end
 end
 
-Expression.__len = refuse("#", "use :apply(function(list) return #list end)")
+Expression.__len = refuse("#", "of a list it is :sum(1)")
 Expression.__lt = refuse("comparing", "use :apply(function(value) … end)")
 Expression.__le = Expression.__lt
 Expression.__mod = refuse("%", "use :apply(function(number) … end)")

@@ -91,7 +91,8 @@ function golden.fixtures(files)
 	return fixtures, wrong, others
 end
 
---- `Name: value`, one a line. Of a name that comes twice the first counts, as in a request.
+--- `Name: value`, one a line. Of a name that comes twice the first counts, as in a request. `?name: value` is a parameter of
+--- the URL, as get.query reads it.
 ---@param text string
 ---@return table<string, string>|nil headers
 ---@return string? message
@@ -100,7 +101,7 @@ function golden.headers(text)
 	for line in (text .. "\n"):gmatch "([^\n]*)\n" do
 		number = number + 1
 		line = line:gsub("\r$", "")
-		local name, value = line:match "^([%w!#$%%&'*+.^_`|~-]+):%s*(.-)%s*$"
+		local name, value = line:match "^(%??[%w!#$%%&'*+.^_`|~-]+):%s*(.-)%s*$"
 		if name and not seen[name:lower()] then
 			seen[name:lower()] = true
 			headers[name] = value

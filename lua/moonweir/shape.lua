@@ -40,9 +40,10 @@ end
 
 -- What an operation gives, where that does not hang on its operands.
 local results = {
-	header = "string", concat = "string", lower = "string", upper = "string", trim = "string", string = "string", hash = "string",
+	header = "string", query = "string", before = "string", after = "string", concat = "string", lower = "string", upper = "string", trim = "string", string = "string", hash = "string",
 	add = "number", sub = "number", mul = "number", div = "number", number = "number", money = "number",
-	boolean = "boolean", is = "boolean", time = "date",
+	sum = "number", boolean = "boolean", is = "boolean", all = "boolean", none = "boolean", time = "date",
+	snake_case = "object", without = "object",
 }
 
 local function is_object(value)
@@ -157,7 +158,7 @@ end
 local function of_expression(e)
 	local op, args = rawget(e, "op"), rawget(e, "args")
 	if results[op] then
-		return { types = types(results[op]), always = false, from = "script" }
+		return { types = types(results[op]), always = op == "all" or op == "none", from = "script" }
 	elseif op == "default" or op == "any" then
 		return of_any(args)
 	elseif op == "lookup" then

@@ -22,7 +22,7 @@ local place = require "moonweir.place"
 local verification = require "moonweir.verification"
 place.is_own()
 
--- `get "a"`, and get.event, get.body, get.header with it. In a function entry there is an event to read instead.
+-- `get "a"`, and get.event, get.body, get.header, get.query with it. In a function entry there is an event to read instead.
 local function make_get(state)
 	local function checked(getter)
 		return function(path)
@@ -36,6 +36,11 @@ local function make_get(state)
 		event = checked(expression.getter "event"),
 		body = checked(expression.getter "body"),
 		header = checked(expression.header),
+		query = checked(function(name)
+			local made = expression.query(name)
+			table.insert(state.query, name)
+			return made
+		end),
 	}
 	local item = checked(expression.getter "item")
 	return setmetatable(get, {
@@ -45,7 +50,7 @@ local function make_get(state)
 		end,
 		__index = function(_, name)
 			place.fail(('there is no get.%s; a path is get "%s"%s'):format(tostring(name), tostring(name),
-				place.nearest(name, { "event", "body", "header" })))
+				place.nearest(name, { "event", "body", "header", "query" })))
 		end,
 	})
 end
@@ -53,16 +58,20 @@ end
 ---@alias moonweir.Value moonweir.Expression|string|number|boolean|table|lightuserdata
 
 ---@class moonweir.Get
----@field event fun(path: string|integer): moonweir.Expression from the event, also inside :map and :filter
+---@field event fun(path: string|integer): moonweir.Expression from the event, wherever it stands
 ---@field body fun(path: string|integer): moonweir.Expression from the whole body, of which `each` made several events
 ---@field header fun(name: string): moonweir.Expression a header of the request
----@overload fun(path: string|integer): moonweir.Expression from the event; inside :map and :filter, from the element
+---@field query fun(name: string): moonweir.Expression a parameter of the URL that was called
+---@overload fun(path: string|integer): moonweir.Expression from the event; inside :map, :filter and :sum, and in a call with
+---  `each`, from the element
 
 ---@class moonweir.Language
 ---@field get moonweir.Get
 ---@field null lightuserdata a null that is sent; what is merely absent leaves its field out
 ---@field ignore table an entry for what is known and not sent
 ---@field any fun(...: moonweir.Value): moonweir.Expression the first of these that is present
+---@field all fun(...: moonweir.Value): moonweir.Expression whether all of these are true
+---@field none fun(...: moonweir.Value): moonweir.Expression whether none of these is true
 ---@field array fun(items: moonweir.Value[]): moonweir.Expression a JSON array of those that are present
 ---@field user fun(fields: table): moonweir.User { get "external_id", email = get "email" }
 ---@field track fun(name: string|moonweir.Expression): moonweir.Call call it with { properties }
@@ -79,6 +88,7 @@ end
 ---@param state {loading: boolean} true while the script declares; false once its functions run
 ---@return moonweir.Language
 local function language(state)
+	state.query = {}
 	local source = call.constructors(state)
 	local constructors = {}
 	for name, constructor in pairs(source) do
@@ -97,6 +107,16 @@ local function language(state)
 		return expression.list("any", ...)
 	end
 
+	--- Whether all of these are true: neither absent nor false, as in `when`.
+	function source.all(...)
+		return expression.list("all", ...)
+	end
+
+	--- Whether none of these is true. With one it is "not".
+	function source.none(...)
+		return expression.list("none", ...)
+	end
+
 	--- A JSON array of those that are present, even of one or none. In a function entry: mark a table as a list.
 	function source.array(items)
 		if not state.loading then
@@ -109,7 +129,7 @@ local function language(state)
 	end
 
 	function source.define(fields)
-		return definition.define(fields, constructors)
+		return definition.define(fields, constructors, state.query)
 	end
 
 	local names = {}

@@ -359,6 +359,115 @@ TEST(choices)
 	CHECK(gives(look, "{\"a\":[]}", "error: can't look up an array"));
 }
 
+TEST(one_of_several_is_enough)
+{
+	uint32_t items[] = {text("x"), get(x, "b"), mw_expr_int(x, 5)};
+	uint32_t is = mw_expr_binary(x, MW_OP_IS, get(x, "a"), mw_expr_list(x, MW_OP_ARRAY, items, 3));
+	CHECK(gives(is, "{\"a\":\"x\"}", "true"));
+	CHECK(gives(is, "{\"a\":\"5\"}", "true"));
+	CHECK(gives(is, "{\"a\":\"y\",\"b\":\"y\"}", "true"));
+	CHECK(gives(is, "{\"a\":\"y\"}", "false"));
+	CHECK(gives(is, "{\"b\":1}", "absent"));
+	CHECK(gives(is, "{\"a\":\"y\",\"b\":[]}", "error: can't compare an array"));
+}
+
+TEST(all_and_none_are_booleans_whatever_is_absent)
+{
+	uint32_t items[] = {get(x, "a"), get(x, "b")};
+	uint32_t all = mw_expr_list(x, MW_OP_ALL, items, 2), none = mw_expr_list(x, MW_OP_NONE, items, 2);
+	CHECK(gives(all, "{\"a\":0,\"b\":\"\"}", "true") && gives(none, "{\"a\":0,\"b\":\"\"}", "false"));
+	CHECK(gives(all, "{\"a\":true}", "false") && gives(none, "{\"a\":true}", "false"));
+	CHECK(gives(all, "{\"a\":false,\"b\":null}", "false") &&
+	      gives(none, "{\"a\":false,\"b\":null}", "true"));
+	CHECK(gives(mw_expr_list(x, MW_OP_ALL, items, 0), "{}", "true"));
+	/* The first that decides ends it. */
+	uint32_t fails[] = {get(x, "a"), mw_expr_unary(x, MW_OP_TIME, get(x, "b"))};
+	CHECK(gives(mw_expr_list(x, MW_OP_ALL, fails, 2), "{\"b\":\"no date\"}", "false"));
+	CHECK(gives(mw_expr_list(x, MW_OP_NONE, fails, 2), "{\"b\":\"no date\"}",
+		    "error: can't read a string (\"no date\") as a date or Unix time"));
+}
+
+TEST(texts_are_cut_at_the_first_mark)
+{
+	uint32_t before = mw_expr_binary(x, MW_OP_BEFORE, get(x, "a"), text("\n-"));
+	uint32_t after = mw_expr_binary(x, MW_OP_AFTER, get(x, "a"), text("\n-"));
+	CHECK(gives(before, "{\"a\":\"x\\\"\\n-y\\n-z\"}", "\"x\\\"\""));
+	CHECK(gives(after, "{\"a\":\"x\\n-y\\n-z\"}", "\"y\\n-z\""));
+	CHECK(gives(before, "{\"a\":\"xyz\"}", "\"xyz\"") && gives(after, "{\"a\":\"xyz\"}", "\"xyz\""));
+	CHECK(gives(before, "{\"a\":\"\\n-\"}", "absent") && gives(after, "{\"a\":\"\\n-\"}", "absent"));
+	CHECK(gives(before, "{\"a\":\"\"}", "absent") && gives(before, "{}", "absent"));
+	CHECK(gives(mw_expr_binary(x, MW_OP_AFTER, get(x, "a"), text(".")), "{\"a\":1.25}", "\"25\""));
+	CHECK(gives(before, "{\"a\":[]}", "error: can't cut an array"));
+	CHECK(mw_expr_binary(x, MW_OP_BEFORE, get(x, "a"), get(x, "b")) == 0);
+}
+
+TEST(json_in_a_text_is_looked_into)
+{
+	uint32_t steps[] = {text("a\""), mw_expr_int(x, -1), text("b")};
+	uint32_t deep = mw_expr_binary(x, MW_OP_JSON, get(x, "t"), mw_expr_list(x, MW_OP_ARRAY, steps, 3));
+	uint32_t whole = mw_expr_binary(x, MW_OP_JSON, get(x, "t"), mw_expr_list(x, MW_OP_ARRAY, NULL, 0));
+	CHECK(gives(deep, "{\"t\":\"{\\\"a\\\\\\\"\\\":[1,{\\\"b\\\":12345678901234567890}]}\"}",
+		    "12345678901234567890"));
+	CHECK(gives(deep, "{\"t\":\"{\\\"a\\\\\\\"\\\":[1]}\"}", "absent"));
+	CHECK(gives(whole, "{\"t\":\"[1,\\n 2]\"}", "[1,2]"));
+	CHECK(gives(whole, "{\"t\":\"true\"}", "true") && gives(whole, "{\"t\":\"null\"}", "absent"));
+	CHECK(gives(whole, "{\"t\":\" \\t\"}", "absent") && gives(whole, "{\"t\":\"\"}", "absent"));
+	CHECK(gives(whole, "{\"t\":\"{\"}", "error: can't read a string (\"{\") as JSON"));
+	CHECK(gives(whole, "{\"t\":5}", "error: can't read a number (5) as JSON"));
+	CHECK(mw_expr_binary(x, MW_OP_JSON, get(x, "t"), get(x, "u")) == 0);
+}
+
+TEST(objects_lose_members_and_get_other_names)
+{
+	uint32_t table = object(x, "b", mw_expr_bool(x, true), "q\"", mw_expr_bool(x, true), NULL);
+	uint32_t less = mw_expr_binary(x, MW_OP_WITHOUT, get(x, "o"), table);
+	uint32_t snake = mw_expr_unary(x, MW_OP_SNAKE, get(x, "o"));
+	CHECK(gives(less, "{\"o\":{\"a\":1,\"\\u0062\":2,\"q\\\"\":3,\"c\":{\"b\":4}}}",
+		    "{\"a\":1,\"c\":{\"b\":4}}"));
+	CHECK(gives(less, "{\"o\":{\"a\":1,\"c\":2,\"a\":[\n3]}}", "{\"c\":2,\"a\":[3]}"));
+	CHECK(gives(less, "{\"o\":{\"b\":1}}", "absent") && gives(less, "{\"o\":{}}", "absent"));
+	CHECK(gives(less, "{\"o\":[]}", "error: can't leave members out of an array"));
+	static const char *const names[][2] = {{"userId", "user_id"},
+					       {"User-Id", "user_id"},
+					       {"HTTPServer", "http_server"},
+					       {"My Own__c", "my_own_c"},
+					       {"  x  ", "x"},
+					       {"x2Y", "x2_y"},
+					       {"SHA256", "sha256"},
+					       {"\xC3\x84rger", "\xC3\x84rger"},
+					       {"--", "--"},
+					       {"", ""},
+					       {"aB\\u0000C", "a_b_c"},
+					       {"a.b/c", "a_b_c"}};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		char event[100], expected[100];
+		snprintf(event, sizeof event, "{\"o\":{\"%s\":1}}", names[i][0]);
+		snprintf(expected, sizeof expected, "{\"%s\":1}", names[i][1]);
+		CHECK(gives(snake, event, expected));
+	}
+	CHECK(gives(snake, "{\"o\":{\"aB\":1,\"a_b\":2,\"c\":[[{\"dE\":{}}]],\"A-B\":3}}",
+		    "{\"c\":[[{\"d_e\":{}}]],\"a_b\":3}"));
+	CHECK(gives(mw_expr_unary(x, MW_OP_SNAKE, less), "{\"o\":{\"aB\":1,\"b\":2}}", "{\"a_b\":1}"));
+	CHECK(gives(snake, "{\"o\":\"x\"}", "error: can't rename the members of a string (\"x\")"));
+	CHECK(mw_expr_binary(x, MW_OP_WITHOUT, get(x, "o"), get(x, "b")) == 0);
+}
+
+TEST(sums_are_exact)
+{
+	uint32_t sum = mw_expr_binary(x, MW_OP_SUM, get(x, "l"), get(x, "n"));
+	CHECK(gives(sum, "{\"l\":[{\"n\":1},{\"n\":\"2\"},{}]}", "3"));
+	CHECK(gives(sum, "{\"l\":[{\"n\":0.1},{\"n\":\"0.2\"}]}", "0.3"));
+	CHECK(gives(sum, "{\"l\":[{\"n\":\"19.99\"},{\"n\":\"0.01\"},{\"n\":\"-5.00\"}]}", "15.0"));
+	CHECK(gives(sum, "{\"l\":[{\"n\":9223372036854775807},{\"n\":-1}]}", "9223372036854775806"));
+	CHECK(gives(sum, "{\"l\":[{\"n\":9223372036854775807},{\"n\":1}]}", "9.223372036854776e+18"));
+	CHECK(gives(sum, "{\"l\":[{\"n\":1e300},{\"n\":0.5}]}", "1e+300"));
+	CHECK(gives(sum, "{\"l\":[]}", "0") && gives(sum, "{}", "absent"));
+	CHECK(gives(sum, "{\"l\":[{\"n\":\"x\"}]}", "error: can't add up a string (\"x\")"));
+	CHECK(gives(sum, "{\"l\":{}}", "error: can't add up an object"));
+	uint32_t map = mw_expr_binary(x, MW_OP_MAP, get(x, "l"), get(x, "n"));
+	CHECK(mw_expr_binary(x, MW_OP_SUM, map, get(x, "n")) == 0);
+}
+
 TEST(headers_are_found_in_any_case)
 {
 	CHECK(gives(mw_expr_header(x, MW_SPAN("x-TOPIC")), "{}", "\"orders/paid\""));
@@ -606,6 +715,12 @@ int main(void)
 	RUN_FRESH(conversions);
 	RUN_FRESH(a_time_taken_as_it_is_reads_back_the_same);
 	RUN_FRESH(choices);
+	RUN_FRESH(one_of_several_is_enough);
+	RUN_FRESH(all_and_none_are_booleans_whatever_is_absent);
+	RUN_FRESH(texts_are_cut_at_the_first_mark);
+	RUN_FRESH(json_in_a_text_is_looked_into);
+	RUN_FRESH(objects_lose_members_and_get_other_names);
+	RUN_FRESH(sums_are_exact);
 	RUN_FRESH(headers_are_found_in_any_case);
 	RUN_FRESH(objects_leave_out_what_is_absent);
 	RUN_FRESH(an_objects_shape_is_counted_as_it_is_written);

@@ -36,7 +36,14 @@ static uint32_t rich_payload(struct mw_exprs *x)
 	    mw_expr_unary(x, MW_OP_FIRST, lines), "last",
 	    mw_expr_unary(x, MW_OP_LAST, mw_expr_binary(x, MW_OP_MAP, lines, line)), "look",
 	    mw_expr_binary(x, MW_OP_LOOKUP, get(x, "t"), table), "apply", mw_expr_apply(x, get(x, "t"), 0),
-	    "made", mw_expr_apply(x, get(x, "n"), 2), "default",
+	    "made", mw_expr_apply(x, get(x, "n"), 2), "before",
+	    mw_expr_binary(x, MW_OP_BEFORE, get(x, "t"), mw_expr_string(x, MW_SPAN("."))), "json",
+	    mw_expr_unary(x, MW_OP_SNAKE,
+			  mw_expr_binary(x, MW_OP_JSON, get(x, "u"), mw_expr_list(x, MW_OP_ARRAY, NULL, 0))),
+	    "less", mw_expr_binary(x, MW_OP_WITHOUT, get(x, "o"), table), "snake",
+	    mw_expr_unary(x, MW_OP_SNAKE, get(x, "o")), "total",
+	    mw_expr_binary(x, MW_OP_SUM, get(x, "lines"), get(x, "b")), "whether",
+	    mw_expr_list(x, MW_OP_NONE, pair, 3), "default",
 	    mw_expr_binary(x, MW_OP_DEFAULT, get(x, "d"), mw_expr_null(x)), NULL);
 }
 

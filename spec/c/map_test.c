@@ -584,6 +584,48 @@ TEST(what_stands_around_an_event_is_not_kept_if_it_is_large)
 	CHECK(tally.failed == 1 && kept_is(MW_FORMAT_JSON, "{\"type\":\"t\"}"));
 }
 
+TEST(a_call_may_be_made_for_each_element)
+{
+	struct mw_map_call c = call(MW_TRACK, "A"), plain = call(MW_TRACK, "B");
+	uint32_t outside = mw_expr_scope(x, MW_SCOPE_EVENT);
+	mw_map_set(map, MW_PART_USER, mw_expr_member(x, outside, MW_SPAN("user")));
+	mw_map_set(map, MW_PART_ID, mw_expr_member(x, outside, MW_SPAN("id")));
+	c.parts[MW_PART_EACH] = mw_expr_member(x, outside, MW_SPAN("to"));
+	c.payload = plain.payload = object(x, "n", get(x, "n"), NULL);
+	add("t", c);
+	add("t", plain);
+	run("{\"type\":\"t\",\"user\":\"u\",\"id\":\"e\",\"n\":0,\"to\":[{\"n\":1,\"user\":\"x\"},{\"n\":2},{"
+	    "}]}");
+	CHECK(tally.messages == 4 && has(0, "{\"n\":1}") && has(1, "{\"n\":2}") && has(2, "{}") &&
+	      has(3, "{\"n\":0}"));
+	CHECK(has(0, "\"userId\":\"u\"") && has(0, "acme:acct:e:0\"") && has(2, "acme:acct:e:2\"") &&
+	      has(3, "acme:acct:e:3\""));
+	run("{\"type\":\"t\",\"user\":\"u\",\"n\":0,\"to\":[]}");
+	CHECK(tally.messages == 1 && tally.ignored == 1);
+	CHECK(fails("{\"type\":\"t\",\"user\":\"u\",\"to\":1}", MW_MAPPING,
+		    "acme.lua:14: each: must be an array of the event"));
+}
+
+TEST(an_entry_with_a_star_is_for_a_family)
+{
+	add("a.*", call(MW_TRACK, "A"));
+	add("a.b.*", call(MW_TRACK, "AB"));
+	add("a.b.c", call(MW_TRACK, "ABC"));
+	CHECK(mw_map_add_ignore(map, MW_SPAN("a.no*")) == MW_OK);
+	CHECK(mw_map_add_ignore(map, MW_SPAN("a.*")) == MW_INVALID);
+	static const char *const events[][2] = {
+	    {"a.x", "\"A\""}, {"a.", "\"A\""}, {"a.b.x", "\"AB\""}, {"a.b.c", "\"ABC\""}};
+	for (size_t i = 0; i < 4; i++) {
+		char body[80];
+		snprintf(body, sizeof body, "{\"type\":\"%s\",\"user\":\"u\"}", events[i][0]);
+		run(body);
+		CHECK(tally.messages == 1 && has(0, events[i][1]));
+	}
+	run("{\"type\":\"a.none\",\"user\":\"u\"}");
+	CHECK(tally.ignored == 1);
+	CHECK(fails("{\"type\":\"a\",\"user\":\"u\"}", MW_UNMATCHED, "the source has no entry for \"a\""));
+}
+
 TEST(each_names_the_events_of_a_body)
 {
 	struct mw_map_call c = call(MW_TRACK, "A");
@@ -784,6 +826,8 @@ int main(void)
 	RUN_FRESH(a_top_level_array_is_split_by_itself);
 	RUN_FRESH(an_event_that_fails_comes_with_a_body_of_its_own);
 	RUN_FRESH(what_stands_around_an_event_is_not_kept_if_it_is_large);
+	RUN_FRESH(a_call_may_be_made_for_each_element);
+	RUN_FRESH(an_entry_with_a_star_is_for_a_family);
 	RUN_FRESH(each_names_the_events_of_a_body);
 	RUN_FRESH(a_message_over_the_limit_says_its_size);
 	RUN_FRESH(a_function_emits_and_the_source_fills_in);

@@ -16,7 +16,8 @@ local sketch = {}
 -- Operations whose result is of one kind, whatever they work on.
 local KINDS = {
 	lower = "string", upper = "string", trim = "string", string = "string", hash = "string", concat = "string", time = "string",
-	header = "string", number = "number", add = "number", sub = "number", mul = "number", div = "number", money = "number",
+	header = "string", query = "string", before = "string", after = "string", sum = "number", snake_case = "object", without = "object",
+	all = "boolean", none = "boolean", number = "number", add = "number", sub = "number", mul = "number", div = "number", money = "number",
 	boolean = "boolean", is = "boolean", filter = "array", map = "array", array = "array",
 }
 

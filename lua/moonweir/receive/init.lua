@@ -4,7 +4,7 @@
 ---     local taken = receive.take(definition, request, now, os.getenv)
 ---     if taken.reason then log(taken.code, taken.reason) end                  -- for the log, never for whoever asked
 ---     if taken.body then
----       assert(client:push(taken.body, { format = taken.format, headers = request.headers, account = account, sync = true }))
+---       assert(client:push(taken.body, { format = taken.format, headers = taken.headers, account = account, sync = true }))
 ---     end
 ---     answer(taken.answer.status, taken.answer.headers, taken.answer.body)
 ---
@@ -13,6 +13,7 @@
 
 local body = require "moonweir.receive.body"
 local challenge = require "moonweir.receive.challenge"
+local form = require "moonweir.receive.form"
 local requests = require "moonweir.receive.request"
 local secrets = require "moonweir.receive.secrets"
 local verification = require "moonweir.verification"
@@ -101,10 +102,30 @@ local function refuse(reason, code)
 	return { answer = challenge.answer(status, status == 503 and { ["Retry-After"] = "60" } or nil), reason = reason, code = code }
 end
 
+-- The headers, with the parameters of the URL that the script reads among them, under names that no header can have:
+-- get.query "user_id" is the header "?user_id". So dead letters and fixtures keep them, and of the URL nothing else, for it
+-- may hold secrets.
+local function with_query(request, names)
+	if not names or #names == 0 then
+		return request.headers
+	end
+	local headers = {}
+	for name, value in pairs(request.headers) do
+		headers[name] = name:sub(1, 1) ~= "?" and value or nil
+	end
+	local list = form.pairs(request.url:match "%?([^#]*)" or "") or {}
+	for _, name in ipairs(names) do
+		local value = form.value(list, name)
+		headers["?" .. name] = value and not value:find("\0", 1, true) and value or nil
+	end
+	return headers
+end
+
 ---@class moonweir.Taken
 ---@field answer moonweir.Answer what to answer; if there is a body, once its events are safe
 ---@field body? string for the mapping
 ---@field format? "json"|"ndjson"|"form"|"xml"
+---@field headers? table<string, string|string[]> for the mapping: those of the request, and what it reads of the URL
 ---@field reason? string why it was refused, for the log
 ---@field code? string
 ---@field note? string what somebody should do about it, for the log
@@ -137,7 +158,8 @@ function receive.take(definition, request, now, find_secret)
 	if answer then
 		return { answer = answer, note = note }
 	end
-	return { answer = challenge.success(bytes, format), body = bytes, format = format }
+	return { answer = challenge.success(bytes, format), body = bytes, format = format,
+		headers = with_query(request, definition.query) }
 end
 
 --- What whoever runs a source should know of how it is verified; nothing: all is well.

@@ -58,7 +58,7 @@ end
 
 function Webhooks:push(request, taken)
 	local options = self.options
-	options.format, options.headers, options.account = taken.format, request.headers, request.account
+	options.format, options.headers, options.account = taken.format, taken.headers, request.account
 	local queued, message, code, problems = self.client:push(taken.body, options)
 	if problems then
 		self:note_problems(request.account, problems)
