@@ -50,11 +50,16 @@ return source.define {
 	),
 	user = source.user { tool_id = get "sender.id" },
 	missing_user = "drop", -- anybody on GitHub can star a repository
-	unmatched = "count", -- labels, assignees, milestones … are the team's own housekeeping
 	context = { githubId = get "sender.id":string(), githubLogin = get "sender.login" },
 
 	on = {
 		ping = source.ignore, -- a webhook was made
+
+		-- Labels, assignees, milestones, locks … are the team's own housekeeping.
+		["issues.*"] = source.ignore,
+		["pull_request.*"] = source.ignore,
+		["release.*"] = source.ignore, -- a draft, or what was published is changed
+		["installation.*"] = source.ignore, -- the app has other rights
 
 		["star.created"] = source.track "Repository Starred" { repository = get "repository.full_name" },
 		["star.deleted"] = source.track "Repository Unstarred" { repository = get "repository.full_name" },
@@ -144,6 +149,12 @@ return source.define {
 			githubId = "ID of the person's GitHub account.",
 			githubLogin = "Name of the person's GitHub account.",
 		},
-		ignored = { ping = "Nobody did anything: GitHub asks whether the webhook's address works." },
+		ignored = {
+			["installation.*"] = "Changes of the app's rights are of interest to its maker alone.",
+			["issues.*"] = "Labels, assignees, and milestones are the team's own housekeeping.",
+			["pull_request.*"] = "Labels, assignees, and reviews are the team's own housekeeping.",
+			["release.*"] = "Drafts and corrections of a release aren't published.",
+			ping = "Nobody did anything: GitHub asks whether the webhook's address works.",
+		},
 	},
 }
