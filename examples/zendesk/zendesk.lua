@@ -5,28 +5,20 @@
 local source = require "moonweir.source"
 local get = source.get
 
--- A ticket says who asked by Zendesk's own id: the identity store knows whose it is, or a trigger's body says so.
-local requester = source.user {
-	get "requester.external_id",
-	tool_id = get "detail.requester_id",
-	email = get "requester.email",
-}
-
--- Whoever did it, actor_id, submitter_id or assignee_id, is as often an agent: no call takes its user from there.
-local function by(id)
-	return { user = source.user { tool_id = id }, context = { zendeskId = id } }
-end
-
--- external_id is a person's own in an event about users. In one about a ticket it is the ticket's.
+-- Who did it (actor_id, submitter_id, assignee_id) is as often an agent, so no call takes its user from there; nor from
+-- external_id, which is the person's own in an event about a user, but the ticket's in one about a ticket.
 local function person(call)
 	return call:with {
 		user = source.user { get "detail.external_id", tool_id = get "detail.id", email = get "detail.email" },
 		context = { zendeskId = get "detail.id", traits = { email = get "detail.email":lower() } },
-		when = get "detail.role":is "end-user", -- agents and admins are the help desk's people, not its customers
 	}
 end
 
-local organization = get "detail.organization_id":lookup { ["0"] = false }:default(true)
+local is_customer = get "detail.role":is "end-user" -- agents and admins are the help desk's people
+
+local has_organization = source.all(
+	is_customer, get "detail.organization_id", source.none(get "detail.organization_id":is("0", ""))
+)
 
 local function ticket(more)
 	local properties = {
@@ -44,49 +36,119 @@ local function ticket(more)
 	return properties
 end
 
--- Channels on which people talk in real time. A conversation is one ticket.
-local chat = get "detail.via.channel":lookup {
-	chat = true, native_messaging = true, whatsapp = true, facebook = true, instagram_dm = true, line = true, telegram = true,
-}
-local ended = (get "detail.via.channel" .. " " .. get "event.current"):lower():lookup {
-	["chat closed"] = true, ["native_messaging closed"] = true, ["whatsapp closed"] = true, ["facebook closed"] = true,
-	["instagram_dm closed"] = true, ["line closed"] = true, ["telegram closed"] = true,
-}
+-- Where people talk in real time a ticket is one conversation.
+local is_chat = get "detail.via.channel":is(
+	"chat", "native_messaging", "whatsapp", "facebook", "instagram_dm", "line", "telegram", "wechat"
+)
 local conversation = { conversation_id = get "detail.id" }
-local message = { conversation_id = get "detail.id", message_id = get "event.message.id", message_body = get "event.message.body" }
 
-local outcome = get "event.current":lower():lookup { solved = "Ticket Solved", closed = "Ticket Closed" }
-local comment = (get "event.comment.is_public":string() .. get "event.comment.author.is_staff":string()):lookup {
-	truefalse = "Ticket Comment Added", truetrue = "Ticket Reply Received", -- what is not public is the agents' own
-}
+local status = get "event.current":lower()
+local comment = ticket { comment_id = get "event.comment.id" }
+local is_public, is_by_agent = get "event.comment.is_public", get "event.comment.author.is_staff"
 
 return source.define {
 	slug = "zendesk",
 	version = "1.0.0",
 	verify = source.verify.zendesk { secret = source.secret "ZENDESK_SECRET" },
 
-	event = get "type",
+	event = get "type":after "zen:event-type:",
 	id = get "id",
 	time = get "time",
-	user = requester,
-	context = { zendeskId = source.any(get "detail.requester_id", get "requester.id") },
+	-- Of the requester a ticket has Zendesk's own id alone: the identity store knows whose it is, or the trigger's body says so.
+	user = source.user { get "requester.external_id", tool_id = get "detail.requester_id", email = get "requester.email" },
+	context = { zendeskId = get "detail.requester_id" },
 
 	on = {
-		["zen:event-type:ticket.created"] = {
+		["ticket.created"] = {
 			source.track "Ticket Created" (ticket()),
-			source.track "Live Chat Conversation Started" (conversation):with { when = chat },
+			source.track "Live Chat Conversation Started" (conversation):with { when = is_chat },
 		},
-		["zen:event-type:ticket.status_changed"] = {
-			source.track(outcome) (ticket()):with { when = outcome },
-			source.track "Live Chat Conversation Ended" (conversation):with { when = ended },
+		["ticket.status_changed"] = {
+			source.track "Ticket Solved" (ticket()):with { when = status:is "solved" },
+			source.track "Ticket Closed" (ticket()):with { when = status:is "closed" },
+			source.track "Live Chat Conversation Ended" (conversation):with { when = source.all(is_chat, status:is "closed") },
 		},
-		["zen:event-type:ticket.comment_added"] = source.track(comment) (ticket { comment_id = get "event.comment.id" })
-			:with { when = comment },
-		["zen:event-type:messaging_ticket.message_added"] = source.track "Live Chat Message Sent" (message)
-			:with(by(get "event.actor.id")):with { when = get "event.actor.type":is "end_user" },
+		["ticket.comment_added"] = {
+			source.track "Ticket Comment Added" (comment):with {
+				when = source.all(is_public, source.none(is_by_agent)),
+				user = source.user { tool_id = get "event.comment.author.id" }, -- not the requester, where others are in copy
+				context = { zendeskId = get "event.comment.author.id" },
+			},
+			source.track "Ticket Reply Received" (comment):with { when = source.all(is_public, is_by_agent) },
+		},
+		["messaging_ticket.message_added"] = source.track "Live Chat Message Sent" {
+			conversation_id = get "detail.id",
+			message_id = get "event.message.id",
+			message_body = get "event.message.body",
+		}:with {
+			when = get "event.actor.type":is "end_user", -- to whom an agent or a bot writes is not in the event
+			user = source.user { tool_id = get "event.actor.id" },
+			context = { zendeskId = get "event.actor.id" },
+		},
+		["ticket.*"] = source.ignore, -- what agents do to a ticket
 
-		["zen:event-type:user.created"] = {
-			person(source.identify { email = get "detail.email":lower(), created_at = get "detail.created_at":time() }),
+		["user.created"] = {
+			person(source.identify { email = get "detail.email":lower(), created_at = get "detail.created_at":time() })
+				:with { when = is_customer },
+			person(source.group(get "detail.organization_id") {}):with { when = has_organization },
+		},
+		["user.external_id_changed"] = person(source.identify { email = get "detail.email":lower() }):with { when = is_customer },
+		["user.name_changed"] = person(source.identify { name = get "event.current":trim() }):with { when = is_customer },
+		["user.organization_membership_created"] = person(source.group(get "detail.organization_id") {})
+			:with { when = has_organization },
+		["user.*"] = source.ignore,
+
+		["organization.*"] = source.ignore, -- a group call is somebody's, and here nobody is named
+	},
+
+	about = {
+		name = "Zendesk",
+		website = "https://www.zendesk.com",
+		description = "a help desk in which companies answer their customers' questions",
+		support = "help@example.com",
+		maintainer = "Example Inc.",
+		write_key_menu = { "Settings", "Segment" },
+		regions = { "us", "eu" },
+		categories = { "Helpdesk" },
+		user = "It's the external ID of the Zendesk user: the ID that the customer's own database has for the person who asked. "
+			.. "Agents are nobody's customers, and what they do isn't theirs in Segment.",
+		events = {
+			["Live Chat Conversation Ended"] = "A ticket that's a conversation was closed.",
+			["Live Chat Conversation Started"] = "A person began a conversation, in a messenger or a chat.",
+			["Live Chat Message Sent"] = { "The person wrote a message in a conversation.", message_body = "Text of the message.",
+				message_id = "ID of the message." },
+			["Ticket Closed"] = "The ticket is closed for good.",
+			["Ticket Comment Added"] = "The person, or somebody in copy, wrote to the ticket.",
+			["Ticket Created"] = "The person asked a question, over any channel.",
+			["Ticket Reply Received"] = "An agent answered the person. Internal notes aren't sent.",
+			["Ticket Solved"] = "An agent solved the ticket. It may be opened again.",
+			identify = "An end user was added to Zendesk, or has another name or external ID.",
+			group = "An end user belongs to an organization. The `groupId` is the organization's ID in Zendesk.",
+		},
+		properties = {
+			channel = "Way on which the ticket came, for example `web` or `email`.",
+			comment_id = "ID of the comment.",
+			conversation_id = "ID of the ticket that the conversation is.",
+			priority = "`low`, `normal`, `high`, or `urgent`.",
+			status = "Status of the ticket after this event.",
+			subject = "Subject of the ticket.",
+			tags = "Tags of the ticket.",
+			ticket_id = "ID of the ticket.",
+			ticket_type = "`question`, `incident`, `problem`, or `task`.",
+		},
+		traits = {
+			created_at = "When the person was added to Zendesk.",
+			email = "Email address of the person, in lower case.",
+			name = "Name of the person.",
+		},
+		context = {
+			["traits.email"] = "Email address of the person, in lower case.",
+			zendeskId = "ID of the person in Zendesk.",
+		},
+		ignored = {
+			["organization.*"] = "A group call needs a user, and these events name nobody.",
+			["ticket.*"] = "Assignment, priority, and tags are the help desk's own matter.",
+			["user.*"] = "Logins, photos, and notes of a Zendesk user aren't the customer's matter.",
 		},
 	},
 }
