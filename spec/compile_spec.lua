@@ -354,7 +354,8 @@ return source.define { slug = "a", version = "1", event = get "e", user = source
 		local _, tally = m:map('{"e":"a.x"}', OPTIONS)
 		assert.equal(1, tally.ignored)
 		m = mapper(HEAD .. [[
-return source.define { slug = "a", version = "1", event = get "e", user = source.user { "u" }, on = { ["*"] = source.track "All" {} } }]])
+return source.define { slug = "a", version = "1", event = get "e", user = source.user { "u" },
+  on = { ["*"] = source.track "All" {} } }]])
 		assert.equal("All", message(m, '{"e":"x"}').event)
 	end)
 

@@ -45,17 +45,22 @@ describe("the README", function()
 						one = get "items":first(), two = get "items":last(), some = get "items":filter(get "ok"):map { id = get "id" },
 						array = source.array { get "u", "c" }, time = get "when":time(),
 						apply = get "u":apply(function(v) return v .. "!" end),
+						query = get.query "user_id", before = get "dots":before ".", after = get "dots":after ".", json = get "json":json "a.b",
+						one_of = get "u":is("x", "u1"), all = source.all(get "u", get "n":is(10)), none = source.none(get "no"),
+						total = get "items":sum(2), count = get "items":sum(1), less = get "more":without { "b" }, snake = get "more":snake_case(),
 					}:with {
 						user = get "other", time = get "when", id = get "n", context = { k = "v" }, integrations = { All = false }, when = get "u",
 					},
 					source.identify { a = get "u" }, source.page "P" {}, source.screen "S" {}, source.group(get "u") { g = 1 },
 					source.alias(get "other"),
-				} },
+					source.track "Each" { id = get "id" }:with { each = get "items" },
+				}, ["y.*"] = source.ignore },
 			}
 		]], core.encode {
 			u = "u1", other = "u2", a = { b = 1 }, ["d.k"] = 2, n = 10, cur = "JPY", t = "2.5", s = "paid", yes = "true",
+			dots = "a.b.c", json = '{"a":{"b":[1]}}', more = { aB = 1, b = 2 },
 			when = 1763935080, items = { { id = "a", ok = false }, { id = "b", ok = true } },
-		}, { account = "default", headers = { ["x-topic"] = "h" } })
+		}, { account = "default", headers = { ["x-topic"] = "h", ["?user_id"] = "q" } })
 		local p = messages[1].properties
 		assert.same({ 1, "a", "b", 2, "h" }, { p.path, p.first, p.last, p.dotted, p.header })
 		assert.same({ { id = "a", u = "u1", b = "u1" }, { id = "b", u = "u1", b = "u1" } }, p.outer)
@@ -64,11 +69,15 @@ describe("the README", function()
 		assert.same({ "a", "b", { { id = "b" } } }, { p.one.id, p.two.id, p.some })
 		assert.same({ { "u1", "c" }, "2025-11-23T21:58:00.000Z", "u1!" }, { p.array, p.time, p.apply })
 		assert.same({ "u2", "v", false }, { messages[1].userId, messages[1].context.k, messages[1].integrations.All })
+		assert.same({ "q", "a", "b.c", { 1 } }, { p.query, p.before, p.after, p.json })
+		assert.same({ true, true, true, 4, 2 }, { p.one_of, p.all, p.none, p.total, p.count })
+		assert.same({ { aB = 1 }, { a_b = 1, b = 2 } }, { p.less, p.snake })
 		local kinds = {}
 		for i, m in ipairs(messages) do
 			kinds[i] = m.type
 		end
-		assert.same({ "track", "identify", "page", "screen", "group", "alias" }, kinds)
+		assert.same({ "track", "identify", "page", "screen", "group", "alias", "track", "track" }, kinds)
+		assert.same({ "a", "b" }, { messages[7].properties.id, messages[8].properties.id })
 	end)
 
 	it("embeds in Lua as it says", function()

@@ -18,6 +18,7 @@ local DEPTH_MAX = 64
 ---@class moonweir.Compiler
 ---@field map userdata
 ---@field script? string
+---@field inside integer how many lists around what is built have `get` start at their elements
 local Compiler = {}
 Compiler.__index = Compiler
 
@@ -277,7 +278,9 @@ local function compile(source, library)
 	if not map then
 		return nil, message, code == "no_memory" and code or "mapping"
 	end
-	local compiler = setmetatable({ map = map, script = source.script, field = source.slug, values = 0, depth = 0, inside = 0 }, Compiler)
+	local compiler = setmetatable({
+		map = map, script = source.script, field = source.slug, values = 0, depth = 0, inside = 0,
+	}, Compiler)
 	local ok, failure = core.guard_call(compiler.source, "load", compiler, source)
 	if not ok then
 		return nil, failure, compiler.code or "mapping"

@@ -40,9 +40,10 @@ end
 
 -- What an operation gives, where that does not hang on its operands.
 local results = {
-	header = "string", query = "string", before = "string", after = "string", concat = "string", lower = "string", upper = "string", trim = "string", string = "string", hash = "string",
-	add = "number", sub = "number", mul = "number", div = "number", number = "number", money = "number",
-	sum = "number", boolean = "boolean", is = "boolean", all = "boolean", none = "boolean", time = "date",
+	header = "string", query = "string", concat = "string", lower = "string", upper = "string", trim = "string",
+	string = "string", hash = "string", before = "string", after = "string",
+	add = "number", sub = "number", mul = "number", div = "number", number = "number", money = "number", sum = "number",
+	boolean = "boolean", is = "boolean", all = "boolean", none = "boolean", time = "date",
 	snake_case = "object", without = "object",
 }
 

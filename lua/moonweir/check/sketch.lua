@@ -16,9 +16,10 @@ local sketch = {}
 -- Operations whose result is of one kind, whatever they work on.
 local KINDS = {
 	lower = "string", upper = "string", trim = "string", string = "string", hash = "string", concat = "string", time = "string",
-	header = "string", query = "string", before = "string", after = "string", sum = "number", snake_case = "object", without = "object",
-	all = "boolean", none = "boolean", number = "number", add = "number", sub = "number", mul = "number", div = "number", money = "number",
-	boolean = "boolean", is = "boolean", filter = "array", map = "array", array = "array",
+	header = "string", query = "string", before = "string", after = "string",
+	number = "number", add = "number", sub = "number", mul = "number", div = "number", money = "number", sum = "number",
+	boolean = "boolean", is = "boolean", all = "boolean", none = "boolean", filter = "array", map = "array", array = "array",
+	snake_case = "object", without = "object",
 }
 
 local DEPTH_MAX = 40
