@@ -102,9 +102,8 @@ return source.define {
 		name = "GitHub",
 		website = "https://github.com",
 		description = "a place where people write code together",
-		support = "help@example.com",
-		maintainer = "Example Inc.",
-		write_key_menu = { "Settings", "Segment" },
+		support = "help@github.example", -- this and the menu: whoever runs the source has their own
+		write_key_menu = { "Settings", "Integrations", "Segment" },
 		regions = { "us", "eu" },
 		categories = { "Analytics" },
 		user = "It's the customer's own database ID of the person whose GitHub account did it: the customer links accounts, "

@@ -137,9 +137,8 @@ return source.define {
 		name = "Salesforce",
 		website = "https://www.salesforce.com",
 		description = "a CRM in which companies keep their contacts, leads, and deals",
-		support = "help@example.com",
-		maintainer = "Example Inc.",
-		write_key_menu = { "Settings", "Segment" },
+		support = "help@salesforce.example", -- this and the menu: whoever runs the source has their own
+		write_key_menu = { "Settings", "Integrations", "Segment" },
 		regions = { "us", "eu" },
 		categories = { "CRM" },
 		user = "It's the field `External_Id__c` of the record: the ID that the customer's own database has for the person. "

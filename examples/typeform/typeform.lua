@@ -64,9 +64,8 @@ return source.define {
 		name = "Typeform",
 		website = "https://www.typeform.com",
 		description = "a tool for forms and surveys that people like to fill in",
-		support = "help@example.com",
-		maintainer = "Example Inc.",
-		write_key_menu = { "Settings", "Segment" },
+		support = "help@typeform.example", -- this and the menu: whoever runs the source has their own
+		write_key_menu = { "Settings", "Integrations", "Segment" },
 		regions = { "us", "eu" },
 		categories = { "Surveys" },
 		user = "It's the hidden field `user_id` of the form: the customer's own database ID of the person, written into the form's link.",

@@ -105,13 +105,12 @@ return source.define {
 		name = "Zendesk",
 		website = "https://www.zendesk.com",
 		description = "a help desk in which companies answer their customers' questions",
-		support = "help@example.com",
-		maintainer = "Example Inc.",
-		write_key_menu = { "Settings", "Segment" },
+		support = "help@zendesk.example", -- this and the menu: whoever runs the source has their own
+		write_key_menu = { "Settings", "Integrations", "Segment" },
 		regions = { "us", "eu" },
 		categories = { "Helpdesk" },
 		user = "It's the external ID of the Zendesk user: the ID that the customer's own database has for the person who asked. "
-			.. "Agents are nobody's customers, and what they do isn't theirs in Segment.",
+			.. "An agent's ID is never a `userId`.",
 		events = {
 			["Live Chat Conversation Ended"] = "A ticket that's a conversation was closed.",
 			["Live Chat Conversation Started"] = "A person began a conversation, in a messenger or a chat.",
