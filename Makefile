@@ -204,7 +204,7 @@ power: $(BUILD)/test/power_loss_test ## 100,000 power cuts (MW_TRIALS): nothing 
 acceptance: test-packages all $(TOOLS) $(BUILD)/test/json_corpus_test ## tests that read the reference material in $(SHARED), where it is present
 	@if [ ! -d $(SHARED) ]; then echo "skipped: no reference material at $(SHARED)"; else \
 	  MW_JSON_CORPUS=$(SHARED)/fixtures/json-test-suite $(BUILD)/test/json_corpus_test && \
-	  for vm in $(VMS); do for what in catalogue signatures salesforce; do echo "== the $$what on $$vm"; \
+	  for vm in $(VMS); do for what in catalogue signatures salesforce webhooks; do echo "== the $$what on $$vm"; \
 	    MW_SHARED=$(SHARED) LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(BUILD)/'$$vm'/?.so;;' \
 	    $$vm /usr/bin/busted --output=plainTerminal spec/acceptance/$$what.lua || exit 1; done; done; fi
 

@@ -108,6 +108,12 @@ describe("a compiled expression", function()
 		{ 'get "a":is("x", 5, get "b")', '"a":"y","b":"y"', "true" },
 		{ 'get "a":is("x", 5, get "b")', '"a":"y"', "false" },
 		{ 'get "a":is("x", "y")', nil, "" },
+		{ 'get "a":above(0)', '"a":"0.5"', "true" },
+		{ 'get "a":above(get "b")', '"a":9007199254740993,"b":9007199254740992', "true" },
+		{ 'get "a":above(1)', '"a":1', "false" },
+		{ 'get "a":below(1)', '"a":0.5', "true" },
+		{ 'get "a":below(1)', '"a":2', "false" },
+		{ 'get "a":below(1)', nil, "" },
 		{ 'source.all(get "a", get "b":is "x")', '"a":1,"b":"x"', "true" },
 		{ 'source.all(get "a", get "b":is "x")', '"b":"x"', "false" },
 		{ 'source.all(get "a", get "b":is "x")', '"a":false,"b":"x"', "false" },
@@ -180,6 +186,7 @@ describe("a compiled expression", function()
 
 	it("that fails says where", function()
 		for expression, expected in pairs {
+			['get "a":above(0)'] = 'acme.lua:4: X: x: can\'t compare a string ("word"): not a number',
 			['get "list":before "."'] = "acme.lua:4: X: x: can't cut an array",
 			['get "a":json "x"'] = 'acme.lua:4: X: x: can\'t read a string ("word") as JSON',
 			['get "list":json "x"'] = "acme.lua:4: X: x: can't read an array as JSON",

@@ -46,7 +46,7 @@ describe("the README", function()
 						array = source.array { get "u", "c" }, time = get "when":time(),
 						apply = get "u":apply(function(v) return v .. "!" end),
 						query = get.query "user_id", before = get "dots":before ".", after = get "dots":after ".", json = get "json":json "a.b",
-						one_of = get "u":is("x", "u1"), all = source.all(get "u", get "n":is(10)), none = source.none(get "no"),
+						one_of = get "u":is("x", "u1"), all = source.all(get "u", get "n":is(10)), none = source.none(get "no"), above = get "n":above(1),
 						total = get "items":sum(2), count = get "items":sum(1), less = get "more":without { "b" }, snake = get "more":snake_case(),
 					}:with {
 						user = get "other", time = get "when", id = get "n", context = { k = "v" }, integrations = { All = false }, when = get "u",
@@ -70,7 +70,7 @@ describe("the README", function()
 		assert.same({ { "u1", "c" }, "2025-11-23T21:58:00.000Z", "u1!" }, { p.array, p.time, p.apply })
 		assert.same({ "u2", "v", false }, { messages[1].userId, messages[1].context.k, messages[1].integrations.All })
 		assert.same({ "q", "a", "b.c", { 1 } }, { p.query, p.before, p.after, p.json })
-		assert.same({ true, true, true, 4, 2 }, { p.one_of, p.all, p.none, p.total, p.count })
+		assert.same({ true, true, true, true, 4, 2 }, { p.one_of, p.all, p.none, p.above, p.total, p.count })
 		assert.same({ { aB = 1 }, { a_b = 1, b = 2 } }, { p.less, p.snake })
 		local kinds = {}
 		for i, m in ipairs(messages) do

@@ -22,6 +22,8 @@ static const struct {
     [MW_OP_MUL] = {"can't multiply ", ""},
     [MW_OP_DIV] = {"can't divide ", ""},
     [MW_OP_IS] = {"can't compare ", ""},
+    [MW_OP_ABOVE] = {"can't compare ", ": not a number"},
+    [MW_OP_BELOW] = {"can't compare ", ": not a number"},
     [MW_OP_MONEY] = {"can't read ", " as an amount"},
     [MW_OP_BEFORE] = {"can't cut ", ""},
     [MW_OP_AFTER] = {"can't cut ", ""},

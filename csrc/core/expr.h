@@ -49,6 +49,8 @@ enum mw_op {
 	MW_OP_DEFAULT, /* a, or b if a is absent */
 	MW_OP_IS,      /* same text or, if either is a number, same number: a boolean. If b is an ARRAY of
 			* expressions: the same as one of them */
+	MW_OP_ABOVE,   /* number a is larger than number b: a boolean */
+	MW_OP_BELOW,
 	MW_OP_MONEY,   /* a in minor units of currency b: 1999, "USD" is 19.99; "JPY" 1999; "KWD" 1.999.
 			* An absent b counts as two decimals */
 	MW_OP_BEFORE,  /* of text a what stands before the first b, a non-empty text; all of it where there

@@ -385,6 +385,21 @@ static enum mw_err is_same(struct mw_walk *w, const struct mw_value *a, const st
 	return MW_OK;
 }
 
+static enum mw_err is_beyond(struct mw_walk *w, enum mw_op op, const struct mw_value *a,
+			     const struct mw_value *b, struct mw_value *out)
+{
+	struct mw_value x, y;
+	if (!mw_value_number(a, w->s->arena, &x))
+		return mw_operate_refuse(w, op, a);
+	if (!mw_value_number(b, w->s->arena, &y))
+		return mw_operate_refuse(w, op, b);
+	const struct mw_value *more = op == MW_OP_ABOVE ? &x : &y, *less = op == MW_OP_ABOVE ? &y : &x;
+	bool is_int = x.kind == MW_VALUE_INT && y.kind == MW_VALUE_INT;
+	bool is_more = is_int ? more->i > less->i : as_double(more) > as_double(less);
+	*out = (struct mw_value){.kind = is_more ? MW_VALUE_TRUE : MW_VALUE_FALSE};
+	return MW_OK;
+}
+
 /* ---- */
 
 static enum mw_err end_of(struct mw_walk *w, enum mw_op op, const struct mw_value *a, struct mw_value *out)
@@ -452,6 +467,8 @@ enum mw_err mw_operate_binary(struct mw_walk *w, enum mw_op op, const struct mw_
 		return is_same(w, a, b, out);
 	if (op == MW_OP_MONEY)
 		return money(w, a, b, out);
+	if (op == MW_OP_ABOVE || op == MW_OP_BELOW)
+		return is_beyond(w, op, a, b, out);
 	if (op == MW_OP_BEFORE || op == MW_OP_AFTER)
 		return cut(w, op, a, b, out);
 	return arithmetic(w, op, a, b, out);

@@ -10,7 +10,7 @@
 enum mw_err mw_operate_unary(struct mw_walk *w, enum mw_op op, const struct mw_value *a,
 			     struct mw_value *out);
 
-/* CONCAT, IS, BEFORE, AFTER, MONEY and arithmetic. For MONEY `b` may be absent. */
+/* CONCAT, IS, ABOVE, BELOW, BEFORE, AFTER, MONEY and arithmetic. For MONEY `b` may be absent. */
 enum mw_err mw_operate_binary(struct mw_walk *w, enum mw_op op, const struct mw_value *a,
 			      const struct mw_value *b, struct mw_value *out);
 

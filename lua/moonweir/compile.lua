@@ -49,6 +49,7 @@ local unary = {
 local binary = {
 	concat = true, add = true, sub = true, mul = true, div = true, default = true, is = true, money = true,
 	map = true, filter = true, lookup = true, before = true, after = true, sum = true,
+	above = true, below = true,
 }
 
 -- Their second operand is written for each element, where paths start at the element.

@@ -214,6 +214,16 @@ function methods:is(...)
 	return operation("is", self, n == 1 and (...) or expression.list("array", ...))
 end
 
+-- True if the number is larger, or smaller, than another.
+for _, name in ipairs { "above", "below" } do
+	methods[name] = function(self, number)
+		if type(number) ~= "number" and not expression.is(number) then
+			place.fail((':%s: expected a number or an expression, as in :%s(0)'):format(name, name))
+		end
+		return operation(name, self, number)
+	end
+end
+
 -- What stands on one side of the first `mark`; all of the text where there is none.
 for _, name in ipairs { "before", "after" } do
 	methods[name] = function(self, mark)
@@ -370,7 +380,7 @@ local function refuse(what, instead)
 end
 
 Expression.__len = refuse("#", "of a list it is :sum(1)")
-Expression.__lt = refuse("comparing", "use :apply(function(value) … end)")
+Expression.__lt = refuse("comparing", "use :above(0), :below(0)")
 Expression.__le = Expression.__lt
 Expression.__mod = refuse("%", "use :apply(function(number) … end)")
 Expression.__pow = refuse("^", "use :apply(function(number) … end)")

@@ -43,7 +43,7 @@ local results = {
 	header = "string", query = "string", concat = "string", lower = "string", upper = "string", trim = "string",
 	string = "string", hash = "string", before = "string", after = "string",
 	add = "number", sub = "number", mul = "number", div = "number", number = "number", money = "number", sum = "number",
-	boolean = "boolean", is = "boolean", all = "boolean", none = "boolean", time = "date",
+	boolean = "boolean", is = "boolean", all = "boolean", none = "boolean", above = "boolean", below = "boolean", time = "date",
 	snake_case = "object", without = "object",
 }
 

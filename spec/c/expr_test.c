@@ -371,6 +371,17 @@ TEST(one_of_several_is_enough)
 	CHECK(gives(is, "{\"a\":\"y\",\"b\":[]}", "error: can't compare an array"));
 }
 
+TEST(numbers_are_compared)
+{
+	uint32_t above = mw_expr_binary(x, MW_OP_ABOVE, get(x, "a"), get(x, "b"));
+	uint32_t below = mw_expr_binary(x, MW_OP_BELOW, get(x, "a"), get(x, "b"));
+	const char *more = "{\"a\":9007199254740993,\"b\":\"9007199254740992\"}";
+	CHECK(gives(above, more, "true") && gives(below, more, "false"));
+	CHECK(gives(above, "{\"a\":1,\"b\":1.0}", "false") && gives(below, "{\"a\":1,\"b\":1.0}", "false"));
+	CHECK(gives(above, "{\"a\":1}", "absent") && gives(below, "{\"a\":-1.5,\"b\":-1}", "true"));
+	CHECK(gives(above, "{\"a\":1,\"b\":\"x\"}", "error: can't compare a string (\"x\"): not a number"));
+}
+
 TEST(all_and_none_are_booleans_whatever_is_absent)
 {
 	uint32_t items[] = {get(x, "a"), get(x, "b")};
@@ -716,6 +727,7 @@ int main(void)
 	RUN_FRESH(a_time_taken_as_it_is_reads_back_the_same);
 	RUN_FRESH(choices);
 	RUN_FRESH(one_of_several_is_enough);
+	RUN_FRESH(numbers_are_compared);
 	RUN_FRESH(all_and_none_are_booleans_whatever_is_absent);
 	RUN_FRESH(texts_are_cut_at_the_first_mark);
 	RUN_FRESH(json_in_a_text_is_looked_into);

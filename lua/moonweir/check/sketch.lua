@@ -18,7 +18,8 @@ local KINDS = {
 	lower = "string", upper = "string", trim = "string", string = "string", hash = "string", concat = "string", time = "string",
 	header = "string", query = "string", before = "string", after = "string",
 	number = "number", add = "number", sub = "number", mul = "number", div = "number", money = "number", sum = "number",
-	boolean = "boolean", is = "boolean", all = "boolean", none = "boolean", filter = "array", map = "array", array = "array",
+	boolean = "boolean", is = "boolean", all = "boolean", none = "boolean", above = "boolean", below = "boolean",
+	filter = "array", map = "array", array = "array",
 	snake_case = "object", without = "object",
 }
 
