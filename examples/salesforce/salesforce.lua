@@ -36,7 +36,9 @@ local function address(prefix)
 	local function part(name)
 		return field(prefix .. name, (prefix == "" and "Address." or prefix .. "Address.") .. name)
 	end
-	return { street = part "Street", city = part "City", state = part "State", postal_code = part "PostalCode", country = part "Country" }
+	return {
+		street = part "Street", city = part "City", state = part "State", postal_code = part "PostalCode", country = part "Country",
+	}
 end
 
 local function traits(prefix, more)

@@ -68,7 +68,7 @@ return source.define {
 		write_key_menu = { "Settings", "Integrations", "Segment" },
 		regions = { "us", "eu" },
 		categories = { "Surveys" },
-		user = "It's the hidden field `user_id` of the form: the customer's own database ID of the person, written into the form's link.",
+		user = "It's the hidden field `user_id` of the form: the customer's own database ID of the person, in the form's link.",
 		events = {
 			["Form Submitted"] = "A person sent a form to its end.",
 			identify = "A person gave an email address or a phone number in a form.",

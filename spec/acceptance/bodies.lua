@@ -127,7 +127,9 @@ function bodies.map(definition, tool, body, has_user)
 	local bytes, format = assert(receive.body { method = "POST", url = "https://h/", headers = headers, body = text })
 	local map = assert(compile(definition))
 	local known = has_user and tool.known and core.roll(tool.known(body.text)) or nil
-	local messages, tally, problems = core.mapper(map, { identities = known }):map(bytes, { format = format, headers = headers, account = "a" })
+	local messages, tally, problems = core.mapper(map, { identities = known }):map(bytes, {
+		format = format, headers = headers, account = "a",
+	})
 	for i, it in ipairs(messages) do
 		messages[i] = assert(core.decode(it.message))
 	end
