@@ -257,6 +257,10 @@ lint: check-packages ## warnings as errors with both compilers, cppcheck, luache
 	cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,portability --suppress=missingInclude csrc
 	clang-format --dry-run -Werror $(wildcard csrc/*/*.[ch] spec/c/*.[ch] spec/crash/*.[ch] spec/support/*.c spec/bench/*.c)
 
+.PHONY: gallery
+gallery: all ## write the README's table of the sources in examples/
+	@LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(BUILD)/lua5.4/?.so;;' lua5.4 spec/support/gallery.lua
+
 .PHONY: soak
 SOAK ?= 1e7 1e9 100
 soak: $(BUILD)/test/soak ## messages through a spool, its backlog swinging: SOAK="messages backlog lanes seconds" (not part of the tests)
