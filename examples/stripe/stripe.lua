@@ -52,15 +52,17 @@ local trial = {
 	trial_plan_name = plan_name,
 }
 
-local subscription = {
-	subscription_id = object "id",
-	plan_id = plan_id,
-	plan_name = plan_name,
-	status = object "status",
-	quantity = source.any(object "items.data[1].quantity", object "quantity"),
-	cancel_at_period_end = object "cancel_at_period_end",
-	cancellation_reason = object "cancellation_details.reason",
-}
+local function subscription(cancellation_reason)
+	return {
+		subscription_id = object "id",
+		plan_id = plan_id,
+		plan_name = plan_name,
+		status = object "status",
+		quantity = source.any(object "items.data[1].quantity", object "quantity"),
+		cancel_at_period_end = object "cancel_at_period_end",
+		cancellation_reason = cancellation_reason,
+	}
+end
 
 local invoice = {
 	invoice_id = object "id",
@@ -77,7 +79,7 @@ local invoice = {
 local ignored = {
 	["account.*"] = "It's about the business's own account.",
 	["balance.*"] = "It's about the business's own account.",
-	["charge.*"] = "The order or the invoice that the charge belongs to says the same. A dispute doesn't say whose payment it's about.",
+	["charge.*"] = "The order or the invoice says the same. A dispute doesn't say whose payment it's about.",
 	["checkout.session.*"] = "Nothing has been paid.",
 	["coupon.*"] = "It's about the catalog.",
 	["customer.*"] = "It's about the means of payment, or about records that the business keeps.",
@@ -126,16 +128,16 @@ local on = {
 	["customer.updated"] = customer,
 
 	["customer.subscription.created"] = {
-		source.track "Subscription Created" (subscription),
+		source.track "Subscription Created" (subscription()),
 		source.track "Trial Started" (trial) :with { when = object "status":is "trialing" },
 	},
 	["customer.subscription.updated"] = {
-		source.track "Subscription Updated" (subscription)
+		source.track "Subscription Updated" (subscription())
 			:with { when = source.any(before "status", before "items", before "plan", before "quantity") },
 		source.track "Trial Ended" (trial) :with { when = before "status":is "trialing" },
 	},
 	["customer.subscription.deleted"] = {
-		source.track "Subscription Cancelled" (subscription),
+		source.track "Subscription Cancelled" (subscription(object "cancellation_details.reason")),
 		source.track "Trial Ended" (trial) :with { when = object "trial_end":above(object "ended_at") },
 	},
 	["customer.subscription.trial_will_end"] = source.track "Trial Expiring Soon" (trial),
@@ -178,7 +180,6 @@ return source.define {
 		website = "https://stripe.com",
 		description = "a payments platform for online businesses, with checkout pages, invoices, and subscriptions",
 		support = "support@stripe.com",
-		maintainer = "Moonweir",
 		write_key_menu = { "Settings", "Segment" },
 		regions = { "us", "eu" },
 		categories = { "Payments" },

@@ -1,7 +1,7 @@
 --- bodies -- the published bodies of a tool's webhooks, and what its source in examples/ makes of them.
 ---
 ---     for _, body in ipairs(bodies.list(shared, "stripe")) do
----     	local made = bodies.map(source, tool, body, true)        -- with the customer's own id where the tool's README says it rides
+---     	local made = bodies.map(source, tool, body, true)    -- with the customer's own id where the tool's README says it rides
 ---     	print(body.file, made.tally.messages, made.problems)
 ---     end
 ---
