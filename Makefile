@@ -212,6 +212,7 @@ acceptance: test-packages all $(TOOLS) $(BUILD)/test/json_corpus_test ## tests t
 examples: all ## write the pages and plans of the sources in examples/ anew (spec/examples_spec.lua finds those that are stale)
 	@for page in examples/*/docs.md; do folder=$$(dirname $$page); source=$$folder/$$(basename $$folder).lua; echo "$$folder"; \
 	  $(BUILD)/moonweir docs $$source -o $$page && $(BUILD)/moonweir plan --format markdown $$source > $$folder/plan.md || exit 1; done
+	@$(MAKE) -s gallery
 
 CRASH_TESTS := kill_test fault_test full_test outage_test secret_test oauth_secret_test
 

@@ -122,14 +122,6 @@ local function text(v, places, path)
 end
 sketch.text = text
 
--- Who is known by an address or the tool's id alone is known to the identity store, which has texts.
-local function user_id(user, places)
-	if user.ids[1] == nil then
-		return value.later "string"
-	end
-	return text(user.ids[1], places, "userId")
-end
-
 --- What one declared call of a source makes.
 ---@param source moonweir.Definition
 ---@param call moonweir.Call
@@ -143,7 +135,8 @@ function sketch.message(source, call)
 		type = call.call,
 		messageId = value.later "string",
 		timestamp = value.later("string", { date = true }),
-		userId = user and user_id(user, places),
+		-- Where only the identity store can tell, it is as good as a field that holds it.
+		userId = user and (user.ids[1] == nil and value.later "string" or text(user.ids[1], places, "userId")),
 		context = {},
 	}
 	for _, template in ipairs { source.context or {}, refined.context or {} } do
