@@ -222,6 +222,25 @@ describe("moonweir test", function()
 		assert.equal("p", result.coverage.properties.missing[1].property)
 	end)
 
+	it("counts what a call was made with for any element, and entries for families of events", function()
+		new [[
+			local source = require "moonweir.source"
+			local get = source.get
+			return source.define { slug = "tiny", version = "1", event = get "type", user = source.user { get.query "user" }, on = {
+				["mail.*"] = source.ignore, ["mail.x.*"] = source.ignore,
+				["mail.sent"] = source.track "Sent" { a = get "a", b = get "b", c = get "c" }:with { each = get "to" },
+			} }
+		]]
+		fixture("a.json", '[{"type":"mail.sent","to":[{"a":1},{"b":1}]},{"type":"mail.other"}]')
+		fixture("a.headers", "?user: u 1\n")
+		local code, result = run_json "--update"
+		assert.same({ 0, 2, 0 }, { code, result.fixtures[1].messages, result.fixtures[1].failed })
+		assert.same({ { event = "mail.x.*", line = 4 } }, result.coverage.entries.missing)
+		assert.equal(1, #result.coverage.properties.missing)
+		assert.equal("c", result.coverage.properties.missing[1].property)
+		assert.equal("u 1", cjson.decode(written "a.expected.ndjson":match "[^\n]+").message.userId)
+	end)
+
 	it("reads lines, forms and headers", function()
 		fixture("form.txt", "type=opened&user=u+1&subject=S%C3%BC%C3%9F\n")
 		fixture("lines.txt", OPENED .. "\n" .. OPENED .. "\n")

@@ -47,7 +47,8 @@ describe("the README", function()
 						apply = get "u":apply(function(v) return v .. "!" end),
 						query = get.query "user_id", json = get "json":json "a.b",
 						before = get "dots":before ".", after = get "dots":after ".",
-						one_of = get "u":is("x", "u1"), all = source.all(get "u", get "n":is(10)), none = source.none(get "no"), above = get "n":above(1),
+						one_of = get "u":is("x", "u1"), all = source.all(get "u", get "n":is(10)), none = source.none(get "no"),
+						above = get "n":above(1),
 						total = get "items":sum(2), count = get "items":sum(1), less = get "more":without { "b" }, snake = get "more":snake_case(),
 					}:with {
 						user = get "other", time = get "when", id = get "n", context = { k = "v" }, integrations = { All = false }, when = get "u",
