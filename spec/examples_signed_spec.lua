@@ -1,5 +1,5 @@
---- The `verify` of Zendesk, GitHub, Typeform and Salesforce: what the tool proves to be its own is mapped and answered as the tool
---- wants it, and what somebody changed is not.
+--- The `verify` of Zendesk, GitHub, Typeform and Salesforce: what the tool proves to be its own is mapped, and answered as the
+--- tool wants it; what somebody changed is not.
 
 local child = require "spec.support.child"
 local cjson = require "cjson"

@@ -34,7 +34,7 @@ end
 
 local function address(prefix)
 	local function part(name)
-		return field(prefix .. name, (prefix == "" and "Address." or prefix .. "Address.") .. name)
+		return field(prefix .. name, prefix .. "Address." .. name)
 	end
 	return {
 		street = part "Street", city = part "City", state = part "State", postal_code = part "PostalCode", country = part "Country",

@@ -38,7 +38,7 @@ end
 
 -- Where people talk in real time a ticket is one conversation.
 local is_chat = get "detail.via.channel":is(
-	"chat", "native_messaging", "whatsapp", "facebook", "instagram_dm", "line", "telegram", "wechat"
+	"chat", "native_messaging", "whatsapp", "instagram_dm", "line", "telegram", "wechat"
 )
 local conversation = { conversation_id = get "detail.id" }
 
