@@ -212,6 +212,7 @@ acceptance: test-packages all $(TOOLS) $(BUILD)/test/json_corpus_test ## tests t
 examples: all ## write the pages and plans of the sources in examples/ anew (spec/examples_spec.lua finds those that are stale)
 	@for page in examples/*/docs.md; do folder=$$(dirname $$page); source=$$folder/$$(basename $$folder).lua; echo "$$folder"; \
 	  $(BUILD)/moonweir docs $$source -o $$page && $(BUILD)/moonweir plan --format markdown $$source > $$folder/plan.md || exit 1; done
+	@$(MAKE) -s gallery
 
 CRASH_TESTS := kill_test fault_test full_test outage_test secret_test oauth_secret_test
 
@@ -261,6 +262,10 @@ lint: check-packages ## warnings as errors with both compilers, cppcheck, luache
 	luacheck -q lua spec examples
 	cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,portability --suppress=missingInclude csrc
 	clang-format --dry-run -Werror $(wildcard csrc/*/*.[ch] spec/c/*.[ch] spec/crash/*.[ch] spec/support/*.c spec/bench/*.c)
+
+.PHONY: gallery
+gallery: all ## write the README's table of the sources in examples/
+	@LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(BUILD)/lua5.4/?.so;;' lua5.4 spec/support/gallery.lua
 
 .PHONY: soak
 SOAK ?= 1e7 1e9 100

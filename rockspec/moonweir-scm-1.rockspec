@@ -330,6 +330,7 @@ build = {
 				"csrc/lua/process.c",
 				"csrc/lua/reader.c",
 				"csrc/lua/review.c",
+				"csrc/lua/roll.c",
 				"csrc/lua/rs256.c",
 				"csrc/lua/screen.c",
 				"csrc/lua/script.c",

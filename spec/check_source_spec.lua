@@ -109,6 +109,7 @@ describe("a source as it is declared", function()
 		local body = [[ a = source.track "Ticket Created" {} ]]
 		local context = [[ context = { acmeShopId = get "contact.id":string() }, user = source.user { ]]
 		assert.equal("user-missing 1 userId", (check(body, [[ context = { acmeShopId = get "x" }, ]]):gsub(" %-%d+", " 1")))
+		assert.equal("", (check(body, context .. [[ tool_id = get "contact.id" }, ]]))) -- the identity store knows
 		assert.matches("id%-of%-tool", (check(body, context .. [[ get "contact.id" }, ]])))
 		assert.matches("id%-of%-tool", (check(body, context .. [[ source.any(get "user_id", get "contact.id":string()) }, ]])))
 		assert.matches("id%-email", (check(body, context .. [[ get "contact.email" }, ]])))

@@ -79,6 +79,17 @@ describe("moonweir serve", function()
 		assert.equal(3, select(2, out:gsub("\n", "")))
 	end)
 
+	it("reads parameters of the URL, and keeps them with a dead letter, and nothing else of it", function()
+		local serve, _, values = start(nil, (daemon.source:gsub('get "user" }', 'get.query "user_id" }')))
+		assert.equal(200, (daemon.post(serve, "/webhooks/acme?x=hush&user_id=ann%20%2B1", EVENT:format "asked")))
+		assert.equal("ann +1", arrived(serve, "asked").userId)
+		assert.equal(200, (daemon.post(serve, "/webhooks/acme?x=hush&user_id=bob", '{"type":"bad","event_id":"b"}')))
+		stop(serve)
+		local _, out = child.run { "dead", "export", "--spool", values.spool }
+		assert.matches('"?user_id":"bob"', out, 1, true)
+		assert.not_matches("hush", out, 1, true)
+	end)
+
 	it("shows metrics that equal what was sent", function()
 		local serve = start()
 		for i = 1, 7 do

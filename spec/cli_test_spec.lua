@@ -222,6 +222,25 @@ describe("moonweir test", function()
 		assert.equal("p", result.coverage.properties.missing[1].property)
 	end)
 
+	it("counts what a call was made with for any element, and entries for families of events", function()
+		new [[
+			local source = require "moonweir.source"
+			local get = source.get
+			return source.define { slug = "tiny", version = "1", event = get "type", user = source.user { get.query "user" }, on = {
+				["mail.*"] = source.ignore, ["mail.x.*"] = source.ignore,
+				["mail.sent"] = source.track "Sent" { a = get "a", b = get "b", c = get "c" }:with { each = get "to" },
+			} }
+		]]
+		fixture("a.json", '[{"type":"mail.sent","to":[{"a":1},{"b":1}]},{"type":"mail.other"}]')
+		fixture("a.headers", "?user: u 1\n")
+		local code, result = run_json "--update"
+		assert.same({ 0, 2, 0 }, { code, result.fixtures[1].messages, result.fixtures[1].failed })
+		assert.same({ { event = "mail.x.*", line = 4 } }, result.coverage.entries.missing)
+		assert.equal(1, #result.coverage.properties.missing)
+		assert.equal("c", result.coverage.properties.missing[1].property)
+		assert.equal("u 1", cjson.decode(written "a.expected.ndjson":match "[^\n]+").message.userId)
+	end)
+
 	it("reads lines, forms and headers", function()
 		fixture("form.txt", "type=opened&user=u+1&subject=S%C3%BC%C3%9F\n")
 		fixture("lines.txt", OPENED .. "\n" .. OPENED .. "\n")
@@ -243,6 +262,54 @@ describe("moonweir test", function()
 		assert.equal("Sü", cjson.decode(written "one.expected.ndjson").message.properties.subject)
 		assert.equal("Su", cjson.decode(written "two.expected.ndjson").message.properties.subject)
 		assert.equal(0, (run()))
+	end)
+
+	it("knows who is named in identities.ndjson, for expressions and for functions", function()
+		new [[
+			local source = require "moonweir.source"
+			local identity = require "moonweir.identity"
+			local get = source.get
+			return source.define {
+				slug = "tiny", version = "1", event = get "type", id = get "id", missing_user = "anonymous",
+				user = source.user { email = get "mail", tool_id = get "who" },
+				on = {
+					opened = source.track "Opened" {},
+					asked = function(event, emit)
+						emit(source.track "Asked" { known = identity.lookup("email", event.mail) or "nobody" }, { user = "u0" })
+					end,
+				},
+			}
+		]]
+		fixture("identities.ndjson", table.concat({
+			'{"userId":"u1","email":"Ann@example.com","toolId":9007199254740993}', '{"anonymousId":"a1","email":"bob@example.com"}',
+			'{"account":"another","userId":"u2","email":"eve@example.com"}',
+		}, "\n"))
+		fixture("all.txt", table.concat({
+			'{"type":"opened","id":"1","mail":"ann@Example.com"}', '{"type":"opened","id":"2","who":9007199254740993}',
+			'{"type":"opened","id":"3","who":9007199254740992}', '{"type":"opened","id":"4","mail":"bob@example.com"}',
+			'{"type":"opened","id":"5","mail":"eve@example.com"}', '{"type":"asked","id":"6","mail":"ann@example.com"}',
+		}, "\n"))
+		assert.equal(0, (run "--update"))
+		local golden = written "all.expected.ndjson"
+		local told = {}
+		for line in golden:gmatch "[^\n]+" do
+			local decoded = cjson.decode(line)
+			local m = decoded.message
+			told[#told + 1] = m and (m.userId or "-") .. " " .. (m.anonymousId or "-") .. (m.properties.known or "")
+				or ("%s %d"):format(decoded.error.code, decoded.error.event)
+		end
+		assert.same({ "u1 -", "u1 -", "- a1", "- eve@example.com", "u0 -u1", "no_user 3" }, told)
+		assert.equal(0, (run()))
+		local _, checked = child.run { "check", script }
+		assert.is_nil(checked:find("error ", 1, true), checked)
+	end)
+
+	it("says which line of identities.ndjson it can't read", function()
+		fixture("opened.json", OPENED)
+		fixture("identities.ndjson", '{"userId":"u1","email":"ann@example.com"}\n{"userId":"u1","mail":"ann@example.com"}\n')
+		local code, out, err = run "--update"
+		assert.equal(1, code)
+		assert.matches('identities.ndjson: line 2: unknown field "mail"', out .. err, 1, true)
 	end)
 
 	it("refuses what it can't read, says why, and still looks at the rest", function()

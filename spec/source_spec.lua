@@ -182,6 +182,10 @@ describe("an expression", function()
 			['get "a":filter(get "b":is(1))'] = "filter", ['get "a":is "x"'] = "is", ['get "a":lookup { x = 1 }'] = "lookup",
 			['get "a":money "USD"'] = "money", ['get "a":money(get "currency")'] = "money", ['get "a":money()'] = "money",
 			['get "a":hash "sha256"'] = "hash", ['get "a":apply(function(v) return v end)'] = "apply",
+			['get "a":is("x", 1)'] = "is", ['get "a":before "."'] = "before", ['get "a":after "."'] = "after",
+			['get "a":json "b"'] = "json", ['get "a":json()'] = "json", ['get "a":without { "b" }'] = "without", ['get "a":snake_case()'] = "snake_case",
+			['get "a":sum(1)'] = "sum", ['get "a":above(0)'] = "above", ['get "a":below(get "b")'] = "below",
+			['source.all(get "a")'] = "all", ['source.none(get "a", get "b")'] = "none", ['get.query "a"'] = "query",
 			['source.any(get "a", get "b", "c")'] = "any", ['source.array { get "a", 2 }'] = "array",
 		} do
 			local made = property(text)
@@ -196,6 +200,40 @@ describe("an expression", function()
 		assert.equal(1, made.args[1])
 		assert.same({ "a" }, made.args[2].path)
 		assert.equal(-1, property '-get "a"'.args[2])
+	end)
+
+	it("says what its words take", function()
+		for text, why in pairs {
+			['get "a":is()'] = ":is%(value%): expected a string, number, boolean or expression, got a nil",
+			['get "a":is("x", {})'] = "expected a string, number, boolean or expression, got a table",
+			['get "a":before ""'] = ':before: expected a text, as in :before "%."',
+			['get "a":after(get "b")'] = ":after: expected a text",
+			['get "a":above "1"'] = ":above: expected a number or an expression",
+			['get "a":json "b."'] = 'get "b%.": it ends in a dot',
+			['get "a":without {}'] = ":without: expected a list of names",
+			['get "a":without { b = true }'] = ":without: expected a list of names",
+			['get "a":sum()'] = ":sum: expected an expression",
+			['get "a":snake_case(1)'] = ":snake_case%(%) takes no argument",
+			['get.query ""'] = "get.query: expected the name of a parameter",
+			['get "a" > get "b"'] = "use :above%(0%), :below%(0%)",
+			["source.all()"] = "source.all: give it at least one expression",
+			['source.none(get "a", nil)'] = "source.none: argument 2 is nil",
+		} do
+			local made, message = load_entry(('source.track "X" { x = %s }'):format(text))
+			assert.is_nil(made, text)
+			assert.matches(why, message)
+		end
+	end)
+
+	it("reads at most 16 parameters of the URL, each of which is told to whoever passes them on", function()
+		local parts = {}
+		for i = 1, 16 do
+			parts[i] = ('get.query "p%d"'):format(i)
+		end
+		local made = assert(load_entry(('source.track "X" { x = { %s, get.query "p1" } }'):format(table.concat(parts, ", "))))
+		assert.equal(16, #made.query)
+		local _, message = load_entry(('source.track "X" { x = { %s, get.query "q" } }'):format(table.concat(parts, ", ")))
+		assert.matches("a source reads at most 16 parameters", message)
 	end)
 
 	it("can't be forged by a table that looks like it", function()

@@ -129,6 +129,7 @@ int luaopen_moonweir_core(lua_State *L)
 	mwl_open_link(L);
 	mwl_open_errand(L);
 	mwl_open_identities(L);
+	mwl_open_roll(L);
 	mwl_open_verify(L);
 	mwl_open_board(L);
 	mwl_open_screen(L);

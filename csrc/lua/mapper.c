@@ -26,6 +26,7 @@ struct mwl_mapper {
 	struct mwl_script script;
 	struct mwl_review *review;         /* NULL: messages are not checked */
 	struct mwl_identities *identities; /* NULL: none; the uservalue holds it */
+	const struct mwl_roll *roll;       /* in place of them; NULL: none */
 	struct mw_buf problems;            /* struct problem, account, raw; again and again */
 	size_t problems_max;
 	size_t problem_count;
@@ -77,6 +78,10 @@ static enum mw_err on_identify(void *context, struct mw_span account, enum mw_id
 			       struct mw_span id, struct mw_identity_found *found, struct mw_error *e)
 {
 	struct mwl_mapper *p = context;
+	if (p->roll) {
+		mwl_roll_find(p->roll, account, kind, id, found);
+		return MW_OK;
+	}
 	return mwl_identities_find(p->identities, account, kind, id, found, e);
 }
 
@@ -535,11 +540,13 @@ static int new_mapper(lua_State *L)
 	push_given(L, "identities");
 	lua_remove(L, 2); /* map, review, identities */
 	struct mwl_review *review = mwl_opt_review(L, 2);
-	struct mwl_identities *identities = lua_isnil(L, 3) ? NULL : mwl_check_identities(L, 3);
+	struct mwl_roll *roll = mwl_test_roll(L, 3);
+	struct mwl_identities *identities = roll || lua_isnil(L, 3) ? NULL : mwl_check_identities(L, 3);
 	struct mwl_mapper *p = mwl_newuserdata(L, sizeof *p);
 	lua_insert(L, 2); /* map, mapper, review, identities */
 	memset(p, 0, sizeof *p);
 	p->identities = identities;
+	p->roll = roll;
 	p->map = map;
 	p->review = review;
 	p->problems_max = problems_max;
@@ -574,7 +581,7 @@ static int new_mapper(lua_State *L)
 		     .sha256 = mwl_sha256,
 		     .random = on_random,
 		     .apply = on_apply,
-		     .identify = identities ? on_identify : NULL},
+		     .identify = identities || roll ? on_identify : NULL},
 	    .entry = on_entry,
 	    .problem = on_problem,
 	    .judge = on_judge,

@@ -24,6 +24,7 @@
  *     errand  one HTTP request by a thread of its own
  *     link    keys of links to the settings page, and claims (two userdata)
  *     identities who is known by which address or id, in a store
+ *     roll    the same as a list in memory, for fixtures
  *     verify  a look at a spool (no userdata)
  *     board   what a spool's process shows of itself (no userdata)
  *     screen  a terminal as one page, and its keys (no userdata)
@@ -42,6 +43,7 @@
 #define MWL_MAPPER     "moonweir.mapper"
 #define MWL_VIEW       "moonweir.view"
 #define MWL_IDENTITIES "moonweir.identities"
+#define MWL_ROLL       "moonweir.roll"
 #define MWL_DIGITS     "moonweir.digits"
 #define MWL_ARRAY      "moonweir.array"
 /* In the registry: a table of cjson's empty_array, array_mt and empty_array_mt, as far as it has them
@@ -271,6 +273,12 @@ enum mw_err mwl_script_apply(struct mwl_script *s, int function, const struct mw
 /* emit.c: pushes what a function entry gets to emit with. */
 void mwl_emit_push(lua_State *L, struct mwl_script *s, int owner);
 
+/* roll.c. NULL: it is none. What is found points into the roll. */
+struct mwl_roll;
+struct mwl_roll *mwl_test_roll(lua_State *L, int index);
+void mwl_roll_find(const struct mwl_roll *r, struct mw_span account, enum mw_identity_kind kind,
+		   struct mw_span id, struct mw_identity_found *found);
+
 /* identities.c. One that was closed knows nobody. */
 struct mwl_identities;
 struct mwl_identities *mwl_check_identities(lua_State *L, int index);
@@ -316,6 +324,7 @@ void mwl_open_vault(lua_State *L);
 void mwl_open_link(lua_State *L);
 void mwl_open_errand(lua_State *L);
 void mwl_open_identities(lua_State *L);
+void mwl_open_roll(lua_State *L);
 void mwl_open_verify(lua_State *L);
 void mwl_open_board(lua_State *L);
 void mwl_open_screen(lua_State *L);

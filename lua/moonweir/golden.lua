@@ -15,6 +15,7 @@ local sandbox = require "moonweir.sandbox"
 local golden = {
 	NOW = 1767268800000, -- 2026-01-01T12:00:00Z
 	ACCOUNT = "default", -- whose events are those that name nobody
+	IDENTITIES = "identities.ndjson", -- beside the fixtures: who is known, as `moonweir identities export` writes it
 }
 
 local LIBRARY = { name = "moonweir", version = "test" }
@@ -29,6 +30,8 @@ local KINDS = { json = true, txt = true, xml = true }
 ---@field kind "json"|"txt"|"xml"
 ---@field headers? string a file
 ---@field expected? string a file; nil: there is none yet
+---@field identities? string a file: who is known while the folder's fixtures are mapped
+---@field known? userdata the same, read (core.roll)
 ---@field expected_name string what it is called, or is to be called
 
 --- Which of a folder's files belong together.
@@ -38,7 +41,7 @@ local KINDS = { json = true, txt = true, xml = true }
 ---@return string[] others what is no fixture at all
 function golden.fixtures(files)
 	local fixtures, wrong, others = {}, {}, {}
-	local by_name, golden_files, headers = {}, {}, {}
+	local by_name, golden_files, headers, identities = {}, {}, {}, nil
 	table.sort(files)
 	for _, file in ipairs(files) do
 		local kind = file:match "%.(%w+)$"
@@ -48,6 +51,8 @@ function golden.fixtures(files)
 			golden_files[name] = file
 		elseif kind == "headers" and not is_hidden then
 			headers[file:sub(1, -9)] = file
+		elseif file == golden.IDENTITIES then
+			identities = file
 		elseif not KINDS[kind] and not is_hidden then
 			others[#others + 1] = file
 		elseif not is_hidden then
@@ -76,6 +81,9 @@ function golden.fixtures(files)
 					message = ("there is no fixture %s.json, .txt or .xml; delete it, or put the fixture beside it"):format(name) }
 			end
 		end
+	end
+	for _, fixture in ipairs(fixtures) do
+		fixture.identities = identities
 	end
 	table.sort(fixtures, function(a, b)
 		return a.name < b.name
@@ -193,7 +201,7 @@ function golden.map(definition, fixture, body, headers)
 	end
 	local format
 	format, body = format_of(fixture, body, headers)
-	return core.mapper(map, { problems_max = 1e6 }):map(body, {
+	return core.mapper(map, { problems_max = 1e6, identities = fixture.known }):map(body, {
 		format = format, headers = headers, account = golden.ACCOUNT, now = golden.NOW, seed = fixture.name,
 	})
 end

@@ -22,6 +22,9 @@ local place = require "moonweir.place"
 local verification = require "moonweir.verification"
 place.is_own()
 
+--- Each travels as a header: the mapping takes 128 of them, and a request has 100 at most.
+local QUERY_MAX = 16
+
 -- `get "a"`, and get.event, get.body, get.header, get.query with it. In a function entry there is an event to read instead.
 local function make_get(state)
 	local function checked(getter)
@@ -38,7 +41,13 @@ local function make_get(state)
 		header = checked(expression.header),
 		query = checked(function(name)
 			local made = expression.query(name)
-			table.insert(state.query, name)
+			if not state.query[name] then
+				table.insert(state.query, name)
+				state.query[name] = true
+			end
+			if #state.query > QUERY_MAX then
+				place.fail(("get.query: a source reads at most %d parameters"):format(QUERY_MAX))
+			end
 			return made
 		end),
 	}

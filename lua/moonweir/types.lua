@@ -71,7 +71,8 @@ function Client:safe_fd() end
 
 ---@class moonweir.PushOptions
 ---@field account? string  whose event it is, if the source does not say
----@field headers? table<string, string>  read by get.header; Content-Type decides the format
+---@field headers? table<string, string>  read by get.header; Content-Type decides the format; "?user_id" is what
+---  get.query "user_id" reads (moonweir.receive puts it there)
 ---@field format? "json"|"ndjson"|"form"|"xml"
 ---@field tag? integer     comes back with the reports
 ---@field wait? number     seconds to wait for room while the queue is full; default 0

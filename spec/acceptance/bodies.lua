@@ -17,6 +17,7 @@ local bodies = {}
 ---@field headers? fun(event: string, text: string): table<string, string>  of the request; `event` is the file's name before "--"
 ---@field body? fun(text: string, event: string): string   a request's body, of what is only a part of one
 ---@field with_user fun(text: string, headers: table, event: string): string   the same body with the customer's own id in it
+---@field known? fun(text: string): table[]   facts of the identity store, where no field of a body holds the id (core.roll)
 ---@field types? table<string, string|false>   what independent libraries call an event: Segment's name, or false for none
 ---@field explained? table<string, table<string, string>>   by file: what differs from them ("type", "recipient", "time"), and why
 
@@ -127,7 +128,10 @@ function bodies.map(definition, tool, body, has_user)
 	end
 	local bytes, format = assert(receive.body { method = "POST", url = "https://h/", headers = headers, body = text })
 	local map = assert(compile(definition))
-	local messages, tally, problems = core.mapper(map):map(bytes, { format = format, headers = headers, account = "a" })
+	local known = has_user and tool.known and core.roll(tool.known(body.text)) or nil
+	local messages, tally, problems = core.mapper(map, { identities = known }):map(bytes, {
+		format = format, headers = headers, account = "a",
+	})
 	for i, it in ipairs(messages) do
 		messages[i] = assert(core.decode(it.message))
 	end

@@ -3,6 +3,7 @@
 local core = require "moonweir.core"
 local compile = require "moonweir.compile"
 local golden = require "moonweir.golden"
+local identity_file = require "moonweir.cli.identity_file"
 local sandbox = require "moonweir.sandbox"
 local terminal = require "moonweir.cli.terminal"
 
@@ -76,6 +77,29 @@ function fixtures.read(dir, fixture)
 	return body, headers
 end
 
+-- Who is known while the fixtures are mapped.
+local function read_identities(path)
+	local text, message = fixtures.read_file(path, 1024 * 1024)
+	local facts = {}
+	local function visit(record, line, why)
+		local said = record
+		if said then
+			said, why = identity_file.facts(record, golden.ACCOUNT, golden.NOW)
+		end
+		message = message or not said and ("line %d: %s"):format(line, why) or nil
+		for _, fact in ipairs(said or {}) do
+			facts[#facts + 1] = fact
+		end
+	end
+	if text then
+		identity_file.reader("ndjson"):feed(text, visit)
+	end
+	if message then
+		return nil, message
+	end
+	return core.roll(facts)
+end
+
 --- The fixtures of a folder, and why there are none if it can't be read. As golden.fixtures.
 ---@param dir string
 ---@return moonweir.Fixture[] fixtures
@@ -85,6 +109,17 @@ end
 function fixtures.list(dir)
 	local files, message = core.process.files(dir)
 	local found, wrong, others = golden.fixtures(files or {})
+	local known
+	if found[1] and found[1].identities then
+		local why
+		known, why = read_identities(dir .. found[1].identities)
+		if not known then
+			wrong[#wrong + 1] = { file = found[1].identities, message = why }
+		end
+	end
+	for _, fixture in ipairs(found) do
+		fixture.known = known
+	end
 	return found, wrong, others, message
 end
 
