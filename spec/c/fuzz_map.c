@@ -88,8 +88,12 @@ static void build(void)
 	open.parts[MW_PART_CONTEXT] = get(x, "context");
 	struct mw_map_call page = {
 	    .call = MW_PAGE, .name = get(x, "t"), .category = get(x, "u"), .when = get(x, "flag")};
-	if (mw_exprs_error(x).code || mw_map_add_call(map, MW_SPAN("t"), &rich) ||
-	    mw_map_add_call(map, MW_SPAN("o"), &open) || mw_map_add_call(map, MW_SPAN("o"), &page) ||
+	struct mw_map_call each = {.call = MW_TRACK, .name = get(x, "t"), .payload = get(x, "o")};
+	each.parts[MW_PART_EACH] = get(x, "lines");
+	each.parts[MW_PART_USER] = get(x, "a");
+	if (mw_exprs_error(x).code || mw_map_add_call(map, MW_SPAN("e*"), &each) ||
+	    mw_map_add_call(map, MW_SPAN("t"), &rich) || mw_map_add_call(map, MW_SPAN("o"), &open) ||
+	    mw_map_add_call(map, MW_SPAN("o"), &page) ||
 	    mw_map_add_function(map, MW_SPAN("f"), 0, MW_SPAN("fuzz.lua:3")) ||
 	    mw_map_add_ignore(map, MW_SPAN("i")))
 		abort();
