@@ -12,8 +12,8 @@ local gallery = {}
 local HEAD = [[
 # Sources for real tools
 
-Written by `make examples`. Behind each name: how to set it up, and where the customer's own id rides. Lines are those of the script's
-code, without comments and without what it tells people.
+Written by `make examples`. Behind each name: how to set it up, and where the customer's own id rides. Lines are those of the
+script's code, without comments and without what it tells people.
 
 ]]
 
