@@ -64,7 +64,8 @@ end
 -- Type, recipient and time as an independent library has them, or a reason why not.
 local function compare(tool, body, messages, row)
 	local expected, explained = body.expected, tool.explained and tool.explained[body.file] or {}
-	local seen, name = messages[1] or {}, nil
+	local seen = messages[1] or {}
+	local name
 	if expected.type then
 		name = (tool.types or {})[expected.type]
 		if name == nil then
