@@ -212,8 +212,6 @@ acceptance: test-packages all $(TOOLS) $(BUILD)/test/json_corpus_test ## tests t
 examples: all ## write the pages and plans of the sources in examples/ anew (spec/examples_spec.lua finds those that are stale)
 	@for page in examples/*/docs.md; do folder=$$(dirname $$page); source=$$folder/$$(basename $$folder).lua; echo "$$folder"; \
 	  $(BUILD)/moonweir docs $$source -o $$page && $(BUILD)/moonweir plan --format markdown $$source > $$folder/plan.md || exit 1; done
-	@LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(BUILD)/lua5.4/?.so;;' \
-	  lua5.4 -e 'io.write(require("spec.support.gallery").page())' > $(BUILD)/gallery.md && mv $(BUILD)/gallery.md examples/gallery.md
 
 CRASH_TESTS := kill_test fault_test full_test outage_test secret_test oauth_secret_test
 

@@ -64,17 +64,12 @@ end
 -- Type, recipient and time as an independent library has them, or a reason why not.
 local function compare(tool, body, messages, row)
 	local expected, explained = body.expected, tool.explained and tool.explained[body.file] or {}
-	local seen = messages[1] or {}
-	local name
-	if expected.type then
-		name = (tool.types or {})[expected.type]
-		if name == nil then
-			name = bodies.types[expected.type]
-		end
-		assert.not_nil(name, ("%s: what is %q?"):format(body.file, expected.type))
-	else
-		name = seen.event -- it says nothing of that
+	local name = (tool.types or {})[expected.type]
+	if name == nil then
+		name = bodies.types[expected.type]
 	end
+	assert.not_nil(name, ("%s: what is %q?"):format(body.file, tostring(expected.type)))
+	local seen = messages[1] or {}
 	local traits = seen.context and seen.context.traits or {}
 	local differences = {}
 	local function differs(what, wanted, got)

@@ -8,7 +8,7 @@ sink= daemon=
 trap 'kill $sink $daemon 2>/dev/null || true; rm -rf "$work"' EXIT
 
 echo "== length of a source, beside a handler written by hand"
-LUA_PATH="lua/?.lua;lua/?/init.lua;;" LUA_CPATH="$build/lua5.4/?.so;;" lua5.4 spec/bench/length.lua
+lua5.4 spec/bench/length.lua
 echo "== JSON reader and writer"
 "$build/test/json_bench"
 echo "== compiled mapping, in C"
