@@ -18,7 +18,7 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wmissi
         -Wstrict-prototypes -Wpointer-arith -Wcast-qual -Wformat=2 -Wundef -Wvla $(if $(WERROR),-Werror)
 OPT  ?= $(if $(SANITIZE),-O1,-O3)
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(OPT) -g $(WARN) -fPIC -fvisibility=hidden -fno-strict-aliasing -MMD -MP \
-        $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer,-fno-plt -falign-functions=32) $(CFLAGS)
+        $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer,-fno-plt -falign-functions=32) $(CPPFLAGS) $(CFLAGS)
 LIBS := -lcurl -lsodium -llmdb -lcrypto -lpthread -lm
 
 # An event passes through a dozen of the core's small files, and as many of the binding's: gcc optimizes what goes into a
@@ -267,16 +267,7 @@ bench: test-packages ## what one event costs, medians of five (see spec/bench)
 	@$(MAKE) -s -j2 all $(patsubst spec/bench/%.c,$(BUILD)/test/%,$(wildcard spec/bench/*.c))
 	@MW_BUILD=$(BUILD) sh spec/bench/run.sh
 
-# --- install -----------------------------------------------------------------------------------------------------
-
-.PHONY: install
-install: all ## copy modules and command below $(DESTDIR)$(PREFIX)
-	@for vm in $(VMS); do abi=$$([ $$vm = luajit ] && echo 5.1 || echo 5.4); \
-	  for f in $$(cd lua && find . -name '*.lua'); do install -Dm644 lua/$$f $(DESTDIR)$(PREFIX)/share/lua/$$abi/$$f; done; \
-	  for so in core $(EXTRAS); do install -Dm755 $(BUILD)/$$vm/moonweir/$$so.so $(DESTDIR)$(PREFIX)/lib/lua/$$abi/moonweir/$$so.so; done; done
-	@install -d $(DESTDIR)$(PREFIX)/bin
-	@printf '%s\n' '#!/bin/sh' 'exec "$${MOONWEIR_LUA:-lua5.4}" $(PREFIX)/share/lua/5.4/moonweir/cli/moonweir.lua "$$@"' > $(DESTDIR)$(PREFIX)/bin/moonweir
-	@chmod 755 $(DESTDIR)$(PREFIX)/bin/moonweir
+include rockspec/package.mk
 
 .PHONY: clean help
 clean: ## remove what was built
