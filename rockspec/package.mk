@@ -66,22 +66,26 @@ dist: ## the sources as an archive, build/dist/moonweir-VERSION.tar.gz
 	  --transform 's|^|moonweir-$(VERSION)/|' | gzip -9n > $(ARCHIVE)
 	@echo $(ARCHIVE)
 
-# Where people will get the archive: only LuaRocks' own server and those who build from the rockspec alone ask for it. A
-# .src.rock holds the archive, and the default is the one beside the rockspec.
+# Where people will get the archive. Who builds from the rockspec alone asks there; a source rock brings the archive along,
+# and until the project has a home the rockspec says no more than its name.
 SOURCE_URL ?= file://moonweir-$(VERSION).tar.gz
 ROCKS := $(patsubst rockspec/%-scm-1.rockspec,%,$(wildcard rockspec/*-scm-1.rockspec))
 ROCKS_IN := $(BUILD)/rocks
 
+# A source rock is a zip of both, as `luarocks pack` makes it, which wants to download the archive first.
 rocks: dist ## rockspecs of this version and source rocks, in build/rocks; SOURCE_URL= is where the archive will be
 	@rm -rf $(ROCKS_IN) && mkdir -p $(ROCKS_IN) && cp $(ARCHIVE) $(ROCKS_IN)
 	@cd $(ROCKS_IN) && for rock in $(ROCKS); do \
+	  name=$$rock-$(VERSION)-1 && \
 	  sed -e 's|^version = .*|version = "$(VERSION)-1"|' \
 	    -e 's|^source = .*|source = { url = "$(SOURCE_URL)", dir = "moonweir-$(VERSION)" }|' \
 	    -e '/^dependencies/s|"moonweir"|"moonweir == $(VERSION)"|' \
-	    $(CURDIR)/rockspec/$$rock-scm-1.rockspec > $$rock-$(VERSION)-1.rockspec && \
-	  luarocks --lua-version=5.4 lint $$rock-$(VERSION)-1.rockspec && \
-	  luarocks --lua-version=5.4 pack $$rock-$(VERSION)-1.rockspec | sed -n 's|^Packed: .*/|$(ROCKS_IN)/|p' || exit 1; done
+	    $(CURDIR)/rockspec/$$rock-scm-1.rockspec > $$name.rockspec && \
+	  luarocks --lua-version=5.4 lint $$name.rockspec && \
+	  zip -qX $$name.src.rock $$name.rockspec $(notdir $(ARCHIVE)) && echo $(ROCKS_IN)/$$name.src.rock || exit 1; done
 
+# Whom users of the package may ask; who builds it for others says who that is.
+MAINTAINER   ?= The Moonweir authors <moonweir@localhost.localdomain>
 DEB_PACKAGES := $(RUN_PACKAGES) debhelper fakeroot lintian
 .PHONY: deb-packages
 deb-packages:
@@ -91,6 +95,9 @@ deb-packages:
 deb: deb-packages dist ## a Debian package, build/deb/*.deb
 	@rm -rf $(BUILD)/deb && mkdir -p $(BUILD)/deb && tar -xzf $(ARCHIVE) -C $(BUILD)/deb
 	@cp -R rockspec/debian $(BUILD)/deb/moonweir-$(VERSION)/debian
+	@printf 'moonweir ($(VERSION)) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- $(MAINTAINER)  %s\n' \
+	  "$$(date -uRd @$(DATE))" > $(BUILD)/deb/moonweir-$(VERSION)/debian/changelog
+	@sed -i 's|^Maintainer: .*|Maintainer: $(MAINTAINER)|' $(BUILD)/deb/moonweir-$(VERSION)/debian/control
 	@cd $(BUILD)/deb/moonweir-$(VERSION) && SOURCE_DATE_EPOCH=$(DATE) dpkg-buildpackage --build=binary --no-sign -j2 >../build.log 2>&1 \
 	  || { tail -40 ../build.log; exit 1; }
 	@rm -rf $(BUILD)/deb/moonweir-$(VERSION)
