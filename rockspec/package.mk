@@ -85,7 +85,7 @@ rocks: dist ## rockspecs of this version and source rocks, in build/rocks; SOURC
 	  zip -qX $$name.src.rock $$name.rockspec $(notdir $(ARCHIVE)) && echo $(ROCKS_IN)/$$name.src.rock || exit 1; done
 
 # Whom users of the package may ask; who builds it for others says who that is.
-MAINTAINER   ?= The Moonweir authors <moonweir@localhost.localdomain>
+MAINTAINER   ?= The Moonweir authors <moonweir@example.org>
 DEB_PACKAGES := $(RUN_PACKAGES) debhelper fakeroot lintian
 .PHONY: deb-packages
 deb-packages:
@@ -95,7 +95,7 @@ deb-packages:
 deb: deb-packages dist ## a Debian package, build/deb/*.deb
 	@rm -rf $(BUILD)/deb && mkdir -p $(BUILD)/deb && tar -xzf $(ARCHIVE) -C $(BUILD)/deb
 	@cp -R rockspec/debian $(BUILD)/deb/moonweir-$(VERSION)/debian
-	@printf 'moonweir ($(VERSION)) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- $(MAINTAINER)  %s\n' \
+	@printf 'moonweir ($(VERSION)-1) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- $(MAINTAINER)  %s\n' \
 	  "$$(date -uRd @$(DATE))" > $(BUILD)/deb/moonweir-$(VERSION)/debian/changelog
 	@sed -i 's|^Maintainer: .*|Maintainer: $(MAINTAINER)|' $(BUILD)/deb/moonweir-$(VERSION)/debian/control
 	@cd $(BUILD)/deb/moonweir-$(VERSION) && SOURCE_DATE_EPOCH=$(DATE) dpkg-buildpackage --build=binary --no-sign -j2 >../build.log 2>&1 \
