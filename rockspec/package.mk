@@ -1,6 +1,6 @@
 # What leaves the tree: make install and uninstall, dist (an archive of the sources), rocks (LuaRocks), deb (Debian).
 #
-# The version is that of csrc/core/version.h and of CHANGELOG.md; spec/package_spec.lua sees that they agree. The rockspecs of
+# The version is that of csrc/core/version.h and of CHANGELOG.md; spec/rockspec_spec.lua sees that they agree. The rockspecs of
 # a release are made from those of the tree (scm-1), so that no list of files is kept twice.
 
 VERSION := $(shell sed -n 's/.*MW_VERSION_TEXT "\(.*\)"/\1/p' csrc/core/version.h)
