@@ -57,7 +57,7 @@ uninstall: ## remove what make install has put there
 
 ARCHIVE := $(BUILD)/dist/moonweir-$(VERSION).tar.gz
 # What git knows; of an unpacked archive, all that came out of it.
-SOURCES  = $(shell git ls-files 2>/dev/null || find . -path ./build -prune -o -type f -printf '%P\n')
+SOURCES  = $(shell [ -e .git ] && git ls-files || find . -path ./build -prune -o -type f -printf "%P\n")
 
 .PHONY: dist rocks deb
 dist: ## the sources as an archive, build/dist/moonweir-VERSION.tar.gz
