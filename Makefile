@@ -196,6 +196,10 @@ browser: browser-packages ## the pages in headless Chromium, and Segment's own N
 	@cd spec/browser && MW_NODE=$(abspath $(BUILD)/node) PYTHONDONTWRITEBYTECODE=1 \
 	  /usr/bin/python3 -m unittest $(or $(BROWSER),discover -p '*_test.py')
 
+.PHONY: simulate
+simulate: $(BUILD)/test/hosts_simulation_test ## delays of 10,000 customers under 50 requests/s, in one process and on 100 workers: the README's tables
+	@MW_SIMULATE=1 $<
+
 .PHONY: power
 power: $(BUILD)/test/power_loss_test ## 100,000 power cuts (MW_TRIALS): nothing that was accepted is lost
 	@MW_TRIALS=$(or $(MW_TRIALS),100000) $<

@@ -23,7 +23,7 @@
 
 enum { SLOT_US = 21600, AHEAD_MS = 500, WINDOW_MS = 30, STOCK = 8, ASK_EVERY_MS = 10 };
 enum { MESSAGE_LEN = 500, ANSWER_MS = 60, TRIP_MS = 4, RING = 128 };
-enum { WORKERS_MAX = 100, QUIET = 100, QUIET_EVERY_MS = 20000, CLASSES = 5 };
+enum { WORKERS_MAX = 100, QUIET = 100, QUIET_EVERY_MS = 20000, CLASSES = 5, QUIETEST = 4 };
 
 enum budget { OWN, SLOTS, TURNS };
 
@@ -64,8 +64,10 @@ struct account {
 	uint32_t waiting, lanes; /* messages not on the wire yet, and over how many lanes */
 	int64_t turn_us;         /* TURNS: its slot; it may ask for the next when this has passed */
 	int64_t next_at;         /* of a quiet one */
+	uint32_t waited;         /* how many were waiting when measuring began */
 	int64_t asked_at;        /* of a quiet one: when its lane asked for a turn ... */
 	uint32_t asked_behind;   /* ... and how many accounts had something waiting */
+	int64_t fair_ms;         /* of a quiet one: what one queue of all accounts would have come to */
 };
 
 struct hosts {
@@ -84,10 +86,12 @@ struct hosts {
 	struct worker workers[WORKERS_MAX];
 	struct flight *ring[RING], *free_flights;
 	struct delays delays[CLASSES];
-	uint64_t pushed[CLASSES], left[CLASSES]; /* since measure_from */
+	uint32_t behind[CLASSES]; /* accounts that get more than their turns can carry */
 	uint64_t requests;
-	int64_t worst_turn_over; /* TURNS: by how much a turn came later than K slots promise; negative: never */
-	int64_t worst_quiet_over;
+	double worst_unfair; /* of quiet accounts: the delay in shares that would have been fair */
+	/* TURNS: by how much a turn, and a quiet account's message, came later than the slots of all that
+	 * wait take; negative: never. */
+	int64_t worst_turn_over_us, worst_quiet_over;
 };
 
 static inline uint64_t hosts_below(struct hosts *h, uint64_t n)
@@ -103,7 +107,7 @@ static inline double hosts_fraction(struct hosts *h)
 static inline uint32_t hosts_class(const struct hosts *h, uint32_t account)
 {
 	if (account >= h->accounts_count)
-		return 4;
+		return QUIETEST;
 	return account < 10 ? 0 : account < 110 ? 1 : account < 1110 ? 2 : 3;
 }
 
@@ -193,8 +197,8 @@ static inline void hosts_push(struct hosts *h, uint32_t account)
 	mw_weir_push(w->weir, lane, 1, MESSAGE_LEN, h->now);
 	a->lanes += lane->counts.queued == 1;
 	h->busy += a->waiting++ == 0;
-	if (h->now >= h->measure_from && !hosts_is_flood(h, account))
-		h->pushed[hosts_class(h, account)]++;
+	if (a->waiting == 1)
+		a->fair_ms = MW_LINGER_MS + 2 * TRIP_MS + ((int64_t)h->busy + 1) * SLOT_US / 1000;
 	w->wake_at = h->now;
 }
 
@@ -225,17 +229,19 @@ static inline void hosts_send(struct hosts *h, struct worker *w, const struct mw
 		if (came < h->measure_from)
 			continue;
 		delays_add(&h->delays[hosts_class(h, account)], h->now - came);
-		h->left[hosts_class(h, account)]++;
+		double shares = (double)(h->now - came) / (double)a->fair_ms;
+		if (hosts_class(h, account) == QUIETEST && shares > h->worst_unfair)
+			h->worst_unfair = shares;
 	}
 	a->lanes -= r->lane->counts.queued == 0;
 	a->waiting -= r->count;
 	h->busy -= a->waiting == 0;
-	if (hosts_class(h, account) == 4 && !hosts_is_flood(h, account)) {
-		int64_t over = h->now - a->asked_at - ((int64_t)a->asked_behind * SLOT_US / 1000 + 2 * TRIP_MS);
+	if (hosts_class(h, account) == QUIETEST && !hosts_is_flood(h, account)) {
+		int64_t over =
+		    h->now - a->asked_at - ((int64_t)a->asked_behind * SLOT_US / 1000 + 2 * TRIP_MS);
 		if (h->budget == TURNS && over > h->worst_quiet_over)
 			h->worst_quiet_over = over;
 		a->next_at = h->now + (int64_t)hosts_below(h, 2 * QUIET_EVERY_MS);
-		a->asked_at = 0;
 	}
 	h->requests += h->now >= h->measure_from;
 
@@ -333,8 +339,8 @@ static inline void hosts_take_turns(struct hosts *h, struct worker *w)
 			a->asked_at = h->now;
 			a->asked_behind = h->busy;
 			int64_t over = a->turn_us - h->now * 1000 - (int64_t)h->busy * SLOT_US;
-			if (over > h->worst_turn_over)
-				h->worst_turn_over = over;
+			if (over > h->worst_turn_over_us)
+				h->worst_turn_over_us = over;
 		}
 		mw_weir_hold(w->weir, &r, false, until > h->now + trip ? until : h->now + trip, h->now);
 	}
@@ -362,7 +368,7 @@ static inline void hosts_begin(struct hosts *h)
 	h->accounts = calloc(all, sizeof *h->accounts);
 	for (uint32_t i = 0; i < QUIET; i++)
 		h->accounts[h->accounts_count + i].next_at = (int64_t)hosts_below(h, QUIET_EVERY_MS);
-	h->worst_turn_over = h->worst_quiet_over = INT64_MIN;
+	h->worst_turn_over_us = h->worst_quiet_over = INT64_MIN;
 	for (uint32_t i = 0; i < h->workers_count; i++) {
 		struct worker *w = &h->workers[i];
 		struct mw_weir_config config = mw_weir_defaults();
@@ -394,9 +400,17 @@ static inline void hosts_end(struct hosts *h)
 	free(h->accounts);
 }
 
+/* More than one request carries, and a fifth more than when measuring began. */
+static inline bool hosts_is_behind(const struct account *a)
+{
+	return a->waiting > MW_BATCH_TARGET / (MESSAGE_LEN + 1) && a->waiting > a->waited + a->waited / 5;
+}
+
 /* What is still waiting at the end counts with the age it has: who was never served is not forgotten. */
 static inline void hosts_count_waiting(struct hosts *h)
 {
+	for (uint32_t i = 0; i < h->accounts_count + QUIET; i++)
+		h->behind[hosts_class(h, i)] += hosts_is_behind(&h->accounts[i]);
 	for (uint32_t i = 0; i < h->workers_count; i++) {
 		const struct mw_lane *lane;
 		size_t position = 0;
@@ -419,7 +433,10 @@ static inline void hosts_run(struct hosts *h)
 	double event_at = 0, flood_at = 0;
 	for (h->now = 1; h->now < h->end; h->now++) {
 		hosts_land(h);
-		for (; h->load > 0 && event_at <= (double)h->now; event_at -= log(hosts_fraction(h)) * 1000 / h->load)
+		for (uint32_t i = 0; h->now == h->measure_from && i < h->accounts_count; i++)
+			h->accounts[i].waited = h->accounts[i].waiting;
+		for (; h->load > 0 && event_at <= (double)h->now;
+		     event_at -= log(hosts_fraction(h)) * 1000 / h->load)
 			hosts_push(h, hosts_draw(h));
 		for (; h->flood > 0 && flood_at <= (double)h->now; flood_at += 1000 / h->flood)
 			hosts_push(h, h->accounts_count + QUIET);
