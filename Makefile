@@ -257,7 +257,7 @@ valgrind: check-packages ## the C tests under valgrind's memory check
 .PHONY: lint
 lint: check-packages ## warnings as errors with both compilers, cppcheck, luacheck, formatting
 	@for cc in gcc clang; do echo "== $$cc"; $(MAKE) -s -j2 CC=$$cc WERROR=1 BUILD=build/lint-$$cc all $(patsubst $(BUILD)/%,build/lint-$$cc/%,$(TESTS) $(TOOLS)) $(CRASH_TESTS:%=build/lint-$$cc/test/%) || exit 1; done
-	luacheck -q lua spec examples
+	luacheck -q lua spec examples rockspec/man.lua
 	cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,portability --suppress=missingInclude csrc
 	clang-format --dry-run -Werror $(wildcard csrc/*/*.[ch] spec/c/*.[ch] spec/crash/*.[ch] spec/support/*.c spec/bench/*.c)
 

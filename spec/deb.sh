@@ -3,7 +3,7 @@
 # That root is this machine's, with whatever is written kept apart (an overlay): it needs root, and is skipped aloud without.
 set -eu
 cd "$(dirname "$0")/.."
-make -s deb
+make -s all deb
 deb=$(ls "$PWD"/build/deb/moonweir_*.deb)
 work=$(mktemp -d)
 root=$work/root
@@ -39,8 +39,8 @@ for file in usr/bin/moonweir usr/share/man/man1/moonweir.1.gz usr/share/lua/5.4/
 	[ -e "$work/files/$file" ] || fail "$file is not in it"
 done
 for vm in lua5.4 luajit; do
-	for module in core server xml inflate; do
-		[ -e "$work/files$(pkg-config --variable=INSTALL_CMOD $vm)/moonweir/$module.so" ] || fail "moonweir.$module for $vm is not in it"
+	for module in build/$vm/moonweir/*.so; do
+		[ -e "$work/files$(pkg-config --variable=INSTALL_CMOD $vm)/moonweir/${module##*/}" ] || fail "$module is not in it"
 	done
 done
 if command -v systemd-analyze >/dev/null; then
