@@ -20,7 +20,8 @@ function body.plain(request)
 	local is_there, inflate = pcall(require, "moonweir.inflate")
 	if not is_there then
 		return nil, 415, "unsupported_encoding",
-			"send the body without Content-Encoding: gzip needs the module moonweir.inflate, which is not installed here (rock moonweir-receive)"
+			"send the body without Content-Encoding: gzip needs the module moonweir.inflate, which is not installed here "
+				.. "(rock moonweir-receive)"
 	end
 	local bytes, message, code = inflate.inflate(CODINGS[coding], request.body)
 	if not bytes then
