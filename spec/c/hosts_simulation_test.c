@@ -5,8 +5,8 @@
  *     MW_SEED=123 build/test/hosts_simulation_test
  *
  * The bound: of an account with nothing else waiting, a message leaves within the time for which a lane waits
- * for company and one slot for each account that has something waiting, whatever the others push, and
- * wherever.
+ * for company and a slot for each account that has something waiting, and one in MW_LADEN_EVERY for those
+ * with full batches, whatever the others push, and wherever.
  */
 #include "hosts_world.h"
 
@@ -127,7 +127,7 @@ static void print_world(const struct hosts *h, int64_t seconds)
 static void simulate(void)
 {
 	enum { SECONDS = 600 };
-	static const double loads[] = {10, 30, 40, 60, 100, 200, 500, 1000};
+	static const double loads[] = {30, 40, 60, 100, 200, 500, 1000, 5000};
 	uint64_t seed = check_seed("100 workers, 10,000 accounts");
 	is_big = true;
 	for (int i = 0; i < ARRANGEMENTS; i++) {

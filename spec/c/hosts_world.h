@@ -179,6 +179,12 @@ static inline void lineup_push(struct lineup *q, int64_t now)
 
 /* ---- events */
 
+/* Among the turns of as many accounts some go to who has a full batch. */
+static inline int64_t hosts_turns(uint32_t accounts)
+{
+	return (int64_t)accounts * MW_LADEN_EVERY / (MW_LADEN_EVERY - 1);
+}
+
 static inline void hosts_push(struct hosts *h, uint32_t account)
 {
 	struct account *a = &h->accounts[account];
@@ -198,7 +204,7 @@ static inline void hosts_push(struct hosts *h, uint32_t account)
 	a->lanes += lane->counts.queued == 1;
 	h->busy += a->waiting++ == 0;
 	if (a->waiting == 1)
-		a->fair_ms = MW_LINGER_MS + 2 * TRIP_MS + ((int64_t)h->busy + 1) * SLOT_US / 1000;
+		a->fair_ms = MW_LINGER_MS + 2 * TRIP_MS + hosts_turns(h->busy + 1) * SLOT_US / 1000;
 	w->wake_at = h->now;
 }
 
