@@ -15,7 +15,7 @@ cmod = $(if $(filter /usr,$(PREFIX)),$(shell $(PKG) --variable=INSTALL_CMOD $(1)
 MAN  = $(PREFIX)/share/man/man1/moonweir.1
 UNIT = $(PREFIX)/lib/systemd/system/moonweir.service
 DOC  = $(PREFIX)/share/doc/moonweir
-DOCS = README.md CHANGELOG.md LICENSE $(shell find examples -type f)
+DOCS = find README.md CHANGELOG.md LICENSE examples -type f
 
 $(BUILD)/moonweir.1: rockspec/man.lua $(BUILD)/moonweir $(MODULES) $(wildcard lua/moonweir/cli/*.lua)
 	@MOONWEIR_LUA= lua5.4 rockspec/man.lua $(BUILD)/moonweir > $@ || { rm -f $@; exit 1; }
@@ -43,13 +43,14 @@ install: all $(BUILD)/moonweir.1 $(BUILD)/command $(BUILD)/unit ## copy modules,
 	@install -Dm755 $(BUILD)/command $(DESTDIR)$(PREFIX)/bin/moonweir
 	@install -Dm644 $(BUILD)/moonweir.1 $(DESTDIR)$(MAN)
 	@install -Dm644 $(BUILD)/unit $(DESTDIR)$(UNIT)
-	@for f in $(DOCS); do install -Dm644 $$f $(DESTDIR)$(DOC)/$$f || exit 1; done
+	@for f in $$($(DOCS)); do install -Dm644 $$f $(DESTDIR)$(DOC)/$$f || exit 1; done
 
 # File by file: other rocks and programs may have theirs in the same folders.
 uninstall: ## remove what make install has put there
 	@cd lua && find . -name '*.lua' | while read -r f; do rm -f $(foreach vm,$(VMS),$(DESTDIR)$(call lmod,$(vm))/$$f); done
 	@rm -f $(foreach vm,$(VMS),$(patsubst $(BUILD)/$(vm)/%,$(DESTDIR)$(call cmod,$(vm))/%,$(filter $(BUILD)/$(vm)/%,$(MODULES))))
-	@rm -f $(addprefix $(DESTDIR),$(PREFIX)/bin/moonweir $(MAN) $(UNIT) $(DOCS:%=$(DOC)/%))
+	@rm -f $(addprefix $(DESTDIR),$(PREFIX)/bin/moonweir $(MAN) $(UNIT))
+	@$(DOCS) | while read -r f; do rm -f $(DESTDIR)$(DOC)/$$f; done
 	@for folder in $(addprefix $(DESTDIR),$(foreach vm,$(VMS),$(call lmod,$(vm))/moonweir $(call cmod,$(vm))/moonweir) $(DOC)); do \
 	  [ ! -d $$folder ] || find $$folder -depth -type d -empty -delete; done
 
@@ -57,12 +58,12 @@ uninstall: ## remove what make install has put there
 
 ARCHIVE := $(BUILD)/dist/moonweir-$(VERSION).tar.gz
 # What git knows; of an unpacked archive, all that came out of it.
-SOURCES  = $(shell [ -e .git ] && git ls-files || find . -path ./build -prune -o -type f -printf "%P\n")
+SOURCES  = if [ -e .git ]; then git ls-files; else find . -path ./build -prune -o -type f -printf "%P\n"; fi
 
 .PHONY: dist rocks deb
 dist: ## the sources as an archive, build/dist/moonweir-VERSION.tar.gz
 	@mkdir -p $(dir $(ARCHIVE))
-	@printf '%s\n' $(SOURCES) | tar -c -T - --sort=name --mtime=@$(DATE) --owner=0 --group=0 --numeric-owner --mode=u+rw,go=rX \
+	@$(SOURCES) | tar -c -T - --sort=name --mtime=@$(DATE) --owner=0 --group=0 --numeric-owner --mode=u+rw,go=rX \
 	  --transform 's|^|moonweir-$(VERSION)/|' | gzip -9n > $(ARCHIVE)
 	@echo $(ARCHIVE)
 
