@@ -18,8 +18,7 @@
 
 #include "../../csrc/core/weir.h"
 #include "check.h"
-
-#include <math.h>
+#include "delays.h"
 
 enum { SLOT_US = 21600, AHEAD_MS = 500, WINDOW_MS = 30, STOCK = 8, ASK_EVERY_MS = 10 };
 enum { MESSAGE_LEN = 500, ANSWER_MS = 60, TRIP_MS = 4, RING = 128 };
@@ -30,11 +29,6 @@ enum budget { OWN, SLOTS, TURNS };
 /* The accounts by how busy they are: Zipf's ten busiest, the next 100, 1,000, the rest; and a hundred that
  * push one message every 20 s, if their last one has left. */
 static const char *const class_names[CLASSES] = {"top 10", "next 100", "next 1,000", "the rest", "quiet"};
-
-struct delays {
-	uint64_t counts[1200]; /* the first 100 a ms each, then each 2 % longer than the one before */
-	uint64_t all, worst;
-};
 
 /* Messages of one lane: when each came. */
 struct lineup {
@@ -61,13 +55,13 @@ struct flight {
 };
 
 struct account {
-	uint32_t waiting, lanes; /* messages not on the wire yet, and over how many lanes */
-	int64_t turn_us;         /* TURNS: its slot; it may ask for the next when this has passed */
-	int64_t next_at;         /* of a quiet one */
-	uint32_t waited;         /* how many were waiting when measuring began */
-	int64_t asked_at;        /* of a quiet one: when its lane asked for a turn ... */
-	uint32_t asked_behind;   /* ... and how many accounts had something waiting */
-	int64_t fair_ms;         /* of a quiet one: what one queue of all accounts would have come to */
+	uint32_t waiting;      /* messages that are not on the wire yet */
+	int64_t turn_us;       /* TURNS: its slot; it may ask for the next when this has passed */
+	int64_t next_at;       /* of a quiet one */
+	uint32_t waited;       /* how many were waiting when measuring began */
+	int64_t asked_at;      /* of a quiet one: when its lane asked for a turn ... */
+	uint32_t asked_behind; /* ... and how many accounts had something waiting */
+	int64_t fair_ms;       /* of a quiet one: what one queue of all accounts would have come to */
 };
 
 struct hosts {
@@ -114,32 +108,6 @@ static inline uint32_t hosts_class(const struct hosts *h, uint32_t account)
 static inline bool hosts_is_flood(const struct hosts *h, uint32_t account)
 {
 	return account == h->accounts_count + QUIET;
-}
-
-static inline uint32_t delay_bucket(int64_t ms)
-{
-	return ms < 100 ? (uint32_t)ms : (uint32_t)(100 + log((double)ms / 100) / log(1.02));
-}
-
-static inline void delays_add(struct delays *d, int64_t ms)
-{
-	uint32_t bucket = delay_bucket(ms);
-	d->counts[bucket < 1199 ? bucket : 1199]++;
-	d->all++;
-	if ((uint64_t)ms > d->worst)
-		d->worst = (uint64_t)ms;
-}
-
-/* The delay in ms that a share of the messages stays below, within 2 %. */
-static inline double delays_at(const struct delays *d, double share)
-{
-	uint64_t seen = 0;
-	for (uint32_t i = 0; i < 1200; i++) {
-		seen += d->counts[i];
-		if (seen > 0 && (double)seen >= share * (double)d->all)
-			return i < 100 ? i : fmin(100 * pow(1.02, i - 99), (double)d->worst);
-	}
-	return 0;
 }
 
 /* ---- the store: when each message came, and no message */
@@ -201,7 +169,6 @@ static inline void hosts_push(struct hosts *h, uint32_t account)
 	}
 	lineup_push(&w->lines[lane->number], h->now);
 	mw_weir_push(w->weir, lane, 1, MESSAGE_LEN, h->now);
-	a->lanes += lane->counts.queued == 1;
 	h->busy += a->waiting++ == 0;
 	if (a->waiting == 1)
 		a->fair_ms = MW_LINGER_MS + 2 * TRIP_MS + hosts_turns(h->busy + 1) * SLOT_US / 1000;
@@ -239,7 +206,6 @@ static inline void hosts_send(struct hosts *h, struct worker *w, const struct mw
 		if (hosts_class(h, account) == QUIETEST && shares > h->worst_unfair)
 			h->worst_unfair = shares;
 	}
-	a->lanes -= r->lane->counts.queued == 0;
 	a->waiting -= r->count;
 	h->busy -= a->waiting == 0;
 	if (hosts_class(h, account) == QUIETEST && !hosts_is_flood(h, account)) {
