@@ -170,8 +170,10 @@ static inline void hosts_push(struct hosts *h, uint32_t account)
 	lineup_push(&w->lines[lane->number], h->now);
 	mw_weir_push(w->weir, lane, 1, MESSAGE_LEN, h->now);
 	h->busy += a->waiting++ == 0;
+	/* The one turn more is that of the request before. */
+	int64_t turn_us = h->budget == OWN ? 21000 : SLOT_US, trips_ms = h->budget == OWN ? 0 : 2 * TRIP_MS;
 	if (a->waiting == 1)
-		a->fair_ms = MW_LINGER_MS + 2 * TRIP_MS + hosts_turns(h->busy + 1) * SLOT_US / 1000;
+		a->fair_ms = MW_LINGER_MS + trips_ms + (hosts_turns(h->busy) + 1) * turn_us / 1000;
 	w->wake_at = h->now;
 }
 
