@@ -18,7 +18,7 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wmissi
         -Wstrict-prototypes -Wpointer-arith -Wcast-qual -Wformat=2 -Wundef -Wvla $(if $(WERROR),-Werror)
 OPT  ?= $(if $(SANITIZE),-O1,-O3)
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(OPT) -g $(WARN) -fPIC -fvisibility=hidden -fno-strict-aliasing -MMD -MP \
-        $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer,-fno-plt -falign-functions=32) $(CFLAGS)
+        $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer,-fno-plt -falign-functions=32) $(CPPFLAGS) $(CFLAGS)
 LIBS := -lcurl -lsodium -llmdb -lcrypto -lpthread -lm
 
 # An event passes through a dozen of the core's small files, and as many of the binding's: gcc optimizes what goes into a
@@ -196,6 +196,10 @@ browser: browser-packages ## the pages in headless Chromium, and Segment's own N
 	@cd spec/browser && MW_NODE=$(abspath $(BUILD)/node) PYTHONDONTWRITEBYTECODE=1 \
 	  /usr/bin/python3 -m unittest $(or $(BROWSER),discover -p '*_test.py')
 
+.PHONY: simulate
+simulate: $(BUILD)/test/hosts_simulation_test ## delays of 10,000 customers under 50 requests/s, in one process and on 100 workers: the README's tables
+	@MW_SIMULATE=1 $<
+
 .PHONY: power
 power: $(BUILD)/test/power_loss_test ## 100,000 power cuts (MW_TRIALS): nothing that was accepted is lost
 	@MW_TRIALS=$(or $(MW_TRIALS),100000) $<
@@ -259,7 +263,7 @@ valgrind: check-packages ## the C tests under valgrind's memory check
 .PHONY: lint
 lint: check-packages ## warnings as errors with both compilers, cppcheck, luacheck, formatting
 	@for cc in gcc clang; do echo "== $$cc"; $(MAKE) -s -j2 CC=$$cc WERROR=1 BUILD=build/lint-$$cc all $(patsubst $(BUILD)/%,build/lint-$$cc/%,$(TESTS) $(TOOLS)) $(CRASH_TESTS:%=build/lint-$$cc/test/%) || exit 1; done
-	luacheck -q lua spec examples
+	luacheck -q lua spec examples rockspec/man.lua
 	cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,portability --suppress=missingInclude csrc
 	clang-format --dry-run -Werror $(wildcard csrc/*/*.[ch] spec/c/*.[ch] spec/crash/*.[ch] spec/support/*.c spec/bench/*.c)
 
@@ -277,16 +281,7 @@ bench: test-packages ## what one event costs, medians of five (see spec/bench)
 	@$(MAKE) -s -j2 all $(patsubst spec/bench/%.c,$(BUILD)/test/%,$(wildcard spec/bench/*.c))
 	@MW_BUILD=$(BUILD) sh spec/bench/run.sh
 
-# --- install -----------------------------------------------------------------------------------------------------
-
-.PHONY: install
-install: all ## copy modules and command below $(DESTDIR)$(PREFIX)
-	@for vm in $(VMS); do abi=$$([ $$vm = luajit ] && echo 5.1 || echo 5.4); \
-	  for f in $$(cd lua && find . -name '*.lua'); do install -Dm644 lua/$$f $(DESTDIR)$(PREFIX)/share/lua/$$abi/$$f; done; \
-	  for so in core $(EXTRAS); do install -Dm755 $(BUILD)/$$vm/moonweir/$$so.so $(DESTDIR)$(PREFIX)/lib/lua/$$abi/moonweir/$$so.so; done; done
-	@install -d $(DESTDIR)$(PREFIX)/bin
-	@printf '%s\n' '#!/bin/sh' 'exec "$${MOONWEIR_LUA:-lua5.4}" $(PREFIX)/share/lua/5.4/moonweir/cli/moonweir.lua "$$@"' > $(DESTDIR)$(PREFIX)/bin/moonweir
-	@chmod 755 $(DESTDIR)$(PREFIX)/bin/moonweir
+include rockspec/package.mk
 
 .PHONY: clean help
 clean: ## remove what was built

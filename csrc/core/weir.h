@@ -11,10 +11,12 @@
  * Requests are handed out at the same pace, and none while a permit would be refused, so that a
  * request seldom has to come back unsent. One that does keeps its turn.
  *
- * Fair: ready lanes take turns, one request a turn, whatever they hold; with K busy lanes each gets
- * rate/K requests/s, and batches grow while they wait. At 50 requests/s, a message of a quiet lane
- * leaves within linger_ms + K * 21 ms while K others are flooded. The messages are in a store (store.h),
- * which bounds them; the weir knows numbers. Conservation holds after every call, per lane and in sum:
+ * Fair: ready lanes take turns, one request a turn, whatever they hold, and batches grow while they wait.
+ * One request in MW_LADEN_EVERY (8) goes, out of turn, to a lane with a full batch, if there is one: these
+ * take turns, too. So with K busy lanes each gets rate/K requests/s, less an eighth at most. At 50
+ * requests/s, a message of a quiet lane leaves within linger_ms + K * 24 ms while K others are flooded. The
+ * messages are in a store (store.h), which bounds them; the weir knows numbers. Conservation holds after
+ * every call, per lane and in sum:
  *
  *     accepted = delivered + dead + queued + in_flight
  *
