@@ -74,6 +74,7 @@ function serve.open(config, log)
 	if self.operations then
 		self.server:watch(self.operations:fd())
 	end
+	made:warn_about_source()
 	return self
 end
 

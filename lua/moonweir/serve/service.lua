@@ -44,6 +44,7 @@ service.ANSWER_SECONDS = 30
 local Service = {}
 Service.__index = Service
 
+--- What is doubtful about the script's way of telling the tool's requests from others: for hosts that take some.
 function Service:warn_about_source()
 	for _, sentence in ipairs(receive.warnings(self.definition)) do
 		self.log:say("warning", "source", { reason = sentence })
@@ -111,7 +112,6 @@ function service.open(config, log)
 		client:close(0)
 		return nil, message, code
 	end
-	self:warn_about_source()
 	return self
 end
 
@@ -208,7 +208,7 @@ function Service:tick()
 	self.health:look(stats, now)
 	tell_reports(self)
 	replay_learned(self)
-	local code, reason = self.health:trouble()
+	local code, reason = self.health:own_trouble()
 	if code ~= self.trouble then
 		self.trouble = code
 		self.log:say(code and "error" or "info", code and "unhealthy" or "healthy", { code = code, reason = reason })
@@ -224,7 +224,7 @@ function Service:numbers()
 		version = core.version, stats = self.client:stats(), lanes = self.client:lanes(values["metrics.accounts"]),
 		requests = self.requests, failed = self.webhooks.failed, dead = self.dead, server = self.server and self.server:stats(),
 		waiting = self.waiting and self.waiting() or 0, rate = values["delivery.rate"], budget_used = self.budget_used,
-		healthy = self.health:trouble() == nil,
+		healthy = self.health:own_trouble() == nil,
 	}
 end
 

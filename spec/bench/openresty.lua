@@ -1,0 +1,48 @@
+--- What openresty.sh measures, inside a worker: one event a request, and how late the event loop's timers are.
+
+local ffi = require "ffi"
+local openresty = require "moonweir.openresty"
+
+ffi.cdef "typedef struct { long seconds; long nanoseconds; } bench_time; int clock_gettime(int clock, bench_time *t);"
+local time = ffi.new "bench_time"
+local MONOTONIC = 1
+
+local function clock(which)
+	ffi.C.clock_gettime(which, time)
+	return tonumber(time.seconds) + tonumber(time.nanoseconds) / 1e9
+end
+
+local bench = {}
+
+local EVENT = '{"type":"r","user":"u1","method":"GET","path":"/v1/orders","status":200}'
+
+function bench.push()
+	openresty.push(EVENT)
+end
+
+local late = {}
+
+--- Sleeps of a millisecond, one after the other, for as long as the worker lives.
+function bench.watch()
+	ngx.timer.at(0, function()
+		while not ngx.worker.exiting() do
+			local began = clock(MONOTONIC)
+			ngx.sleep(0.001)
+			late[#late + 1] = clock(MONOTONIC) - began - 0.001
+		end
+	end)
+end
+
+--- Since the last time that this worker was asked.
+function bench.tell()
+	local list = late
+	late = {}
+	table.sort(list)
+	local function at(share)
+		return 1000 * (list[math.max(1, math.ceil(#list * share))] or 0)
+	end
+	ngx.say(("median %.2f ms, 99 %% %.2f ms, 99.9 %% %.2f ms, most %.2f ms"):format(
+		at(0.5), at(0.99), at(0.999), at(1)))
+end
+
+return bench
