@@ -135,7 +135,7 @@ describe("nginx under load", function()
 		for _ = 1, KILLS do
 			more(random(100))
 			local workers = host:workers()
-			local pid = workers[random(#workers)]
+			local pid = workers[random(#workers) + 1]
 			host:signal("KILL", pid)
 			host:wait("another in its place", function()
 				local now = host:workers()

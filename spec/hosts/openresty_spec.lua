@@ -155,10 +155,7 @@ describe("moonweir.openresty", function()
 			assert.equal(200, (host:http("POST", "/webhooks/acme", {}, EVENT:format("kept" .. i))))
 		end
 		-- Answered, so it survives whatever happens now.
-		for _, pid in ipairs(host:workers()) do
-			host:signal("KILL", pid)
-		end
-		host:stop "KILL"
+		host:kill()
 		segment:control "reset"
 		local client = assert(mw.open { spool = values.spool, write_key = ("k"):rep(32), endpoint = segment.url, rate = 0 })
 		assert(client:flush(60))
@@ -191,8 +188,8 @@ describe("moonweir.openresty", function()
 		assert.equal(413, (post("much", nil, ('{"type":"t","id":"much","user":"u","more":"%s"}'):format(("x"):rep(300000)))))
 		assert.equal(413, (post("nginx", nil, ('{"type":"t","id":"nginx","user":"u","more":"%s"}'):format(("x"):rep(500000)))))
 		local chunks = EVENT:format "chunked"
-		local answer = child.exchange(host.port, ("POST /webhooks/acme HTTP/1.1\r\nHost: h\r\nAuthorization: %s\r\nConnection: close\r\n"
-			.. "Transfer-Encoding: chunked\r\n\r\n5\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n"):format(
+		local answer = child.exchange(host.port, ("POST /webhooks/acme HTTP/1.1\r\nHost: h\r\nAuthorization: %s\r\n"
+			.. "Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n"):format(
 				right.Authorization, chunks:sub(1, 5), #chunks - 5, chunks:sub(6)))
 		assert.matches("^HTTP/1.1 200 ", answer)
 		local zipped = child.folder() .. "/zipped.gz"

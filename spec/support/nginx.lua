@@ -156,7 +156,8 @@ end
 --- Pids of the workers of the newest generation, and of older ones that are shutting down.
 function Nginx:workers()
 	local new, old = {}, {}
-	for pid, title in output("ps -o pid=,args= --ppid " .. self.pid .. " 2>/dev/null"):gmatch "(%d+) nginx: worker process([^\n]*)" do
+	local said = output("ps -o pid=,args= --ppid " .. self.pid .. " 2>/dev/null")
+	for pid, title in said:gmatch "(%d+) nginx: worker process([^\n]*)" do
 		local list = title:find("shutting", 1, true) and old or new
 		list[#list + 1] = tonumber(pid)
 	end
@@ -164,8 +165,8 @@ function Nginx:workers()
 end
 
 function Nginx:launch(expects_failure)
-	os.execute(("cd '%s' && { env -u LUA_PATH -u LUA_CPATH nginx -p '%s/' -c nginx.conf -e error.log </dev/null >stdout 2>&1; "
-		.. "echo $? >rc.tmp; mv rc.tmp rc; } &"):format(self.folder, self.folder))
+	os.execute(("cd '%s' && { env -u LUA_PATH -u LUA_CPATH %s nginx -p '%s/' -c nginx.conf -e error.log </dev/null >stdout 2>&1; "
+		.. "echo $? >rc.tmp; mv rc.tmp rc; } &"):format(self.folder, self.options.env or "", self.folder))
 	self:wait("nginx to start", function()
 		local text = child.read(self.folder .. "/nginx.pid")
 		self.pid = text and text:match "(%d+)\n"
@@ -180,6 +181,41 @@ end
 function nginx.start(options)
 	local self = nginx.prepare(options)
 	self:launch()
+	return self
+end
+
+--- An example's folder, copied, with free ports in place of those in its nginx.conf (of each a number: ports[8080]) and with
+-- other texts replaced in its files: { ["moonweir-config.lua"] = { ["http://127.0.0.1:4400"] = url } }. It is not started.
+function nginx.example(path, replaced)
+	count = count + 1
+	local here = tree()
+	local self = setmetatable({ folder = child.folder() .. "/example" .. count, ports = {} }, Nginx)
+	os.execute(("cp -r '%s' '%s' && chmod 700 '%s' && mkdir '%s/tmp'"):format(path, self.folder, self.folder, self.folder))
+	self.options = { env = ("LUA_PATH='%s/lua/?.lua;%s/lua/?/init.lua;;' LUA_CPATH='%s/%s/luajit/?.so;;'"):format(here, here, here,
+		os.getenv "MW_BUILD" or "build") }
+	local function rewrite(name, change)
+		local text = change(child.read(self.folder .. "/" .. name))
+		local file = assert(io.open(self.folder .. "/" .. name, "w"))
+		file:write(text)
+		file:close()
+	end
+	rewrite("nginx.conf", function(text)
+		text = text:gsub("127%.0%.0%.1:(%d+)", function(port)
+			self.ports[port] = self.ports[port] or nginx.free_port()
+			return "127.0.0.1:" .. self.ports[port]
+		end):gsub("/usr/lib/nginx/modules", (output("nginx -V 2>&1"):match "%-%-modules%-path=(%S+)"))
+		return "daemon off;\n" .. (is_root() and "user root;\n" or "") .. text
+	end)
+	for name, texts in pairs(replaced or {}) do
+		rewrite(name, function(text)
+			for old, new in pairs(texts) do
+				local from, to = text:find(old, 1, true)
+				text = text:sub(1, from - 1) .. new .. text:sub(to + 1)
+			end
+			return text
+		end)
+	end
+	self.port = self.ports["8080"]
 	return self
 end
 
@@ -213,6 +249,7 @@ function Nginx:metric(name, labels)
 	return sum
 end
 
+--- To the master, or to the process that is named.
 function Nginx:signal(name, pid)
 	os.execute(("kill -%s %s 2>/dev/null"):format(name, pid or self.pid))
 end
@@ -236,6 +273,18 @@ function Nginx:reload()
 		end
 		return true
 	end)
+end
+
+--- Kill all of it at once: a master that only sees its workers die would start others, which it would leave behind.
+function Nginx:kill()
+	self:signal "STOP"
+	local new, old = self:workers()
+	for _, list in ipairs { new, old } do
+		for _, pid in ipairs(list) do
+			self:signal("KILL", pid)
+		end
+	end
+	self:stop "KILL"
 end
 
 --- End it with a signal (QUIT: what is under way is finished) and wait for that.
