@@ -31,6 +31,7 @@ local TICK = 1 -- seconds
 local SETTINGS_TICK = 0.05 -- while "Enable with Segment" is used
 local REOPEN = 2 -- seconds until another try, if a worker's client can't be opened
 local SYNC_SECONDS = 30
+local REPORTS_MAX = 1000 -- a tick, so that it is over in a millisecond or two
 local DICT = "moonweir" -- lua_shared_dict
 
 local LEVELS = { debug = ngx.DEBUG, info = ngx.NOTICE, warning = ngx.WARN, error = ngx.ERR }
@@ -101,6 +102,7 @@ local function try_to_open()
 	worker.service, worker.client, worker.why = made, made.client, nil
 	worker.commits = commits.new(made.client)
 	worker.others = workers.new(ngx.shared[DICT])
+	made.reports_max = REPORTS_MAX
 	made.sync = function()
 		return worker.commits:wait(SYNC_SECONDS)
 	end

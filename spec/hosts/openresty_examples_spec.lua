@@ -85,7 +85,8 @@ describe("the example for OpenResty", function()
 		private(host, "desk-secret", "hush")
 		host:launch()
 		moonweir("accounts", "set", "blue-bottle", "--spool", host.folder .. "/spool",
-			"--master-key-file", host.folder .. "/master-key", "--endpoint", segment.url, "--write-key-file", child.file("wk", "demo-key-0001"))
+			"--master-key-file", host.folder .. "/master-key",
+			"--endpoint", segment.url, "--write-key-file", child.file("wk", "demo-key-0001"))
 		local readme = child.read "examples/openresty/webhooks/README.md"
 		local body = readme:match "\nbody='([^']+)'"
 		local function post(account, signature)
@@ -146,6 +147,33 @@ describe("the example for OpenResty", function()
 			event = ann.event, method = ann.properties.method, service = ann.properties.service, route = ann.properties.route,
 			status = ann.properties.status, duration_ms = ann.properties.duration_ms })
 		assert.is_nil((child.read(segment.arrived) .. host:log()):find("s3cret", 1, true))
+		host:stop()
+		assert.same({}, host:errors())
+	end)
+
+	it("in the README works as it stands there", function()
+		local block = child.read("README.md"):match "\n## In OpenResty\n.-```nginx\n(.-)```"
+		child.file("called.lua", [[
+			local source = require "moonweir.source"
+			local get = source.get
+			return source.define { slug = "api", version = "1.0.0", event = get "type", user = source.user { get "user" },
+				on = { called = source.track "API Called" { path = get "path" } } }]])
+		child.file("readme-key", "demo-key-0001")
+		local config = child.file("readme-config.lua", ('return { source = "called.lua", spool = "readme-spool", '
+			.. 'write_key_file = "readme-key", delivery = { endpoint = %q } }'):format(segment.url))
+		local host = nginx.start { conf = function(port)
+			local main, http = nginx.preamble()
+			return main .. block:gsub("http {\n", function(line) return line .. http end, 1):gsub("/etc/acme/moonweir%.lua", config)
+				:gsub("server {", "server { listen 127.0.0.1:" .. port .. ";"):gsub("proxy_pass http://api;", "content_by_lua 'ngx.say(1)';")
+		end }
+		assert.equal(200, (host:http("GET", "/api/x", { ["X-User"] = "user-17" })))
+		assert.equal(200, (host:http("POST", "/webhooks/acme", {}, '{"type":"called","user":"user-18","path":"/y"}')))
+		local list = arrived(host, 2)
+		table.sort(list, function(a, b) return a.userId < b.userId end)
+		assert.same({ "/api/x", "/y" }, { list[1].properties.path, list[2].properties.path })
+		host:wait("metrics of both workers", function()
+			return host:metric "healthy" == 2 and host:metric "events_total" == 2
+		end)
 		host:stop()
 		assert.same({}, host:errors())
 	end)

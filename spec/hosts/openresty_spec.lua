@@ -132,6 +132,12 @@ describe("moonweir.openresty", function()
 		segment:control "always 503"
 		local values = config()
 		local host = nginx.start { config = values, server = HANDLERS .. [[
+    location /webhooks/ { content_by_lua_block {
+      local moonweir = require "moonweir.openresty"
+      moonweir.handle()
+      local client = moonweir.client()
+      if not client:is_safe(client:mark()) then ngx.log(ngx.ERR, "answered before it was on disk") end
+    } }
     location = /sync { content_by_lua_block {
       local moonweir = require "moonweir.openresty"
       local threads, turns = {}, 0
@@ -154,6 +160,7 @@ describe("moonweir.openresty", function()
 		for i = 1, 5 do
 			assert.equal(200, (host:http("POST", "/webhooks/acme", {}, EVENT:format("kept" .. i))))
 		end
+		assert.is_nil(host:log():find("answered before", 1, true))
 		-- Answered, so it survives whatever happens now.
 		host:kill()
 		segment:control "reset"

@@ -53,6 +53,34 @@ end
 local count = 0
 local running = {}
 
+local function tree()
+	return (output "pwd":gsub("\n$", ""))
+end
+
+--- What stands before http { in an nginx.conf of a test, and at the beginning of it.
+---@return string main
+---@return string http
+function nginx.preamble(workers)
+	local modules, here = output("nginx -V 2>&1"):match "%-%-modules%-path=(%S+)", tree()
+	return ([[
+%s
+daemon off;
+worker_processes %d;
+pid nginx.pid;
+error_log error.log notice;
+load_module %s/ndk_http_module.so;
+load_module %s/ngx_http_lua_module.so;
+worker_rlimit_core 0;
+events { worker_connections 1024; }
+]]):format(is_root() and "user root;" or "", workers or 2, modules, modules), ([[
+  access_log off;
+  client_body_temp_path body;
+  proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+  lua_package_path "%s/lua/?.lua;%s/lua/?/init.lua;;";
+  lua_package_cpath "%s/%s/luajit/?.so;;";
+]]):format(here, here, here, os.getenv "MW_BUILD" or "build")
+end
+
 local function literal(value)
 	if type(value) ~= "table" then
 		return type(value) == "string" and ("%q"):format(value) or tostring(value)
@@ -68,22 +96,8 @@ end
 nginx.literal = literal
 
 local CONF = [[
-%s
-daemon off;
-worker_processes %d;
-pid nginx.pid;
-error_log error.log notice;
-load_module %s/ndk_http_module.so;
-load_module %s/ngx_http_lua_module.so;
-worker_rlimit_core 0;
-events { worker_connections 1024; }
-http {
-  access_log off;
-  client_body_temp_path body;
-  proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-  lua_package_path "%s/lua/?.lua;%s/lua/?/init.lua;;";
-  lua_package_cpath "%s/%s/luajit/?.so;;";
-  %s
+%shttp {
+%s  %s
   server {
     listen 127.0.0.1:%d;
     %s
@@ -91,17 +105,14 @@ http {
 }
 ]]
 
-local function tree()
-	return (output "pwd":gsub("\n$", ""))
-end
-
 local DEFAULTS = {
 	open = 'init_worker_by_lua_block { require("moonweir.openresty").open(%s) }',
 	close = 'exit_worker_by_lua_block { require("moonweir.openresty").close(1) }',
 }
 
 --- Write the folder and its nginx.conf. Options: config (what open is given: a table, or a path), workers, http (directives),
--- server (directives), open and close (directives in place of the usual ones, "" for none), dict (false: no shared memory).
+-- server (directives), open and close (directives in place of the usual ones, "" for none), dict (false: no shared memory);
+-- or conf, a function from the port to all of nginx.conf.
 function nginx.prepare(options)
 	count = count + 1
 	local self = setmetatable({ folder = child.folder() .. "/nginx" .. count, port = nginx.free_port() }, Nginx)
@@ -112,15 +123,19 @@ end
 
 function Nginx:configure(options)
 	self.options = options
-	local modules = output("nginx -V 2>&1"):match "%-%-modules%-path=(%S+)"
-	local here = tree()
+	if options.conf then
+		local file = assert(io.open(self.folder .. "/nginx.conf", "w"))
+		file:write(options.conf(self.port))
+		file:close()
+		return
+	end
+	local main, beginning = nginx.preamble(options.workers)
 	local http = {
 		options.dict == false and "" or "lua_shared_dict moonweir 1m;", options.http or "",
 		options.open or DEFAULTS.open:format(literal(options.config)), options.close or DEFAULTS.close,
 	}
 	local file = assert(io.open(self.folder .. "/nginx.conf", "w"))
-	file:write(CONF:format(is_root() and "user root;" or "", options.workers or 2, modules, modules, here, here, here,
-		os.getenv "MW_BUILD" or "build", table.concat(http, "\n  "), self.port, options.server or ""))
+	file:write(CONF:format(main, beginning, table.concat(http, "\n  "), self.port, options.server or ""))
 	file:close()
 end
 

@@ -1,7 +1,8 @@
 -- Acme Desk, a help desk that does not exist: its webhooks become Segment calls.
 --
 --     {"id":"ev-1","type":"ticket.created","at":"2026-01-01T11:59:00Z",
---      "requester":{"external_id":"user-17","email":"ann@example.com"},"ticket":{"id":4711,"subject":"It hums","priority":"high"}}
+--      "requester":{"external_id":"user-17","email":"ann@example.com"},
+--      "ticket":{"id":4711,"subject":"It hums","priority":"high"}}
 
 local source = require "moonweir.source"
 local get = source.get

@@ -40,6 +40,7 @@ service.ANSWER_SECONDS = 30
 ---@field operations_router moonweir.Router  /metrics and /healthz, for whoever runs it
 ---@field settings_page? moonweir.Settings   its tick is the host's to call, many times a second
 ---@field learned table<string, true>        accounts of which Segment taught something
+---@field reports_max integer               told at each tick
 ---@field sync? fun(seconds: number): true|nil, string?, string?  in place of client:sync, from a host that must not block
 local Service = {}
 Service.__index = Service
@@ -99,7 +100,7 @@ function service.open(config, log)
 	local now = process.monotonic()
 	local self = setmetatable({
 		config = config, log = log, client = client, definition = definition, secrets = found,
-		requests = {}, dead = {}, learned = {}, rate_at = now, rate_requests = 0, budget_used = 0,
+		reports_max = 10000, requests = {}, dead = {}, learned = {}, rate_at = now, rate_requests = 0, budget_used = 0,
 		health = health.new(config.values["health.stuck_seconds"], now),
 	}, Service)
 	local ok
@@ -168,7 +169,7 @@ end
 
 local function tell_reports(self)
 	local told = 0
-	for _, report in ipairs(self.client:poll(10000)) do
+	for _, report in ipairs(self.client:poll(self.reports_max)) do
 		if report.outcome == "dead" then
 			self.dead[report.status] = (self.dead[report.status] or 0) + 1
 			told = told + 1
