@@ -14,7 +14,7 @@ end
 
 local bench = {}
 
-local EVENT = '{"type":"r","user":"u1","method":"GET","path":"/v1/orders","status":200}'
+local EVENT = '{"type":"request","user":"u1","method":"GET","path":"/v1/orders","status":200}'
 
 function bench.push()
 	openresty.push(EVENT)

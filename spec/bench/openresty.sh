@@ -3,8 +3,8 @@
 #
 #     openresty.sh [ROUNDS [SECONDS]]
 #
-# Prints requests/s of each round, the medians and their ratio, and how late a timer of a millisecond comes inside a worker
-# meanwhile. The generator and the receiver share the machine, so only the ratios mean anything.
+# Prints requests/s of each round, the medians and their ratio, the workers' CPU time a request, and how late a timer of a
+# millisecond comes inside a worker meanwhile. Generator and receiver share the machine, so only ratios mean anything.
 set -eu
 build=${MW_BUILD:-build}
 rounds=${1:-5} seconds=${2:-4}
@@ -62,21 +62,43 @@ CONF
 nginx -p "$work/" -c nginx.conf -e "$work/error.log"
 url=http://127.0.0.1:$port
 
-rate_of() {
-	wrk -t1 -c64 -d"${2:-$seconds}s" "$url/$1" | sed -n 's/^Requests\/sec: *//p'
+# Nanoseconds of CPU of both workers with their engines' threads.
+cpu() {
+	for worker in $(pgrep -P "$(cat "$work/nginx.pid")"); do cat /proc/"$worker"/task/*/schedstat; done | awk '{ ns += $1 } END { printf "%.0f", ns }'
 }
+# From what `times` wrote: seconds of CPU of all that this shell has waited for, wrk among it.
+waited_for() {
+	awk 'NR == 2 { split($1 " " $2, t, /[ms ]+/); printf "%.2f", (t[1] + t[3]) * 60 + t[2] + t[4] }' "$1"
+}
+# measure HANDLER SECONDS: requests/s, and microseconds of CPU a request, of the workers and of wrk.
+measure() {
+	before=$(cpu)
+	times >"$work/before"
+	wrk -t1 -c64 -d"$2s" "$url/$1" >"$work/wrk"
+	times >"$work/after"
+	ns=$(($(cpu) - before))
+	awk -v ns="$ns" -v before="$(waited_for "$work/before")" -v after="$(waited_for "$work/after")" '/requests in/ { n = $1 }
+		/^Requests\/sec/ { printf "%d %.2f %.2f\n", $2, ns / n / 1000, (after - before) * 1e6 / n }' "$work/wrk"
+}
+# median FILE COLUMN
 median() {
-	sort -n "$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
+	sort -n -k"$2" "$1" | awk -v column="$2" '{ v[NR] = $column } END { print v[int((NR + 1) / 2)] }'
 }
-rate_of plain 1 >/dev/null
-rate_of push 1 >/dev/null
+measure plain 1 >/dev/null
+measure push 1 >/dev/null
 curl -s "$url/late" >/dev/null
-for round in $(seq "$rounds"); do
+for _ in $(seq "$rounds"); do
 	for handler in plain push; do
-		rate_of $handler | tee -a "$work/$handler" | sed "s/^/$handler: /;s/\$/ requests\/s/"
-		curl -s "$url/late" | tee -a "$work/$handler.late" | sed 's/^/  a timer of 1 ms was late by: /'
+		measure $handler "$seconds" >"$work/round"
+		cat "$work/round" >>"$work/$handler"
+		awk -v handler=$handler '{ printf "%-6s %7d requests/s, %5.2f us of CPU each (wrk: %.2f); a timer of 1 ms was late by ", handler ":", $1, $2, $3 }' "$work/round"
+		curl -s "$url/late"
 	done
 done
-awk -v plain="$(median "$work/plain")" -v push="$(median "$work/push")" 'BEGIN {
-	printf "medians: %d and %d requests/s; with a push %.1f %% of without\n", plain, push, 100 * push / plain }'
+for handler in plain push; do
+	printf '%s, medians: %d requests/s, %s us of CPU each, wrk %s\n' $handler "$(median "$work/$handler" 1)" \
+		"$(median "$work/$handler" 2)" "$(median "$work/$handler" 3)"
+done
+awk -v plain="$(median "$work/plain" 1)" -v push="$(median "$work/push" 1)" 'BEGIN {
+	printf "with a push %.1f %% of the requests/s without\n", 100 * push / plain }'
 cat "$work/error.log"
