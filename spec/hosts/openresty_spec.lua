@@ -416,6 +416,29 @@ describe("moonweir.openresty", function()
 			end)
 		end)
 
+		it("refuses in a child that a worker forks, and goes on in the worker", function()
+			local host = nginx.start {
+				workers = 1, config = config(),
+				server = ([[location = /fork { content_by_lua_block {
+					local ffi, moonweir = require "ffi", require "moonweir.openresty"
+					ffi.cdef "int fork(void); void _exit(int);"
+					if ffi.C.fork() == 0 then
+						local file = io.open("FOLDER/forked.tmp", "w")
+						file:write((select(3, moonweir.push '{"type":"t","id":"child","user":"u"}')))
+						file:close()
+						os.rename("FOLDER/forked.tmp", "FOLDER/forked")
+						ffi.C._exit(0)
+					end
+					ngx.say((moonweir.push '{"type":"t","id":"parent","user":"u"}'))
+				} }]]):gsub("FOLDER", child.folder()),
+			}
+			assert.equal("1\n", (select(2, host:http("GET", "/fork"))))
+			host:wait("the child's word", function()
+				return child.read(child.folder() .. "/forked") == "forked"
+			end)
+			assert.is_nil(arrived(host, { "parent" }).child)
+		end)
+
 		it("raises what is wrong with options, with a wait that would block, and with sync where nothing can wait", function()
 			local values = config()
 			local host = nginx.start {
