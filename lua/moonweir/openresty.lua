@@ -185,33 +185,34 @@ local function tell(code, message)
 	worker.log:say("warning", "push", { code = code, reason = message })
 end
 
-local function check_options(options, what)
-	if options.wait then
-		error(("moonweir.openresty.%s: wait would block the worker; without room the answer is nil, message, \"full\""):format(what), 3)
-	end
-end
+local CAN_WAIT = { rewrite = true, access = true, content = true, timer = true }
 
--- Those of a call that asks for the disk: client:push would block for it.
-local function without_sync(options)
-	local copy = {}
-	for name, value in pairs(options) do
-		copy[name] = value
-	end
-	copy.sync = nil
-	return copy
-end
-
-local function seconds_of(sync)
-	return sync == true and SYNC_SECONDS or sync
-end
-
--- Yields, so not everywhere.
-local function wait(seconds, what)
+local function check_phase(what, level)
 	local phase = ngx.get_phase()
-	if phase ~= "content" and phase ~= "access" and phase ~= "rewrite" and phase ~= "timer" and phase ~= "server_rewrite" then
-		error(("moonweir.openresty.%s: nothing can wait in %s_by_lua; push without sync there"):format(what, phase), 3)
+	if not CAN_WAIT[phase] then
+		error(("moonweir.openresty.%s: nothing can wait in %s_by_lua; push without sync there"):format(what, phase), level)
 	end
-	return worker.commits:wait(seconds)
+end
+
+-- What the client is given, and for how many seconds to wait here: its own sync would block the worker.
+---@return table options
+---@return number? sync
+local function split(options, what)
+	if options.wait then
+		error(("moonweir.openresty.%s: wait would block the worker; without room push answers nil, message, \"full\""):format(what),
+			3)
+	end
+	local sync = options.sync
+	if not sync then
+		return options
+	end
+	check_phase(what, 4)
+	local rest = {}
+	for name, value in pairs(options) do
+		rest[name] = value
+	end
+	rest.sync = nil
+	return rest, sync == true and SYNC_SECONDS or sync
 end
 
 --- Hand one event to the mapping and queue what it returns. No I/O and no yield, unless `sync` is asked for; from any phase of
@@ -230,18 +231,14 @@ function openresty.push(event, options)
 	end
 	local sync
 	if options then
-		check_options(options, "push")
-		sync = options.sync
-		if sync then
-			options = without_sync(options)
-		end
+		options, sync = split(options, "push")
 	end
 	local queued, message, code, problems, tally = client:push(event, options)
 	if code then
 		tell(code, message)
 	end
 	if sync and queued then
-		local safe, why, word = wait(seconds_of(sync), "push")
+		local safe, why, word = worker.commits:wait(sync)
 		if not safe then
 			tell(word, why)
 			return nil, why, word
@@ -259,13 +256,11 @@ for _, call in ipairs { "identify", "track", "page", "screen", "group", "alias" 
 		end
 		local sync
 		if options then
-			check_options(options, call)
-			sync = options.sync
-			options = sync and without_sync(options) or options
+			options, sync = split(options, call)
 		end
 		local ok, message, code = client[call](client, account, fields, options)
 		if ok and sync then
-			ok, message, code = wait(seconds_of(sync), call)
+			ok, message, code = worker.commits:wait(sync)
 		end
 		if code then
 			tell(code, message)
@@ -283,7 +278,8 @@ function openresty.sync(seconds)
 	if not opened("sync").client then
 		return not_open()
 	end
-	return wait(seconds or SYNC_SECONDS, "sync")
+	check_phase("sync", 3)
+	return worker.commits:wait(seconds or SYNC_SECONDS)
 end
 
 local function serve(routes)

@@ -59,9 +59,10 @@ describe("nginx under load", function()
 			-- Some close at once and leave all to others, some deliver for a while.
 			close = 'exit_worker_by_lua_block { require("moonweir.openresty").close(ngx.worker.pid() % 3 * 0.2) }',
 		}
-		-- A connection that nginx closes is opened again by the next round.
-		os.execute(([[cd '%s' && { n=0; while [ ! -e stop ]; do n=$((n + 1)); %s %d "$PWD/promised.$n" "p$n" 8; done; touch stopped; } \
-			>/dev/null 2>&1 &]]):format(folder, os.getenv "MW_POSTER", host.port))
+		-- A connection that nginx closes is opened again by the next round. Without the folder, all is over.
+		os.execute(([[cd '%s' && { n=0
+			while [ -e key ] && [ ! -e stop ]; do n=$((n + 1)); %s %d "$PWD/promised.$n" "p$n" 8; done
+			touch stopped; } >/dev/null 2>&1 &]]):format(folder, os.getenv "MW_POSTER", host.port))
 	end)
 	teardown(function()
 		child.file("stop", "")
@@ -106,8 +107,8 @@ describe("nginx under load", function()
 	it(("loses nothing by %d reloads, not even of log_by_lua (MW_SEED=%d)"):format(RELOADS, seed), function()
 		local wrk = io.popen("command -v wrk"):read "*l"
 		if wrk then
-			os.execute(("cd '%s' && { while [ ! -e calm ]; do wrk -t1 -c4 -d1s http://127.0.0.1:%d/log; done; touch calmed; } >wrk 2>&1 &")
-				:format(folder, host.port))
+			os.execute(([[cd '%s' && { while [ -e key ] && [ ! -e calm ]; do wrk -t1 -c4 -d1s http://127.0.0.1:%d/log; done
+				touch calmed; } >wrk 2>&1 &]]):format(folder, host.port))
 		end
 		for turn = 1, RELOADS do
 			more(random(50))

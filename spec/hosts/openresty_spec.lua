@@ -453,7 +453,9 @@ describe("moonweir.openresty", function()
 					try(moonweir.open, VALUES)
 				} }
 				location = /log { log_by_lua_block { require("moonweir.openresty").push('{"type":"t","id":"l","user":"u"}', { sync = true }) }
-					content_by_lua_block { ngx.say "done" } }]],
+					content_by_lua_block { ngx.say "done" } }
+				location = /fine { content_by_lua_block {
+					ngx.say((require("moonweir.openresty").push('{"type":"t","id":"fine","user":"u"}', { sync = 5 }))) } }]],
 			}
 			local _, body = host:http("GET", "/wrong")
 			assert.matches("push: wait would block the worker", body, 1, true)
@@ -461,6 +463,8 @@ describe("moonweir.openresty", function()
 			assert.matches("open: called in content", body, 1, true)
 			host:http("GET", "/log")
 			said(host, "nothing can wait in log_by_lua")
+			host:http("GET", "/fine")
+			assert.is_nil(arrived(host, { "fine" }).l) -- what raises pushes nothing
 			host = nginx.start { config = { sorce = "x" }, server = HANDLERS }
 			said(host, 'moonweir.openresty.open: no option "sorce", did you mean "source"?')
 		end)
