@@ -95,8 +95,8 @@ JIT := $(if $(shell dpkg-query -W -f '$${Status}' luajit2 2>/dev/null | grep 'ok
 RUN_PACKAGES   := build-essential pkg-config lua5.4 liblua5.4-dev $(JIT) lua-argparse lua-cjson \
                   libcurl4-openssl-dev libsodium-dev liblmdb-dev libssl-dev libmicrohttpd-dev libexpat1-dev zlib1g-dev ca-certificates
 # The tests start an nginx; its Lua module brings its own build of LuaJIT along.
-HOST_PACKAGES  := $(filter-out luajit libluajit-5.1-dev,$(RUN_PACKAGES)) luajit2 libluajit2-5.1-dev nginx libnginx-mod-http-lua lua-resty-core
-TEST_PACKAGES  := $(HOST_PACKAGES) lua-busted luarocks openssl curl git python3-jsonschema procps
+HOST_PACKAGES  := luajit2 libluajit2-5.1-dev nginx libnginx-mod-http-lua lua-resty-core procps
+TEST_PACKAGES  := $(filter-out $(JIT),$(RUN_PACKAGES)) $(HOST_PACKAGES) lua-busted luarocks openssl curl git python3-jsonschema
 CHECK_PACKAGES := $(TEST_PACKAGES) wrk systemd lua-check clang clang-format libclang-rt-14-dev cppcheck valgrind
 
 # Node brings npm along or, from Debian, does not.

@@ -12,6 +12,14 @@ local function dict()
 	}
 end
 
+describe("moonweir.openresty", function()
+	it("says where it runs, elsewhere", function()
+		local good, why = pcall(require, "moonweir.openresty")
+		assert.is_false(good)
+		assert.matches("moonweir.openresty runs inside nginx; elsewhere use moonweir.open, or moonweir serve", why, 1, true)
+	end)
+end)
+
 describe("the workers' common page", function()
 	local id, count
 	setup(function()

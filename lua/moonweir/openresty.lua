@@ -12,6 +12,10 @@
 --- all `limits` but body_bytes are nginx's own matter. Pushing costs no I/O and never yields. Each worker has a partition of the
 --- spool; all of them share its rate, accounts and identities. What a worker leaves, by reload or by kill, another one adopts.
 
+if not rawget(_G, "ngx") then
+	error("moonweir.openresty runs inside nginx; elsewhere use moonweir.open, or moonweir serve", 2)
+end
+
 local commits = require "moonweir.openresty.commits"
 local config = require "moonweir.serve.config"
 local core = require "moonweir.core"
@@ -20,10 +24,6 @@ local logs = require "moonweir.serve.log"
 local mw = require "moonweir"
 local service = require "moonweir.serve.service"
 local workers = require "moonweir.openresty.workers"
-
-if not rawget(_G, "ngx") then
-	error("moonweir.openresty runs inside nginx; elsewhere use moonweir.open, or moonweir serve", 2)
-end
 
 local openresty = {}
 
