@@ -75,7 +75,7 @@ local function tick(is_last)
 	if not good then
 		worker.log:say("error", "tick", { reason = why })
 	end
-	if not is_last then
+	if not is_last and worker.others.dict then
 		worker.others:publish(worker.service:numbers(), worker.service.health:own_trouble())
 	end
 end
@@ -206,13 +206,17 @@ local function split(options, what)
 	if not sync then
 		return options
 	end
+	sync = sync == true and SYNC_SECONDS or sync
+	if type(sync) ~= "number" then
+		error(("moonweir.openresty.%s: sync must be true or seconds"):format(what), 3)
+	end
 	check_phase(what, 4)
 	local rest = {}
 	for name, value in pairs(options) do
 		rest[name] = value
 	end
 	rest.sync = nil
-	return rest, sync == true and SYNC_SECONDS or sync
+	return rest, sync
 end
 
 --- Hand one event to the mapping and queue what it returns. No I/O and no yield, unless `sync` is asked for; from any phase of
@@ -237,7 +241,7 @@ function openresty.push(event, options)
 	if code then
 		tell(code, message)
 	end
-	if sync and queued then
+	if sync and (queued or problems) then -- what fails is kept, too, as a dead letter
 		local safe, why, word = worker.commits:wait(sync)
 		if not safe then
 			tell(word, why)

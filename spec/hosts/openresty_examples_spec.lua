@@ -100,6 +100,14 @@ describe("the example for OpenResty", function()
 		assert.equal(404, (post("nobody", right)))
 		assert.equal(200, (post("blue-bottle", right)))
 		assert.equal(200, (post("blue-bottle", right))) -- a repeat
+		-- Names of headers have any case; which of two signatures would count?
+		local function raw(lines)
+			return child.exchange(host.port, ("POST /webhooks/blue-bottle HTTP/1.1\r\nHost: h\r\nConnection: close\r\n%s"
+				.. "Content-Length: %d\r\n\r\n%s"):format(lines, #body, body)):match "^HTTP/1.1 (%d+)"
+		end
+		assert.equal("200", raw("x-acme-SIGNATURE: " .. right .. "\r\n"))
+		assert.equal("401", raw("X-Acme-Signature: " .. right .. "\r\nX-Acme-Signature: " .. right .. "\r\n"))
+		assert.equal("401", raw("X-Acme-Signature: " .. right .. "\r\nx-acme-signature: " .. right .. "\r\n"))
 		local list = arrived(host, 1)
 		assert.same({ "Ticket Created", "user-17", "acme-desk" }, { list[1].event, list[1].userId, list[1].context.integration.name })
 		assert.equal(200, (host:http("GET", "/healthz")))

@@ -111,14 +111,14 @@ describe("moonweir.openresty", function()
       assert(moonweir.track("default", { userId = "u", event = "Called", properties = { id = "track" } }))
       assert(moonweir.identify("default", { userId = "u", traits = { a = 1 } }))
       ngx.say(tostring(moonweir.push("{broken")), " ", (select(3, moonweir.push '{"type":"bad","id":"b","user":"u"}')))
-      ngx.say(moonweir.client():stats().failed)
+      ngx.say(moonweir.client():stats().failed, " ", tostring(package.loaded["moonweir.server"]))
     } }]]):gsub("PUSH(%b())", function(name)
 				return push:format(name:sub(2, -2))
 			end),
 		}
 		assert.equal(200, (host:http("GET", "/phases")))
 		local _, body = host:http("GET", "/calls")
-		assert.equal("nil mapping\n2\n", body)
+		assert.equal("nil mapping\n2 nil\n", body) -- and libmicrohttpd is not needed
 		local have = arrived(host, { "set", "rewrite", "access", "content", "timer", "header_filter", "body_filter", "log", "function",
 			"track" })
 		for id, count in pairs(have) do
@@ -155,8 +155,10 @@ describe("moonweir.openresty", function()
       ngx.thread.kill(counting)
       local client = moonweir.client()
       ngx.say(good, " ", tostring(client:is_safe(client:mark())), " ", turns > 0 and "others ran" or "blocked")
+      local _, _, code = moonweir.push('{"type":"bad","id":"b","user":"u"}', { sync = true }) -- its letter is kept
+      ngx.say(code, " ", tostring(client:is_safe(client:mark())))
     } }]] }
-		assert.equal("100 true others ran\n", (select(2, host:http("GET", "/sync"))), host:log())
+		assert.equal("100 true others ran\nmapping true\n", (select(2, host:http("GET", "/sync"))), host:log())
 		for i = 1, 5 do
 			assert.equal(200, (host:http("POST", "/webhooks/acme", {}, EVENT:format("kept" .. i))))
 		end
@@ -450,6 +452,7 @@ describe("moonweir.openresty", function()
 					local function try(f, ...) local _, why = pcall(f, ...) ngx.say(why) end
 					try(moonweir.push, "{}", { wait = 1 })
 					try(moonweir.track, "a", {}, { wait = 1 })
+					try(moonweir.push, "{}", { sync = "yes" })
 					try(moonweir.open, VALUES)
 				} }
 				location = /log { log_by_lua_block { require("moonweir.openresty").push('{"type":"t","id":"l","user":"u"}', { sync = true }) }
@@ -460,6 +463,7 @@ describe("moonweir.openresty", function()
 			local _, body = host:http("GET", "/wrong")
 			assert.matches("push: wait would block the worker", body, 1, true)
 			assert.matches("track: wait would block the worker", body, 1, true)
+			assert.matches("push: sync must be true or seconds", body, 1, true)
 			assert.matches("open: called in content", body, 1, true)
 			host:http("GET", "/log")
 			said(host, "nothing can wait in log_by_lua")
