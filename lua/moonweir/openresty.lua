@@ -1,6 +1,6 @@
 --- openresty -- Moonweir inside nginx: one client a worker, pushed to from any phase; the daemon's handlers as locations.
 ---
----     init_by_lua_block        { require("moonweir.openresty").check "/etc/acme/moonweir.lua" }  -- optional: nginx -t, reload
+---     init_by_lua_block        { require("moonweir.openresty").check "/etc/acme/moonweir.lua" }  -- optional: see check
 ---     init_worker_by_lua_block { require("moonweir.openresty").open "/etc/acme/moonweir.lua" }
 ---     exit_worker_by_lua_block { require("moonweir.openresty").close(1) }
 ---
