@@ -16,8 +16,12 @@ local bench = {}
 
 local EVENT = '{"type":"request","user":"u1","method":"GET","path":"/v1/orders","status":200}'
 
+local refused = 0
+
 function bench.push()
-	openresty.push(EVENT)
+	if not openresty.push(EVENT) then
+		refused = refused + 1
+	end
 end
 
 local late, busiest = {}, 0
@@ -43,9 +47,9 @@ function bench.tell()
 	local function at(share)
 		return 1000 * (list[math.max(1, math.ceil(#list * share))] or 0)
 	end
-	ngx.say(("median %.2f ms, 99 %% %.2f ms, 99.9 %% %.2f ms, most %.2f ms (computing: %.2f ms)"):format(
-		at(0.5), at(0.99), at(0.999), at(1), 1000 * busiest))
-	busiest = 0
+	ngx.say(("median %.2f ms, 99 %% %.2f ms, 99.9 %% %.2f ms, most %.2f ms (computing: %.2f ms)%s"):format(
+		at(0.5), at(0.99), at(0.999), at(1), 1000 * busiest, refused > 0 and ("; %d pushes found no room"):format(refused) or ""))
+	busiest, refused = 0, 0
 end
 
 return bench
