@@ -94,8 +94,10 @@ $(BUILD)/moonweir: Makefile
 JIT := $(if $(shell dpkg-query -W -f '$${Status}' luajit2 2>/dev/null | grep 'ok installed'),luajit2 libluajit2-5.1-dev,luajit libluajit-5.1-dev)
 RUN_PACKAGES   := build-essential pkg-config lua5.4 liblua5.4-dev $(JIT) lua-argparse lua-cjson \
                   libcurl4-openssl-dev libsodium-dev liblmdb-dev libssl-dev libmicrohttpd-dev libexpat1-dev zlib1g-dev ca-certificates
-TEST_PACKAGES  := $(RUN_PACKAGES) lua-busted luarocks openssl curl git python3-jsonschema
-CHECK_PACKAGES := $(TEST_PACKAGES) systemd lua-check clang clang-format libclang-rt-14-dev cppcheck valgrind
+# The tests start an nginx; its Lua module brings its own build of LuaJIT along.
+HOST_PACKAGES  := luajit2 libluajit2-5.1-dev nginx libnginx-mod-http-lua lua-resty-core procps
+TEST_PACKAGES  := $(filter-out $(JIT),$(RUN_PACKAGES)) $(HOST_PACKAGES) lua-busted luarocks openssl curl git python3-jsonschema
+CHECK_PACKAGES := $(TEST_PACKAGES) wrk systemd lua-check clang clang-format libclang-rt-14-dev cppcheck valgrind
 
 # Node brings npm along or, from Debian, does not.
 BROWSER_PACKAGES := $(RUN_PACKAGES) chromium chromium-driver python3-selenium curl $(if $(shell command -v npm),,nodejs npm)
@@ -170,6 +172,7 @@ export MW_SINK = $(abspath $(BUILD)/test/sink)
 export MW_POSTER = $(abspath $(BUILD)/test/poster)
 export MW_CROWD = $(abspath $(BUILD)/test/crowd)
 export MW_COMMAND = $(abspath $(BUILD)/moonweir)
+export MW_BUILD = $(BUILD)
 
 # $(call side_by_side,programs): most of a test's time is waiting.
 side_by_side = printf '%s\n' $(1) | xargs -P4 -n1 sh spec/support/one_test.sh
@@ -229,6 +232,13 @@ crash: test-packages ## kill, fail and fill: MW_TRIALS=10000 MW_NESTED=5 MW_FAUL
 	@MW_SERVE_TRIALS=$(or $(MW_SERVE_TRIALS),1000) LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/lua5.4/?.so;;' \
 	  lua5.4 /usr/bin/busted --output=plainTerminal spec/cli_serve_crash_spec.lua
 
+.PHONY: hosts
+hosts: test-packages ## nginx under load, reloaded and its workers killed: MW_RELOADS=200 MW_KILLS=50 for all of it
+	@$(call install,wrk)
+	@$(MAKE) -s -j2 all $(TOOLS)
+	@LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/luajit/?.so;;' \
+	  luajit /usr/bin/busted --output=plainTerminal spec/hosts/openresty_load.lua
+
 TSAN_TESTS := budget_test dead_test keyring_test secret_heap_test state_test vault_test http_test http_errand_test http_fault_test engine_test \
               engine_life_test engine_spool_test engine_oauth_test engine_oauth_fault_test rsa_key_test vault_app_test
 
@@ -278,8 +288,9 @@ soak: $(BUILD)/test/soak ## messages through a spool, its backlog swinging: SOAK
 
 .PHONY: bench
 bench: test-packages ## what one event costs, medians of five (see spec/bench)
+	@$(call install,wrk)
 	@$(MAKE) -s -j2 all $(patsubst spec/bench/%.c,$(BUILD)/test/%,$(wildcard spec/bench/*.c))
-	@MW_BUILD=$(BUILD) sh spec/bench/run.sh
+	@sh spec/bench/run.sh
 
 include rockspec/package.mk
 

@@ -37,7 +37,7 @@ local function run_until_signal(daemon, log)
 		if process.reload_wanted() then
 			local ok, message = daemon:reload()
 			if ok then
-				log:say("info", "reloaded", { config = daemon.config.path })
+				log:say("info", "reloaded", { config = daemon.service.config.path })
 			else
 				log:say("error", "reload_failed", { reason = message .. "; the old one goes on" })
 			end
