@@ -529,7 +529,7 @@ describe("moonweir worker", function()
 		local code, out = child.run { "worker", "--help" }
 		assert.equal(0, code)
 		assert.truthy(out:find "XADD events" and out:find "SIGTERM")
-		local err
+		local _, err
 		code, _, err = child.run { "worker", path, "--redis", server.url, "--write-key-file", key_file }
 		assert.equal(2, code)
 		assert.truthy(err:find "--stream NAME")

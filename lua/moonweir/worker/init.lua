@@ -41,7 +41,7 @@ local LATE_MS = 366 * 86400 * 1000 -- a time before that is none
 ---@field held moonweir.worker.Entry[]  read, and not taken by the engine yet, which is full
 ---@field after? string own pending entries are being read, from here on
 ---@field idle number seconds after which a consumer's entries are taken over
----@field was_empty? boolean the last read brought nothing
+---@field was_empty? boolean nothing was left to read, a moment ago
 ---@field trouble? {message: string, code: string} with Redis, in the last round
 local Worker = {}
 Worker.__index = Worker
@@ -188,7 +188,7 @@ function Worker:add_read(x, is_busy)
 			return
 		end
 		local list = self.group.entries(reply)
-		self.was_empty = #list == 0
+		self.was_empty = #list == 0 and not after
 		for _, one in ipairs(list) do
 			self:take(one[1], one[2])
 		end
