@@ -97,8 +97,10 @@ function Redis:log()
 	return child.read(self.folder .. "/log") or ""
 end
 
+--- One that is dead and waits for its parent to notice is dead.
 local function is_alive(pid)
-	return os.execute("kill -0 " .. pid .. " 2>/dev/null") == true or os.execute("kill -0 " .. pid .. " 2>/dev/null") == 0
+	local stat = child.read("/proc/" .. pid .. "/stat")
+	return stat and not stat:find "%) Z "
 end
 
 function Redis:signal(name)
