@@ -22,7 +22,8 @@ end
 
 --- A port that nobody listens on just now.
 function redis.free_port()
-	local pipe = io.popen [[env -u LD_PRELOAD python3 -c "import socket; s=socket.socket(); s.bind(('127.0.0.1',0)); print(s.getsockname()[1])"]]
+	local pipe = io.popen("env -u LD_PRELOAD python3 -c "
+		.. [["import socket; s=socket.socket(); s.bind(('127.0.0.1',0)); print(s.getsockname()[1])"]])
 	local port = tonumber(pipe:read "*l")
 	pipe:close()
 	return port
