@@ -25,6 +25,7 @@ describe("an entry", function()
 		assert.same({ "{}", "a", { ["Content-Type"] = "text/xml" } }, { it.event, it.account, it.headers })
 		it = entries.read("1-0", { "account", "a", "type", "x", "moonweir-id", "0-1" })
 		assert.same({ { type = "x" }, "a", "0-1" }, { it.event, it.account, it.first_id })
+		assert.is_nil(entries.read("1-0", {}).first_id)
 	end)
 
 	it("says what is wrong with it", function()
