@@ -571,6 +571,26 @@ describe("moonweir worker", function()
 			assert.equal(0, (stop(worker)))
 		end)
 
+		it("finds its stream in a cluster, wherever that begins, and writes dead and parked ones there", function()
+			local nodes = redis.cluster()
+			local client = assert(hiredis.new { url = nodes[1].url, patience = 5 })
+			local accounts = child.file("accounts.json", ('{"a":"%s"}'):format(KEY))
+			for i = 1, 3 do -- as good as surely not all three on the first node
+				stream = ("cluster%d-%d"):format(number, i)
+				add(100 * i + 1, 100 * i + 10, ',"account":"a"', client)
+				client:call("XADD", stream, "*", "body", "not json")
+				client:call("XADD", stream, "*", "body", event(0, ',"account":"keyless"'))
+				local worker = child.start(arguments({ "--accounts", accounts, "--consumer", "c1" }, nodes[1].url))
+				redis.wait("all of it", function()
+					return #segment:messages() == 10 * i and pending(client) == 0
+						and client:call("XLEN", "{" .. stream .. "}:parked:keyless") == 1
+				end)
+				assert.equal(1, client:call("XLEN", "{" .. stream .. "}:dead"))
+				stop(worker)
+				assert.equal("", (worker:err():gsub("moonweir: warning: account keyless[^\n]*\n", "")))
+			end
+		end)
+
 		it("makes the group anew when somebody deletes the stream", function()
 			local worker = child.start(arguments { "--consumer", "c1" })
 			redis.wait("the group", function()
@@ -584,6 +604,15 @@ describe("moonweir worker", function()
 			end)
 			assert.equal(0, (stop(worker)))
 		end)
+	end)
+
+	it("has a demo that works", function()
+		local pipe = io.popen(("MOONWEIR='%s' LUA=%s sh examples/redis/demo.sh 2>&1; echo rc=$?"):format(os.getenv "MW_COMMAND",
+			child.lua))
+		local out = pipe:read "*a"
+		pipe:close()
+		assert.truthy(out:find "\nrc=0\n", out)
+		assert.truthy(out:find 'no entry for "no.such.event"', out)
 	end)
 
 	it("explains itself, and refuses what makes no sense", function()
