@@ -223,6 +223,21 @@ describe("moonweir worker", function()
 		assert.equal("POISON", cjson.decode(letters.refused["moonweir-message"]).userId)
 	end)
 
+	it("buries an entry of too many fields without them, and leaves it in the stream", function()
+		local command = { "XADD", stream, "*" }
+		for i = 1, 10000 do
+			command[#command + 1], command[#command + 2] = "f" .. i, "x"
+		end
+		local id = assert(red:pipeline { command })[1]
+		add(1, 2)
+		assert.equal(1, (run { "--delete" }))
+		local letters = dead()
+		assert.same({ 1, id, "invalid" }, { #letters, letters[1].fields["moonweir-id"], letters[1].fields["moonweir-code"] })
+		assert.is_nil(letters[1].fields.f1)
+		assert.equal(1, red:call("XLEN", stream))
+		assert_delivered(1, 2)
+	end)
+
 	it("puts dead entries back when the source is mended, and they keep their messageIds", function()
 		add(1, 2)
 		red:call("XADD", stream, "*", "body", "[" .. event(3) .. ',{"type":"later","user":"u4","n":4}]')
