@@ -8,4 +8,5 @@ for _, of in ipairs { "lua/moonweir/openresty*", "lua/moonweir/openresty/*", "ex
 	"spec/support/kong.lua" } do
 	files[of] = { std = "lua54+luajit+ngx_lua", read_globals = { "kong" } }
 end
+files["examples/redis/moonweir-function.lua"] = { globals = { "redis" } }
 exclude_files = { "build", "spec/fixtures" }
