@@ -101,6 +101,18 @@ describe("moonweir serve", function()
 		assert.same({ 401, known, said }, { known, unknown, said_too })
 	end)
 
+	pending("reads Segment's keys again when it reloads: a new customer needs no new start", function()
+		local config, values = start()
+		serve = daemon.start(config)
+		local file = assert(io.open(values.segment.api_keys_file, "w"))
+		file:write '{"acme":"issued-1","bolt":"issued-2"}'
+		file:close()
+		serve:signal "HUP"
+		serve:wait_for "event=reloaded"
+		assert.equal(200, (daemon.post(serve, "/segment/bolt", '{"type":"identify","userId":"u"}',
+			{ Authorization = "Basic aXNzdWVkLTI6", ["Content-Type"] = "application/json" })))
+	end)
+
 	pending("says why the messages of an OAuth app's account are kept back", function()
 		local config, values, master = start()
 		local key = openssl.key "-algorithm RSA -pkeyopt rsa_keygen_bits:2048"
