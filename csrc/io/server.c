@@ -9,6 +9,7 @@
 #include "server_framing.h"
 #include "server_own.h"
 #include "server_peers.h"
+#include "server_replies.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,9 +23,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What one connection may use for its request line and headers, and for one read of a body. Above this
- * libmicrohttpd maps memory for each connection. */
-enum { CONNECTION_MEMORY = 32 * 1024 };
+/* What one connection may use beside its request line and headers: the answer's, and libmicrohttpd's records.
+ * All of a connection's memory is cleared behind each request, so it is not more than needed. */
+enum { CONNECTION_EXTRA = 8 * 1024 };
 
 /* A body is read so far past its limit, for clients look for an answer only behind it: then cut. */
 enum { DRAIN_FACTOR = 4, DRAIN_MAX = 1024 * 1024 };
@@ -44,6 +45,7 @@ enum stage {
 	STAGE_READING, /* headers or body still coming */
 	STAGE_READY,   /* complete, suspended, in the queue */
 	STAGE_TAKEN,   /* complete, suspended, with the caller */
+	STAGE_HELD,    /* its answer is there, and waits to be released */
 	STAGE_ANSWERED,
 };
 
@@ -52,8 +54,8 @@ struct mw_exchange {
 	struct MHD_Connection *connection;
 	struct mw_peer *peer;
 	struct mw_exchange *before, *behind; /* all exchanges of the server */
-	struct mw_exchange *next_ready;
-	struct MHD_Response *response;
+	struct mw_exchange *next; /* that is ready, or held */
+	struct mw_reply reply;
 	unsigned status;
 	enum stage stage;
 	bool began;                 /* the access handler saw it */
@@ -67,13 +69,18 @@ struct mw_exchange {
 	char uri[]; /* as it came, percent signs and all */
 };
 
+struct queue {
+	struct mw_exchange *first, *last;
+};
+
 struct mw_server {
 	struct MHD_Daemon *daemon;
 	struct mw_exchange *exchanges;
-	struct mw_exchange *ready_first, *ready_last;
+	struct queue ready, held; /* held: answers */
+	struct mw_replies replies;
 	size_t busy; /* exchanges */
 	size_t body_max, head_max;
-	size_t held, memory_max; /* bytes of bodies */
+	size_t bodies, memory_max; /* bytes of them */
 	struct mw_peers peers;
 	uint64_t refused;
 	struct pollfd watched[1 + MW_SERVER_WATCHED]; /* the first is libmicrohttpd's epoll */
@@ -90,6 +97,27 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+static void queue_add(struct queue *q, struct mw_exchange *x)
+{
+	if (q->last)
+		q->last->next = x;
+	else
+		q->first = x;
+	q->last = x;
+}
+
+static struct mw_exchange *queue_take(struct queue *q)
+{
+	struct mw_exchange *x = q->first;
+	if (!x)
+		return NULL;
+	q->first = x->next;
+	if (!q->first)
+		q->last = NULL;
+	x->next = NULL;
+	return x;
+}
+
 static void exchange_free(struct mw_exchange *x)
 {
 	if (x->before)
@@ -98,10 +126,9 @@ static void exchange_free(struct mw_exchange *x)
 		x->server->exchanges = x->behind;
 	if (x->behind)
 		x->behind->before = x->before;
-	if (x->response)
-		MHD_destroy_response(x->response);
+	mw_reply_release(&x->reply);
 	x->server->busy--;
-	x->server->held -= x->body.len;
+	x->server->bodies -= x->body.len;
 	mw_buf_deinit(&x->body);
 	free(x->path);
 	free(x);
@@ -189,17 +216,17 @@ static enum MHD_Result take_body(struct mw_exchange *x, const char *bytes, size_
 		x->peer->body += n;
 	if (!x->refusal && n > x->body.max - x->body.len)
 		x->refusal = MHD_HTTP_CONTENT_TOO_LARGE;
-	else if (!x->refusal && s->memory_max > 0 && s->held + n > s->memory_max)
+	else if (!x->refusal && s->memory_max > 0 && s->bodies + n > s->memory_max)
 		x->refusal = MHD_HTTP_SERVICE_UNAVAILABLE;
 	if (!x->refusal) {
-		s->held += n;
+		s->bodies += n;
 		if (mw_buf_append(&x->body, bytes, n) == MW_OK)
 			return MHD_YES;
-		s->held -= n;
+		s->bodies -= n;
 		x->refusal = MHD_HTTP_SERVICE_UNAVAILABLE;
 	}
 	/* What was kept of it is of no more use. */
-	s->held -= x->body.len;
+	s->bodies -= x->body.len;
 	mw_buf_deinit(&x->body);
 	x->discarded += n;
 	return x->discarded <= length_max(s) ? MHD_YES : MHD_NO;
@@ -244,18 +271,15 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 	if (*upload_len > 0)
 		return take_body(x, upload, upload_len);
 	if (x->stage == STAGE_ANSWERED)
-		return x->response ? MHD_queue_response(connection, x->status, x->response) : MHD_NO;
+		return x->reply.response ? MHD_queue_response(connection, x->status, x->reply.response)
+					 : MHD_NO;
 	if (x->stage != STAGE_READING)
 		return MHD_YES;
 	if (x->refusal)
 		return refuse(x, x->refusal);
 	x->stage = STAGE_READY;
 	enter(x, MW_PEER_BUSY);
-	if (s->ready_last)
-		s->ready_last->next_ready = x;
-	else
-		s->ready_first = x;
-	s->ready_last = x;
+	queue_add(&s->ready, x);
 	MHD_suspend_connection(connection);
 	return MHD_YES;
 }
@@ -354,7 +378,7 @@ enum mw_err mw_server_open(const struct mw_server_config *config, struct mw_serv
 	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_CONNECTION_LIMIT,
 	    connections_within(config->connections_max), MHD_OPTION_PER_IP_CONNECTION_LIMIT,
 	    config->connections_per_ip, MHD_OPTION_CONNECTION_TIMEOUT, config->idle_timeout_s,
-	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, s->head_max + CONNECTION_EXTRA, MHD_OPTION_END);
 	if (!s->daemon) {
 		close(fd);
 		free(s);
@@ -373,7 +397,8 @@ void mw_server_close(struct mw_server *s)
 		return;
 	/* libmicrohttpd aborts the process if it is stopped while a connection is suspended. */
 	for (struct mw_exchange *x = s->exchanges; x; x = x->behind) {
-		if (x->stage == STAGE_READY || x->stage == STAGE_TAKEN) {
+		if (x->stage == STAGE_READY || x->stage == STAGE_TAKEN || x->stage == STAGE_HELD) {
+			mw_reply_release(&x->reply);
 			x->stage = STAGE_ANSWERED;
 			MHD_resume_connection(x->connection);
 		} else if (x->end) {
@@ -385,6 +410,7 @@ void mw_server_close(struct mw_server *s)
 		if (MHD_run_wait(s->daemon, 10) != MHD_YES)
 			break;
 	MHD_stop_daemon(s->daemon);
+	mw_replies_deinit(&s->replies);
 	free(s);
 }
 
@@ -438,32 +464,27 @@ void mw_server_wait(struct mw_server *s, int64_t timeout_ms)
 	bool more = true;
 	while (more) {
 		errno = 0;
-		more = sleep_until(s, s->ready_first ? 0 : left > LOOK_MS ? LOOK_MS : left);
+		more = sleep_until(s, s->ready.first ? 0 : left > LOOK_MS ? LOOK_MS : left);
 		if (MHD_run_wait(s->daemon, 0) != MHD_YES)
 			return;
 		int64_t now = now_ms();
 		if (now - s->peers.looked_at >= LOOK_MS)
 			mw_peers_look(&s->peers, now, s->is_quiet);
 		left = until - now;
-		more = more && !s->ready_first && left > 0;
+		more = more && !s->ready.first && left > 0;
 	}
 }
 
 bool mw_server_is_ready(const struct mw_server *s)
 {
-	return s->ready_first != NULL;
+	return s->ready.first != NULL;
 }
 
 struct mw_exchange *mw_server_take(struct mw_server *s)
 {
-	struct mw_exchange *x = s->ready_first;
-	if (!x)
-		return NULL;
-	s->ready_first = x->next_ready;
-	if (!s->ready_first)
-		s->ready_last = NULL;
-	x->next_ready = NULL;
-	x->stage = STAGE_TAKEN;
+	struct mw_exchange *x = queue_take(&s->ready);
+	if (x)
+		x->stage = STAGE_TAKEN;
 	return x;
 }
 
@@ -537,9 +558,28 @@ void mw_exchange_remote(const struct mw_exchange *x, char out[64])
 		snprintf(out, 64, "unknown");
 }
 
-const char *mw_exchange_header(const struct mw_exchange *x, const char *name)
+struct search {
+	const char *name, *value;
+	unsigned count;
+};
+
+static enum MHD_Result search_header(void *context, enum MHD_ValueKind kind, const char *name,
+				     const char *value)
 {
-	return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
+	(void)kind;
+	struct search *s = context;
+	if (strcasecmp(name, s->name) == 0 && s->count++ == 0)
+		s->value = value ? value : "";
+	return MHD_YES;
+}
+
+const char *mw_exchange_header(const struct mw_exchange *x, const char *name, unsigned *count)
+{
+	struct search s = {.name = name};
+	MHD_get_connection_values(x->connection, MHD_HEADER_KIND, search_header, &s);
+	if (count)
+		*count = s.count;
+	return s.value;
 }
 
 struct walk {
@@ -563,22 +603,62 @@ void mw_exchange_each_header(const struct mw_exchange *x,
 	MHD_get_connection_values(x->connection, MHD_HEADER_KIND, walk_header, &w);
 }
 
+/* Puts an answer together for one exchange. */
+static enum mw_err reply_with(struct mw_exchange *x, unsigned status, const struct mw_reply_parts *parts)
+{
+	struct mw_reply_parts all = *parts;
+	all.closes = status >= 400 || x->server->is_quiet;
+	mw_reply_release(&x->reply);
+	x->status = status;
+	return mw_replies_make(&x->server->replies, &all, &x->reply);
+}
+
+/* MHD asks for the answer once more. Without one the connection is cut: it is never left hanging. */
+static void send_reply(struct mw_exchange *x)
+{
+	x->stage = STAGE_ANSWERED;
+	enter(x, x->end ? MW_PEER_BUSY : MW_PEER_ANSWER);
+	x->server->has_answers = true;
+	MHD_resume_connection(x->connection);
+}
+
 enum mw_err mw_exchange_answer(struct mw_exchange *x, unsigned status, const char *const *names,
 			       const char *const *values, size_t headers, struct mw_span body)
 {
-	/* Copied, although the parameter is not const. */
-	struct MHD_Response *r =
-	    MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.at, MHD_RESPMEM_MUST_COPY);
-	enum mw_err err = r ? MW_OK : MW_NO_MEMORY;
-	for (size_t i = 0; i < headers && err == MW_OK; i++)
-		if (MHD_add_response_header(r, names[i], values[i]) != MHD_YES)
-			err = MW_INVALID;
-	if (err == MW_OK && (status >= 400 || x->server->is_quiet) &&
-	    MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close") != MHD_YES)
-		err = MW_NO_MEMORY;
-	if (err != MW_OK && r)
-		MHD_destroy_response(r);
-	mw_exchange_respond(x, status, err == MW_OK ? r : NULL); /* never left hanging */
+	struct mw_reply_parts parts = {
+	    .names = names, .values = values, .headers = headers, .body = body};
+	enum mw_err err = reply_with(x, status, &parts);
+	send_reply(x);
+	return err;
+}
+
+enum mw_err mw_exchange_hold(struct mw_exchange *x, unsigned status, const char *const *names,
+			     const char *const *values, size_t headers, struct mw_span body)
+{
+	struct mw_reply_parts parts = {
+	    .names = names, .values = values, .headers = headers, .body = body};
+	enum mw_err err = reply_with(x, status, &parts);
+	x->stage = STAGE_HELD;
+	queue_add(&x->server->held, x);
+	return err;
+}
+
+void mw_server_release(struct mw_server *s, size_t count)
+{
+	struct mw_exchange *x;
+	while (count-- > 0 && (x = queue_take(&s->held)))
+		send_reply(x);
+}
+
+enum mw_err mw_server_refuse(struct mw_server *s, size_t count, unsigned status, const char *const *names,
+			     const char *const *values, size_t headers, struct mw_span body)
+{
+	struct mw_exchange *x;
+	enum mw_err err = MW_OK;
+	while (count-- > 0 && (x = queue_take(&s->held))) {
+		enum mw_err one = mw_exchange_answer(x, status, names, values, headers, body);
+		err = err == MW_OK ? one : err;
+	}
 	return err;
 }
 
@@ -594,12 +674,10 @@ struct MHD_Connection *mw_exchange_connection(const struct mw_exchange *x)
 
 void mw_exchange_respond(struct mw_exchange *x, unsigned status, struct MHD_Response *response)
 {
-	x->response = response;
+	mw_reply_release(&x->reply);
+	x->reply.response = response;
 	x->status = status;
-	x->stage = STAGE_ANSWERED;
-	enter(x, x->end ? MW_PEER_BUSY : MW_PEER_ANSWER);
-	x->server->has_answers = true;
-	MHD_resume_connection(x->connection);
+	send_reply(x);
 }
 
 void mw_exchange_at_close(struct mw_exchange *x, void (*end)(void *context), void *context)

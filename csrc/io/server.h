@@ -7,7 +7,7 @@
  *     mw_server_watch(s, fd);                            another thing to wake up for: a commit, another
  * server mw_server_wait(s, 1000);                           serves sockets until there is something to do
  *     while ((x = mw_server_take(s)))                    all that is ready, without a system call between
- *             mw_exchange_answer(x, 200, ...);
+ *             mw_exchange_answer(x, 200, ...);           or mw_exchange_hold, and later mw_server_release
  *
  * Refused without the caller: what passes a limit (408 by closing, 413, 414, 431, 503) and whatever two
  * servers might read in two ways (400, server_framing.h). After any status from 400 up the connection is
@@ -85,8 +85,9 @@ const char *mw_exchange_query(const struct mw_exchange *x);  /* "" if none, raw 
 struct mw_span mw_exchange_body(const struct mw_exchange *x);
 /* The peer's IP address as text, without a port. */
 void mw_exchange_remote(const struct mw_exchange *x, char out[64]);
-/* NULL if absent; names without regard to case. */
-const char *mw_exchange_header(const struct mw_exchange *x, const char *name);
+/* NULL if absent; names without regard to case. `count`: how often it came; the first is given. NULL: never
+ * mind. */
+const char *mw_exchange_header(const struct mw_exchange *x, const char *name, unsigned *count);
 void mw_exchange_each_header(const struct mw_exchange *x,
 			     void (*each)(void *context, const char *name, const char *value), void *context);
 
@@ -96,5 +97,15 @@ enum mw_err mw_exchange_answer(struct mw_exchange *x, unsigned status, const cha
 
 /* Close the connection without an answer; the exchange is gone then. */
 void mw_exchange_cut(struct mw_exchange *x);
+
+/* An answer that is to wait, for a commit: put together now, and sent when it is its turn. The exchange is no
+ * longer the caller's. */
+enum mw_err mw_exchange_hold(struct mw_exchange *x, unsigned status, const char *const *names,
+			     const char *const *values, size_t headers, struct mw_span body);
+/* Send the oldest `count` of the answers that are held. */
+void mw_server_release(struct mw_server *s, size_t count);
+/* Answer the oldest `count` so, in place of what was held. */
+enum mw_err mw_server_refuse(struct mw_server *s, size_t count, unsigned status, const char *const *names,
+			     const char *const *values, size_t headers, struct mw_span body);
 
 #endif

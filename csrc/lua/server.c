@@ -11,8 +11,7 @@
 
 #include <math.h>
 
-#define MWL_SERVER   "moonweir.server"
-#define MWL_EXCHANGE "moonweir.exchange"
+#define MWL_SERVER "moonweir.server"
 
 struct mwl_server {
 	struct mw_server *server; /* NULL: closed */
@@ -141,8 +140,6 @@ static int server_wait(lua_State *L)
 	return 0;
 }
 
-static int push_request(lua_State *L);
-
 /* server:take() -> exchange, request | nil: one that is ready, without looking at sockets */
 static int server_take(lua_State *L)
 {
@@ -150,8 +147,7 @@ static int server_take(lua_State *L)
 	lua_settop(L, 1);
 	if (!mw_server_is_ready(s->server) || !push_exchange(L, s))
 		return 0;
-	lua_replace(L, 1);
-	push_request(L);
+	mwl_push_request(L, 2);
 	return 2;
 }
 
@@ -195,103 +191,14 @@ static int server_stats(lua_State *L)
 	return 1;
 }
 
-static struct mwl_exchange *check_exchange(lua_State *L)
+struct mw_exchange *mwl_exchange_at(lua_State *L, int i)
 {
-	struct mwl_exchange *x = luaL_checkudata(L, 1, MWL_EXCHANGE);
+	struct mwl_exchange *x = luaL_checkudata(L, i, MWL_EXCHANGE);
 	if (!x->exchange)
 		luaL_error(L, "this request is answered already");
 	if (!x->owner->server)
 		luaL_error(L, "the server of this request is closed");
-	return x;
-}
-
-static void collect_header(void *context, const char *name, const char *value)
-{
-	struct mwl_headers *h = context;
-	if (h->count == MWL_HEADERS_MAX)
-		return;
-	h->names[h->count] = name;
-	h->values[h->count++] = value;
-}
-
-/* stack: ... headers. A name that came before has a list. */
-static void add_header(lua_State *L, const char *name, const char *value)
-{
-	lua_pushstring(L, name);
-	lua_pushvalue(L, -1);
-	lua_rawget(L, -3);
-	if (lua_isnil(L, -1)) {
-		lua_pop(L, 1);
-		lua_pushstring(L, value);
-		lua_rawset(L, -3);
-		return;
-	}
-	if (!lua_istable(L, -1)) {
-		lua_createtable(L, 2, 0);
-		lua_insert(L, -2);
-		lua_rawseti(L, -2, 1);
-		lua_pushvalue(L, -2);
-		lua_pushvalue(L, -2);
-		lua_rawset(L, -5);
-	}
-	lua_pushstring(L, value);
-	lua_rawseti(L, -2, (int)lua_rawlen(L, -2) + 1);
-	lua_pop(L, 2);
-}
-
-/* Names as they came; the value of one that came more than once is a list. */
-static int push_headers(lua_State *L, const struct mw_exchange *x)
-{
-	struct mwl_headers h = {0};
-	mw_exchange_each_header(x, collect_header, &h);
-	lua_createtable(L, 0, h.count);
-	for (int i = 0; i < h.count; i++)
-		add_header(L, h.names[i], h.values[i]);
-	return 1;
-}
-
-static void push_body(lua_State *L, const struct mw_exchange *x)
-{
-	struct mw_span body = mw_exchange_body(x);
-	lua_pushlstring(L, body.at ? (const char *)body.at : "", body.len);
-}
-
-static void push_remote(lua_State *L, const struct mw_exchange *x)
-{
-	char remote[64];
-	mw_exchange_remote(x, remote);
-	lua_pushstring(L, remote);
-}
-
-/* exchange:request() -> { method =, target =, headers =, body =, remote = }, all that a handler may ask for
- */
-static int push_request(lua_State *L)
-{
-	const struct mw_exchange *x = check_exchange(L)->exchange;
-	lua_createtable(L, 0, 8);
-	lua_pushstring(L, mw_exchange_method(x));
-	lua_setfield(L, -2, "method");
-	lua_pushstring(L, mw_exchange_target(x));
-	lua_setfield(L, -2, "target");
-	push_headers(L, x);
-	lua_setfield(L, -2, "headers");
-	push_body(L, x);
-	lua_setfield(L, -2, "body");
-	push_remote(L, x);
-	lua_setfield(L, -2, "remote");
-	return 1;
-}
-
-/* exchange:header(name) -> value | nil, names without regard to case */
-static int exchange_header(lua_State *L)
-{
-	struct mwl_exchange *x = check_exchange(L);
-	const char *value = mw_exchange_header(x->exchange, luaL_checkstring(L, 2));
-	if (value)
-		lua_pushstring(L, value);
-	else
-		lua_pushnil(L);
-	return 1;
+	return x->exchange;
 }
 
 int mwl_server_fail(lua_State *L, enum mw_err err)
@@ -322,28 +229,80 @@ void mwl_check_headers(lua_State *L, int i, struct mwl_headers *out)
 
 struct mw_exchange *mwl_take_exchange(lua_State *L)
 {
-	struct mwl_exchange *x = check_exchange(L);
-	struct mw_exchange *exchange = x->exchange;
-	x->exchange = NULL;
+	struct mw_exchange *exchange = mwl_exchange_at(L, 1);
+	((struct mwl_exchange *)lua_touserdata(L, 1))->exchange = NULL;
 	return exchange;
+}
+
+struct reply {
+	unsigned status;
+	struct mwl_headers headers;
+	struct mw_span body;
+};
+
+/* status [, headers [, body]] from `i` on */
+static void check_reply(lua_State *L, int i, struct reply *out)
+{
+	lua_settop(L, i + 2);
+	out->status = mwl_check_status(L, i);
+	size_t len = 0;
+	const char *body = luaL_optlstring(L, i + 2, "", &len);
+	out->body = (struct mw_span){(const uint8_t *)body, len};
+	out->headers.count = 0;
+	mwl_check_headers(L, i + 1, &out->headers);
+}
+
+static int reply_result(lua_State *L, enum mw_err err)
+{
+	if (err != MW_OK)
+		return mwl_server_fail(L, err);
+	lua_pushboolean(L, 1);
+	return 1;
 }
 
 /* exchange:answer(status [, headers [, body]]) */
 static int exchange_answer(lua_State *L)
 {
-	check_exchange(L);
-	unsigned status = mwl_check_status(L, 2);
-	lua_settop(L, 4);
-	size_t len = 0;
-	const char *body = luaL_optlstring(L, 4, "", &len);
-	struct mwl_headers h = {0};
-	mwl_check_headers(L, 3, &h);
-	enum mw_err err = mw_exchange_answer(mwl_take_exchange(L), status, h.names, h.values, (size_t)h.count,
-					     (struct mw_span){(const uint8_t *)body, len});
-	if (err != MW_OK)
-		return mwl_server_fail(L, err);
-	lua_pushboolean(L, 1);
-	return 1;
+	struct reply r;
+	mwl_exchange_at(L, 1);
+	check_reply(L, 2, &r);
+	return reply_result(L, mw_exchange_answer(mwl_take_exchange(L), r.status, r.headers.names,
+						  r.headers.values, (size_t)r.headers.count, r.body));
+}
+
+/* exchange:hold(status [, headers [, body]]): the same, once server:release says so */
+static int exchange_hold(lua_State *L)
+{
+	struct reply r;
+	mwl_exchange_at(L, 1);
+	check_reply(L, 2, &r);
+	return reply_result(L, mw_exchange_hold(mwl_take_exchange(L), r.status, r.headers.names,
+						r.headers.values, (size_t)r.headers.count, r.body));
+}
+
+static size_t check_count(lua_State *L, int i)
+{
+	lua_Integer count = luaL_checkinteger(L, i);
+	luaL_argcheck(L, count >= 0, i, "how many");
+	return (size_t)count;
+}
+
+/* server:release(count): the oldest answers that are held go out */
+static int server_release(lua_State *L)
+{
+	mw_server_release(check_open(L)->server, check_count(L, 2));
+	return 0;
+}
+
+/* server:refuse(count, status [, headers [, body]]): this goes out in place of the oldest that are held */
+static int server_refuse(lua_State *L)
+{
+	struct reply r;
+	struct mw_server *s = check_open(L)->server;
+	size_t count = check_count(L, 2);
+	check_reply(L, 3, &r);
+	return reply_result(L, mw_server_refuse(s, count, r.status, r.headers.names, r.headers.values,
+						(size_t)r.headers.count, r.body));
 }
 
 /* exchange:cut(): the client sees its connection closed and no answer */
@@ -363,34 +322,6 @@ static int exchange_gc(lua_State *L)
 	return 0;
 }
 
-/* Fields: method, path, query, body, headers, remote. Methods: request, header, answer, stream, cut. */
-static int exchange_index(lua_State *L)
-{
-	luaL_checkudata(L, 1, MWL_EXCHANGE);
-	lua_pushvalue(L, 2);
-	lua_rawget(L, lua_upvalueindex(1));
-	if (!lua_isnil(L, -1))
-		return 1;
-	const struct mw_exchange *x = check_exchange(L)->exchange;
-	const char *name = luaL_checkstring(L, 2);
-	if (strcmp(name, "method") == 0) {
-		lua_pushstring(L, mw_exchange_method(x));
-	} else if (strcmp(name, "path") == 0) {
-		lua_pushstring(L, mw_exchange_path(x));
-	} else if (strcmp(name, "query") == 0) {
-		lua_pushstring(L, mw_exchange_query(x));
-	} else if (strcmp(name, "body") == 0) {
-		push_body(L, x);
-	} else if (strcmp(name, "remote") == 0) {
-		push_remote(L, x);
-	} else if (strcmp(name, "headers") == 0) {
-		return push_headers(L, x);
-	} else {
-		lua_pushnil(L);
-	}
-	return 1;
-}
-
 static void register_server(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
@@ -398,7 +329,8 @@ static void register_server(lua_State *L)
 	    {"take", server_take},   {"watch", server_watch},
 	    {"fd", server_fd},       {"quiesce", server_quiesce},
 	    {"stats", server_stats}, {"port", server_port},
-	    {"close", server_close}, {NULL, NULL},
+	    {"close", server_close}, {"release", server_release},
+	    {"refuse", server_refuse}, {NULL, NULL},
 	};
 	luaL_newmetatable(L, MWL_SERVER);
 	lua_newtable(L);
@@ -414,16 +346,17 @@ static void register_server(lua_State *L)
 static void register_exchange(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-	    {"request", push_request},       {"header", exchange_header}, {"answer", exchange_answer},
+	    {"header", mwl_exchange_header}, {"answer", exchange_answer}, {"hold", exchange_hold},
 	    {"stream", mwl_exchange_stream}, {"cut", exchange_cut},       {NULL, NULL},
 	};
 	luaL_newmetatable(L, MWL_EXCHANGE);
 	lua_newtable(L);
 	luaL_setfuncs(L, methods, 0);
-	lua_pushcclosure(L, exchange_index, 1);
+	lua_pushcclosure(L, mwl_exchange_index, 1);
 	lua_setfield(L, -2, "__index");
 	lua_pushcfunction(L, exchange_gc);
 	lua_setfield(L, -2, "__gc");
+	mwl_open_requests(L);
 	lua_pop(L, 1);
 }
 

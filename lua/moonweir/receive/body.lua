@@ -23,7 +23,11 @@ local formats = {
 local codings = { gzip = "gzip", ["x-gzip"] = "gzip", deflate = "deflate" }
 
 local function decompress(request)
-	local coding = (request:header "Content-Encoding" or ""):lower():match "^%s*(%S*)%s*$" or "?"
+	local coding = request:value "Content-Encoding"
+	if not coding then
+		return request.body
+	end
+	coding = coding:lower():match "^%s*(%S*)%s*$" or "?"
 	if coding == "" or coding == "identity" then
 		return request.body
 	elseif not codings[coding] then
@@ -53,6 +57,26 @@ local function convert_form(text, reader)
 	return form.encode(list)
 end
 
+-- What each Content-Type says: tools send the same few again and again. Beyond so many it begins anew.
+local KNOWN_MAX = 256
+local known, known_count = {}, 0
+
+---@return {kind: string, format: string, reader: function?, is_unknown: boolean?}
+local function content_of(header)
+	local kind = (header:match "^%s*([^;%s]*)" or ""):lower()
+	local content = { kind = kind, format = formats[kind] or (kind:find "%+xml$" and "xml") or "json" }
+	local name = header:lower():match ";%s*charset%s*=%s*\"?([^%s;\"]+)"
+	if name then
+		content.reader = charset.reader(name)
+		content.is_unknown = not content.reader
+	end
+	if known_count >= KNOWN_MAX then
+		known, known_count = {}, 0
+	end
+	known[header], known_count = content, known_count + 1
+	return content
+end
+
 --- The body of a request as bytes for the mapping, and their format.
 ---@param request table from request.new
 ---@return string|nil bytes
@@ -63,25 +87,23 @@ function body.read(request)
 	if not bytes then
 		return nil, message, code
 	end
-	local kind = request:content_type()
-	local header = request:header "Content-Type" or ""
-	local format = formats[kind] or (kind:find "%+xml$" and "xml") or "json"
+	local header = request:value "Content-Type" or ""
+	local content = known[header] or content_of(header)
+	local kind, format = content.kind, content.format
 	if kind == "application/x-www-form-urlencoded" and bytes:find "^%s*[{%[]" then -- in a form these are escaped
 		format = "json"
-	end
-	if kind == "multipart/form-data" then
+	elseif kind == "multipart/form-data" then
 		bytes, message = multipart.to_form(bytes, header)
 		if not bytes then
 			return nil, message, "invalid"
 		end
 	end
-	local name = header:lower():match ";%s*charset%s*=%s*\"?([^%s;\"]+)"
-	if name and format ~= "xml" then -- XML says of itself in what it is written
-		local reader = charset.reader(name)
-		if not reader then
+	if format ~= "xml" then -- XML says of itself in what it is written
+		if content.is_unknown then
 			return nil, "the charset is neither UTF-8 nor windows-1252", "unsupported"
+		elseif content.reader then
+			bytes = (format == "form" and convert_form or convert)(bytes, content.reader)
 		end
-		bytes = (format == "form" and convert_form or convert)(bytes, reader)
 	end
 	return bytes, format
 end

@@ -25,11 +25,13 @@ function challenge.answer(status, headers, text)
 	return { status = status, headers = headers or {}, body = text or "" }
 end
 
+local SUCCESS = challenge.answer(200) -- one for all: nobody writes to it
+
 --- The answer to a request that is none with events by its method alone; nil: it may have some.
 ---@return moonweir.Answer|nil
 function challenge.of_method(method)
 	if method == "GET" or method == "HEAD" then
-		return challenge.answer(200)
+		return SUCCESS
 	elseif method ~= "POST" and method ~= "PUT" then
 		return challenge.answer(405, { Allow = "GET, HEAD, POST, PUT" })
 	end
@@ -69,7 +71,7 @@ end
 ---@return moonweir.Answer|nil
 ---@return string? note what somebody should do about it
 function challenge.of_body(request, text)
-	local kind = request:header "x-amz-sns-message-type"
+	local kind = request:value "x-amz-sns-message-type"
 	if kind == "SubscriptionConfirmation" or kind == "UnsubscribeConfirmation" then
 		return sns(text, kind)
 	end
@@ -90,7 +92,7 @@ function challenge.success(text, format)
 	if format == "xml" and text:find(SALESFORCE, 1, true) then
 		return challenge.answer(200, { ["Content-Type"] = "text/xml; charset=utf-8" }, ACK)
 	end
-	return challenge.answer(200)
+	return SUCCESS
 end
 
 return challenge

@@ -5,7 +5,7 @@
 ---     daemon:stop()
 ---
 --- A round takes all requests that are ready, maps and pushes them, and marks the place in the spool's queue: one group
---- commit for all of them. Answers that wait for it are given when the engine says that the mark is safe; meanwhile the
+--- commit for all of them. Their answers are held by the server until the engine says that the mark is safe; meanwhile the
 --- next round takes what came. So no wait for the disk keeps a client from being read.
 
 local accounts = require "moonweir.accounts"
@@ -89,7 +89,7 @@ function serve.open(config, log)
 	end
 	local self = setmetatable({
 		config = config, log = log, client = client, definition = definition, secrets = found,
-		first = 1, last = 0, pending = {}, again = {},
+		commits = {}, collecting = {}, waiting = 0, again = {},
 		requests = {}, dead = {}, learned = {}, ticked = process.monotonic(), rate_at = process.monotonic(), rate_requests = 0,
 		budget_used = 0, health = health.new(config.values["health.stuck_seconds"], process.monotonic()),
 	}, Daemon)
@@ -134,17 +134,17 @@ end
 
 -- Requests ------------------------------------------------------------------------------------------
 
-function Daemon:count(route, status)
-	local by_status = self.requests[route]
+local function add(requests, route, status, count)
+	local by_status = requests[route]
 	if not by_status then
 		by_status = {}
-		self.requests[route] = by_status
+		requests[route] = by_status
 	end
-	by_status[status] = (by_status[status] or 0) + 1
+	by_status[status] = (by_status[status] or 0) + count
 end
 
 function Daemon:answer(exchange, route, status, headers, body)
-	self:count(route, status)
+	add(self.requests, route, status, 1)
 	if not exchange:answer(status, headers, body) then
 		self.log:say("error", "answer", { route = route, reason = "an answer could not be put together" })
 	end
@@ -157,8 +157,8 @@ function Daemon:handle(routes, exchange, request, since)
 		self.log:say("error", "handler", { reason = status })
 		self:answer(exchange, "none", 500, BUSY, "an error, which is in the log\n")
 	elseif when == "durable" then
-		self.last = self.last + 1
-		self.pending[self.last] = { exchange, route, status, headers, body }
+		exchange:hold(status, headers, body)
+		add(self.collecting, route, status, 1)
 		return true
 	elseif when == "again" and self:has_hope(since) then
 		self.again[#self.again + 1] = { exchange, request, since or process.monotonic() }
@@ -202,45 +202,47 @@ function Daemon:take_again()
 	return waiting
 end
 
-function Daemon:release(count_as, status, headers, body)
-	local it = self.pending[self.first]
-	self.pending[self.first] = nil
-	self.first = self.first + 1
-	if count_as then
-		self:answer(it[1], it[2], status, headers, body)
+--- The oldest of what waits for a commit: it goes out as it is, or is refused.
+function Daemon:release(is_safe)
+	local commit = table.remove(self.commits, 1)
+	self.waiting = self.waiting - commit.count
+	if is_safe then
+		self.server:release(commit.count)
 	else
-		self:answer(it[1], it[2], it[3], it[4], it[5])
+		self.server:refuse(commit.count, 503, BUSY, "try again later\n")
+	end
+	for route, by_status in pairs(commit.answers) do
+		for status, count in pairs(by_status) do
+			add(self.requests, route, is_safe and status or 503, count)
+		end
 	end
 end
 
 --- Answer those whose events are safe; and 503 to those whose events are not to be expected to be.
 function Daemon:settle()
-	while self.first <= self.last do
-		local mark, since = self.pending[self.first].mark, self.pending[self.first].since
-		local safe, message, code = self.client:is_safe(mark)
-		if safe == false and process.monotonic() - since < ANSWER_SECONDS then
+	while self.commits[1] do
+		local commit = self.commits[1]
+		local safe, message, code = self.client:is_safe(commit.mark)
+		if safe == false and process.monotonic() - commit.since < ANSWER_SECONDS then
 			return
 		end
 		self.health:spool(code, message)
 		if not safe then
 			self.log:say("error", "not_safe", { code = code or "timeout", reason = message or "the disk takes too long" })
 		end
-		while self.first <= self.last and self.pending[self.first].mark == mark do
-			self:release(not safe, 503, BUSY, "try again later\n")
-		end
+		self:release(safe)
 	end
 end
 
 --- Serve for a moment.
 function Daemon:round()
-	self.server:wait((self.first <= self.last or #self.again > 0) and 0.1 or TICK)
-	local before = self.last
-	local waiting = #self.again > 0 and self:take_again() or 0
-	if waiting + self:take(self.server, self.router) > 0 then
-		local mark, now = self.client:mark(), process.monotonic()
-		for i = before + 1, self.last do
-			self.pending[i].mark, self.pending[i].since = mark, now
-		end
+	self.server:wait((self.commits[1] or self.again[1]) and 0.1 or TICK)
+	local count = self.again[1] and self:take_again() or 0
+	count = count + self:take(self.server, self.router)
+	if count > 0 then
+		self.commits[#self.commits + 1] = {
+			count = count, answers = self.collecting, mark = self.client:mark(), since = process.monotonic() }
+		self.waiting, self.collecting = self.waiting + count, {}
 	end
 	if self.operations then
 		self.operations:wait(0)
@@ -306,7 +308,7 @@ function Daemon:metrics(request)
 	return 200, { ["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8", ["Cache-Control"] = "no-store" }, metrics.text {
 		version = core.version, stats = self.client:stats(), lanes = self.client:lanes(values["metrics.accounts"]),
 		requests = self.requests, failed = self.webhooks.failed, dead = self.dead, server = self.server:stats(),
-		waiting = self.last - self.first + 1 + #self.again, rate = values["delivery.rate"], budget_used = self.budget_used,
+		waiting = self.waiting + #self.again, rate = values["delivery.rate"], budget_used = self.budget_used,
 		healthy = self.health:trouble() == nil,
 	}
 end
@@ -349,14 +351,14 @@ end
 function Daemon:stop()
 	local until_ = process.monotonic() + self.config.values["stop.seconds"]
 	self.server:quiesce()
-	while (self.first <= self.last or self.server:stats().busy > 0) and process.monotonic() < until_ do
+	while (self.commits[1] or self.server:stats().busy > 0) and process.monotonic() < until_ do
 		self:round()
 	end
 	for _, it in ipairs(self.again) do
 		self:answer(it[1], "none", 503, BUSY, "try again later\n")
 	end
-	while self.first <= self.last do
-		self:release(true, 503, BUSY, "try again later\n")
+	while self.commits[1] do
+		self:release(false)
 	end
 	self:close_servers()
 	local ok, message = self.client:close(math.max(0, until_ - process.monotonic()))
