@@ -1,8 +1,11 @@
 /* server.c -- libmicrohttpd, turned from callbacks into a queue.
  *
- * A complete request is suspended and queued; mw_server_take takes it out; mw_exchange_answer stores the
- * answer and resumes the connection, and libmicrohttpd then asks for it once more. So all of its
- * callbacks run inside mw_server_wait or mw_server_close, and none of them runs caller's code.
+ * A complete request is queued; mw_server_take takes it out; mw_exchange_answer stores the answer, and
+ * libmicrohttpd, which asks for it in every round, gets it in the next one. So all of its callbacks run inside
+ * mw_server_wait or mw_server_close, and none of them runs caller's code.
+ *
+ * A connection whose answer takes more than a few rounds is suspended, and no longer asked about: that costs
+ * three system calls a request, which one that is answered with the next commit is spared.
  */
 #include "server.h"
 
@@ -41,17 +44,23 @@ enum { DESCRIPTORS_KEPT = 256 };
 
 enum { BACKLOG = 1024 };
 
+/* How often libmicrohttpd may ask for an answer before its connection is suspended, and how long it is kept
+ * from asking again when nothing else is to be done. */
+enum { ASKED_MAX = 32, ASK_MS = 1 };
+
+enum { METHOD_MAX = 23 };
+
 enum stage {
 	STAGE_READING, /* headers or body still coming */
-	STAGE_READY,   /* complete, suspended, in the queue */
-	STAGE_TAKEN,   /* complete, suspended, with the caller */
+	STAGE_READY,   /* complete, in the queue */
+	STAGE_TAKEN,   /* with the caller */
 	STAGE_HELD,    /* its answer is there, and waits to be released */
 	STAGE_ANSWERED,
 };
 
 struct mw_exchange {
 	struct mw_server *server;
-	struct MHD_Connection *connection;
+	struct MHD_Connection *connection; /* NULL: the client is gone, before it was answered */
 	struct mw_peer *peer;
 	struct mw_exchange *before, *behind; /* all exchanges of the server */
 	struct mw_exchange *next; /* that is ready, or held */
@@ -59,13 +68,15 @@ struct mw_exchange {
 	unsigned status;
 	enum stage stage;
 	bool began;                 /* the access handler saw it */
+	bool is_suspended;
+	unsigned asked; /* for its answer, in vain */
 	unsigned refusal;           /* the status that its end is answered with, not asking the caller */
 	size_t discarded;           /* body bytes that were not kept */
 	void (*end)(void *context); /* of an answer that has none by itself; NULL */
 	void *end_context;
 	struct mw_buf body;
 	char *path;
-	const char *method;
+	char method[METHOD_MAX + 1];
 	char uri[]; /* as it came, percent signs and all */
 };
 
@@ -78,7 +89,8 @@ struct mw_server {
 	struct mw_exchange *exchanges;
 	struct queue ready, held; /* held: answers */
 	struct mw_replies replies;
-	size_t busy; /* exchanges */
+	size_t busy;    /* exchanges */
+	size_t waiting; /* of them: complete, not answered, not suspended */
 	size_t body_max, head_max;
 	size_t bodies, memory_max; /* bytes of them */
 	struct mw_peers peers;
@@ -87,6 +99,7 @@ struct mw_server {
 	nfds_t watched_count;
 	bool is_quiet;
 	bool has_answers; /* given, and not yet fetched by libmicrohttpd, which nothing tells of them */
+	bool has_moved;   /* something came or went in the last round */
 	uint16_t port;
 };
 
@@ -147,11 +160,30 @@ static void enter(struct mw_exchange *x, enum mw_peer_phase phase)
 		mw_peer_enter(x->peer, phase, now_ms());
 }
 
+/* libmicrohttpd asks for the answer once more. Without one the connection is cut: it is never left hanging. */
+static void send_reply(struct mw_exchange *x)
+{
+	struct mw_server *s = x->server;
+	if (!x->connection) {
+		exchange_free(x);
+		return;
+	}
+	x->stage = STAGE_ANSWERED;
+	enter(x, x->end ? MW_PEER_BUSY : MW_PEER_ANSWER);
+	s->has_answers = true;
+	if (x->is_suspended)
+		MHD_resume_connection(x->connection);
+	else
+		s->waiting--;
+	x->is_suspended = false;
+}
+
 /* The first callback of a connection, and the last. */
 static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
 			  enum MHD_ConnectionNotificationCode code)
 {
 	struct mw_server *s = context;
+	s->has_moved = true;
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
 		if (*socket_context)
 			mw_peers_remove(&s->peers, *socket_context);
@@ -171,6 +203,7 @@ static void *on_uri(void *context, const char *uri, struct MHD_Connection *conne
 	struct mw_exchange *x = calloc(1, sizeof *x + len + 1);
 	if (!x)
 		return NULL;
+	s->has_moved = true;
 	x->server = s;
 	x->connection = connection;
 	x->peer = peer_of(connection);
@@ -212,6 +245,7 @@ static enum MHD_Result take_body(struct mw_exchange *x, const char *bytes, size_
 	struct mw_server *s = x->server;
 	size_t n = *len;
 	*len = 0; /* all of it is dealt with */
+	s->has_moved = true;
 	if (x->peer)
 		x->peer->body += n;
 	if (!x->refusal && n > x->body.max - x->body.len)
@@ -242,7 +276,9 @@ static enum MHD_Result begin(struct mw_exchange *x, const char *url, const char 
 {
 	struct mw_server *s = x->server;
 	x->began = true;
-	x->method = method;
+	if (strlen(method) > METHOD_MAX)
+		return refuse(x, MHD_HTTP_NOT_IMPLEMENTED);
+	memcpy(x->method, method, strlen(method) + 1);
 	const struct mw_framing f = {.target = x->uri,
 				     .url = url,
 				     .method = method,
@@ -258,12 +294,29 @@ static enum MHD_Result begin(struct mw_exchange *x, const char *url, const char 
 	return x->path ? MHD_YES : MHD_NO;
 }
 
+static enum MHD_Result send_answer(struct mw_exchange *x)
+{
+	x->server->has_moved = true;
+	return x->reply.response ? MHD_queue_response(x->connection, x->status, x->reply.response) : MHD_NO;
+}
+
+static enum MHD_Result not_yet(struct mw_exchange *x)
+{
+	if (++x->asked >= ASKED_MAX) {
+		x->is_suspended = true;
+		x->server->waiting--;
+		MHD_suspend_connection(x->connection);
+	}
+	return MHD_YES;
+}
+
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
 				  const char *method, const char *version, const char *upload,
 				  size_t *upload_len, void **request)
 {
 	struct mw_server *s = context;
 	struct mw_exchange *x = *request;
+	(void)connection;
 	if (!x)
 		return MHD_NO; /* no memory for it */
 	if (!x->began)
@@ -271,29 +324,35 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 	if (*upload_len > 0)
 		return take_body(x, upload, upload_len);
 	if (x->stage == STAGE_ANSWERED)
-		return x->reply.response ? MHD_queue_response(connection, x->status, x->reply.response)
-					 : MHD_NO;
+		return send_answer(x);
 	if (x->stage != STAGE_READING)
-		return MHD_YES;
+		return not_yet(x);
 	if (x->refusal)
 		return refuse(x, x->refusal);
 	x->stage = STAGE_READY;
+	s->waiting++;
 	enter(x, MW_PEER_BUSY);
 	queue_add(&s->ready, x);
-	MHD_suspend_connection(connection);
 	return MHD_YES;
 }
 
-/* Never called for a suspended connection, so nothing that is queued or with the caller dies here. */
+/* The end of a request; or, of one that is not answered, of its connection: then whoever has it finds out. */
 static void on_completed(void *context, struct MHD_Connection *connection, void **request,
 			 enum MHD_RequestTerminationCode why)
 {
 	(void)context, (void)connection, (void)why;
-	if (*request) {
-		enter(*request, MW_PEER_WAITING);
-		exchange_free(*request);
-	}
+	struct mw_exchange *x = *request;
 	*request = NULL;
+	if (!x)
+		return;
+	enter(x, MW_PEER_WAITING);
+	if (x->stage == STAGE_READING || x->stage == STAGE_ANSWERED) {
+		exchange_free(x);
+		return;
+	}
+	x->server->waiting--;
+	x->connection = NULL;
+	x->peer = NULL;
 }
 
 /* libmicrohttpd would write to stderr what clients do wrong; each of them gets a status instead. */
@@ -399,8 +458,8 @@ void mw_server_close(struct mw_server *s)
 	for (struct mw_exchange *x = s->exchanges; x; x = x->behind) {
 		if (x->stage == STAGE_READY || x->stage == STAGE_TAKEN || x->stage == STAGE_HELD) {
 			mw_reply_release(&x->reply);
-			x->stage = STAGE_ANSWERED;
-			MHD_resume_connection(x->connection);
+			if (x->connection)
+				send_reply(x);
 		} else if (x->end) {
 			x->end(x->end_context);
 		}
@@ -410,6 +469,8 @@ void mw_server_close(struct mw_server *s)
 		if (MHD_run_wait(s->daemon, 10) != MHD_YES)
 			break;
 	MHD_stop_daemon(s->daemon);
+	while (s->exchanges) /* whose clients went first */
+		exchange_free(s->exchanges);
 	mw_replies_deinit(&s->replies);
 	free(s);
 }
@@ -439,9 +500,11 @@ static bool sleep_until(struct mw_server *s, int64_t timeout_ms)
 	MHD_UNSIGNED_LONG_LONG own;
 	if (s->has_answers)
 		timeout_ms = 0;
-	s->has_answers = false;
+	/* As long as somebody waits for an answer libmicrohttpd would ask for it without end. */
+	int64_t least = s->waiting > 0 && !s->has_moved ? ASK_MS : 0;
+	s->has_answers = s->has_moved = false;
 	if (MHD_get_timeout(s->daemon, &own) == MHD_YES && own < (MHD_UNSIGNED_LONG_LONG)timeout_ms)
-		timeout_ms = (int64_t)own;
+		timeout_ms = (int64_t)own < least && least < timeout_ms ? least : (int64_t)own;
 	if (timeout_ms <= 0 && s->watched_count == 1)
 		return true;
 	if (poll(s->watched, s->watched_count, (int)timeout_ms) <= 0)
@@ -475,17 +538,31 @@ void mw_server_wait(struct mw_server *s, int64_t timeout_ms)
 	}
 }
 
-bool mw_server_is_ready(const struct mw_server *s)
+/* Whoever waited for those in front may be gone. */
+static struct mw_exchange *first_ready(struct mw_server *s)
 {
-	return s->ready.first != NULL;
+	while (s->ready.first && !s->ready.first->connection)
+		exchange_free(queue_take(&s->ready));
+	return s->ready.first;
+}
+
+bool mw_server_is_ready(struct mw_server *s)
+{
+	return first_ready(s) != NULL;
 }
 
 struct mw_exchange *mw_server_take(struct mw_server *s)
 {
+	if (!first_ready(s))
+		return NULL;
 	struct mw_exchange *x = queue_take(&s->ready);
-	if (x)
-		x->stage = STAGE_TAKEN;
+	x->stage = STAGE_TAKEN;
 	return x;
+}
+
+bool mw_exchange_is_gone(const struct mw_exchange *x)
+{
+	return !x->connection;
 }
 
 struct mw_exchange *mw_server_next(struct mw_server *s, int64_t timeout_ms)
@@ -611,15 +688,6 @@ static enum mw_err reply_with(struct mw_exchange *x, unsigned status, const stru
 	mw_reply_release(&x->reply);
 	x->status = status;
 	return mw_replies_make(&x->server->replies, &all, &x->reply);
-}
-
-/* MHD asks for the answer once more. Without one the connection is cut: it is never left hanging. */
-static void send_reply(struct mw_exchange *x)
-{
-	x->stage = STAGE_ANSWERED;
-	enter(x, x->end ? MW_PEER_BUSY : MW_PEER_ANSWER);
-	x->server->has_answers = true;
-	MHD_resume_connection(x->connection);
 }
 
 enum mw_err mw_exchange_answer(struct mw_exchange *x, unsigned status, const char *const *names,

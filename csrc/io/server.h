@@ -56,7 +56,7 @@ int mw_server_fd(const struct mw_server *s);
  * passed. */
 void mw_server_wait(struct mw_server *s, int64_t timeout_ms);
 
-bool mw_server_is_ready(const struct mw_server *s);
+bool mw_server_is_ready(struct mw_server *s);
 
 /* A complete request, in the order in which they became so; NULL: there is none now. */
 struct mw_exchange *mw_server_take(struct mw_server *s);
@@ -90,6 +90,10 @@ void mw_exchange_remote(const struct mw_exchange *x, char out[64]);
 const char *mw_exchange_header(const struct mw_exchange *x, const char *name, unsigned *count);
 void mw_exchange_each_header(const struct mw_exchange *x,
 			     void (*each)(void *context, const char *name, const char *value), void *context);
+
+/* Has the client closed its connection meanwhile? Asked of an exchange that was kept over a mw_server_wait:
+ * its headers and its remote address are gone, too. */
+bool mw_exchange_is_gone(const struct mw_exchange *x);
 
 /* Answer; the exchange is gone then. `names` and `values` are header pairs. */
 enum mw_err mw_exchange_answer(struct mw_exchange *x, unsigned status, const char *const *names,

@@ -305,6 +305,14 @@ static int server_refuse(lua_State *L)
 						(size_t)r.headers.count, r.body));
 }
 
+/* exchange:is_gone() -> has its client closed the connection? What is not read of its headers by then is lost.
+ */
+static int exchange_is_gone(lua_State *L)
+{
+	lua_pushboolean(L, mw_exchange_is_gone(mwl_exchange_at(L, 1)));
+	return 1;
+}
+
 /* exchange:cut(): the client sees its connection closed and no answer */
 static int exchange_cut(lua_State *L)
 {
@@ -347,7 +355,8 @@ static void register_exchange(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
 	    {"header", mwl_exchange_header}, {"answer", exchange_answer}, {"hold", exchange_hold},
-	    {"stream", mwl_exchange_stream}, {"cut", exchange_cut},       {NULL, NULL},
+	    {"stream", mwl_exchange_stream}, {"cut", exchange_cut},
+	    {"is_gone", exchange_is_gone}, {NULL, NULL},
 	};
 	luaL_newmetatable(L, MWL_EXCHANGE);
 	lua_newtable(L);

@@ -167,7 +167,7 @@ void mwl_open_requests(lua_State *L)
 	lua_pop(L, 1);
 }
 
-/* Fields: method, path, query, body, headers, remote. Methods: header, answer, hold, stream, cut. */
+/* Fields: method, path, query, body, headers, remote. Methods: header, answer, hold, stream, cut, is_gone. */
 int mwl_exchange_index(lua_State *L)
 {
 	luaL_checkudata(L, 1, MWL_EXCHANGE);

@@ -77,6 +77,9 @@ function command.run(args)
 	if args.check then
 		return check(config, log)
 	end
+	if rawget(_G, "jit") then
+		jit.off() -- a request is a dozen calls into C, and traces end at each: interpreted it takes a fifth less
+	end
 	process.prepare_daemon()
 	process.catch_signals()
 	process.catch_reload()

@@ -193,7 +193,9 @@ function Daemon:take_again()
 	local list, waiting = self.again, 0
 	self.again = {}
 	for i, it in ipairs(list) do
-		if #self.again > 0 and self:has_hope(it[3]) then
+		if it[1]:is_gone() then
+			it[1]:cut() -- it will be sent again, and its headers are lost
+		elseif #self.again > 0 and self:has_hope(it[3]) then
 			self.again[#self.again + 1] = list[i]
 		elseif self:handle(self.router, it[1], it[2], it[3]) then
 			waiting = waiting + 1
