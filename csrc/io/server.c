@@ -361,10 +361,10 @@ static void be_quiet(void *context, const char *format, va_list args)
 	(void)context, (void)format, (void)args;
 }
 
-static int listen_on(const char *host, uint16_t port, uint16_t *bound, struct mw_error *e)
+int mw_server_listen(const char *host, uint16_t *port, struct mw_error *e)
 {
-	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-	struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(port)};
+	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(*port)};
+	struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(*port)};
 	bool is_six = inet_pton(AF_INET6, host, &six.sin6_addr) == 1;
 	if (!is_six && inet_pton(AF_INET, host, &four.sin_addr) != 1) {
 		mw_error_set(e, MW_IO, 0, "%.80s: not an IP address to listen on, such as 127.0.0.1", host);
@@ -376,13 +376,13 @@ static int listen_on(const char *host, uint16_t port, uint16_t *bound, struct mw
 	int on = 1;
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
 	    bind(fd, address, len) < 0 || listen(fd, BACKLOG) < 0 || getsockname(fd, address, &len) < 0) {
-		mw_error_set(e, MW_IO, 0, "can't listen on %.80s port %u: %s", host, (unsigned)port,
+		mw_error_set(e, MW_IO, 0, "can't listen on %.80s port %u: %s", host, (unsigned)*port,
 			     strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		return -1;
 	}
-	*bound = ntohs(is_six ? six.sin6_port : four.sin_port);
+	*port = ntohs(is_six ? six.sin6_port : four.sin_port);
 	return fd;
 }
 
@@ -424,7 +424,10 @@ enum mw_err mw_server_open(const struct mw_server_config *config, struct mw_serv
 	if (!s)
 		return mw_error_set(e, MW_NO_MEMORY, 0, "%s", mw_err_sentence(MW_NO_MEMORY));
 	configure(s, config);
-	int fd = listen_on(config->host, config->port, &s->port, e);
+	int fd = config->listener;
+	s->port = config->port;
+	if (fd <= 0)
+		fd = mw_server_listen(config->host, &s->port, e);
 	if (fd < 0) {
 		free(s);
 		return MW_IO;

@@ -26,6 +26,7 @@ struct mw_exchange; /* one request and its answer */
 struct mw_server_config {
 	const char *host; /* "127.0.0.1", "::1", ... */
 	uint16_t port;    /* 0: any free one */
+	int listener;     /* > 0: a socket of mw_server_listen in place of them, which the server closes */
 	size_t body_max;
 	size_t memory_max;           /* of all bodies together; beyond it 503. 0: no bound but the others */
 	size_t head_max;             /* request line and headers, at most MW_SERVER_HEAD_MAX; 0: that */
@@ -38,7 +39,11 @@ struct mw_server_config {
 
 enum { MW_SERVER_HEAD_MAX = 24 * 1024 };
 
-/* MW_IO with the reason (address in use, ...). */
+/* A socket that listens, for several processes to share: they take connections from one queue, and what waits in
+ * it is nobody's who may die. -1 and MW_IO with the reason (address in use, ...); else `port` is the one it has. */
+int mw_server_listen(const char *host, uint16_t *port, struct mw_error *e);
+
+/* MW_IO with the reason. */
 enum mw_err mw_server_open(const struct mw_server_config *config, struct mw_server **out, struct mw_error *e);
 void mw_server_close(struct mw_server *s);
 uint16_t mw_server_port(const struct mw_server *s);

@@ -41,7 +41,7 @@ static lua_Integer opt_field(lua_State *L, const char *name, lua_Integer otherwi
 }
 
 /* server.open{ host, port, body_max, memory_max, head_max, connections_max, connections_per_ip, idle_timeout,
- * head_timeout, body_rate_min } -> server | nil, message, code. Bytes and seconds, as in io/server.h. */
+ * head_timeout, body_rate_min, listener } -> server | nil, message, code. Bytes and seconds, as in io/server.h. */
 static int server_open(lua_State *L)
 {
 	luaL_checktype(L, 1, LUA_TTABLE);
@@ -55,6 +55,7 @@ static int server_open(lua_State *L)
 	    .head_max = (size_t)opt_field(L, "head_max", 0, MW_SERVER_HEAD_MAX),
 	    .idle_timeout_s = (unsigned)opt_field(L, "idle_timeout", 60, 86400),
 	    .head_timeout_s = (unsigned)opt_field(L, "head_timeout", 0, 86400),
+	    .listener = (int)opt_field(L, "listener", 0, INT32_MAX),
 	    .body_rate_min = (unsigned)opt_field(L, "body_rate_min", 0, 1 << 20),
 	};
 	lua_getfield(L, 1, "host"); /* stays on the stack, for the pointer */
@@ -72,6 +73,22 @@ static int server_open(lua_State *L)
 	if (mw_server_open(&config, &s->server, &e) != MW_OK)
 		return fail(L, &e);
 	return 1;
+}
+
+/* server.listen(host, port) -> a descriptor for server.open{ listener = }, in this process or those it forks,
+ * and the port | nil, message, code */
+static int server_listen(lua_State *L)
+{
+	struct mw_error e = {0};
+	lua_Integer wanted = luaL_checkinteger(L, 2);
+	luaL_argcheck(L, wanted >= 0 && wanted <= 65535, 2, "a port");
+	uint16_t port = (uint16_t)wanted;
+	int fd = mw_server_listen(luaL_checkstring(L, 1), &port, &e);
+	if (fd < 0)
+		return fail(L, &e);
+	lua_pushinteger(L, fd);
+	lua_pushinteger(L, port);
+	return 2;
 }
 
 static struct mwl_server *check_server(lua_State *L)
@@ -379,5 +396,7 @@ int luaopen_moonweir_server(lua_State *L)
 	lua_newtable(L);
 	lua_pushcfunction(L, server_open);
 	lua_setfield(L, -2, "open");
+	lua_pushcfunction(L, server_listen);
+	lua_setfield(L, -2, "listen");
 	return 1;
 }

@@ -46,11 +46,13 @@ end
 ---@field path string
 ---@field values table<string, any> by dotted name, paths complete
 ---@field secrets table<string, string[]> files by name
+---@field overrides? table<string, any>  what the command line says in place of the file
 
 ---@param path string
+---@param overrides? table<string, any>
 ---@return moonweir.serve.Config|nil
 ---@return string? message begins with the file's name
-function config.load(path)
+function config.load(path, overrides)
 	local file, why = io.open(path, "rb")
 	if not file then
 		return nil, why
@@ -66,6 +68,9 @@ function config.load(path)
 	values, message = options.read(given)
 	if not values then
 		return nil, name .. ": " .. message
+	end
+	for option, value in pairs(overrides or {}) do
+		values[option] = value
 	end
 	local folder = path:match "^.*/" or ""
 	for _, option in ipairs(PATHS) do
@@ -83,7 +88,7 @@ function config.load(path)
 	if values.settings and not values.public_url then
 		return nil, name .. ": the settings page needs public_url, the URL by which the daemon is reached"
 	end
-	return { path = path, values = values, secrets = secrets }
+	return { path = path, values = values, secrets = secrets, overrides = overrides }
 end
 
 --- Names of options that differ and take effect only when the daemon is started anew.

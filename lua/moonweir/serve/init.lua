@@ -17,6 +17,7 @@ local mw = require "moonweir"
 local receive = require "moonweir.receive"
 local router = require "moonweir.web.router"
 local setup = require "moonweir.serve.setup"
+local views = require "moonweir.serve.views"
 
 local process = core.process
 
@@ -45,7 +46,7 @@ end
 --- What the config asks for beside webhooks.
 function Daemon:routes()
 	local healthz = function(request)
-		return self.health:handle(request)
+		return health.answer(request, self:family_trouble())
 	end
 	local routes = { ["/webhooks/<account>"] = setup.webhooks(self), ["/healthz"] = healthz }
 	for _, one in ipairs { { "settings", "/settings/*" }, { "segment", "/segment/<account>" } } do
@@ -70,11 +71,17 @@ end
 --- Open everything, and listen. What was opened is closed again if something fails.
 ---@param config moonweir.serve.Config
 ---@param log moonweir.serve.Log
+---@param worker? moonweir.serve.Worker  one of several processes; nil: the only one
 ---@return moonweir.Daemon|nil
 ---@return string? message
 ---@return string? code
-function serve.open(config, log)
-	local definition, found, code = setup.source(config)
+function serve.open(config, log, worker)
+	local definition, found, code
+	if worker then
+		definition, found = worker.definition, worker.secrets
+	else
+		definition, found, code = setup.source(config)
+	end
 	if not definition then
 		return nil, found, code
 	end
@@ -90,7 +97,7 @@ function serve.open(config, log)
 	local self = setmetatable({
 		config = config, log = log, client = client, definition = definition, secrets = found,
 		commits = {}, collecting = {}, waiting = 0, again = {},
-		requests = {}, dead = {}, learned = {}, ticked = process.monotonic(), rate_at = process.monotonic(), rate_requests = 0,
+		requests = {}, dead = {}, learned = {}, lessons = views.lessons(), ticked = process.monotonic(), rate_at = process.monotonic(), rate_requests = 0,
 		budget_used = 0, health = health.new(config.values["health.stuck_seconds"], process.monotonic()),
 	}, Daemon)
 	local ok
@@ -100,11 +107,11 @@ function serve.open(config, log)
 		ok, message = self:routes()
 	end
 	if ok then
-		ok, message, code = setup.listen(config.values.listen, config.values)
+		ok, message, code = setup.listen(config.values.listen, config.values, worker and worker.listeners.server)
 		self.server = ok
 	end
 	if ok and config.values.operations then
-		ok, message, code = setup.listen(config.values.operations, config.values)
+		ok, message, code = setup.listen(config.values.operations, config.values, worker and worker.listeners.operations)
 		self.operations = ok
 	end
 	if not ok then
@@ -119,7 +126,13 @@ function serve.open(config, log)
 	if self.operations then
 		self.server:watch(self.operations:fd())
 	end
-	self:warn_about_source()
+	if worker then
+		self.worker = worker
+		self:publish()
+	end
+	if not worker or worker.number == 1 then
+		self:warn_about_source()
+	end
 	return self
 end
 
@@ -287,6 +300,10 @@ function Daemon:tick()
 				account = report.account, status = report.status, reason = report.answer or "no write key" })
 		end
 	end
+	if self.worker then
+		self.lessons:share(self.learned, self:others())
+		self:publish()
+	end
 	for account in pairs(self.learned) do
 		self.learned[account] = nil
 		local counts = self.client:replay { code = "no_user", account = account, limit = 1000 }
@@ -301,25 +318,56 @@ function Daemon:tick()
 	end
 end
 
---- GET /metrics
+--- What is to be told of this process.
+---@return moonweir.serve.View
+function Daemon:view()
+	local values = self.config.values
+	local code, reason = self.health:trouble()
+	return {
+		stats = self.client:stats(), lanes = self.client:lanes(values["metrics.accounts"]), requests = self.requests,
+		failed = self.webhooks.failed, dead = self.dead, server = self.server:stats(), waiting = self.waiting + #self.again,
+		rate = values["delivery.rate"], budget_used = self.budget_used, trouble = code and { code = code, reason = reason },
+		lessons = self.worker and self.lessons:told(), workers = 1,
+	}
+end
+
+--- For the other workers, and whoever of them is asked.
+function Daemon:publish()
+	views.write(self.worker.slate, self.worker.number, self:view())
+end
+
+---@return moonweir.serve.View[]
+function Daemon:others()
+	return views.read(self.worker.slate, self.worker.number)
+end
+
+--- What is wrong with this process, or with one of the others.
+function Daemon:family_trouble()
+	local code, reason = self.health:trouble()
+	for _, view in ipairs(not code and self.worker and self:others() or {}) do
+		if view.trouble then
+			return view.trouble.code, view.trouble.reason
+		end
+	end
+	return code, reason
+end
+
+--- GET /metrics: of all workers, whichever of them is asked.
 function Daemon:metrics(request)
 	if request.method ~= "GET" and request.method ~= "HEAD" then
 		return 405, { Allow = "GET, HEAD" }
 	end
-	local values = self.config.values
-	return 200, { ["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8", ["Cache-Control"] = "no-store" }, metrics.text {
-		version = core.version, stats = self.client:stats(), lanes = self.client:lanes(values["metrics.accounts"]),
-		requests = self.requests, failed = self.webhooks.failed, dead = self.dead, server = self.server:stats(),
-		waiting = self.waiting + #self.again, rate = values["delivery.rate"], budget_used = self.budget_used,
-		healthy = self.health:trouble() == nil,
-	}
+	local all = self.worker and views.sum(self:view(), self:others(), self.config.values["metrics.accounts"]) or self:view()
+	all.version, all.healthy = core.version, all.trouble == nil
+	return 200, { ["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8", ["Cache-Control"] = "no-store" },
+		metrics.text(all)
 end
 
 --- Read config, script and secrets again: all of it or none.
 ---@return true|nil
 ---@return string? message
 function Daemon:reload()
-	local config, message = configs.load(self.config.path)
+	local config, message = configs.load(self.config.path, self.config.overrides)
 	if not config then
 		return nil, message
 	end
@@ -344,7 +392,9 @@ function Daemon:reload()
 	self.webhooks.definition, self.webhooks.public_url = definition, config.values.public_url
 	self.health.stuck_seconds = config.values["health.stuck_seconds"]
 	self.log.level = config.values["log.level"]
-	self:warn_about_source()
+	if not self.worker or self.worker.number == 1 then
+		self:warn_about_source()
+	end
 	return true
 end
 

@@ -18,6 +18,7 @@ local VALUE_MAX = 500
 
 ---@class moonweir.serve.Log
 ---@field level string
+---@field worker? integer  which of several processes says it
 local Log = {}
 Log.__index = Log
 
@@ -66,6 +67,9 @@ function Log:say(level, event, fields)
 	end
 	self.said[event] = at
 	local parts = { "time=" .. now(), "level=" .. level, "event=" .. event }
+	if self.worker then
+		parts[4] = "worker=" .. self.worker
+	end
 	local names = {}
 	for name in pairs(fields or {}) do
 		names[#names + 1] = name

@@ -58,10 +58,18 @@ function setup.source(config)
 	return definition, found
 end
 
-function setup.listen(address, values)
+--- A socket that several processes listen on, and its port.
+function setup.listener(address)
+	return server.listen(options.address(address))
+end
+
+---@param address string
+---@param values table
+---@param shared? {fd: integer, port: integer} what setup.listener gave
+function setup.listen(address, values, shared)
 	local host, port = options.address(address)
 	return server.open {
-		host = host, port = port, body_max = values["limits.body_bytes"], memory_max = values["limits.memory_bytes"],
+		host = host, port = shared and shared.port or port, listener = shared and shared.fd, body_max = values["limits.body_bytes"], memory_max = values["limits.memory_bytes"],
 		head_max = values["limits.head_bytes"], connections_max = values["limits.connections"],
 		connections_per_ip = values["limits.connections_per_ip"], head_timeout = values["limits.head_seconds"],
 		idle_timeout = values["limits.idle_seconds"], body_rate_min = values["limits.body_rate"],
