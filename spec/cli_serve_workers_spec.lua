@@ -222,7 +222,7 @@ describe("moonweir serve with workers", function()
 		assert(accounts.new_master_key(link_key))
 		local url = "http://127.0.0.1:9999"
 		local keys = child.file("keys", '{"acme":"issued-1"}', "600")
-		start({ write_key_file = "none", master_key_file = master, public_url = url, settings = { link_key_file = link_key },
+		local values = start({ write_key_file = "none", master_key_file = master, public_url = url, settings = { link_key_file = link_key },
 			segment = { api_keys_file = keys } }, [[
 			local source = require "moonweir.source"
 			local get = source.get
@@ -231,6 +231,9 @@ describe("moonweir serve with workers", function()
 				on = { opened = source.track "Email Opened" { id = get "id" } },
 			}
 		]])
+		local vault = assert(accounts.open { spool = values.spool, master_key_file = master })
+		assert(vault:set("acme", { write_key = ("x"):rep(32), endpoint = segment.url }))
+		vault:close()
 		local function ask(path, body, bearer)
 			local status, text = child.http(serve.port, body and "POST" or "GET", path, {
 				["Content-Type"] = "application/json", Origin = url, Authorization = bearer and "Bearer " .. bearer or nil }, body)

@@ -112,6 +112,126 @@ describe("moonweir.server", function()
 		assert.matches("^HTTP/1.1 500 ", answer_of(answer))
 	end)
 
+	it("holds answers until they are released, in the order in which they were given", function()
+		local answers, exchanges = {}, {}
+		for i = 1, 3 do
+			answers[i] = client(GET)
+			exchanges[i] = next_exchange()
+		end
+		for i = 1, 3 do
+			assert.is_true(exchanges[i]:hold(200, { ["X-N"] = tostring(i) }, "held"))
+			assert.has_error(function()
+				exchanges[i]:answer(200)
+			end)
+		end
+		assert.is_nil(s:next(0.05))
+		assert.is_nil(child.read(answers[1]))
+		s:release(1)
+		assert.matches("X-N: 1\r\n.*held$", answer_of(answers[1]))
+		assert.is_nil(child.read(answers[2]))
+		s:refuse(1, 503, { ["Retry-After"] = "10" }, "later")
+		assert.matches("^HTTP/1.1 503 .*later$", answer_of(answers[2]))
+		s:release(9)
+		assert.matches("X-N: 3\r\n.*held$", answer_of(answers[3]))
+	end)
+
+	it("keeps answers apart that differ in anything", function()
+		local kinds = { { 200 }, { 200, { A = "1" } }, { 200, { A = "1" }, "x" }, { 200, { A = "" }, "1" }, { 200, { A = "12" } }, { 400 },
+			{ 200, nil, ("y"):rep(300) } }
+		for i = 1, 20 do -- more than are kept
+			kinds[#kinds + 1] = { 200, nil, "n" .. i }
+		end
+		for _ = 1, 2 do
+			for _, kind in ipairs(kinds) do
+				local answer = client((GET:gsub("Connection: close\r\n", "")) .. GET)
+				for _ = 1, kind[1] < 400 and 2 or 1 do
+					next_exchange():answer(kind[1], kind[2], kind[3])
+				end
+				local text = answer_of(answer)
+				assert.equal(kind[1] < 400 and 2 or 1, select(2, text:gsub("HTTP/1.1 " .. kind[1], "")))
+				assert.equal(kind[3] or "", text:match ".*\r\n\r\n(.*)$")
+				assert.equal(kind[2] and kind[2].A, text:match "\r\nA: ?([^\r]*)\r\n")
+				assert.equal(kind[1] >= 400, text:match "HTTP.-\r\n\r\n":lower():find "connection: close" ~= nil)
+			end
+		end
+	end)
+
+	-- A client that is gone before it is answered: resets its connection, so that the server sees it at once.
+	local function vanish(bytes)
+		local request = child.file("vanish", bytes)
+		os.execute(([[python3 -c 'import socket,struct,sys
+s = socket.create_connection(("127.0.0.1", %d))
+s.sendall(open(sys.argv[1], "rb").read())
+sys.stdin.read(1)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))' %s <%s &]]):format(s:port(), request, child.folder() .. "/go"))
+	end
+
+	it("is not harmed by clients that are gone before they are answered, in whatever state", function()
+		os.execute(("mkfifo '%s/go' 2>/dev/null"):format(child.folder()))
+		for _, finish in ipairs { "answer", "hold", "cut", "stream", "nothing", "untaken" } do
+			vanish "GET /gone HTTP/1.1\r\nHost: h\r\nX-A: 1\r\n\r\n"
+			local go = assert(io.open(child.folder() .. "/go", "w"))
+			local x
+			if finish ~= "untaken" then
+				x = next_exchange()
+			else
+				s:wait(30)
+			end
+			go:close() -- now it resets
+			local until_ = process.monotonic() + 30
+			while s:stats().connections > 0 and process.monotonic() < until_ do
+				s:wait(0.01)
+			end
+			assert.equal(0, s:stats().connections)
+			if finish == "nothing" then
+				x = nil
+				collectgarbage()
+				collectgarbage()
+			elseif x then
+				assert.is_true(x:is_gone())
+				assert.is_nil(x:header "X-A")
+				assert.equal("GET", x.method)
+				if finish == "hold" then
+					x:hold(200)
+					s:release(1)
+				elseif finish == "stream" then
+					local stream = x:stream(200, {}, 1000)
+					assert.is_falsy(stream:write "x")
+				else
+					x[finish](x, finish == "answer" and 200 or nil)
+				end
+			end
+			assert.is_nil(s:take())
+			assert.equal(0, s:stats().busy, finish)
+		end
+		local answer = client(GET)
+		next_exchange():answer(200, nil, "well")
+		assert.matches("well$", answer_of(answer))
+	end)
+
+	it("gives a request's parts when they are asked for", function()
+		local answer = client "POST /p?q HTTP/1.1\r\nHost: h\r\nX-A: 1\r\nx-a: 2\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi"
+		local x, request
+		local until_ = process.monotonic() + 30
+		while not x and process.monotonic() < until_ do
+			s:wait(0.1)
+			x, request = s:take()
+		end
+		assert.same({ "POST", "/p?q", "hi", "127.0.0.1" }, { request.method, request.target, request.body, request.remote })
+		assert.equal("h", request.header "HOST")
+		assert.same({ n = 2, nil, 2 }, { n = select("#", request.header "X-A"), request.header "X-A" })
+		assert.same({ nil, 0 }, { request.header "X-None" })
+		assert.equal("h", request.headers.Host)
+		assert.is_nil(request.url)
+		assert.equal(x, request.exchange)
+		x:answer(200)
+		assert.has_error(function()
+			request.header "Host"
+		end)
+		answer_of(answer)
+		assert.equal("h", request.headers.Host) -- what was asked for once stays
+	end)
+
 	it("takes no path with a NUL for the one before it", function()
 		assert.matches("^HTTP/1.1 400 ", answer_of(client((GET:gsub("/c%?", "/c%%00d?")))))
 		local answer = client((GET:gsub("%%41", "%%00")))
