@@ -21,6 +21,7 @@ build = {
 				"csrc/core/err.c",
 				"csrc/io/server.c",
 				"csrc/io/server_framing.c",
+				"csrc/io/server_listen.c",
 				"csrc/io/server_peers.c",
 				"csrc/io/server_replies.c",
 				"csrc/io/server_stream.c",

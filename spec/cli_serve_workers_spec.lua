@@ -222,12 +222,14 @@ describe("moonweir serve with workers", function()
 		assert(accounts.new_master_key(link_key))
 		local url = "http://127.0.0.1:9999"
 		local keys = child.file("keys", '{"acme":"issued-1"}', "600")
-		local values = start({ write_key_file = "none", master_key_file = master, public_url = url, settings = { link_key_file = link_key },
+		local values = start({ write_key_file = "none", master_key_file = master, public_url = url,
+			settings = { link_key_file = link_key },
 			segment = { api_keys_file = keys } }, [[
 			local source = require "moonweir.source"
 			local get = source.get
 			return source.define {
-				slug = "hooks", version = "1.0.0", event = get "type", id = get "id", user = source.user { email = get "email" },
+				slug = "hooks", version = "1.0.0", event = get "type", id = get "id",
+				user = source.user { email = get "email" },
 				on = { opened = source.track "Email Opened" { id = get "id" } },
 			}
 		]])

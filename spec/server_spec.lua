@@ -191,7 +191,7 @@ open(sys.argv[2], "w").write("gone")' %s %s.done <%s &]]):format(s:port(), reque
 			end
 			assert.equal(0, s:stats().connections)
 			if finish == "nothing" then
-				x = nil
+				x = nil -- luacheck: ignore
 				collectgarbage()
 				collectgarbage()
 			elseif x then

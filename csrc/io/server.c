@@ -1,8 +1,8 @@
 /* server.c -- libmicrohttpd, turned from callbacks into a queue.
  *
  * A complete request is queued; mw_server_take takes it out; mw_exchange_answer stores the answer, and
- * libmicrohttpd, which asks for it in every round, gets it in the next one. So all of its callbacks run inside
- * mw_server_wait or mw_server_close, and none of them runs caller's code.
+ * libmicrohttpd, which asks for it in every round, gets it in the next one. So all of its callbacks run
+ * inside mw_server_wait or mw_server_close, and none of them runs caller's code.
  *
  * A connection whose answer takes more than a few rounds is suspended, and no longer asked about: that costs
  * three system calls a request, which one that is answered with the next commit is spared.
@@ -10,6 +10,7 @@
 #include "server.h"
 
 #include "server_framing.h"
+#include "server_listen.h"
 #include "server_own.h"
 #include "server_peers.h"
 #include "server_replies.h"
@@ -21,7 +22,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -38,11 +38,6 @@ enum { CLOSE_MS = 200 };
 
 /* How often slow peers are looked for. */
 enum { LOOK_MS = 1000 };
-
-/* Descriptors that are left to everything else: stores, connections to Segment, files. */
-enum { DESCRIPTORS_KEPT = 256 };
-
-enum { BACKLOG = 1024 };
 
 /* How often libmicrohttpd may ask for an answer before its connection is suspended, and how long it is kept
  * from asking again when nothing else is to be done. */
@@ -63,13 +58,13 @@ struct mw_exchange {
 	struct MHD_Connection *connection; /* NULL: the client is gone, before it was answered */
 	struct mw_peer *peer;
 	struct mw_exchange *before, *behind; /* all exchanges of the server */
-	struct mw_exchange *next; /* that is ready, or held */
+	struct mw_exchange *next;            /* that is ready, or held */
 	struct mw_reply reply;
 	unsigned status;
 	enum stage stage;
-	bool began;                 /* the access handler saw it */
+	bool began; /* the access handler saw it */
 	bool is_suspended;
-	unsigned asked; /* for its answer, in vain */
+	unsigned asked;             /* for its answer, in vain */
 	unsigned refusal;           /* the status that its end is answered with, not asking the caller */
 	size_t discarded;           /* body bytes that were not kept */
 	void (*end)(void *context); /* of an answer that has none by itself; NULL */
@@ -160,7 +155,8 @@ static void enter(struct mw_exchange *x, enum mw_peer_phase phase)
 		mw_peer_enter(x->peer, phase, now_ms());
 }
 
-/* libmicrohttpd asks for the answer once more. Without one the connection is cut: it is never left hanging. */
+/* libmicrohttpd asks for the answer once more. Without one the connection is cut: it is never left hanging.
+ */
 static void send_reply(struct mw_exchange *x)
 {
 	struct mw_server *s = x->server;
@@ -361,50 +357,6 @@ static void be_quiet(void *context, const char *format, va_list args)
 	(void)context, (void)format, (void)args;
 }
 
-int mw_server_listen(const char *host, uint16_t *port, struct mw_error *e)
-{
-	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(*port)};
-	struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(*port)};
-	bool is_six = inet_pton(AF_INET6, host, &six.sin6_addr) == 1;
-	if (!is_six && inet_pton(AF_INET, host, &four.sin_addr) != 1) {
-		mw_error_set(e, MW_IO, 0, "%.80s: not an IP address to listen on, such as 127.0.0.1", host);
-		return -1;
-	}
-	struct sockaddr *address = is_six ? (struct sockaddr *)&six : (struct sockaddr *)&four;
-	socklen_t len = is_six ? sizeof six : sizeof four;
-	int fd = socket(is_six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int on = 1;
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-	    bind(fd, address, len) < 0 || listen(fd, BACKLOG) < 0 || getsockname(fd, address, &len) < 0) {
-		mw_error_set(e, MW_IO, 0, "can't listen on %.80s port %u: %s", host, (unsigned)*port,
-			     strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return -1;
-	}
-	*port = ntohs(is_six ? six.sin6_port : four.sin_port);
-	return fd;
-}
-
-/* As many connections as were asked for, or as there can be: a process out of descriptors could neither
- * accept nor commit. The soft limit is raised where that is allowed. */
-static unsigned connections_within(unsigned wanted)
-{
-	struct rlimit limit;
-	rlim_t needed = (rlim_t)wanted + DESCRIPTORS_KEPT;
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return wanted;
-	if (limit.rlim_cur < needed) {
-		limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
-		setrlimit(RLIMIT_NOFILE, &limit);
-		getrlimit(RLIMIT_NOFILE, &limit);
-	}
-	if (limit.rlim_cur >= needed)
-		return wanted;
-	return limit.rlim_cur > 2 * DESCRIPTORS_KEPT ? (unsigned)(limit.rlim_cur - DESCRIPTORS_KEPT)
-						     : (unsigned)(limit.rlim_cur / 2);
-}
-
 static void configure(struct mw_server *s, const struct mw_server_config *config)
 {
 	s->body_max = config->body_max;
@@ -438,7 +390,7 @@ enum mw_err mw_server_open(const struct mw_server_config *config, struct mw_serv
 	    MHD_OPTION_EXTERNAL_LOGGER, be_quiet, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
 	    MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
 	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_CONNECTION_LIMIT,
-	    connections_within(config->connections_max), MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+	    mw_server_connections_within(config->connections_max), MHD_OPTION_PER_IP_CONNECTION_LIMIT,
 	    config->connections_per_ip, MHD_OPTION_CONNECTION_TIMEOUT, config->idle_timeout_s,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, s->head_max + CONNECTION_EXTRA, MHD_OPTION_END);
 	if (!s->daemon) {
@@ -696,8 +648,7 @@ static enum mw_err reply_with(struct mw_exchange *x, unsigned status, const stru
 enum mw_err mw_exchange_answer(struct mw_exchange *x, unsigned status, const char *const *names,
 			       const char *const *values, size_t headers, struct mw_span body)
 {
-	struct mw_reply_parts parts = {
-	    .names = names, .values = values, .headers = headers, .body = body};
+	struct mw_reply_parts parts = {.names = names, .values = values, .headers = headers, .body = body};
 	enum mw_err err = reply_with(x, status, &parts);
 	send_reply(x);
 	return err;
@@ -706,8 +657,7 @@ enum mw_err mw_exchange_answer(struct mw_exchange *x, unsigned status, const cha
 enum mw_err mw_exchange_hold(struct mw_exchange *x, unsigned status, const char *const *names,
 			     const char *const *values, size_t headers, struct mw_span body)
 {
-	struct mw_reply_parts parts = {
-	    .names = names, .values = values, .headers = headers, .body = body};
+	struct mw_reply_parts parts = {.names = names, .values = values, .headers = headers, .body = body};
 	enum mw_err err = reply_with(x, status, &parts);
 	x->stage = STAGE_HELD;
 	queue_add(&x->server->held, x);

@@ -39,8 +39,9 @@ struct mw_server_config {
 
 enum { MW_SERVER_HEAD_MAX = 24 * 1024 };
 
-/* A socket that listens, for several processes to share: they take connections from one queue, and what waits in
- * it is nobody's who may die. -1 and MW_IO with the reason (address in use, ...); else `port` is the one it has. */
+/* A socket that listens, for several processes to share: they take connections from one queue, and what waits
+ * in it is nobody's who may die. -1 and MW_IO with the reason (address in use, ...); else `port` is the one
+ * it has. */
 int mw_server_listen(const char *host, uint16_t *port, struct mw_error *e);
 
 /* MW_IO with the reason. */

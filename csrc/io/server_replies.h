@@ -1,8 +1,9 @@
-/* server_replies.h -- answers as libmicrohttpd takes them: small ones that come again and again are made once.
+/* server_replies.h -- answers as libmicrohttpd takes them: small ones that come again and again are made
+ * once.
  *
- * "200, no headers, no body" is what nearly every webhook gets. To make it anew costs some ten allocations and
- * a mutex; here it is found by its bytes. Of those that are kept none is longer than KEY_MAX bytes, headers and
- * all, and one that is in use is not replaced.
+ * "200, no headers, no body" is what nearly every webhook gets. To make it anew costs some ten allocations
+ * and a mutex; here it is found by its bytes. Of those that are kept none is longer than KEY_MAX bytes,
+ * headers and all, and one that is in use is not replaced.
  *
  * Used by one thread.
  */

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* A write takes microseconds; who looks so often in vain looks at a page that a dead process left half done. */
+/* A write takes microseconds; who looks so often in vain looks at a page that a dead process left half done.
+ */
 enum { LOOKS_MAX = 10000 };
 
 enum { WORDS = MW_SLATE_PAGE_MAX / sizeof(uint64_t) };
@@ -27,8 +28,8 @@ struct mw_slate *mw_slate_new(unsigned pages)
 	struct mw_slate *s = malloc(sizeof *s);
 	if (!s)
 		return NULL;
-	void *at = mmap(NULL, pages * sizeof(struct page), PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *at = mmap(NULL, pages * sizeof(struct page), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			-1, 0);
 	if (at == MAP_FAILED) {
 		free(s);
 		return NULL;

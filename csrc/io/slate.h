@@ -25,7 +25,8 @@ unsigned mw_slate_pages(const struct mw_slate *s);
 
 /* False: too long, and the page is as it was. */
 bool mw_slate_write(struct mw_slate *s, unsigned page, struct mw_span text);
-/* Appends the text. MW_TIMEOUT: it is being written without end; MW_NO_MEMORY, MW_TOO_LARGE from the buffer. */
+/* Appends the text. MW_TIMEOUT: it is being written without end; MW_NO_MEMORY, MW_TOO_LARGE from the buffer.
+ */
 enum mw_err mw_slate_read(struct mw_slate *s, unsigned page, struct mw_buf *out);
 
 #endif

@@ -38,8 +38,8 @@ static void on_child(int number)
 	(void)number;
 }
 
-/* family.fork() -> pid, or 0 in the child | nil, message, code. Whatever ends the parent, the child gets SIGTERM
- * then. Of a terminal's Ctrl-C the parent alone hears. */
+/* family.fork() -> pid, or 0 in the child | nil, message, code. Whatever ends the parent, the child gets
+ * SIGTERM then. Of a terminal's Ctrl-C the parent alone hears. */
 static int family_fork(lua_State *L)
 {
 	struct sigaction action = {.sa_handler = on_child, .sa_flags = SA_NOCLDSTOP};
@@ -169,8 +169,12 @@ static int slate_gc(lua_State *L)
 void mwl_open_family(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-	    {"fork", family_fork},	 {"reap", family_reap},	  {"signal", family_signal},
-	    {"pause", family_pause}, {"close", family_close}, {"slate", family_slate},
+	    {"fork", family_fork},
+	    {"reap", family_reap},
+	    {"signal", family_signal},
+	    {"pause", family_pause},
+	    {"close", family_close},
+	    {"slate", family_slate},
 	    {NULL, NULL},
 	};
 	static const luaL_Reg methods[] = {

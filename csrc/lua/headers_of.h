@@ -1,5 +1,5 @@
-/* headers_of.h -- how a userdata of another module gives a mapper headers without a table of them: its metatable
- * has a pointer to this under MWL_HEADERS_OF. It is good as long as the Lua state. */
+/* headers_of.h -- how a userdata of another module gives a mapper headers without a table of them: its
+ * metatable has a pointer to this under MWL_HEADERS_OF. It is good as long as the Lua state. */
 #ifndef MWL_HEADERS_OF_H
 #define MWL_HEADERS_OF_H
 

@@ -71,9 +71,9 @@ static int process_width(lua_State *L)
 	return 1;
 }
 
-/* process.catch_signals([patient]): the first SIGINT or SIGTERM only sets a flag, the second ends the process;
- * not if it is patient, as one is that its parent and a service manager both tell to stop.
- * No SA_RESTART: a read that waits must come back, to see the flag. */
+/* process.catch_signals([patient]): the first SIGINT or SIGTERM only sets a flag, the second ends the
+ * process; not if it is patient, as one is that its parent and a service manager both tell to stop. No
+ * SA_RESTART: a read that waits must come back, to see the flag. */
 static int process_catch_signals(lua_State *L)
 {
 	struct sigaction action = {.sa_handler = on_signal,

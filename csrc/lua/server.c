@@ -41,7 +41,8 @@ static lua_Integer opt_field(lua_State *L, const char *name, lua_Integer otherwi
 }
 
 /* server.open{ host, port, body_max, memory_max, head_max, connections_max, connections_per_ip, idle_timeout,
- * head_timeout, body_rate_min, listener } -> server | nil, message, code. Bytes and seconds, as in io/server.h. */
+ * head_timeout, body_rate_min, listener } -> server | nil, message, code. Bytes and seconds, as in
+ * io/server.h. */
 static int server_open(lua_State *L)
 {
 	luaL_checktype(L, 1, LUA_TTABLE);
@@ -322,7 +323,8 @@ static int server_refuse(lua_State *L)
 						(size_t)r.headers.count, r.body));
 }
 
-/* exchange:is_gone() -> has its client closed the connection? What is not read of its headers by then is lost.
+/* exchange:is_gone() -> has its client closed the connection? What is not read of its headers by then is
+ * lost.
  */
 static int exchange_is_gone(lua_State *L)
 {
@@ -350,12 +352,10 @@ static int exchange_gc(lua_State *L)
 static void register_server(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-	    {"next", server_next},   {"wait", server_wait},
-	    {"take", server_take},   {"watch", server_watch},
-	    {"fd", server_fd},       {"quiesce", server_quiesce},
-	    {"stats", server_stats}, {"port", server_port},
-	    {"close", server_close}, {"release", server_release},
-	    {"refuse", server_refuse}, {NULL, NULL},
+	    {"next", server_next},       {"wait", server_wait},     {"take", server_take},
+	    {"watch", server_watch},     {"fd", server_fd},         {"quiesce", server_quiesce},
+	    {"stats", server_stats},     {"port", server_port},     {"close", server_close},
+	    {"release", server_release}, {"refuse", server_refuse}, {NULL, NULL},
 	};
 	luaL_newmetatable(L, MWL_SERVER);
 	lua_newtable(L);
@@ -371,9 +371,13 @@ static void register_server(lua_State *L)
 static void register_exchange(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-	    {"header", mwl_exchange_header}, {"answer", exchange_answer}, {"hold", exchange_hold},
-	    {"stream", mwl_exchange_stream}, {"cut", exchange_cut},
-	    {"is_gone", exchange_is_gone}, {NULL, NULL},
+	    {"header", mwl_exchange_header},
+	    {"answer", exchange_answer},
+	    {"hold", exchange_hold},
+	    {"stream", mwl_exchange_stream},
+	    {"cut", exchange_cut},
+	    {"is_gone", exchange_is_gone},
+	    {NULL, NULL},
 	};
 	luaL_newmetatable(L, MWL_EXCHANGE);
 	lua_newtable(L);

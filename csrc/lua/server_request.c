@@ -1,10 +1,10 @@
 /* server_request.c -- what a handler may ask of a request: fields that are made when they are asked for.
  *
  *     request.method, .target, .body                  there from the beginning
- *     request.headers                                 by name, as they came; of one that came more than once a list
- *     request.header "Content-Type"                   without regard to case; nil, count if it is not there once
- *     request.remote                                  the peer's address
- *     request.exchange                                for client:push, as `headers`: no table is made then
+ *     request.headers                                 by name, as they came; of one that came more than once
+ * a list request.header "Content-Type"                   without regard to case; nil, count if it is not
+ * there once request.remote                                  the peer's address request.exchange for
+ * client:push, as `headers`: no table is made then
  *
  * All but the first three are to be asked before the request is answered.
  */
@@ -73,7 +73,8 @@ static void push_remote(lua_State *L, const struct mw_exchange *x)
 	lua_pushstring(L, remote);
 }
 
-/* exchange:header(name) -> value | nil, count: of a header that is there once, names without regard to case */
+/* exchange:header(name) -> value | nil, count: of a header that is there once, names without regard to case
+ */
 int mwl_exchange_header(lua_State *L)
 {
 	unsigned count;
@@ -194,4 +195,3 @@ int mwl_exchange_index(lua_State *L)
 	}
 	return 1;
 }
-

@@ -69,7 +69,8 @@ end
 function setup.listen(address, values, shared)
 	local host, port = options.address(address)
 	return server.open {
-		host = host, port = shared and shared.port or port, listener = shared and shared.fd, body_max = values["limits.body_bytes"], memory_max = values["limits.memory_bytes"],
+		host = host, port = shared and shared.port or port, listener = shared and shared.fd,
+		body_max = values["limits.body_bytes"], memory_max = values["limits.memory_bytes"],
 		head_max = values["limits.head_bytes"], connections_max = values["limits.connections"],
 		connections_per_ip = values["limits.connections_per_ip"], head_timeout = values["limits.head_seconds"],
 		idle_timeout = values["limits.idle_seconds"], body_rate_min = values["limits.body_rate"],
@@ -87,7 +88,7 @@ function setup.webhooks(self)
 		end,
 		is_known = function(account)
 			return self.config.values.unknown_accounts == "accept" or self.config.values.write_key_file ~= nil
-				or self.vault:show(account) ~= nil
+				or self.vault:has(account)
 		end,
 	}
 	self.webhooks = handler

@@ -58,6 +58,12 @@ local function work(self, place)
 	os.exit(code, true)
 end
 
+local function postpone(place)
+	local now = process.monotonic()
+	place.pause = now - place.since > YOUNG and PAUSE or math.min(place.pause * 2, PAUSE_MAX)
+	place.due = now + place.pause
+end
+
 function Parent:start(place)
 	self.slate:write(place.number, "")
 	local pid, message = family.fork()
@@ -66,17 +72,11 @@ function Parent:start(place)
 	end
 	place.since = process.monotonic()
 	if not pid then
-		self:postpone(place)
+		postpone(place)
 		self.log:say("error", "worker_not_started", { reason = message, number = place.number })
 		return
 	end
 	place.pid = pid
-end
-
-function Parent:postpone(place)
-	local now = process.monotonic()
-	place.pause = now - place.since > YOUNG and PAUSE or math.min(place.pause * 2, PAUSE_MAX)
-	place.due = now + place.pause
 end
 
 --- Who ended?
@@ -90,7 +90,7 @@ function Parent:reap()
 			if place.pid == pid then
 				place.pid = nil
 				self.slate:write(place.number, "") -- it has nothing to tell any more
-				self:postpone(place)
+				postpone(place)
 				if not self.is_stopping then
 					self.log:say("error", "worker_ended", { number = place.number, pid = pid, reason = how })
 				end
