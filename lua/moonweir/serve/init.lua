@@ -97,7 +97,8 @@ function serve.open(config, log, worker)
 	local self = setmetatable({
 		config = config, log = log, client = client, definition = definition, secrets = found,
 		commits = {}, collecting = {}, waiting = 0, again = {},
-		requests = {}, dead = {}, learned = {}, lessons = views.lessons(), ticked = process.monotonic(), rate_at = process.monotonic(), rate_requests = 0,
+		requests = {}, dead = {}, learned = {}, lessons = views.lessons(),
+		ticked = process.monotonic(), rate_at = process.monotonic(), rate_requests = 0,
 		budget_used = 0, health = health.new(config.values["health.stuck_seconds"], process.monotonic()),
 	}, Daemon)
 	local ok
