@@ -169,34 +169,6 @@ describe("what workers tell each other", function()
 		assert.same({ "a", 3, "only2" }, { sum.lanes[1].account, sum.lanes[1].queued, sum.lanes[2].account })
 		assert.is_nil(sum.lanes[3])
 	end)
-
-	it("hands on each account that one of them learned of, once", function()
-		local slate = assert(core.family.slate(2))
-		local teller, hearer = views.lessons(), views.lessons()
-		local function tell(...)
-			local learned = {}
-			for _, account in ipairs { ... } do
-				learned[account] = true
-			end
-			teller:share(learned, {})
-			local view = view_of(1)
-			view.lessons = teller:told()
-			views.write(slate, 1, view)
-		end
-		local function hear()
-			local learned = {}
-			hearer:share(learned, views.read(slate, 2))
-			return learned
-		end
-		tell "a\255"
-		assert.same({ ["a\255"] = true }, hear())
-		assert.same({}, hear())
-		tell("b", "c")
-		assert.same({ b = true, c = true }, hear())
-		teller = views.lessons() -- another process in its place
-		tell "d"
-		assert.same({ d = true }, hear())
-	end)
 end)
 
 describe("health", function()

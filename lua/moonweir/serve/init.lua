@@ -97,7 +97,7 @@ function serve.open(config, log, worker)
 	local self = setmetatable({
 		config = config, log = log, client = client, definition = definition, secrets = found,
 		commits = {}, collecting = {}, waiting = 0, again = {},
-		requests = {}, dead = {}, learned = {}, lessons = views.lessons(),
+		requests = {}, dead = {}, learned = {},
 		ticked = process.monotonic(), rate_at = process.monotonic(), rate_requests = 0,
 		budget_used = 0, health = health.new(config.values["health.stuck_seconds"], process.monotonic()),
 	}, Daemon)
@@ -302,10 +302,9 @@ function Daemon:tick()
 		end
 	end
 	if self.worker then
-		self.lessons:share(self.learned, self:others())
 		self:publish()
 	end
-	for account in pairs(self.learned) do
+	for account in pairs(self.learned) do -- whichever worker has its letters: a replay is of the whole spool
 		self.learned[account] = nil
 		local counts = self.client:replay { code = "no_user", account = account, limit = 1000 }
 		if counts and counts.replayed > 0 then
@@ -328,7 +327,7 @@ function Daemon:view()
 		stats = self.client:stats(), lanes = self.client:lanes(values["metrics.accounts"]), requests = self.requests,
 		failed = self.webhooks.failed, dead = self.dead, server = self.server:stats(), waiting = self.waiting + #self.again,
 		rate = values["delivery.rate"], budget_used = self.budget_used, trouble = code and { code = code, reason = reason },
-		lessons = self.worker and self.lessons:told(), workers = 1,
+		workers = 1,
 	}
 end
 

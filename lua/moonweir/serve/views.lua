@@ -22,7 +22,6 @@ local views = {}
 ---@field rate number
 ---@field budget_used number
 ---@field trouble? {code: string, reason: string}
----@field lessons? {n: integer, account: string}[]
 ---@field workers integer
 
 -- Keys as text: statuses are numbers, and JSON has none as names.
@@ -60,7 +59,7 @@ local function plain(view)
 	return {
 		stats = stats, buckets = buckets, buckets_sum = view.stats.commit_times.sum, lanes = lanes, requests = named(view.requests),
 		failed = view.failed, dead = named(view.dead), server = numbers(view.server), waiting = view.waiting, rate = view.rate,
-		budget_used = view.budget_used, trouble = view.trouble, lessons = core.array(view.lessons or {}), workers = view.workers,
+		budget_used = view.budget_used, trouble = view.trouble, workers = view.workers,
 	}
 end
 
@@ -89,7 +88,6 @@ function views.read(slate, except)
 		local text = number ~= except and slate:read(number) or ""
 		local it = text ~= "" and core.decode(text)
 		if it then
-			it.number = number
 			list[#list + 1] = unpacked(it)
 		end
 	end
@@ -177,51 +175,6 @@ function views.sum(own, others, accounts)
 	end
 	sum.lanes = busiest(by_account, accounts)
 	return sum
-end
-
--- Accounts of which one worker learned something, for all: a dead letter that waits for it may have come from any. Told for a
--- while, numbered, so that each reader knows which are new to it.
-local TOLD_MAX = 256
-
----@class moonweir.serve.Lessons
-local Lessons = {}
-Lessons.__index = Lessons
-
-function views.lessons()
-	return setmetatable({ list = {}, count = 0, heard = {} }, Lessons)
-end
-
----@return {n: integer, account: string}[]
-function Lessons:told()
-	return self.list
-end
-
---- Tell what this worker learned, and add what the others did.
----@param learned table<string, true> by account
----@param others moonweir.serve.View[]
-function Lessons:share(learned, others)
-	for account in pairs(learned) do
-		self.count = self.count + 1
-		self.list[#self.list + 1] = { n = self.count, account = core.base64url(account) }
-	end
-	while #self.list > TOLD_MAX do
-		table.remove(self.list, 1)
-	end
-	for _, view in ipairs(others) do
-		local heard, last = self.heard[view.number] or 0, 0
-		for _, lesson in ipairs(view.lessons) do
-			last = math.max(last, lesson.n)
-			if lesson.n > heard then
-				learned[core.binary("base64url", lesson.account)] = true
-			end
-		end
-		if last < heard then -- another process in the same place: it counts anew
-			for _, lesson in ipairs(view.lessons) do
-				learned[core.binary("base64url", lesson.account)] = true
-			end
-		end
-		self.heard[view.number] = last
-	end
 end
 
 return views
