@@ -27,6 +27,8 @@ describe("moonweir.server", function()
 		return answer
 	end
 
+	local send_of = client
+
 	local function next_exchange()
 		return assert(s:next(30), "no request came")
 	end
@@ -214,6 +216,81 @@ open(sys.argv[2], "w").write("gone")' %s %s.done <%s &]]):format(s:port(), reque
 		local answer = client(GET)
 		next_exchange():answer(200, nil, "well")
 		assert.matches("well$", answer_of(answer))
+	end)
+
+	local function next_request()
+		local until_ = process.monotonic() + 30
+		while process.monotonic() < until_ do
+			s:wait(0.1)
+			local x, request = s:take()
+			if x then
+				return x, request
+			end
+		end
+		error "no request came"
+	end
+
+	it("has requests that a mapping takes as event and as headers, as they lie there", function()
+		local source = require "moonweir.source"
+		local mw = require "moonweir"
+		local client = assert(mw.open {
+			spool = child.folder() .. "/mapped", send = false, source = source.define {
+				slug = "x", version = "1", event = source.get.header "x-topic", user = source.user { source.get "user" },
+				on = { orders = source.track "T" { type = source.get "type" } },
+			},
+		})
+		local answer = send_of(post(24, '{"type":"t","user":"u1"}', "X-Topic: orders\r\n"))
+		local x = next_request()
+		assert.is_true(x:contains("type", 24))
+		assert.is_false(x:contains("type", 23))
+		assert.is_false(x:contains("tipe", 24))
+		assert.equal(1, client:push(x, { headers = x, format = "json", account = "a" }))
+		assert.is_nil((client:push(x, { account = "a" }))) -- an event by no name
+		x:answer(200)
+		assert.has_error(function()
+			client:push(x, { account = "a" })
+		end)
+		assert.has_error(function()
+			client:push("{}", { headers = x, account = "a" })
+		end)
+		assert.has_error(function()
+			client:push(io.stdout)
+		end)
+		assert(client:sync())
+		assert.equal(1, client:stats().accepted)
+		assert.equal('{"type":"t","user":"u1"}', client:dead()[1].event)
+		client:close(0)
+		answer_of(answer)
+	end)
+
+	-- Whatever way a body takes, by its string or by where it lies, is the same to receive.take.
+	it("has bodies that are read the same from where they lie and as texts", function()
+		local receive = require "moonweir.receive"
+		local definition = require("moonweir.source").define {
+			slug = "x", version = "1", event = require("moonweir.source").get "t",
+			user = require("moonweir.source").user { require("moonweir.source").get "u" }, on = { t = require("moonweir.source").ignore } }
+		for _, it in ipairs {
+			{ '{"a":1}', "application/json", "json", true }, { '{"a":1}', nil, "json", true }, { "{}\n{}", "application/x-ndjson", "ndjson", true },
+			{ "a=1", "application/x-www-form-urlencoded", "form" }, { "<a/>", "text/xml", "xml" },
+			{ '{"a":"\228"}', "application/json; charset=latin1", "json" },
+			{ '{"type":"url_verification","challenge":"c17"}', "application/json" },
+		} do
+			local type_line = it[2] and ("Content-Type: %s\r\n"):format(it[2]) or ""
+			local answer = send_of(post(#it[1], it[1], type_line))
+			local x, request = next_request()
+			request.url = request.target
+			local taken = receive.take(definition, request, 0)
+			local as_text = receive.take(definition, { method = "POST", url = "/p", headers = { ["Content-Type"] = it[2] }, body = it[1] }, 0)
+			assert.same({ as_text.answer, as_text.format }, { taken.answer, taken.format })
+			assert.equal(it[3], taken.format)
+			if it[4] then
+				assert.equal(x, taken.body)
+			else
+				assert.equal(as_text.body, taken.body)
+			end
+			x:answer(200)
+			answer_of(answer)
+		end
 	end)
 
 	it("gives a request's parts when they are asked for", function()

@@ -5,8 +5,8 @@
  *
  * What fails is collected in C while the body is mapped, and becomes Lua values only afterwards.
  */
-#include "headers_of.h"
 #include "mwl.h"
+#include "request_of.h"
 #include "xml_reader.h"
 
 #include <math.h>
@@ -309,14 +309,13 @@ static enum mw_format format_of(struct mw_span type)
 	return MW_FORMAT_JSON;
 }
 
-/* Of a request of another module (headers_of.h): as they lie there, without a table. */
+/* Of a request of another module: as they lie there. */
 static bool read_headers_of(lua_State *L, struct mw_delivery *d, struct mw_header *room)
 {
-	if (lua_type(L, -1) != LUA_TUSERDATA || !luaL_getmetafield(L, -1, MWL_HEADERS_OF))
+	const struct mwl_request_of *of = mwl_request_of(L, -1);
+	if (!of)
 		return false;
-	const struct mwl_headers_of *of = lua_touserdata(L, -1);
-	lua_pop(L, 1);
-	d->header_count = of->read(L, lua_gettop(L), room, MWL_HEADERS_MAX);
+	d->header_count = of->headers(L, lua_gettop(L), room, MWL_HEADERS_MAX);
 	for (size_t i = 0; i < d->header_count; i++)
 		if (span_is_nocase(room[i].name, "content-type"))
 			d->format = format_of(room[i].value);

@@ -371,13 +371,10 @@ static void register_server(lua_State *L)
 static void register_exchange(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-	    {"header", mwl_exchange_header},
-	    {"answer", exchange_answer},
-	    {"hold", exchange_hold},
-	    {"stream", mwl_exchange_stream},
-	    {"cut", exchange_cut},
-	    {"is_gone", exchange_is_gone},
-	    {NULL, NULL},
+	    {"header", mwl_exchange_header}, {"contains", mwl_exchange_contains},
+	    {"answer", exchange_answer},     {"hold", exchange_hold},
+	    {"stream", mwl_exchange_stream}, {"cut", exchange_cut},
+	    {"is_gone", exchange_is_gone},   {NULL, NULL},
 	};
 	luaL_newmetatable(L, MWL_EXCHANGE);
 	lua_newtable(L);

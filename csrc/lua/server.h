@@ -30,6 +30,7 @@ struct mw_exchange *mwl_exchange_at(lua_State *L, int i);
 void mwl_push_request(lua_State *L, int exchange);
 int mwl_exchange_index(lua_State *L); /* upvalue: the methods */
 int mwl_exchange_header(lua_State *L);
+int mwl_exchange_contains(lua_State *L);
 /* Requests' metatable, and into that of exchanges, on top of the stack, how to get at their headers. */
 void mwl_open_requests(lua_State *L);
 

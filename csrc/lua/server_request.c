@@ -1,14 +1,15 @@
 /* server_request.c -- what a handler may ask of a request: fields that are made when they are asked for.
  *
- *     request.method, .target, .body                  there from the beginning
- *     request.headers                                 by name, as they came; of one that came more than once
- * a list request.header "Content-Type"                   without regard to case; nil, count if it is not
- * there once request.remote                                  the peer's address request.exchange for
- * client:push, as `headers`: no table is made then
+ *     request.method, .target                         there from the beginning
+ *     request.body                                    a string; LuaJIT's table of strings is slow with bodies
+ * that are alike, so who can do without it takes the exchange request.headers by name, as they came; of one
+ * that came more than once a list request.header "Content-Type"                   without regard to case;
+ * nil, count if it is not there once request.remote                                  the peer's address
+ * request.exchange for client:push, as `headers`: no table is made then
  *
- * All but the first three are to be asked before the request is answered.
+ * All but the first two are to be asked before the request is answered.
  */
-#include "headers_of.h"
+#include "request_of.h"
 #include "server.h"
 
 #include <string.h>
@@ -103,14 +104,16 @@ static int request_index(lua_State *L)
 	const char *name = lua_tostring(L, 2);
 	if (!name)
 		return 0;
-	bool is_header = strcmp(name, "header") == 0;
-	if (!is_header && strcmp(name, "headers") != 0 && strcmp(name, "remote") != 0)
+	bool is_header = strcmp(name, "header") == 0, is_body = strcmp(name, "body") == 0;
+	if (!is_header && !is_body && strcmp(name, "headers") != 0 && strcmp(name, "remote") != 0)
 		return 0;
 	lua_settop(L, 2);
 	lua_getfield(L, 1, "exchange");
 	const struct mw_exchange *x = mwl_exchange_at(L, 3);
 	if (is_header)
 		lua_pushcclosure(L, request_header, 1);
+	else if (is_body)
+		push_body(L, x);
 	else if (strcmp(name, "remote") == 0)
 		push_remote(L, x);
 	else
@@ -129,8 +132,6 @@ void mwl_push_request(lua_State *L, int exchange)
 	lua_setfield(L, -2, "method");
 	lua_pushstring(L, mw_exchange_target(x));
 	lua_setfield(L, -2, "target");
-	push_body(L, x);
-	lua_setfield(L, -2, "body");
 	lua_pushvalue(L, exchange);
 	lua_setfield(L, -2, "exchange");
 	luaL_getmetatable(L, MWL_REQUEST);
@@ -157,18 +158,36 @@ static size_t read_headers(lua_State *L, int index, struct mw_header *out, size_
 	return r.count;
 }
 
+static struct mw_span read_body(lua_State *L, int index)
+{
+	struct mw_span body = mw_exchange_body(mwl_exchange_at(L, index));
+	return body.at ? body : MW_SPAN("");
+}
+
+/* exchange:contains(text, max) -> is this in the body, if that has at most `max` bytes? */
+int mwl_exchange_contains(lua_State *L)
+{
+	struct mw_span body = read_body(L, 1);
+	size_t len;
+	const char *text = luaL_checklstring(L, 2, &len);
+	bool is_short = (lua_Number)body.len <= luaL_checknumber(L, 3);
+	lua_pushboolean(L, is_short && memmem(body.at, body.len, text, len) != NULL);
+	return 1;
+}
+
 void mwl_open_requests(lua_State *L)
 {
-	static const struct mwl_headers_of headers_of = {read_headers};
-	lua_pushlightuserdata(L, (void *)(uintptr_t)&headers_of);
-	lua_setfield(L, -2, MWL_HEADERS_OF);
+	static const struct mwl_request_of request_of = {read_body, read_headers};
+	lua_pushlightuserdata(L, (void *)(uintptr_t)&request_of);
+	lua_setfield(L, -2, MWL_REQUEST_OF);
 	luaL_newmetatable(L, MWL_REQUEST);
 	lua_pushcfunction(L, request_index);
 	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
 }
 
-/* Fields: method, path, query, body, headers, remote. Methods: header, answer, hold, stream, cut, is_gone. */
+/* Fields: method, path, query, body, headers, remote. Methods: header, contains, answer, hold, stream, cut,
+ * is_gone. */
 int mwl_exchange_index(lua_State *L)
 {
 	luaL_checkudata(L, 1, MWL_EXCHANGE);

@@ -61,7 +61,7 @@ end
 local KNOWN_MAX = 256
 local known, known_count = {}, 0
 
----@return {kind: string, format: string, reader: function?, is_unknown: boolean?}
+---@return {kind: string, format: string, reader: function?, is_unknown: boolean?, is_plain: boolean?}
 local function content_of(header)
 	local kind = (header:match "^%s*([^;%s]*)" or ""):lower()
 	local content = { kind = kind, format = formats[kind] or (kind:find "%+xml$" and "xml") or "json" }
@@ -70,6 +70,7 @@ local function content_of(header)
 		content.reader = charset.reader(name)
 		content.is_unknown = not content.reader
 	end
+	content.is_plain = not name and (content.format == "json" or content.format == "ndjson") and kind ~= "multipart/form-data"
 	if known_count >= KNOWN_MAX then
 		known, known_count = {}, 0
 	end
@@ -77,18 +78,22 @@ local function content_of(header)
 	return content
 end
 
---- The body of a request as bytes for the mapping, and their format.
+--- The body of a request as bytes for the mapping, and their format. JSON that came as it is to be, of a request that has
+--- its bytes elsewhere, stays there: then it is that request's exchange, which client:push takes.
 ---@param request table from request.new
----@return string|nil bytes
+---@return string|userdata|nil bytes
 ---@return "json"|"ndjson"|"form"|"xml"|string format or why there are none
 ---@return "unsupported"|"invalid"|"too_large"|"no_memory"|nil code
 function body.read(request)
+	local header = request:value "Content-Type" or ""
+	local content = known[header] or content_of(header)
+	if content.is_plain and request.from and not request:value "Content-Encoding" then
+		return request.from.exchange, content.format
+	end
 	local bytes, message, code = decompress(request)
 	if not bytes then
 		return nil, message, code
 	end
-	local header = request:value "Content-Type" or ""
-	local content = known[header] or content_of(header)
 	local kind, format = content.kind, content.format
 	if kind == "application/x-www-form-urlencoded" and bytes:find "^%s*[{%[]" then -- in a form these are escaped
 		format = "json"

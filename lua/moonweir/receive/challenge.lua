@@ -41,10 +41,13 @@ end
 -- A challenge is a few hundred bytes; anything larger is not even parsed for one.
 local SMALL = 8192
 
-local function slack(text)
-	if #text > SMALL or not text:find("url_verification", 1, true) then
+local function slack(request, text)
+	local is_text = type(text) == "string"
+	if is_text and (#text > SMALL or not text:find("url_verification", 1, true))
+		or not is_text and not text:contains("url_verification", SMALL) then
 		return nil
 	end
+	text = is_text and text or request.body
 	local value = core.decode(text)
 	if type(value) == "table" and value.type == "url_verification" and type(value.challenge) == "string" then
 		return challenge.answer(200, TEXT, value.challenge)
@@ -67,15 +70,15 @@ end
 
 --- The answer to a challenge in a body; nil: it is none.
 ---@param request table from request.new
----@param text string its body, decompressed
+---@param text string|userdata its body, decompressed, or as body.read leaves it
 ---@return moonweir.Answer|nil
 ---@return string? note what somebody should do about it
 function challenge.of_body(request, text)
 	local kind = request:value "x-amz-sns-message-type"
 	if kind == "SubscriptionConfirmation" or kind == "UnsubscribeConfirmation" then
-		return sns(text, kind)
+		return sns(type(text) == "string" and text or request.body, kind)
 	end
-	return slack(text)
+	return slack(request, text)
 end
 
 local SALESFORCE = "http://soap.sforce.com/2005/09/outbound"

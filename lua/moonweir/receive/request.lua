@@ -17,6 +17,18 @@
 local Request = {}
 Request.__index = Request
 
+-- Of a host whose request has its bytes elsewhere: `body` becomes a text when it is asked for.
+local Lazy = {}
+
+function Lazy.__index(self, name)
+	if name == "body" then
+		local text = self.from.body
+		rawset(self, "body", text)
+		return text
+	end
+	return Request[name]
+end
+
 local request = {}
 
 -- A list of what a header had so far and what else it has; of one text the text.
@@ -38,7 +50,11 @@ function request.new(r, level)
 	if type(r) ~= "table" then
 		error("a request is a table { method =, url =, headers =, body = }", level + 1)
 	end
-	local method, url, body = r.method, r.url, r.body
+	local method, url, look = r.method, r.url, r.header
+	if r.exchange and type(method) == "string" and type(url) == "string" then -- our own server's
+		return setmetatable({ method = method, url = url, look = look, from = r }, Lazy)
+	end
+	local body = r.body
 	if type(method) ~= "string" or type(url) ~= "string" or type(body) ~= "string" then
 		for _, name in ipairs { "method", "url", "body" } do
 			if type(r[name]) ~= "string" then
@@ -46,7 +62,6 @@ function request.new(r, level)
 			end
 		end
 	end
-	local look = r.header
 	if type(look) == "function" then
 		return setmetatable({ method = method, url = url, body = body, look = look }, Request)
 	end
