@@ -233,7 +233,7 @@ open(sys.argv[2], "w").write("gone")' %s %s.done <%s &]]):format(s:port(), reque
 	it("has requests that a mapping takes as event and as headers, as they lie there", function()
 		local source = require "moonweir.source"
 		local mw = require "moonweir"
-		local client = assert(mw.open {
+		local mapped = assert(mw.open {
 			spool = child.folder() .. "/mapped", send = false, source = source.define {
 				slug = "x", version = "1", event = source.get.header "x-topic", user = source.user { source.get "user" },
 				on = { orders = source.track "T" { type = source.get "type" } },
@@ -244,22 +244,22 @@ open(sys.argv[2], "w").write("gone")' %s %s.done <%s &]]):format(s:port(), reque
 		assert.is_true(x:contains("type", 24))
 		assert.is_false(x:contains("type", 23))
 		assert.is_false(x:contains("tipe", 24))
-		assert.equal(1, client:push(x, { headers = x, format = "json", account = "a" }))
-		assert.is_nil((client:push(x, { account = "a" }))) -- an event by no name
+		assert.equal(1, mapped:push(x, { headers = x, format = "json", account = "a" }))
+		assert.is_nil((mapped:push(x, { account = "a" }))) -- an event by no name
 		x:answer(200)
 		assert.has_error(function()
-			client:push(x, { account = "a" })
+			mapped:push(x, { account = "a" })
 		end)
 		assert.has_error(function()
-			client:push("{}", { headers = x, account = "a" })
+			mapped:push("{}", { headers = x, account = "a" })
 		end)
 		assert.has_error(function()
-			client:push(io.stdout)
+			mapped:push(io.stdout)
 		end)
-		assert(client:sync())
-		assert.equal(1, client:stats().accepted)
-		assert.equal('{"type":"t","user":"u1"}', client:dead()[1].event)
-		client:close(0)
+		assert(mapped:sync())
+		assert.equal(1, mapped:stats().accepted)
+		assert.equal('{"type":"t","user":"u1"}', mapped:dead()[1].event)
+		mapped:close(0)
 		answer_of(answer)
 	end)
 
@@ -270,7 +270,8 @@ open(sys.argv[2], "w").write("gone")' %s %s.done <%s &]]):format(s:port(), reque
 			slug = "x", version = "1", event = require("moonweir.source").get "t",
 			user = require("moonweir.source").user { require("moonweir.source").get "u" }, on = { t = require("moonweir.source").ignore } }
 		for _, it in ipairs {
-			{ '{"a":1}', "application/json", "json", true }, { '{"a":1}', nil, "json", true }, { "{}\n{}", "application/x-ndjson", "ndjson", true },
+			{ '{"a":1}', "application/json", "json", true }, { '{"a":1}', nil, "json", true },
+			{ "{}\n{}", "application/x-ndjson", "ndjson", true },
 			{ "a=1", "application/x-www-form-urlencoded", "form" }, { "<a/>", "text/xml", "xml" },
 			{ '{"a":"\228"}', "application/json; charset=latin1", "json" },
 			{ '{"type":"url_verification","challenge":"c17"}', "application/json" },
@@ -280,7 +281,8 @@ open(sys.argv[2], "w").write("gone")' %s %s.done <%s &]]):format(s:port(), reque
 			local x, request = next_request()
 			request.url = request.target
 			local taken = receive.take(definition, request, 0)
-			local as_text = receive.take(definition, { method = "POST", url = "/p", headers = { ["Content-Type"] = it[2] }, body = it[1] }, 0)
+			local as_text = receive.take(definition, {
+				method = "POST", url = "/p", headers = { ["Content-Type"] = it[2] }, body = it[1] }, 0)
 			assert.same({ as_text.answer, as_text.format }, { taken.answer, taken.format })
 			assert.equal(it[3], taken.format)
 			if it[4] then
