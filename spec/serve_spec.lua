@@ -2,6 +2,7 @@
 
 local child = require "spec.support.child"
 local config = require "moonweir.serve.config"
+local core = require "moonweir.core"
 local health = require "moonweir.serve.health"
 local log = require "moonweir.serve.log"
 local metrics = require "moonweir.serve.metrics"
@@ -10,6 +11,7 @@ local options = require "moonweir.serve.options"
 local router = require "moonweir.web.router"
 local secrets = require "moonweir.serve.secrets"
 local daemon = require "spec.support.daemon"
+local views = require "moonweir.serve.views"
 
 describe("moonweir.web.router", function()
 	local function handler(name)
@@ -174,6 +176,34 @@ describe("the log of another host", function()
 	end)
 end)
 
+describe("what workers tell each other", function()
+	local function view_of(n)
+		local times = { { at_most = 0.001, count = n }, { count = 1 } }
+		times.sum = 0.5 * n
+		return {
+			stats = { accepted = n, oldest = n, lanes = n, commit_times = times, spec = { checked = 1 } },
+			lanes = { { account = "a", queued = n, delivered = n, dead = 0, state = "ready" },
+				{ account = "only" .. n, queued = 0, delivered = n, dead = 0, state = n == 2 and "parked" or "ready" } },
+			requests = { ["/x"] = { [200] = n, [503] = n == 2 and 1 or nil } }, failed = { no_user = n }, dead = { [400] = n },
+			server = { accepted = n, connections = n, refused = 0, too_slow = 0 }, waiting = n, rate = 50, budget_used = 0.25 * n,
+			trouble = n == 2 and { code = "stuck", reason = "why" } or nil, workers = 1,
+		}
+	end
+
+	it("adds up, but for what does not", function()
+		local slate = assert(core.family.slate(3))
+		views.write(slate, 2, view_of(2))
+		local sum = views.sum(view_of(1), views.read(slate, 1), 2)
+		assert.same({ 2, 3, 2, 2 }, { sum.workers, sum.stats.accepted, sum.stats.oldest, sum.stats.lanes })
+		assert.same({ 3, 2, 1.5 }, { sum.stats.commit_times[1].count, sum.stats.commit_times[2].count, sum.stats.commit_times.sum })
+		assert.same({ ["200"] = 3, ["503"] = 1 }, sum.requests["/x"])
+		assert.same({ ["400"] = 3 }, sum.dead)
+		assert.same({ 3, 0.75, "stuck", 50 }, { sum.waiting, sum.budget_used, sum.trouble.code, sum.rate })
+		assert.same({ "a", 3, "only2" }, { sum.lanes[1].account, sum.lanes[1].queued, sum.lanes[2].account })
+		assert.is_nil(sum.lanes[3])
+	end)
+end)
+
 describe("health", function()
 	it("is stuck only when something could move and nothing did for long", function()
 		local h = health.new(10, 0)
@@ -192,7 +222,8 @@ describe("health", function()
 		assert.same({ "stuck", "worker 1" }, { h:trouble() })
 		assert.is_nil((h:own_trouble()))
 		h.elsewhere = nil
-		assert.equal(200, (h:handle { method = "GET" }))
+		assert.equal(200, (health.answer({ method = "GET" }, h:trouble())))
+		assert.equal(503, (health.answer({ method = "GET" }, "stuck", "why")))
 	end)
 end)
 

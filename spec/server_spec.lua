@@ -27,6 +27,8 @@ describe("moonweir.server", function()
 		return answer
 	end
 
+	local send_of = client
+
 	local function next_exchange()
 		return assert(s:next(30), "no request came")
 	end
@@ -110,6 +112,210 @@ describe("moonweir.server", function()
 		collectgarbage()
 		collectgarbage()
 		assert.matches("^HTTP/1.1 500 ", answer_of(answer))
+	end)
+
+	it("holds answers until they are released, in the order in which they were given", function()
+		local answers, exchanges = {}, {}
+		for i = 1, 3 do
+			answers[i] = client(GET)
+			exchanges[i] = next_exchange()
+		end
+		for i = 1, 3 do
+			assert.is_true(exchanges[i]:hold(200, { ["X-N"] = tostring(i) }, "held"))
+			assert.has_error(function()
+				exchanges[i]:answer(200)
+			end)
+		end
+		assert.is_nil(s:next(0.05))
+		assert.is_nil(child.read(answers[1]))
+		s:release(1)
+		assert.matches("X-N: 1\r\n.*held$", answer_of(answers[1]))
+		assert.is_nil(child.read(answers[2]))
+		s:refuse(1, 503, { ["Retry-After"] = "10" }, "later")
+		assert.matches("^HTTP/1.1 503 .*later$", answer_of(answers[2]))
+		s:release(9)
+		assert.matches("X-N: 3\r\n.*held$", answer_of(answers[3]))
+	end)
+
+	it("keeps answers apart that differ in anything", function()
+		local kinds = { { 200 }, { 200, { A = "1" } }, { 200, { A = "1" }, "x" }, { 200, { A = "x" } }, { 200, { A = "12" } }, { 400 },
+			{ 200, nil, ("y"):rep(300) } }
+		for i = 1, 20 do -- more than are kept
+			kinds[#kinds + 1] = { 200, nil, "n" .. i }
+		end
+		for _ = 1, 2 do
+			for _, kind in ipairs(kinds) do
+				local answer = client((GET:gsub("Connection: close\r\n", "")) .. GET)
+				for _ = 1, kind[1] < 400 and 2 or 1 do
+					next_exchange():answer(kind[1], kind[2], kind[3])
+				end
+				local text = answer_of(answer)
+				assert.equal(kind[1] < 400 and 2 or 1, select(2, text:gsub("HTTP/1.1 " .. kind[1], "")))
+				assert.equal(kind[3] or "", text:match ".*\r\n\r\n(.*)$")
+				assert.equal(kind[2] and kind[2].A, text:match "\r\nA: ?([^\r]*)\r\n")
+				assert.equal(kind[1] >= 400, text:match "HTTP.-\r\n\r\n":lower():find "connection: close" ~= nil)
+			end
+		end
+	end)
+
+	-- A client that is gone before it is answered: resets its connection, so that the server sees it at once.
+	local function vanish(bytes)
+		local request = child.file("vanish", bytes)
+		os.execute(([[python3 -c 'import socket,struct,sys
+s = socket.create_connection(("127.0.0.1", %d))
+s.sendall(open(sys.argv[1], "rb").read())
+sys.stdin.read(1)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+s.close()
+open(sys.argv[2], "w").write("gone")' %s %s.done <%s &]]):format(s:port(), request, request, child.folder() .. "/go"))
+		os.remove(request .. ".done")
+		return request .. ".done"
+	end
+
+	it("is not harmed by clients that are gone before they are answered, in whatever state", function()
+		os.execute(("mkfifo '%s/go' 2>/dev/null"):format(child.folder()))
+		for _, finish in ipairs { "answer", "hold", "cut", "stream", "nothing", "untaken" } do
+			local done = vanish "GET /gone HTTP/1.1\r\nHost: h\r\nX-A: 1\r\n\r\n"
+			local go = assert(io.open(child.folder() .. "/go", "w"))
+			local x
+			if finish ~= "untaken" then
+				x = next_exchange()
+			else
+				s:wait(30)
+			end
+			go:close() -- now it resets; the server does not look meanwhile, or it would suspend the connection
+			local until_ = process.monotonic() + 30
+			while child.read(done) ~= "gone" and process.monotonic() < until_ do
+				process.wait(0.01)
+			end
+			while s:stats().connections > 0 and process.monotonic() < until_ do
+				s:wait(0.01)
+			end
+			assert.equal(0, s:stats().connections)
+			if finish == "nothing" then
+				x = nil -- luacheck: ignore
+				collectgarbage()
+				collectgarbage()
+			elseif x then
+				assert.is_true(x:is_gone())
+				assert.is_nil(x:header "X-A")
+				assert.equal("GET", x.method)
+				if finish == "hold" then
+					x:hold(200)
+					s:release(1)
+				elseif finish == "stream" then
+					local stream = x:stream(200, {}, 1000)
+					assert.is_falsy(stream:write "x")
+				else
+					x[finish](x, finish == "answer" and 200 or nil)
+				end
+			end
+			assert.is_nil(s:take())
+			assert.equal(0, s:stats().busy, finish)
+		end
+		local answer = client(GET)
+		next_exchange():answer(200, nil, "well")
+		assert.matches("well$", answer_of(answer))
+	end)
+
+	local function next_request()
+		local until_ = process.monotonic() + 30
+		while process.monotonic() < until_ do
+			s:wait(0.1)
+			local x, request = s:take()
+			if x then
+				return x, request
+			end
+		end
+		error "no request came"
+	end
+
+	it("has requests that a mapping takes as event and as headers, as they lie there", function()
+		local source = require "moonweir.source"
+		local mw = require "moonweir"
+		local mapped = assert(mw.open {
+			spool = child.folder() .. "/mapped", send = false, source = source.define {
+				slug = "x", version = "1", event = source.get.header "x-topic", user = source.user { source.get "user" },
+				on = { orders = source.track "T" { type = source.get "type" } },
+			},
+		})
+		local answer = send_of(post(24, '{"type":"t","user":"u1"}', "X-Topic: orders\r\n"))
+		local x = next_request()
+		assert.is_true(x:contains("type", 24))
+		assert.is_false(x:contains("type", 23))
+		assert.is_false(x:contains("tipe", 24))
+		assert.equal(1, mapped:push(x, { headers = x, format = "json", account = "a" }))
+		assert.is_nil((mapped:push(x, { account = "a" }))) -- an event by no name
+		x:answer(200)
+		assert.has_error(function()
+			mapped:push(x, { account = "a" })
+		end)
+		assert.has_error(function()
+			mapped:push("{}", { headers = x, account = "a" })
+		end)
+		assert.has_error(function()
+			mapped:push(io.stdout)
+		end)
+		assert(mapped:sync())
+		assert.equal(1, mapped:stats().accepted)
+		assert.equal('{"type":"t","user":"u1"}', mapped:dead()[1].event)
+		mapped:close(0)
+		answer_of(answer)
+	end)
+
+	-- Whatever way a body takes, by its string or by where it lies, is the same to receive.take.
+	it("has bodies that are read the same from where they lie and as texts", function()
+		local receive = require "moonweir.receive"
+		local definition = require("moonweir.source").define {
+			slug = "x", version = "1", event = require("moonweir.source").get "t",
+			user = require("moonweir.source").user { require("moonweir.source").get "u" }, on = { t = require("moonweir.source").ignore } }
+		for _, it in ipairs {
+			{ '{"a":1}', "application/json", "json", true }, { '{"a":1}', nil, "json", true },
+			{ "{}\n{}", "application/x-ndjson", "ndjson", true },
+			{ "a=1", "application/x-www-form-urlencoded", "form" }, { "<a/>", "text/xml", "xml" },
+			{ '{"a":"\228"}', "application/json; charset=latin1", "json" },
+			{ '{"type":"url_verification","challenge":"c17"}', "application/json" },
+		} do
+			local type_line = it[2] and ("Content-Type: %s\r\n"):format(it[2]) or ""
+			local answer = send_of(post(#it[1], it[1], type_line))
+			local x, request = next_request()
+			request.url = request.target
+			local taken = receive.take(definition, request, 0)
+			local as_text = receive.take(definition, {
+				method = "POST", url = "/p", headers = { ["Content-Type"] = it[2] }, body = it[1] }, 0)
+			assert.same({ as_text.answer, as_text.format }, { taken.answer, taken.format })
+			assert.equal(it[3], taken.format)
+			if it[4] then
+				assert.equal(x, taken.body)
+			else
+				assert.equal(as_text.body, taken.body)
+			end
+			x:answer(200)
+			answer_of(answer)
+		end
+	end)
+
+	it("gives a request's parts when they are asked for", function()
+		local answer = client "POST /p?q HTTP/1.1\r\nHost: h\r\nX-A: 1\r\nx-a: 2\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi"
+		local x, request
+		local until_ = process.monotonic() + 30
+		while not x and process.monotonic() < until_ do
+			s:wait(0.1)
+			x, request = s:take()
+		end
+		assert.same({ "POST", "/p?q", "hi", "127.0.0.1" }, { request.method, request.target, request.body, request.remote })
+		assert.equal("h", request.header "HOST")
+		assert.same({ n = 2, nil, 2 }, { n = select("#", request.header "X-A"), request.header "X-A" })
+		assert.same({ nil, 0 }, { request.header "X-None" })
+		assert.equal("h", request.headers.Host)
+		assert.is_nil(request.url)
+		assert.equal(x, request.exchange)
+		x:answer(200)
+		assert.has_error(function()
+			request.header "Host"
+		end)
+		answer_of(answer)
+		assert.equal("h", request.headers.Host) -- what was asked for once stays
 	end)
 
 	it("takes no path with a NUL for the one before it", function()

@@ -1,14 +1,19 @@
 /* server.c -- libmicrohttpd, turned from callbacks into a queue.
  *
- * A complete request is suspended and queued; mw_server_take takes it out; mw_exchange_answer stores the
- * answer and resumes the connection, and libmicrohttpd then asks for it once more. So all of its
- * callbacks run inside mw_server_wait or mw_server_close, and none of them runs caller's code.
+ * A complete request is queued; mw_server_take takes it out; mw_exchange_answer stores the answer, and
+ * libmicrohttpd, which asks for it in every round, gets it in the next one. So all of its callbacks run
+ * inside mw_server_wait or mw_server_close, and none of them runs caller's code.
+ *
+ * A connection whose answer takes more than a few rounds is suspended, and no longer asked about: that costs
+ * three system calls a request, which one that is answered with the next commit is spared.
  */
 #include "server.h"
 
 #include "server_framing.h"
+#include "server_listen.h"
 #include "server_own.h"
 #include "server_peers.h"
+#include "server_replies.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,14 +22,13 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-/* What one connection may use for its request line and headers, and for one read of a body. Above this
- * libmicrohttpd maps memory for each connection. */
-enum { CONNECTION_MEMORY = 32 * 1024 };
+/* What one connection may use beside its request line and headers: the answer's, and libmicrohttpd's records.
+ * All of a connection's memory is cleared behind each request, so it is not more than needed. */
+enum { CONNECTION_EXTRA = 8 * 1024 };
 
 /* A body is read so far past its limit, for clients look for an answer only behind it: then cut. */
 enum { DRAIN_FACTOR = 4, DRAIN_MAX = 1024 * 1024 };
@@ -35,51 +39,62 @@ enum { CLOSE_MS = 200 };
 /* How often slow peers are looked for. */
 enum { LOOK_MS = 1000 };
 
-/* Descriptors that are left to everything else: stores, connections to Segment, files. */
-enum { DESCRIPTORS_KEPT = 256 };
+/* How often libmicrohttpd may ask for an answer before its connection is suspended, and how long it is kept
+ * from asking again when nothing else is to be done. */
+enum { ASKED_MAX = 32, ASK_MS = 1 };
 
-enum { BACKLOG = 1024 };
+enum { METHOD_MAX = 23 };
 
 enum stage {
 	STAGE_READING, /* headers or body still coming */
-	STAGE_READY,   /* complete, suspended, in the queue */
-	STAGE_TAKEN,   /* complete, suspended, with the caller */
+	STAGE_READY,   /* complete, in the queue */
+	STAGE_TAKEN,   /* with the caller */
+	STAGE_HELD,    /* its answer is there, and waits to be released */
 	STAGE_ANSWERED,
 };
 
 struct mw_exchange {
 	struct mw_server *server;
-	struct MHD_Connection *connection;
+	struct MHD_Connection *connection; /* NULL: the client is gone, before it was answered */
 	struct mw_peer *peer;
 	struct mw_exchange *before, *behind; /* all exchanges of the server */
-	struct mw_exchange *next_ready;
-	struct MHD_Response *response;
+	struct mw_exchange *next;            /* that is ready, or held */
+	struct mw_reply reply;
 	unsigned status;
 	enum stage stage;
-	bool began;                 /* the access handler saw it */
+	bool began; /* the access handler saw it */
+	bool is_suspended;
+	unsigned asked;             /* for its answer, in vain */
 	unsigned refusal;           /* the status that its end is answered with, not asking the caller */
 	size_t discarded;           /* body bytes that were not kept */
 	void (*end)(void *context); /* of an answer that has none by itself; NULL */
 	void *end_context;
 	struct mw_buf body;
 	char *path;
-	const char *method;
+	char method[METHOD_MAX + 1];
 	char uri[]; /* as it came, percent signs and all */
+};
+
+struct queue {
+	struct mw_exchange *first, *last;
 };
 
 struct mw_server {
 	struct MHD_Daemon *daemon;
 	struct mw_exchange *exchanges;
-	struct mw_exchange *ready_first, *ready_last;
-	size_t busy; /* exchanges */
+	struct queue ready, held; /* held: answers */
+	struct mw_replies replies;
+	size_t busy;    /* exchanges */
+	size_t waiting; /* of them: complete, not answered, not suspended */
 	size_t body_max, head_max;
-	size_t held, memory_max; /* bytes of bodies */
+	size_t bodies, memory_max; /* bytes of them */
 	struct mw_peers peers;
 	uint64_t refused;
 	struct pollfd watched[1 + MW_SERVER_WATCHED]; /* the first is libmicrohttpd's epoll */
 	nfds_t watched_count;
 	bool is_quiet;
 	bool has_answers; /* given, and not yet fetched by libmicrohttpd, which nothing tells of them */
+	bool has_moved;   /* something came or went in the last round */
 	uint16_t port;
 };
 
@@ -90,6 +105,27 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+static void queue_add(struct queue *q, struct mw_exchange *x)
+{
+	if (q->last)
+		q->last->next = x;
+	else
+		q->first = x;
+	q->last = x;
+}
+
+static struct mw_exchange *queue_take(struct queue *q)
+{
+	struct mw_exchange *x = q->first;
+	if (!x)
+		return NULL;
+	q->first = x->next;
+	if (!q->first)
+		q->last = NULL;
+	x->next = NULL;
+	return x;
+}
+
 static void exchange_free(struct mw_exchange *x)
 {
 	if (x->before)
@@ -98,10 +134,9 @@ static void exchange_free(struct mw_exchange *x)
 		x->server->exchanges = x->behind;
 	if (x->behind)
 		x->behind->before = x->before;
-	if (x->response)
-		MHD_destroy_response(x->response);
+	mw_reply_release(&x->reply);
 	x->server->busy--;
-	x->server->held -= x->body.len;
+	x->server->bodies -= x->body.len;
 	mw_buf_deinit(&x->body);
 	free(x->path);
 	free(x);
@@ -120,11 +155,31 @@ static void enter(struct mw_exchange *x, enum mw_peer_phase phase)
 		mw_peer_enter(x->peer, phase, now_ms());
 }
 
+/* libmicrohttpd asks for the answer once more. Without one the connection is cut: it is never left hanging.
+ */
+static void send_reply(struct mw_exchange *x)
+{
+	struct mw_server *s = x->server;
+	if (!x->connection) {
+		exchange_free(x);
+		return;
+	}
+	x->stage = STAGE_ANSWERED;
+	enter(x, x->end ? MW_PEER_BUSY : MW_PEER_ANSWER);
+	s->has_answers = true;
+	if (x->is_suspended)
+		MHD_resume_connection(x->connection);
+	else
+		s->waiting--;
+	x->is_suspended = false;
+}
+
 /* The first callback of a connection, and the last. */
 static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
 			  enum MHD_ConnectionNotificationCode code)
 {
 	struct mw_server *s = context;
+	s->has_moved = true;
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
 		if (*socket_context)
 			mw_peers_remove(&s->peers, *socket_context);
@@ -144,6 +199,7 @@ static void *on_uri(void *context, const char *uri, struct MHD_Connection *conne
 	struct mw_exchange *x = calloc(1, sizeof *x + len + 1);
 	if (!x)
 		return NULL;
+	s->has_moved = true;
 	x->server = s;
 	x->connection = connection;
 	x->peer = peer_of(connection);
@@ -185,21 +241,22 @@ static enum MHD_Result take_body(struct mw_exchange *x, const char *bytes, size_
 	struct mw_server *s = x->server;
 	size_t n = *len;
 	*len = 0; /* all of it is dealt with */
+	s->has_moved = true;
 	if (x->peer)
 		x->peer->body += n;
 	if (!x->refusal && n > x->body.max - x->body.len)
 		x->refusal = MHD_HTTP_CONTENT_TOO_LARGE;
-	else if (!x->refusal && s->memory_max > 0 && s->held + n > s->memory_max)
+	else if (!x->refusal && s->memory_max > 0 && s->bodies + n > s->memory_max)
 		x->refusal = MHD_HTTP_SERVICE_UNAVAILABLE;
 	if (!x->refusal) {
-		s->held += n;
+		s->bodies += n;
 		if (mw_buf_append(&x->body, bytes, n) == MW_OK)
 			return MHD_YES;
-		s->held -= n;
+		s->bodies -= n;
 		x->refusal = MHD_HTTP_SERVICE_UNAVAILABLE;
 	}
 	/* What was kept of it is of no more use. */
-	s->held -= x->body.len;
+	s->bodies -= x->body.len;
 	mw_buf_deinit(&x->body);
 	x->discarded += n;
 	return x->discarded <= length_max(s) ? MHD_YES : MHD_NO;
@@ -215,7 +272,9 @@ static enum MHD_Result begin(struct mw_exchange *x, const char *url, const char 
 {
 	struct mw_server *s = x->server;
 	x->began = true;
-	x->method = method;
+	if (strlen(method) > METHOD_MAX)
+		return refuse(x, MHD_HTTP_NOT_IMPLEMENTED);
+	memcpy(x->method, method, strlen(method) + 1);
 	const struct mw_framing f = {.target = x->uri,
 				     .url = url,
 				     .method = method,
@@ -231,12 +290,29 @@ static enum MHD_Result begin(struct mw_exchange *x, const char *url, const char 
 	return x->path ? MHD_YES : MHD_NO;
 }
 
+static enum MHD_Result send_answer(struct mw_exchange *x)
+{
+	x->server->has_moved = true;
+	return x->reply.response ? MHD_queue_response(x->connection, x->status, x->reply.response) : MHD_NO;
+}
+
+static enum MHD_Result not_yet(struct mw_exchange *x)
+{
+	if (++x->asked >= ASKED_MAX) {
+		x->is_suspended = true;
+		x->server->waiting--;
+		MHD_suspend_connection(x->connection);
+	}
+	return MHD_YES;
+}
+
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
 				  const char *method, const char *version, const char *upload,
 				  size_t *upload_len, void **request)
 {
 	struct mw_server *s = context;
 	struct mw_exchange *x = *request;
+	(void)connection;
 	if (!x)
 		return MHD_NO; /* no memory for it */
 	if (!x->began)
@@ -244,82 +320,41 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 	if (*upload_len > 0)
 		return take_body(x, upload, upload_len);
 	if (x->stage == STAGE_ANSWERED)
-		return x->response ? MHD_queue_response(connection, x->status, x->response) : MHD_NO;
+		return send_answer(x);
 	if (x->stage != STAGE_READING)
-		return MHD_YES;
+		return not_yet(x);
 	if (x->refusal)
 		return refuse(x, x->refusal);
 	x->stage = STAGE_READY;
+	s->waiting++;
 	enter(x, MW_PEER_BUSY);
-	if (s->ready_last)
-		s->ready_last->next_ready = x;
-	else
-		s->ready_first = x;
-	s->ready_last = x;
-	MHD_suspend_connection(connection);
+	queue_add(&s->ready, x);
 	return MHD_YES;
 }
 
-/* Never called for a suspended connection, so nothing that is queued or with the caller dies here. */
+/* The end of a request; or, of one that is not answered, of its connection: then whoever has it finds out. */
 static void on_completed(void *context, struct MHD_Connection *connection, void **request,
 			 enum MHD_RequestTerminationCode why)
 {
 	(void)context, (void)connection, (void)why;
-	if (*request) {
-		enter(*request, MW_PEER_WAITING);
-		exchange_free(*request);
-	}
+	struct mw_exchange *x = *request;
 	*request = NULL;
+	if (!x)
+		return;
+	enter(x, MW_PEER_WAITING);
+	if (x->stage == STAGE_READING || x->stage == STAGE_ANSWERED) {
+		exchange_free(x);
+		return;
+	}
+	x->server->waiting--;
+	x->connection = NULL;
+	x->peer = NULL;
 }
 
 /* libmicrohttpd would write to stderr what clients do wrong; each of them gets a status instead. */
 static void be_quiet(void *context, const char *format, va_list args)
 {
 	(void)context, (void)format, (void)args;
-}
-
-static int listen_on(const char *host, uint16_t port, uint16_t *bound, struct mw_error *e)
-{
-	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-	struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(port)};
-	bool is_six = inet_pton(AF_INET6, host, &six.sin6_addr) == 1;
-	if (!is_six && inet_pton(AF_INET, host, &four.sin_addr) != 1) {
-		mw_error_set(e, MW_IO, 0, "%.80s: not an IP address to listen on, such as 127.0.0.1", host);
-		return -1;
-	}
-	struct sockaddr *address = is_six ? (struct sockaddr *)&six : (struct sockaddr *)&four;
-	socklen_t len = is_six ? sizeof six : sizeof four;
-	int fd = socket(is_six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int on = 1;
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-	    bind(fd, address, len) < 0 || listen(fd, BACKLOG) < 0 || getsockname(fd, address, &len) < 0) {
-		mw_error_set(e, MW_IO, 0, "can't listen on %.80s port %u: %s", host, (unsigned)port,
-			     strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return -1;
-	}
-	*bound = ntohs(is_six ? six.sin6_port : four.sin_port);
-	return fd;
-}
-
-/* As many connections as were asked for, or as there can be: a process out of descriptors could neither
- * accept nor commit. The soft limit is raised where that is allowed. */
-static unsigned connections_within(unsigned wanted)
-{
-	struct rlimit limit;
-	rlim_t needed = (rlim_t)wanted + DESCRIPTORS_KEPT;
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return wanted;
-	if (limit.rlim_cur < needed) {
-		limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
-		setrlimit(RLIMIT_NOFILE, &limit);
-		getrlimit(RLIMIT_NOFILE, &limit);
-	}
-	if (limit.rlim_cur >= needed)
-		return wanted;
-	return limit.rlim_cur > 2 * DESCRIPTORS_KEPT ? (unsigned)(limit.rlim_cur - DESCRIPTORS_KEPT)
-						     : (unsigned)(limit.rlim_cur / 2);
 }
 
 static void configure(struct mw_server *s, const struct mw_server_config *config)
@@ -341,7 +376,10 @@ enum mw_err mw_server_open(const struct mw_server_config *config, struct mw_serv
 	if (!s)
 		return mw_error_set(e, MW_NO_MEMORY, 0, "%s", mw_err_sentence(MW_NO_MEMORY));
 	configure(s, config);
-	int fd = listen_on(config->host, config->port, &s->port, e);
+	int fd = config->listener;
+	s->port = config->port;
+	if (fd <= 0)
+		fd = mw_server_listen(config->host, &s->port, e);
 	if (fd < 0) {
 		free(s);
 		return MW_IO;
@@ -352,9 +390,9 @@ enum mw_err mw_server_open(const struct mw_server_config *config, struct mw_serv
 	    MHD_OPTION_EXTERNAL_LOGGER, be_quiet, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
 	    MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
 	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_CONNECTION_LIMIT,
-	    connections_within(config->connections_max), MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+	    mw_server_connections_within(config->connections_max), MHD_OPTION_PER_IP_CONNECTION_LIMIT,
 	    config->connections_per_ip, MHD_OPTION_CONNECTION_TIMEOUT, config->idle_timeout_s,
-	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, s->head_max + CONNECTION_EXTRA, MHD_OPTION_END);
 	if (!s->daemon) {
 		close(fd);
 		free(s);
@@ -373,9 +411,10 @@ void mw_server_close(struct mw_server *s)
 		return;
 	/* libmicrohttpd aborts the process if it is stopped while a connection is suspended. */
 	for (struct mw_exchange *x = s->exchanges; x; x = x->behind) {
-		if (x->stage == STAGE_READY || x->stage == STAGE_TAKEN) {
-			x->stage = STAGE_ANSWERED;
-			MHD_resume_connection(x->connection);
+		if (x->stage == STAGE_READY || x->stage == STAGE_TAKEN || x->stage == STAGE_HELD) {
+			mw_reply_release(&x->reply);
+			if (x->connection)
+				send_reply(x);
 		} else if (x->end) {
 			x->end(x->end_context);
 		}
@@ -385,6 +424,9 @@ void mw_server_close(struct mw_server *s)
 		if (MHD_run_wait(s->daemon, 10) != MHD_YES)
 			break;
 	MHD_stop_daemon(s->daemon);
+	while (s->exchanges) /* whose clients went first */
+		exchange_free(s->exchanges);
+	mw_replies_deinit(&s->replies);
 	free(s);
 }
 
@@ -413,9 +455,11 @@ static bool sleep_until(struct mw_server *s, int64_t timeout_ms)
 	MHD_UNSIGNED_LONG_LONG own;
 	if (s->has_answers)
 		timeout_ms = 0;
-	s->has_answers = false;
+	/* As long as somebody waits for an answer libmicrohttpd would ask for it without end. */
+	int64_t least = s->waiting > 0 && !s->has_moved ? ASK_MS : 0;
+	s->has_answers = s->has_moved = false;
 	if (MHD_get_timeout(s->daemon, &own) == MHD_YES && own < (MHD_UNSIGNED_LONG_LONG)timeout_ms)
-		timeout_ms = (int64_t)own;
+		timeout_ms = (int64_t)own < least && least < timeout_ms ? least : (int64_t)own;
 	if (timeout_ms <= 0 && s->watched_count == 1)
 		return true;
 	if (poll(s->watched, s->watched_count, (int)timeout_ms) <= 0)
@@ -438,33 +482,42 @@ void mw_server_wait(struct mw_server *s, int64_t timeout_ms)
 	bool more = true;
 	while (more) {
 		errno = 0;
-		more = sleep_until(s, s->ready_first ? 0 : left > LOOK_MS ? LOOK_MS : left);
+		more = sleep_until(s, s->ready.first ? 0 : left > LOOK_MS ? LOOK_MS : left);
 		if (MHD_run_wait(s->daemon, 0) != MHD_YES)
 			return;
 		int64_t now = now_ms();
 		if (now - s->peers.looked_at >= LOOK_MS)
 			mw_peers_look(&s->peers, now, s->is_quiet);
 		left = until - now;
-		more = more && !s->ready_first && left > 0;
+		more = more && !s->ready.first && left > 0;
 	}
 }
 
-bool mw_server_is_ready(const struct mw_server *s)
+/* Whoever waited for those in front may be gone. */
+static struct mw_exchange *first_ready(struct mw_server *s)
 {
-	return s->ready_first != NULL;
+	while (s->ready.first && !s->ready.first->connection)
+		exchange_free(queue_take(&s->ready));
+	return s->ready.first;
+}
+
+bool mw_server_is_ready(struct mw_server *s)
+{
+	return first_ready(s) != NULL;
 }
 
 struct mw_exchange *mw_server_take(struct mw_server *s)
 {
-	struct mw_exchange *x = s->ready_first;
-	if (!x)
+	if (!first_ready(s))
 		return NULL;
-	s->ready_first = x->next_ready;
-	if (!s->ready_first)
-		s->ready_last = NULL;
-	x->next_ready = NULL;
+	struct mw_exchange *x = queue_take(&s->ready);
 	x->stage = STAGE_TAKEN;
 	return x;
+}
+
+bool mw_exchange_is_gone(const struct mw_exchange *x)
+{
+	return !x->connection;
 }
 
 struct mw_exchange *mw_server_next(struct mw_server *s, int64_t timeout_ms)
@@ -537,9 +590,28 @@ void mw_exchange_remote(const struct mw_exchange *x, char out[64])
 		snprintf(out, 64, "unknown");
 }
 
-const char *mw_exchange_header(const struct mw_exchange *x, const char *name)
+struct search {
+	const char *name, *value;
+	unsigned count;
+};
+
+static enum MHD_Result search_header(void *context, enum MHD_ValueKind kind, const char *name,
+				     const char *value)
 {
-	return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
+	(void)kind;
+	struct search *s = context;
+	if (strcasecmp(name, s->name) == 0 && s->count++ == 0)
+		s->value = value ? value : "";
+	return MHD_YES;
+}
+
+const char *mw_exchange_header(const struct mw_exchange *x, const char *name, unsigned *count)
+{
+	struct search s = {.name = name};
+	MHD_get_connection_values(x->connection, MHD_HEADER_KIND, search_header, &s);
+	if (count)
+		*count = s.count;
+	return s.value;
 }
 
 struct walk {
@@ -563,22 +635,51 @@ void mw_exchange_each_header(const struct mw_exchange *x,
 	MHD_get_connection_values(x->connection, MHD_HEADER_KIND, walk_header, &w);
 }
 
+/* Puts an answer together for one exchange. */
+static enum mw_err reply_with(struct mw_exchange *x, unsigned status, const struct mw_reply_parts *parts)
+{
+	struct mw_reply_parts all = *parts;
+	all.closes = status >= 400 || x->server->is_quiet;
+	mw_reply_release(&x->reply);
+	x->status = status;
+	return mw_replies_make(&x->server->replies, &all, &x->reply);
+}
+
 enum mw_err mw_exchange_answer(struct mw_exchange *x, unsigned status, const char *const *names,
 			       const char *const *values, size_t headers, struct mw_span body)
 {
-	/* Copied, although the parameter is not const. */
-	struct MHD_Response *r =
-	    MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.at, MHD_RESPMEM_MUST_COPY);
-	enum mw_err err = r ? MW_OK : MW_NO_MEMORY;
-	for (size_t i = 0; i < headers && err == MW_OK; i++)
-		if (MHD_add_response_header(r, names[i], values[i]) != MHD_YES)
-			err = MW_INVALID;
-	if (err == MW_OK && (status >= 400 || x->server->is_quiet) &&
-	    MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close") != MHD_YES)
-		err = MW_NO_MEMORY;
-	if (err != MW_OK && r)
-		MHD_destroy_response(r);
-	mw_exchange_respond(x, status, err == MW_OK ? r : NULL); /* never left hanging */
+	struct mw_reply_parts parts = {.names = names, .values = values, .headers = headers, .body = body};
+	enum mw_err err = reply_with(x, status, &parts);
+	send_reply(x);
+	return err;
+}
+
+enum mw_err mw_exchange_hold(struct mw_exchange *x, unsigned status, const char *const *names,
+			     const char *const *values, size_t headers, struct mw_span body)
+{
+	struct mw_reply_parts parts = {.names = names, .values = values, .headers = headers, .body = body};
+	enum mw_err err = reply_with(x, status, &parts);
+	x->stage = STAGE_HELD;
+	queue_add(&x->server->held, x);
+	return err;
+}
+
+void mw_server_release(struct mw_server *s, size_t count)
+{
+	struct mw_exchange *x;
+	while (count-- > 0 && (x = queue_take(&s->held)))
+		send_reply(x);
+}
+
+enum mw_err mw_server_refuse(struct mw_server *s, size_t count, unsigned status, const char *const *names,
+			     const char *const *values, size_t headers, struct mw_span body)
+{
+	struct mw_exchange *x;
+	enum mw_err err = MW_OK;
+	while (count-- > 0 && (x = queue_take(&s->held))) {
+		enum mw_err one = mw_exchange_answer(x, status, names, values, headers, body);
+		err = err == MW_OK ? one : err;
+	}
 	return err;
 }
 
@@ -594,12 +695,10 @@ struct MHD_Connection *mw_exchange_connection(const struct mw_exchange *x)
 
 void mw_exchange_respond(struct mw_exchange *x, unsigned status, struct MHD_Response *response)
 {
-	x->response = response;
+	mw_reply_release(&x->reply);
+	x->reply.response = response;
 	x->status = status;
-	x->stage = STAGE_ANSWERED;
-	enter(x, x->end ? MW_PEER_BUSY : MW_PEER_ANSWER);
-	x->server->has_answers = true;
-	MHD_resume_connection(x->connection);
+	send_reply(x);
 }
 
 void mw_exchange_at_close(struct mw_exchange *x, void (*end)(void *context), void *context)

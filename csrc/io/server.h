@@ -7,7 +7,7 @@
  *     mw_server_watch(s, fd);                            another thing to wake up for: a commit, another
  * server mw_server_wait(s, 1000);                           serves sockets until there is something to do
  *     while ((x = mw_server_take(s)))                    all that is ready, without a system call between
- *             mw_exchange_answer(x, 200, ...);
+ *             mw_exchange_answer(x, 200, ...);           or mw_exchange_hold, and later mw_server_release
  *
  * Refused without the caller: what passes a limit (408 by closing, 413, 414, 431, 503) and whatever two
  * servers might read in two ways (400, server_framing.h). After any status from 400 up the connection is
@@ -26,6 +26,7 @@ struct mw_exchange; /* one request and its answer */
 struct mw_server_config {
 	const char *host; /* "127.0.0.1", "::1", ... */
 	uint16_t port;    /* 0: any free one */
+	int listener;     /* > 0: a socket of mw_server_listen in place of them, which the server closes */
 	size_t body_max;
 	size_t memory_max;           /* of all bodies together; beyond it 503. 0: no bound but the others */
 	size_t head_max;             /* request line and headers, at most MW_SERVER_HEAD_MAX; 0: that */
@@ -38,7 +39,12 @@ struct mw_server_config {
 
 enum { MW_SERVER_HEAD_MAX = 24 * 1024 };
 
-/* MW_IO with the reason (address in use, ...). */
+/* A socket that listens, for several processes to share: they take connections from one queue, and what waits
+ * in it is nobody's who may die. -1 and MW_IO with the reason (address in use, ...); else `port` is the one
+ * it has. */
+int mw_server_listen(const char *host, uint16_t *port, struct mw_error *e);
+
+/* MW_IO with the reason. */
 enum mw_err mw_server_open(const struct mw_server_config *config, struct mw_server **out, struct mw_error *e);
 void mw_server_close(struct mw_server *s);
 uint16_t mw_server_port(const struct mw_server *s);
@@ -56,7 +62,7 @@ int mw_server_fd(const struct mw_server *s);
  * passed. */
 void mw_server_wait(struct mw_server *s, int64_t timeout_ms);
 
-bool mw_server_is_ready(const struct mw_server *s);
+bool mw_server_is_ready(struct mw_server *s);
 
 /* A complete request, in the order in which they became so; NULL: there is none now. */
 struct mw_exchange *mw_server_take(struct mw_server *s);
@@ -85,10 +91,15 @@ const char *mw_exchange_query(const struct mw_exchange *x);  /* "" if none, raw 
 struct mw_span mw_exchange_body(const struct mw_exchange *x);
 /* The peer's IP address as text, without a port. */
 void mw_exchange_remote(const struct mw_exchange *x, char out[64]);
-/* NULL if absent; names without regard to case. */
-const char *mw_exchange_header(const struct mw_exchange *x, const char *name);
+/* NULL if absent; names without regard to case. `count`: how often it came; the first is given. NULL: never
+ * mind. */
+const char *mw_exchange_header(const struct mw_exchange *x, const char *name, unsigned *count);
 void mw_exchange_each_header(const struct mw_exchange *x,
 			     void (*each)(void *context, const char *name, const char *value), void *context);
+
+/* Has the client closed its connection meanwhile? Asked of an exchange that was kept over a mw_server_wait:
+ * its headers and its remote address are gone, too. */
+bool mw_exchange_is_gone(const struct mw_exchange *x);
 
 /* Answer; the exchange is gone then. `names` and `values` are header pairs. */
 enum mw_err mw_exchange_answer(struct mw_exchange *x, unsigned status, const char *const *names,
@@ -96,5 +107,15 @@ enum mw_err mw_exchange_answer(struct mw_exchange *x, unsigned status, const cha
 
 /* Close the connection without an answer; the exchange is gone then. */
 void mw_exchange_cut(struct mw_exchange *x);
+
+/* An answer that is to wait, for a commit: put together now, and sent when it is its turn. The exchange is no
+ * longer the caller's. */
+enum mw_err mw_exchange_hold(struct mw_exchange *x, unsigned status, const char *const *names,
+			     const char *const *values, size_t headers, struct mw_span body);
+/* Send the oldest `count` of the answers that are held. */
+void mw_server_release(struct mw_server *s, size_t count);
+/* Answer the oldest `count` so, in place of what was held. */
+enum mw_err mw_server_refuse(struct mw_server *s, size_t count, unsigned status, const char *const *names,
+			     const char *const *values, size_t headers, struct mw_span body);
 
 #endif

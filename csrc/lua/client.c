@@ -1,6 +1,8 @@
 /* client.c -- an engine with the calls that feed it: client:push, the six calls, flush, stats. */
 #include "client.h"
 
+#include "request_of.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -181,7 +183,8 @@ static int client_push(lua_State *L)
 	struct mwl_client *c = mwl_client_check_open(L);
 	if (c->busy)
 		return luaL_error(L, "push: called while another push of this client is under way");
-	luaL_argcheck(L, lua_type(L, 2) == LUA_TSTRING || lua_type(L, 2) == LUA_TTABLE, 2,
+	const struct mwl_request_of *request = mwl_request_of(L, 2);
+	luaL_argcheck(L, request || lua_type(L, 2) == LUA_TSTRING || lua_type(L, 2) == LUA_TTABLE, 2,
 		      "the event as a string or a table");
 	lua_settop(L, 3);
 	mwl_getuservalue(L, 1); /* client, event, opts, uservalue */
@@ -212,7 +215,7 @@ static int client_push(lua_State *L)
 		d.body = mw_buf_span(&c->body);
 		d.format = MW_FORMAT_JSON;
 	} else {
-		d.body = mwl_check_span(L, 2);
+		d.body = request ? request->body(L, 2) : mwl_check_span(L, 2);
 	}
 
 	/* From here to the end the script's functions and finalizers may run, and call this client. */

@@ -123,6 +123,7 @@ int luaopen_moonweir_core(lua_State *L)
 	mwl_open_client(L);
 	mwl_open_dead(L);
 	mwl_open_process(L);
+	mwl_open_family(L);
 	mwl_open_reader(L);
 	mwl_open_intake(L);
 	mwl_open_vault(L);

@@ -6,6 +6,7 @@
  * What fails is collected in C while the body is mapped, and becomes Lua values only afterwards.
  */
 #include "mwl.h"
+#include "request_of.h"
 #include "xml_reader.h"
 
 #include <math.h>
@@ -326,10 +327,25 @@ static enum mw_format format_of(struct mw_span type)
 	return MW_FORMAT_JSON;
 }
 
+/* Of a request of another module: as they lie there. */
+static bool read_headers_of(lua_State *L, struct mw_delivery *d, struct mw_header *room)
+{
+	const struct mwl_request_of *of = mwl_request_of(L, -1);
+	if (!of)
+		return false;
+	d->header_count = of->headers(L, lua_gettop(L), room, MWL_HEADERS_MAX);
+	for (size_t i = 0; i < d->header_count; i++)
+		if (span_is_nocase(room[i].name, "content-type"))
+			d->format = format_of(room[i].value);
+	return true;
+}
+
 static void read_headers(lua_State *L, struct mw_delivery *d, struct mw_header *room)
 {
-	luaL_checktype(L, -1, LUA_TTABLE);
 	d->headers = room;
+	if (read_headers_of(L, d, room))
+		return;
+	luaL_checktype(L, -1, LUA_TTABLE);
 	lua_pushnil(L);
 	while (lua_next(L, -2)) {
 		if (d->header_count == MWL_HEADERS_MAX)
@@ -367,26 +383,27 @@ static int64_t check_integer(lua_State *L, const char *name)
 	return i;
 }
 
-static void check_names(lua_State *L, int index)
+/* Those of the last four are for whoever called. */
+enum option { FORMAT, HEADERS, ACCOUNT, TAG, NOW, WAIT, SYNC, SEED, OPTIONS };
+
+/* stack: ... name value */
+static enum option check_option(lua_State *L)
 {
 	static const char *const known[] = {"format", "headers", "account", "tag", "now",
 					    "wait",   "sync",    "seed",    NULL};
-	lua_pushnil(L);
-	while (lua_next(L, index)) {
-		lua_pop(L, 1);
-		size_t len;
-		const char *name = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
-		int i = 0;
-		while (name && known[i] && strcmp(name, known[i]) != 0)
-			i++;
-		if (!name)
-			luaL_error(L, "options are named, as in { account = \"a1\" }");
-		if (known[i])
-			continue;
+	size_t len;
+	const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &len) : NULL;
+	if (!name)
+		luaL_error(L, "options are named, as in { account = \"a1\" }");
+	int i = 0;
+	while (known[i] && strcmp(name, known[i]) != 0)
+		i++;
+	if (!known[i]) {
 		char hint[64];
 		mwl_suggest(hint, sizeof hint, name, len, known);
 		luaL_error(L, "no option \"%s\"%s", name, hint);
 	}
+	return (enum option)i;
 }
 
 void mwl_delivery_options(lua_State *L, int index, struct mw_delivery *d,
@@ -397,20 +414,32 @@ void mwl_delivery_options(lua_State *L, int index, struct mw_delivery *d,
 	luaL_checktype(L, index, LUA_TTABLE);
 	luaL_checkstack(L, 8, NULL);
 	index = lua_absindex(L, index);
-	int top = lua_gettop(L);
-	check_names(L, index);
-	if (push_option(L, index, "headers"))
-		read_headers(L, d, room);
-	if (push_option(L, index, "format"))
-		d->format = check_format(check_field(L, "format", LUA_TSTRING), L);
-	if (push_option(L, index, "account")) {
-		d->account = check_field(L, "account", LUA_TSTRING);
-		if (d->account.len == 0 || d->account.len > MW_ACCOUNT_MAX)
-			luaL_error(L, "an account is named by 1 to %d bytes", MW_ACCOUNT_MAX);
+	bool has_format = false;
+	enum mw_format format = d->format;
+	/* Once over all of them: this is done for each push. */
+	for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+		switch (check_option(L)) {
+		case FORMAT:
+			format = check_format(check_field(L, "format", LUA_TSTRING), L);
+			has_format = true;
+			break;
+		case HEADERS:
+			read_headers(L, d, room);
+			break;
+		case ACCOUNT:
+			d->account = check_field(L, "account", LUA_TSTRING);
+			if (d->account.len == 0 || d->account.len > MW_ACCOUNT_MAX)
+				luaL_error(L, "an account is named by 1 to %d bytes", MW_ACCOUNT_MAX);
+			break;
+		case TAG:
+			d->tag = check_integer(L, "tag");
+			break;
+		default:
+			break;
+		}
 	}
-	if (push_option(L, index, "tag"))
-		d->tag = check_integer(L, "tag");
-	lua_settop(L, top);
+	if (has_format) /* says more than a header does */
+		d->format = format;
 }
 
 static void push_messages(lua_State *L, const struct mw_outbox *box)

@@ -320,6 +320,7 @@ void mwl_open_guard(lua_State *L);
 void mwl_open_client(lua_State *L);
 void mwl_open_dead(lua_State *L);
 void mwl_open_process(lua_State *L);
+void mwl_open_family(lua_State *L);
 void mwl_open_reader(lua_State *L);
 void mwl_open_intake(lua_State *L);
 void mwl_open_vault(lua_State *L);

@@ -71,12 +71,13 @@ static int process_width(lua_State *L)
 	return 1;
 }
 
-/* process.catch_signals(): the first SIGINT or SIGTERM only sets a flag, the second ends the process.
- * No SA_RESTART: a read that waits must come back, to see the flag. */
+/* process.catch_signals([patient]): the first SIGINT or SIGTERM only sets a flag, the second ends the
+ * process; not if it is patient, as one is that its parent and a service manager both tell to stop. No
+ * SA_RESTART: a read that waits must come back, to see the flag. */
 static int process_catch_signals(lua_State *L)
 {
-	(void)L;
-	struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+	struct sigaction action = {.sa_handler = on_signal,
+				   .sa_flags = lua_toboolean(L, 1) ? 0 : (int)SA_RESETHAND};
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);

@@ -11,8 +11,7 @@
 
 #include <math.h>
 
-#define MWL_SERVER   "moonweir.server"
-#define MWL_EXCHANGE "moonweir.exchange"
+#define MWL_SERVER "moonweir.server"
 
 struct mwl_server {
 	struct mw_server *server; /* NULL: closed */
@@ -42,7 +41,8 @@ static lua_Integer opt_field(lua_State *L, const char *name, lua_Integer otherwi
 }
 
 /* server.open{ host, port, body_max, memory_max, head_max, connections_max, connections_per_ip, idle_timeout,
- * head_timeout, body_rate_min } -> server | nil, message, code. Bytes and seconds, as in io/server.h. */
+ * head_timeout, body_rate_min, listener } -> server | nil, message, code. Bytes and seconds, as in
+ * io/server.h. */
 static int server_open(lua_State *L)
 {
 	luaL_checktype(L, 1, LUA_TTABLE);
@@ -56,6 +56,7 @@ static int server_open(lua_State *L)
 	    .head_max = (size_t)opt_field(L, "head_max", 0, MW_SERVER_HEAD_MAX),
 	    .idle_timeout_s = (unsigned)opt_field(L, "idle_timeout", 60, 86400),
 	    .head_timeout_s = (unsigned)opt_field(L, "head_timeout", 0, 86400),
+	    .listener = (int)opt_field(L, "listener", 0, INT32_MAX),
 	    .body_rate_min = (unsigned)opt_field(L, "body_rate_min", 0, 1 << 20),
 	};
 	lua_getfield(L, 1, "host"); /* stays on the stack, for the pointer */
@@ -73,6 +74,22 @@ static int server_open(lua_State *L)
 	if (mw_server_open(&config, &s->server, &e) != MW_OK)
 		return fail(L, &e);
 	return 1;
+}
+
+/* server.listen(host, port) -> a descriptor for server.open{ listener = }, in this process or those it forks,
+ * and the port | nil, message, code */
+static int server_listen(lua_State *L)
+{
+	struct mw_error e = {0};
+	lua_Integer wanted = luaL_checkinteger(L, 2);
+	luaL_argcheck(L, wanted >= 0 && wanted <= 65535, 2, "a port");
+	uint16_t port = (uint16_t)wanted;
+	int fd = mw_server_listen(luaL_checkstring(L, 1), &port, &e);
+	if (fd < 0)
+		return fail(L, &e);
+	lua_pushinteger(L, fd);
+	lua_pushinteger(L, port);
+	return 2;
 }
 
 static struct mwl_server *check_server(lua_State *L)
@@ -141,8 +158,6 @@ static int server_wait(lua_State *L)
 	return 0;
 }
 
-static int push_request(lua_State *L);
-
 /* server:take() -> exchange, request | nil: one that is ready, without looking at sockets */
 static int server_take(lua_State *L)
 {
@@ -150,8 +165,7 @@ static int server_take(lua_State *L)
 	lua_settop(L, 1);
 	if (!mw_server_is_ready(s->server) || !push_exchange(L, s))
 		return 0;
-	lua_replace(L, 1);
-	push_request(L);
+	mwl_push_request(L, 2);
 	return 2;
 }
 
@@ -195,103 +209,14 @@ static int server_stats(lua_State *L)
 	return 1;
 }
 
-static struct mwl_exchange *check_exchange(lua_State *L)
+struct mw_exchange *mwl_exchange_at(lua_State *L, int i)
 {
-	struct mwl_exchange *x = luaL_checkudata(L, 1, MWL_EXCHANGE);
+	struct mwl_exchange *x = luaL_checkudata(L, i, MWL_EXCHANGE);
 	if (!x->exchange)
 		luaL_error(L, "this request is answered already");
 	if (!x->owner->server)
 		luaL_error(L, "the server of this request is closed");
-	return x;
-}
-
-static void collect_header(void *context, const char *name, const char *value)
-{
-	struct mwl_headers *h = context;
-	if (h->count == MWL_HEADERS_MAX)
-		return;
-	h->names[h->count] = name;
-	h->values[h->count++] = value;
-}
-
-/* stack: ... headers. A name that came before has a list. */
-static void add_header(lua_State *L, const char *name, const char *value)
-{
-	lua_pushstring(L, name);
-	lua_pushvalue(L, -1);
-	lua_rawget(L, -3);
-	if (lua_isnil(L, -1)) {
-		lua_pop(L, 1);
-		lua_pushstring(L, value);
-		lua_rawset(L, -3);
-		return;
-	}
-	if (!lua_istable(L, -1)) {
-		lua_createtable(L, 2, 0);
-		lua_insert(L, -2);
-		lua_rawseti(L, -2, 1);
-		lua_pushvalue(L, -2);
-		lua_pushvalue(L, -2);
-		lua_rawset(L, -5);
-	}
-	lua_pushstring(L, value);
-	lua_rawseti(L, -2, (int)lua_rawlen(L, -2) + 1);
-	lua_pop(L, 2);
-}
-
-/* Names as they came; the value of one that came more than once is a list. */
-static int push_headers(lua_State *L, const struct mw_exchange *x)
-{
-	struct mwl_headers h = {0};
-	mw_exchange_each_header(x, collect_header, &h);
-	lua_createtable(L, 0, h.count);
-	for (int i = 0; i < h.count; i++)
-		add_header(L, h.names[i], h.values[i]);
-	return 1;
-}
-
-static void push_body(lua_State *L, const struct mw_exchange *x)
-{
-	struct mw_span body = mw_exchange_body(x);
-	lua_pushlstring(L, body.at ? (const char *)body.at : "", body.len);
-}
-
-static void push_remote(lua_State *L, const struct mw_exchange *x)
-{
-	char remote[64];
-	mw_exchange_remote(x, remote);
-	lua_pushstring(L, remote);
-}
-
-/* exchange:request() -> { method =, target =, headers =, body =, remote = }, all that a handler may ask for
- */
-static int push_request(lua_State *L)
-{
-	const struct mw_exchange *x = check_exchange(L)->exchange;
-	lua_createtable(L, 0, 8);
-	lua_pushstring(L, mw_exchange_method(x));
-	lua_setfield(L, -2, "method");
-	lua_pushstring(L, mw_exchange_target(x));
-	lua_setfield(L, -2, "target");
-	push_headers(L, x);
-	lua_setfield(L, -2, "headers");
-	push_body(L, x);
-	lua_setfield(L, -2, "body");
-	push_remote(L, x);
-	lua_setfield(L, -2, "remote");
-	return 1;
-}
-
-/* exchange:header(name) -> value | nil, names without regard to case */
-static int exchange_header(lua_State *L)
-{
-	struct mwl_exchange *x = check_exchange(L);
-	const char *value = mw_exchange_header(x->exchange, luaL_checkstring(L, 2));
-	if (value)
-		lua_pushstring(L, value);
-	else
-		lua_pushnil(L);
-	return 1;
+	return x->exchange;
 }
 
 int mwl_server_fail(lua_State *L, enum mw_err err)
@@ -322,27 +247,88 @@ void mwl_check_headers(lua_State *L, int i, struct mwl_headers *out)
 
 struct mw_exchange *mwl_take_exchange(lua_State *L)
 {
-	struct mwl_exchange *x = check_exchange(L);
-	struct mw_exchange *exchange = x->exchange;
-	x->exchange = NULL;
+	struct mw_exchange *exchange = mwl_exchange_at(L, 1);
+	((struct mwl_exchange *)lua_touserdata(L, 1))->exchange = NULL;
 	return exchange;
+}
+
+struct reply {
+	unsigned status;
+	struct mwl_headers headers;
+	struct mw_span body;
+};
+
+/* status [, headers [, body]] from `i` on */
+static void check_reply(lua_State *L, int i, struct reply *out)
+{
+	lua_settop(L, i + 2);
+	out->status = mwl_check_status(L, i);
+	size_t len = 0;
+	const char *body = luaL_optlstring(L, i + 2, "", &len);
+	out->body = (struct mw_span){(const uint8_t *)body, len};
+	out->headers.count = 0;
+	mwl_check_headers(L, i + 1, &out->headers);
+}
+
+static int reply_result(lua_State *L, enum mw_err err)
+{
+	if (err != MW_OK)
+		return mwl_server_fail(L, err);
+	lua_pushboolean(L, 1);
+	return 1;
 }
 
 /* exchange:answer(status [, headers [, body]]) */
 static int exchange_answer(lua_State *L)
 {
-	check_exchange(L);
-	unsigned status = mwl_check_status(L, 2);
-	lua_settop(L, 4);
-	size_t len = 0;
-	const char *body = luaL_optlstring(L, 4, "", &len);
-	struct mwl_headers h = {0};
-	mwl_check_headers(L, 3, &h);
-	enum mw_err err = mw_exchange_answer(mwl_take_exchange(L), status, h.names, h.values, (size_t)h.count,
-					     (struct mw_span){(const uint8_t *)body, len});
-	if (err != MW_OK)
-		return mwl_server_fail(L, err);
-	lua_pushboolean(L, 1);
+	struct reply r;
+	mwl_exchange_at(L, 1);
+	check_reply(L, 2, &r);
+	return reply_result(L, mw_exchange_answer(mwl_take_exchange(L), r.status, r.headers.names,
+						  r.headers.values, (size_t)r.headers.count, r.body));
+}
+
+/* exchange:hold(status [, headers [, body]]): the same, once server:release says so */
+static int exchange_hold(lua_State *L)
+{
+	struct reply r;
+	mwl_exchange_at(L, 1);
+	check_reply(L, 2, &r);
+	return reply_result(L, mw_exchange_hold(mwl_take_exchange(L), r.status, r.headers.names,
+						r.headers.values, (size_t)r.headers.count, r.body));
+}
+
+static size_t check_count(lua_State *L, int i)
+{
+	lua_Integer count = luaL_checkinteger(L, i);
+	luaL_argcheck(L, count >= 0, i, "how many");
+	return (size_t)count;
+}
+
+/* server:release(count): the oldest answers that are held go out */
+static int server_release(lua_State *L)
+{
+	mw_server_release(check_open(L)->server, check_count(L, 2));
+	return 0;
+}
+
+/* server:refuse(count, status [, headers [, body]]): this goes out in place of the oldest that are held */
+static int server_refuse(lua_State *L)
+{
+	struct reply r;
+	struct mw_server *s = check_open(L)->server;
+	size_t count = check_count(L, 2);
+	check_reply(L, 3, &r);
+	return reply_result(L, mw_server_refuse(s, count, r.status, r.headers.names, r.headers.values,
+						(size_t)r.headers.count, r.body));
+}
+
+/* exchange:is_gone() -> has its client closed the connection? What is not read of its headers by then is
+ * lost.
+ */
+static int exchange_is_gone(lua_State *L)
+{
+	lua_pushboolean(L, mw_exchange_is_gone(mwl_exchange_at(L, 1)));
 	return 1;
 }
 
@@ -363,42 +349,13 @@ static int exchange_gc(lua_State *L)
 	return 0;
 }
 
-/* Fields: method, path, query, body, headers, remote. Methods: request, header, answer, stream, cut. */
-static int exchange_index(lua_State *L)
-{
-	luaL_checkudata(L, 1, MWL_EXCHANGE);
-	lua_pushvalue(L, 2);
-	lua_rawget(L, lua_upvalueindex(1));
-	if (!lua_isnil(L, -1))
-		return 1;
-	const struct mw_exchange *x = check_exchange(L)->exchange;
-	const char *name = luaL_checkstring(L, 2);
-	if (strcmp(name, "method") == 0) {
-		lua_pushstring(L, mw_exchange_method(x));
-	} else if (strcmp(name, "path") == 0) {
-		lua_pushstring(L, mw_exchange_path(x));
-	} else if (strcmp(name, "query") == 0) {
-		lua_pushstring(L, mw_exchange_query(x));
-	} else if (strcmp(name, "body") == 0) {
-		push_body(L, x);
-	} else if (strcmp(name, "remote") == 0) {
-		push_remote(L, x);
-	} else if (strcmp(name, "headers") == 0) {
-		return push_headers(L, x);
-	} else {
-		lua_pushnil(L);
-	}
-	return 1;
-}
-
 static void register_server(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-	    {"next", server_next},   {"wait", server_wait},
-	    {"take", server_take},   {"watch", server_watch},
-	    {"fd", server_fd},       {"quiesce", server_quiesce},
-	    {"stats", server_stats}, {"port", server_port},
-	    {"close", server_close}, {NULL, NULL},
+	    {"next", server_next},       {"wait", server_wait},     {"take", server_take},
+	    {"watch", server_watch},     {"fd", server_fd},         {"quiesce", server_quiesce},
+	    {"stats", server_stats},     {"port", server_port},     {"close", server_close},
+	    {"release", server_release}, {"refuse", server_refuse}, {NULL, NULL},
 	};
 	luaL_newmetatable(L, MWL_SERVER);
 	lua_newtable(L);
@@ -414,16 +371,19 @@ static void register_server(lua_State *L)
 static void register_exchange(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-	    {"request", push_request},       {"header", exchange_header}, {"answer", exchange_answer},
-	    {"stream", mwl_exchange_stream}, {"cut", exchange_cut},       {NULL, NULL},
+	    {"header", mwl_exchange_header}, {"contains", mwl_exchange_contains},
+	    {"answer", exchange_answer},     {"hold", exchange_hold},
+	    {"stream", mwl_exchange_stream}, {"cut", exchange_cut},
+	    {"is_gone", exchange_is_gone},   {NULL, NULL},
 	};
 	luaL_newmetatable(L, MWL_EXCHANGE);
 	lua_newtable(L);
 	luaL_setfuncs(L, methods, 0);
-	lua_pushcclosure(L, exchange_index, 1);
+	lua_pushcclosure(L, mwl_exchange_index, 1);
 	lua_setfield(L, -2, "__index");
 	lua_pushcfunction(L, exchange_gc);
 	lua_setfield(L, -2, "__gc");
+	mwl_open_requests(L);
 	lua_pop(L, 1);
 }
 
@@ -437,5 +397,7 @@ int luaopen_moonweir_server(lua_State *L)
 	lua_newtable(L);
 	lua_pushcfunction(L, server_open);
 	lua_setfield(L, -2, "open");
+	lua_pushcfunction(L, server_listen);
+	lua_setfield(L, -2, "listen");
 	return 1;
 }

@@ -240,6 +240,22 @@ static int vault_show(lua_State *L)
 	return 1;
 }
 
+static void ignore(void *context, const struct mw_account_info *info)
+{
+	(void)context, (void)info;
+}
+
+/* vault:has(account) -> is it set up and whole? What show tells, without a table: asked at each request */
+static int vault_has(lua_State *L)
+{
+	struct mwl_vault *v = mwl_check_vault(L);
+	struct mw_error e;
+	mw_error_clear(&e);
+	enum mw_err err = mw_vault_show(v->vault, check_account(L, 2), ignore, NULL, &e);
+	lua_pushboolean(L, err == MW_OK);
+	return 1;
+}
+
 struct mwl_names mwl_names_start(struct mwl_vault *v)
 {
 	mw_buf_deinit(&v->names);
@@ -305,6 +321,7 @@ void mwl_open_vault(lua_State *L)
 	    {"resume", vault_resume},
 	    {"remove", vault_remove},
 	    {"show", vault_show},
+	    {"has", vault_has},
 	    {"list", vault_list},
 	    {"close", vault_close},
 	    {"has_master_key", vault_has_master_key},

@@ -1,6 +1,7 @@
 --- moonweir serve -- the daemon: webhooks in, Segment out.
 
 local core = require "moonweir.core"
+local options = require "moonweir.serve.options"
 local terminal = require "moonweir.cli.terminal"
 
 local process = core.process
@@ -12,37 +13,28 @@ Example:
   moonweir serve --print-config > moonweir.lua  # every option, with its default; edit source, spool
   moonweir serve moonweir.lua --check           # is all of it there?
   moonweir serve moonweir.lua
+  moonweir serve moonweir.lua --workers 4       # four processes, for as many cores
   curl -d @event.json http://127.0.0.1:8080/webhooks/acme
 
 Who posts gets 200 once its events are synced on disk. SIGHUP reads config, script and secrets
 again; a broken one leaves the old ones running. SIGTERM answers what has come, delivers for a
-while and stops; the spool keeps the rest. /metrics and /healthz are on a port of their own. The
-config decides, not the options below, which are for other commands.]],
+while and stops; the spool keeps the rest. /metrics and /healthz are on a port of their own.
+
+With --workers (or workers = N in the config) several processes share address, accounts and budget;
+one that dies is replaced, and nothing that was answered 200 is lost with it. The config decides,
+not the other options below, which are for other commands.]],
 }
 
 function command.define(parser)
 	parser:argument("config", "The config file; see --print-config."):args "?"
 	parser:flag("--print-config", "Print a config file with every option, its meaning and its default.")
+	parser:option("--workers", "So many processes serve side by side, in place of the config's `workers`."):convert(tonumber)
 	parser:flag("--check", "Load config, script and secrets, say what is wrong, and stop.")
 end
 
 local function fail(log, event, message)
 	log:say("error", event, { reason = message })
 	return 1
-end
-
-local function run_until_signal(daemon, log)
-	while not process.interrupted() do
-		daemon:round()
-		if process.reload_wanted() then
-			local ok, message = daemon:reload()
-			if ok then
-				log:say("info", "reloaded", { config = daemon.service.config.path })
-			else
-				log:say("error", "reload_failed", { reason = message .. "; the old one goes on" })
-			end
-		end
-	end
 end
 
 local function check(config, log)
@@ -59,14 +51,20 @@ end
 
 function command.run(args)
 	if args.print_config then
-		io.stdout:write(require("moonweir.serve.options").print())
+		io.stdout:write(options.print())
 		return 0
 	elseif not args.config then
 		terminal.say("error", "no config file. moonweir serve --print-config writes one to begin with")
 		return 2
 	end
 	local log = require("moonweir.serve.log").new {}
-	local config, message = require("moonweir.serve.config").load(args.config)
+	local overrides = { workers = args.workers }
+	local wrong = args.workers and options.check("workers", args.workers)
+	if wrong then
+		terminal.say("error", wrong)
+		return 2
+	end
+	local config, message = require("moonweir.serve.config").load(args.config, overrides)
 	if not config then
 		return fail(log, "config", message)
 	end
@@ -77,22 +75,25 @@ function command.run(args)
 	if args.check then
 		return check(config, log)
 	end
+	if rawget(_G, "jit") then
+		jit.off() -- a request is a dozen calls into C, and traces end at each: interpreted it takes a fifth less
+	end
 	process.prepare_daemon()
 	process.catch_signals()
 	process.catch_reload()
-	local ok, daemon, why = pcall(require("moonweir.serve").open, config, log)
-	if not ok or not daemon then
-		return fail(log, "start_failed", tostring(not ok and daemon or why))
+	local function say_started(ports)
+		log:say("info", "started", {
+			listen = ("%s:%d"):format((config.values.listen:match "^(.*):%d+$"), ports.server),
+			operations = ports.operations and ("%s:%d"):format((config.values.operations:match "^(.*):%d+$"), ports.operations),
+			version = core.version, source = config.values.source, workers = config.values.workers > 1 and config.values.workers or nil,
+		})
 	end
-	log:say("info", "started", {
-		listen = ("%s:%d"):format((config.values.listen:match "^(.*):%d+$"), daemon.server:port()),
-		operations = daemon.operations and ("%s:%d"):format((config.values.operations:match "^(.*):%d+$"), daemon.operations:port()),
-		version = core.version, source = config.values.source,
-	})
-	run_until_signal(daemon, log)
-	log:say("info", "stopping")
-	daemon:stop()
-	return 0
+	if config.values.workers > 1 then
+		return require("moonweir.serve.workers").run(config, log, config.values.workers, say_started)
+	end
+	return require("moonweir.serve.run")(config, log, nil, function(daemon)
+		say_started { server = daemon.server:port(), operations = daemon.operations and daemon.operations:port() }
+	end)
 end
 
 return command

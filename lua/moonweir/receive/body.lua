@@ -24,7 +24,11 @@ local formats = {
 local codings = { gzip = "gzip", ["x-gzip"] = "gzip", deflate = "deflate" }
 
 local function decompress(request)
-	local coding = trim(request:header "Content-Encoding" or ""):lower()
+	local coding = request:value "Content-Encoding"
+	if not coding then
+		return request.body
+	end
+	coding = trim(coding):lower()
 	if coding == "" or coding == "identity" then
 		return request.body
 	elseif not codings[coding] then
@@ -54,35 +58,58 @@ local function convert_form(text, reader)
 	return form.encode(list)
 end
 
---- The body of a request as bytes for the mapping, and their format.
+-- What each Content-Type says: tools send the same few again and again. Beyond so many it begins anew.
+local KNOWN_MAX = 256
+local known, known_count = {}, 0
+
+---@return {kind: string, format: string, reader: function?, is_unknown: boolean?, is_plain: boolean?}
+local function content_of(header)
+	local kind = (header:match "^%s*([^;%s]*)" or ""):lower()
+	local content = { kind = kind, format = formats[kind] or (kind:find "%+xml$" and "xml") or "json" }
+	local name = header:lower():match ";%s*charset%s*=%s*\"?([^%s;\"]+)"
+	if name then
+		content.reader = charset.reader(name)
+		content.is_unknown = not content.reader
+	end
+	content.is_plain = not name and (content.format == "json" or content.format == "ndjson") and kind ~= "multipart/form-data"
+	if known_count >= KNOWN_MAX then
+		known, known_count = {}, 0
+	end
+	known[header], known_count = content, known_count + 1
+	return content
+end
+
+--- The body of a request as bytes for the mapping, and their format. JSON that came as it is to be, of a request that has
+--- its bytes elsewhere, stays there: then it is that request's exchange, which client:push takes.
 ---@param request table from request.new
----@return string|nil bytes
+---@return string|userdata|nil bytes
 ---@return "json"|"ndjson"|"form"|"xml"|string format or why there are none
 ---@return "unsupported"|"invalid"|"too_large"|"no_memory"|nil code
 function body.read(request)
+	local header = request:value "Content-Type" or ""
+	local content = known[header] or content_of(header)
+	if content.is_plain and request.from and not request:value "Content-Encoding" then
+		return request.from.exchange, content.format
+	end
 	local bytes, message, code = decompress(request)
 	if not bytes then
 		return nil, message, code
 	end
-	local kind = request:content_type()
-	local header = request:header "Content-Type" or ""
-	local format = formats[kind] or (kind:find "%+xml$" and "xml") or "json"
+	local kind, format = content.kind, content.format
 	if kind == "application/x-www-form-urlencoded" and bytes:find "^%s*[{%[]" then -- in a form these are escaped
 		format = "json"
-	end
-	if kind == "multipart/form-data" then
+	elseif kind == "multipart/form-data" then
 		bytes, message = multipart.to_form(bytes, header)
 		if not bytes then
 			return nil, message, "invalid"
 		end
 	end
-	local name = header:lower():match ";%s*charset%s*=%s*\"?([^%s;\"]+)"
-	if name and format ~= "xml" then -- XML says of itself in what it is written
-		local reader = charset.reader(name)
-		if not reader then
+	if format ~= "xml" then -- XML says of itself in what it is written
+		if content.is_unknown then
 			return nil, "the charset is neither UTF-8 nor windows-1252", "unsupported"
+		elseif content.reader then
+			bytes = (format == "form" and convert_form or convert)(bytes, content.reader)
 		end
-		bytes = (format == "form" and convert_form or convert)(bytes, reader)
 	end
 	return bytes, format
 end

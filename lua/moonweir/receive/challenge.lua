@@ -25,11 +25,13 @@ function challenge.answer(status, headers, text)
 	return { status = status, headers = headers or {}, body = text or "" }
 end
 
+local SUCCESS = challenge.answer(200) -- one for all: nobody writes to it
+
 --- The answer to a request that is none with events by its method alone; nil: it may have some.
 ---@return moonweir.Answer|nil
 function challenge.of_method(method)
 	if method == "GET" or method == "HEAD" then
-		return challenge.answer(200)
+		return SUCCESS
 	elseif method ~= "POST" and method ~= "PUT" then
 		return challenge.answer(405, { Allow = "GET, HEAD, POST, PUT" })
 	end
@@ -39,10 +41,13 @@ end
 -- A challenge is a few hundred bytes; anything larger is not even parsed for one.
 local SMALL = 8192
 
-local function slack(text)
-	if #text > SMALL or not text:find("url_verification", 1, true) then
+local function slack(request, text)
+	local is_text = type(text) == "string"
+	if is_text and (#text > SMALL or not text:find("url_verification", 1, true))
+		or not is_text and not text:contains("url_verification", SMALL) then
 		return nil
 	end
+	text = is_text and text or request.body
 	local value = core.decode(text)
 	if type(value) == "table" and value.type == "url_verification" and type(value.challenge) == "string" then
 		return challenge.answer(200, TEXT, value.challenge)
@@ -65,15 +70,15 @@ end
 
 --- The answer to a challenge in a body; nil: it is none.
 ---@param request table from request.new
----@param text string its body, decompressed
+---@param text string|userdata its body, decompressed, or as body.read leaves it
 ---@return moonweir.Answer|nil
 ---@return string? note what somebody should do about it
 function challenge.of_body(request, text)
-	local kind = request:header "x-amz-sns-message-type"
+	local kind = request:value "x-amz-sns-message-type"
 	if kind == "SubscriptionConfirmation" or kind == "UnsubscribeConfirmation" then
-		return sns(text, kind)
+		return sns(type(text) == "string" and text or request.body, kind)
 	end
-	return slack(text)
+	return slack(request, text)
 end
 
 local SALESFORCE = "http://soap.sforce.com/2005/09/outbound"
@@ -90,7 +95,7 @@ function challenge.success(text, format)
 	if format == "xml" and text:find(SALESFORCE, 1, true) then
 		return challenge.answer(200, { ["Content-Type"] = "text/xml; charset=utf-8" }, ACK)
 	end
-	return challenge.answer(200)
+	return SUCCESS
 end
 
 return challenge

@@ -154,7 +154,8 @@ local function read(request, config)
 		counts.reason = reason or public
 		return status, reply(public), nil, counts
 	end
-	local r = requests.new({ method = request.method, url = request.url or "", headers = request.headers, body = request.body }, 3)
+	local r = requests.new({ method = request.method, url = request.url or "", body = request.body, header = request.header,
+		headers = not request.header and request.headers or nil }, 3)
 	if r.method ~= "POST" then
 		return refuse(405, "only POST is taken")
 	end

@@ -107,7 +107,7 @@ end
 -- may hold secrets.
 local function with_query(request, names)
 	if not names or #names == 0 then
-		return request.headers
+		return request.exchange or request.headers
 	end
 	local headers = {}
 	for name, value in pairs(request.headers) do
@@ -123,9 +123,9 @@ end
 
 ---@class moonweir.Taken
 ---@field answer moonweir.Answer what to answer; if there is a body, once its events are safe
----@field body? string for the mapping
+---@field body? string|userdata for the mapping
 ---@field format? "json"|"ndjson"|"form"|"xml"
----@field headers? table<string, string|string[]> for the mapping: those of the request, and what it reads of the URL
+---@field headers? table<string, string|string[]>|userdata for the mapping: those of the request, and what it reads of the URL
 ---@field reason? string why it was refused, for the log
 ---@field code? string
 ---@field note? string what somebody should do about it, for the log

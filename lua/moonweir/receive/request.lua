@@ -4,15 +4,30 @@
 ---
 --- The URL is the one that the tool called, in full: behind a proxy the host puts it together. Names of headers have any
 --- case; a header that came more than once is a list of texts. The body is the bytes that came, before anything is undone.
+--- In place of `headers` a host may have `header`, a function from a name in any case to the value, or to nil and how often
+--- that header came.
 
 ---@class moonweir.Request
 ---@field method string
 ---@field url string
----@field headers table<string, string|string[]>
+---@field headers? table<string, string|string[]>
+---@field header? fun(name: string): string|nil, integer?
 ---@field body string
 
 local Request = {}
 Request.__index = Request
+
+-- Of a host whose request has its bytes elsewhere: `body` becomes a text when it is asked for.
+local Lazy = {}
+
+function Lazy.__index(self, name)
+	if name == "body" then
+		local text = self.from.body
+		rawset(self, "body", text)
+		return text
+	end
+	return Request[name]
+end
 
 local request = {}
 
@@ -35,10 +50,20 @@ function request.new(r, level)
 	if type(r) ~= "table" then
 		error("a request is a table { method =, url =, headers =, body = }", level + 1)
 	end
-	for _, name in ipairs { "method", "url", "body" } do
-		if type(r[name]) ~= "string" then
-			error(("request.%s must be a text, not a %s"):format(name, type(r[name])), level + 1)
+	local method, url, look = r.method, r.url, r.header
+	if r.exchange and type(method) == "string" and type(url) == "string" then -- our own server's
+		return setmetatable({ method = method, url = url, look = look, from = r }, Lazy)
+	end
+	local body = r.body
+	if type(method) ~= "string" or type(url) ~= "string" or type(body) ~= "string" then
+		for _, name in ipairs { "method", "url", "body" } do
+			if type(r[name]) ~= "string" then
+				error(("request.%s must be a text, not a %s"):format(name, type(r[name])), level + 1)
+			end
 		end
+	end
+	if type(look) == "function" then
+		return setmetatable({ method = method, url = url, body = body, look = look }, Request)
 	end
 	if type(r.headers) ~= "table" then
 		error(("request.headers must be a table, not a %s"):format(type(r.headers)), level + 1)
@@ -55,7 +80,20 @@ function request.new(r, level)
 			headers[name] = add(headers[name], value, name, level + 1)
 		end
 	end
-	return setmetatable({ method = r.method, url = r.url, body = r.body, headers = headers }, Request)
+	return setmetatable({ method = method, url = url, body = body, headers = headers }, Request)
+end
+
+-- The value of one header; nil and how often it came.
+function Request:find(name)
+	if self.look then
+		local value, count = self.look(name)
+		return value, count or 0
+	end
+	local value = self.headers[name:lower()]
+	if type(value) == "table" then
+		return nil, #value
+	end
+	return value, 0
 end
 
 --- The value of the first of these headers that is there. One that came twice has none: which of the two counts?
@@ -63,22 +101,33 @@ end
 ---@return string|nil value
 ---@return string? why
 function Request:header(names)
-	names = type(names) == "table" and names or { names }
+	if type(names) == "string" then
+		local value, count = self:find(names)
+		return value, not value and (count > 1 and ("the header %s came %d times"):format(names, count)
+			or ("the header %s is missing"):format(names)) or nil
+	end
 	for _, name in ipairs(names) do
-		local values = self.headers[name:lower()]
-		if type(values) == "string" then
-			return values
-		elseif values then
-			return nil, ("the header %s came %d times"):format(name, #values)
+		local value, count = self:find(name)
+		if value then
+			return value
+		elseif count > 1 then
+			return nil, ("the header %s came %d times"):format(name, count)
 		end
 	end
 	return nil, ("the header %s is missing"):format(table.concat(names, " or "))
 end
 
+--- The same of one header without a reason: for those that may well be missing.
+---@param name string
+---@return string|nil
+function Request:value(name)
+	return (self:find(name))
+end
+
 --- The media type without its parameters, in lower case; "" if there is none.
 ---@return string
 function Request:content_type()
-	return ((self:header "Content-Type" or ""):match "^%s*([^;%s]*)" or ""):lower()
+	return ((self:find "Content-Type" or ""):match "^%s*([^;%s]*)" or ""):lower()
 end
 
 return request

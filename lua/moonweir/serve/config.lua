@@ -46,16 +46,21 @@ end
 ---@field path? string of the file, if there is one
 ---@field values table<string, any> by dotted name, paths complete
 ---@field secrets table<string, string[]> files by name
+---@field overrides? table<string, any>  what the command line says in place of the file
 
 --- A config from what its file returns, or would.
 ---@param given table
 ---@param folder string where relative paths begin: "" or with "/" at its end
+---@param overrides? table<string, any>
 ---@return moonweir.serve.Config|nil
 ---@return string? message
-function config.of(given, folder)
+function config.of(given, folder, overrides)
 	local values, message = options.read(given)
 	if not values then
 		return nil, message
+	end
+	for option, value in pairs(overrides or {}) do
+		values[option] = value
 	end
 	for _, option in ipairs(PATHS) do
 		if values[option] then
@@ -72,13 +77,14 @@ function config.of(given, folder)
 	if values.settings and not values.public_url then
 		return nil, "the settings page needs public_url, the URL by which it is reached"
 	end
-	return { values = values, secrets = secrets }
+	return { values = values, secrets = secrets, overrides = overrides }
 end
 
 ---@param path string
+---@param overrides? table<string, any>
 ---@return moonweir.serve.Config|nil
 ---@return string? message begins with the file's name
-function config.load(path)
+function config.load(path, overrides)
 	local file, why = io.open(path, "rb")
 	if not file then
 		return nil, why
@@ -91,7 +97,7 @@ function config.load(path)
 		return nil, message and (message:find(name, 1, true) and message or name .. ": " .. message) or name .. ": it returns nothing"
 	end
 	local made
-	made, message = config.of(given, path:match "^.*/" or "")
+	made, message = config.of(given, path:match "^.*/" or "", overrides)
 	if not made then
 		return nil, name .. ": " .. message
 	end

@@ -65,12 +65,13 @@ end
 local JSON = { ["Content-Type"] = "application/json", ["Cache-Control"] = "no-store", ["X-Content-Type-Options"] = "nosniff" }
 
 --- GET /healthz
-function Health:handle(request)
+---@param request moonweir.web.Request
+---@param code? string nil: all is well
+---@param reason? string
+function health.answer(request, code, reason)
 	if request.method ~= "GET" and request.method ~= "HEAD" then
 		return 405, { Allow = "GET, HEAD" }
-	end
-	local code, reason = self:trouble()
-	if code then
+	elseif code then
 		return 503, JSON, ('{"status":"unhealthy","code":%s,"reason":%s}\n'):format(core.encode(code), core.encode(reason))
 	end
 	return 200, JSON, '{"status":"ok"}\n'

@@ -5,16 +5,14 @@
 ---     daemon:stop()
 ---
 --- What it does with a request is the service's matter (service.lua). A round takes all requests that are ready, maps and
---- pushes them, and marks the place in the spool's queue: one group commit for all of them. Answers that wait for it are given
---- when the engine says that the mark is safe; meanwhile the next round takes what came. So no wait for the disk keeps a client
---- from being read.
+--- pushes them, and marks the place in the spool's queue: one group commit for all of them. Their answers are held by the
+--- server until the engine says that the mark is safe; meanwhile the next round takes what came. So no wait for the disk keeps
+--- a client from being read.
 
-local core = require "moonweir.core"
-local options = require "moonweir.serve.options"
-local server = require "moonweir.server"
+local process = require("moonweir.core").process
 local service = require "moonweir.serve.service"
-
-local process = core.process
+local sockets = require "moonweir.serve.sockets"
+local views = require "moonweir.serve.views"
 
 local serve = {}
 
@@ -24,38 +22,50 @@ local TICK = 1            -- seconds between two looks at what is not a request
 ---@class moonweir.Daemon
 ---@field service moonweir.serve.Service
 ---@field client moonweir.Client
+---@field worker? moonweir.serve.Worker
 local Daemon = {}
 Daemon.__index = Daemon
 
-local function listen(address, values)
-	local host, port = options.address(address)
-	return server.open {
-		host = host, port = port, body_max = values["limits.body_bytes"], memory_max = values["limits.memory_bytes"],
-		head_max = values["limits.head_bytes"], connections_max = values["limits.connections"],
-		connections_per_ip = values["limits.connections_per_ip"], head_timeout = values["limits.head_seconds"],
-		idle_timeout = values["limits.idle_seconds"], body_rate_min = values["limits.body_rate"],
-	}
+-- Whichever worker is asked answers for all.
+local function speak_for_all(self)
+	local function others()
+		return views.read(self.worker.slate, self.worker.number)
+	end
+	self.service.all_numbers = function()
+		return self.service:numbers(views.sum(self.service:view(), others(), self.service.config.values["metrics.accounts"]))
+	end
+	self.service.health.elsewhere = function()
+		for _, view in ipairs(others()) do
+			if view.trouble then
+				return view.trouble.code, view.trouble.reason
+			end
+		end
+		return nil
+	end
+	self:publish()
 end
 
 --- Open everything, and listen. What was opened is closed again if something fails.
 ---@param config moonweir.serve.Config
 ---@param log moonweir.serve.Log
+---@param worker? moonweir.serve.Worker  one of several processes; nil: the only one
 ---@return moonweir.Daemon|nil
 ---@return string? message
 ---@return string? code
-function serve.open(config, log)
-	local made, message, code = service.open(config, log)
+function serve.open(config, log, worker)
+	local made, message, code = service.open(config, log, worker)
 	if not made then
 		return nil, message, code
 	end
 	local self = setmetatable({
-		service = made, client = made.client, log = log, first = 1, last = 0, pending = {}, again = {},
+		service = made, client = made.client, log = log, worker = worker, commits = {}, collecting = {}, waiting = 0, again = {},
 		ticked = process.monotonic(),
 	}, Daemon)
-	self.server, message, code = listen(config.values.listen, config.values)
+	local shared = worker and worker.listeners or {}
+	self.server, message, code = sockets.listen(config.values.listen, config.values, shared.server)
 	local ok = self.server
 	if ok and config.values.operations then
-		self.operations, message, code = listen(config.values.operations, config.values)
+		self.operations, message, code = sockets.listen(config.values.operations, config.values, shared.operations)
 		ok = self.operations
 	end
 	if not ok then
@@ -65,7 +75,7 @@ function serve.open(config, log)
 	end
 	made.server = self.server
 	made.waiting = function()
-		return self.last - self.first + 1 + #self.again
+		return self.waiting + #self.again
 	end
 	local fd = self.client:safe_fd()
 	if fd then
@@ -74,8 +84,25 @@ function serve.open(config, log)
 	if self.operations then
 		self.server:watch(self.operations:fd())
 	end
-	made:warn_about_source()
+	if worker then
+		speak_for_all(self)
+	end
+	self:warn_about_source()
 	return self
+end
+
+--- Once, however many workers there are.
+function Daemon:warn_about_source()
+	if not self.worker or self.worker.number == 1 then
+		self.service:warn_about_source()
+	end
+end
+
+--- For the other workers, and whoever of them is asked.
+function Daemon:publish()
+	if self.worker then
+		views.write(self.worker.slate, self.worker.number, self.service:view())
+	end
 end
 
 function Daemon:close_servers()
@@ -94,12 +121,22 @@ function Daemon:answer(exchange, route, status, headers, body)
 	end
 end
 
+-- For when the answers that are being collected go out.
+local function collect(collecting, route, status)
+	local by_status = collecting[route]
+	if not by_status then
+		by_status = {}
+		collecting[route] = by_status
+	end
+	by_status[status] = (by_status[status] or 0) + 1
+end
+
 -- One request to its handler. True: its answer is among those that wait for a commit now.
 function Daemon:handle(routes, exchange, request, since)
 	local status, headers, body, when, route = self.service:handle(routes, request)
 	if when == "durable" then
-		self.last = self.last + 1
-		self.pending[self.last] = { exchange, route, status, headers, body }
+		exchange:hold(status, headers, body)
+		collect(self.collecting, route, status)
 		return true
 	elseif when == "again" and self.service:has_hope(since) then
 		self.again[#self.again + 1] = { exchange, request, since or process.monotonic() }
@@ -128,7 +165,9 @@ function Daemon:take_again()
 	local list, waiting = self.again, 0
 	self.again = {}
 	for i, it in ipairs(list) do
-		if #self.again > 0 and self.service:has_hope(it[3]) then
+		if it[1]:is_gone() then
+			it[1]:cut() -- it will be sent again, and its headers are lost
+		elseif #self.again > 0 and self.service:has_hope(it[3]) then
 			self.again[#self.again + 1] = list[i]
 		elseif self:handle(self.service.router, it[1], it[2], it[3]) then
 			waiting = waiting + 1
@@ -137,42 +176,44 @@ function Daemon:take_again()
 	return waiting
 end
 
-function Daemon:release(safe)
-	local it = self.pending[self.first]
-	self.pending[self.first] = nil
-	self.first = self.first + 1
-	if safe then
-		self:answer(it[1], it[2], it[3], it[4], it[5])
+--- The oldest of what waits for a commit: it goes out as it is, or is refused.
+function Daemon:release(is_safe)
+	local commit = table.remove(self.commits, 1)
+	self.waiting = self.waiting - commit.count
+	if is_safe then
+		self.server:release(commit.count)
 	else
-		self:answer(it[1], it[2], service.busy())
+		self.server:refuse(commit.count, service.busy())
+	end
+	for route, by_status in pairs(commit.answers) do
+		for status, count in pairs(by_status) do
+			self.service:count(route, is_safe and status or 503, count)
+		end
 	end
 end
 
 --- Answer those whose events are safe; and 503 to those whose events are not to be expected to be.
 function Daemon:settle()
-	while self.first <= self.last do
-		local mark, since = self.pending[self.first].mark, self.pending[self.first].since
-		local safe, message, code = self.client:is_safe(mark)
-		if safe == false and process.monotonic() - since < service.ANSWER_SECONDS then
+	while self.commits[1] do
+		local commit = self.commits[1]
+		local safe, message, code = self.client:is_safe(commit.mark)
+		if safe == false and process.monotonic() - commit.since < service.ANSWER_SECONDS then
 			return
 		end
 		self.service:kept(safe, message, code)
-		while self.first <= self.last and self.pending[self.first].mark == mark do
-			self:release(safe)
-		end
+		self:release(safe)
 	end
 end
 
 --- Serve for a moment.
 function Daemon:round()
-	self.server:wait((self.first <= self.last or #self.again > 0) and 0.1 or TICK)
-	local before = self.last
-	local waiting = #self.again > 0 and self:take_again() or 0
-	if waiting + self:take(self.server, self.service.router) > 0 then
-		local mark, now = self.client:mark(), process.monotonic()
-		for i = before + 1, self.last do
-			self.pending[i].mark, self.pending[i].since = mark, now
-		end
+	self.server:wait((self.commits[1] or self.again[1]) and 0.1 or TICK)
+	local count = self.again[1] and self:take_again() or 0
+	count = count + self:take(self.server, self.service.router)
+	if count > 0 then
+		self.commits[#self.commits + 1] = {
+			count = count, answers = self.collecting, mark = self.client:mark(), since = process.monotonic() }
+		self.waiting, self.collecting = self.waiting + count, {}
 	end
 	if self.operations then
 		self.operations:wait(0)
@@ -186,6 +227,7 @@ function Daemon:round()
 	if now - self.ticked >= TICK then
 		self.ticked = now
 		self.service:tick()
+		self:publish()
 	end
 end
 
@@ -193,7 +235,11 @@ end
 ---@return true|nil
 ---@return string? message
 function Daemon:reload()
-	return self.service:reload()
+	local ok, message = self.service:reload()
+	if ok then
+		self:warn_about_source()
+	end
+	return ok, message
 end
 
 --- Accept nothing more, answer what has come, deliver what can be delivered in the time there is. The spool keeps the rest.
@@ -201,13 +247,13 @@ end
 function Daemon:stop()
 	local until_ = process.monotonic() + self.service.config.values["stop.seconds"]
 	self.server:quiesce()
-	while (self.first <= self.last or self.server:stats().busy > 0) and process.monotonic() < until_ do
+	while (self.commits[1] or self.server:stats().busy > 0) and process.monotonic() < until_ do
 		self:round()
 	end
 	for _, it in ipairs(self.again) do
 		self:answer(it[1], "none", service.busy())
 	end
-	while self.first <= self.last do
+	while self.commits[1] do
 		self:release(false)
 	end
 	self:close_servers()

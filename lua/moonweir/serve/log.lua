@@ -19,6 +19,7 @@ local VALUE_MAX = 500
 
 ---@class moonweir.serve.Log
 ---@field level string
+---@field worker? integer  which of several processes says it
 local Log = {}
 Log.__index = Log
 
@@ -72,6 +73,9 @@ end
 function Log:write_line(at, level, event, fields)
 	self.said[event] = at
 	local parts = self.bare and { "event=" .. event } or { "time=" .. now(), "level=" .. level, "event=" .. event }
+	if self.worker then
+		parts[#parts + 1] = "worker=" .. self.worker
+	end
 	local names = {}
 	for name in pairs(fields or {}) do
 		names[#names + 1] = name

@@ -76,7 +76,7 @@ local function delivery(page, view)
 	page:single("gate_closed_seconds", "gauge", "For how long Segment's 429 still keeps everything back.", stats.gate_closed_for)
 	page:single("sent_bytes_total", "counter", "Bytes of messages in answered requests.", stats.bytes_sent)
 	page:single("rate_limit", "gauge", "Requests a second that may be made; 0: any.", view.rate)
-	page:single("budget_used_ratio", "gauge", "This process's requests of the last second by the limit.", view.budget_used)
+	page:single("budget_used_ratio", "gauge", "Requests of the last second by the limit.", view.budget_used)
 	page:single("accounts", "gauge", "Accounts with messages since the start or in the spool.", stats.lanes)
 	page:single("accounts_parked", "gauge", "Accounts whose write key is refused or missing.", stats.lanes_parked)
 	page:single("accounts_backing_off", "gauge", "Accounts whose last request failed.", stats.lanes_backing_off)
@@ -91,7 +91,7 @@ local function spool(page, stats)
 	end
 	page:sample(stats.commit_times.sum, nil, "_sum")
 	page:sample(count, nil, "_count")
-	page:single("disk_bytes", "gauge", "Size of this process's partition.", stats.disk_bytes)
+	page:single("disk_bytes", "gauge", "Size of the processes' partitions.", stats.disk_bytes)
 	page:single("disk_limit_bytes", "gauge", "What it may grow to.", stats.disk_max)
 	page:single("dead_letters", "gauge", "Dead letters that are kept.", stats.letters)
 	page:single("dead_letters_dropped_total", "counter", "Dead letters that got too old or too many.", stats.dead_dropped)
@@ -140,14 +140,14 @@ local function accounts(page, lanes)
 	end
 end
 
----@param view {stats: table, lanes: table[], requests: table, failed: table, dead: table, server: table?, waiting: integer,
---- rate: number, budget_used: number, healthy: boolean, version: string}
+---@param view moonweir.serve.View|{healthy: boolean, version: string}
 ---@return string
 function metrics.text(view)
 	local page = setmetatable({}, Page)
 	page:family("build_info", "gauge", "1; the version is its label.")
 	page:sample(1, { "version", view.version })
 	page:single("healthy", "gauge", "What /healthz says: 1 well, 0 not.", view.healthy and 1 or 0)
+	page:single("workers", "gauge", "Processes whose numbers these are, added up.", view.workers or 1)
 	messages(page, view.stats)
 	delivery(page, view)
 	spool(page, view.stats)

@@ -144,6 +144,9 @@ option("listen", is_address, AN_ADDRESS, "127.0.0.1:8080", {
 option("operations", function(v) return v == false or is_address(v) end, AN_ADDRESS .. ", or false", "127.0.0.1:9464", {
 	"Where /metrics and /healthz are served, and nothing else: /metrics names accounts, so it is not for the internet.",
 	"false: nowhere." })
+whole_option("workers", 1, 32, 1, {
+	"Processes that serve side by side, for more than one core. They share address, accounts and the 50 requests a second;",
+	"each has a partition of the spool, and limits, disk_bytes among them, are those of each." })
 option("public_url", is_base_url, 'a URL without "/" at its end, such as "https://hooks.acme.example"', nil, {
 	"How the world calls `listen`: signatures that cover the URL (Twilio, HubSpot) are checked against it. Without it the",
 	"Host header is believed, which a proxy may have changed." }, { example = '"https://hooks.acme.example"', reload = true })
@@ -248,6 +251,10 @@ local function check_one(name, value)
 	end
 	return nil
 end
+
+--- What is wrong with one value; nil: nothing.
+---@return string|nil message
+options.check = check_one
 
 --- Check what a file returned, and fill in what it does not say.
 ---@param given any

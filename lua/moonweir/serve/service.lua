@@ -55,7 +55,7 @@ end
 -- What the config asks for beside webhooks.
 local function make_routes(self)
 	local healthz = function(request)
-		return self.health:handle(request)
+		return health.answer(request, self.health:trouble())
 	end
 	local routes = { ["/webhooks/<account>"] = setup.webhooks(self), ["/healthz"] = healthz }
 	for _, one in ipairs { { "settings", "/settings/*" }, { "segment", "/segment/<account>" } } do
@@ -80,11 +80,17 @@ end
 --- Open everything. What was opened is closed again if something fails.
 ---@param config moonweir.serve.Config
 ---@param log moonweir.serve.Log
+---@param loaded? {definition: moonweir.Definition, secrets: table} what setup.source gave, where it was called before
 ---@return moonweir.serve.Service|nil
 ---@return string? message
 ---@return string? code
-function service.open(config, log)
-	local definition, found, code = setup.source(config)
+function service.open(config, log, loaded)
+	local definition, found, code
+	if loaded then
+		definition, found = loaded.definition, loaded.secrets
+	else
+		definition, found, code = setup.source(config)
+	end
 	if not definition then
 		return nil, found, code
 	end
@@ -140,13 +146,15 @@ function service.busy()
 	return 503, BUSY, "try again later\n"
 end
 
-function Service:count(route, status)
+--- So many requests were answered with this.
+---@param count? integer default: 1
+function Service:count(route, status, count)
 	local by_status = self.requests[route]
 	if not by_status then
 		by_status = {}
 		self.requests[route] = by_status
 	end
-	by_status[status] = (by_status[status] or 0) + 1
+	by_status[status] = (by_status[status] or 0) + (count or 1)
 end
 
 --- Is a request to be tried again that found no room? Not if what was taken before it does not fit on the disk.
@@ -217,16 +225,26 @@ function Service:tick()
 	self.log:flush()
 end
 
---- This process's numbers, as text for Prometheus.
----@return string
-function Service:numbers()
+--- What is to be told of this process.
+---@return moonweir.serve.View
+function Service:view()
 	local values = self.config.values
-	return metrics.text {
-		version = core.version, stats = self.client:stats(), lanes = self.client:lanes(values["metrics.accounts"]),
-		requests = self.requests, failed = self.webhooks.failed, dead = self.dead, server = self.server and self.server:stats(),
+	local code, reason = self.health:own_trouble()
+	return {
+		stats = self.client:stats(), lanes = self.client:lanes(values["metrics.accounts"]), requests = self.requests,
+		failed = self.webhooks.failed, dead = self.dead, server = self.server and self.server:stats(),
 		waiting = self.waiting and self.waiting() or 0, rate = values["delivery.rate"], budget_used = self.budget_used,
-		healthy = self.health:own_trouble() == nil,
+		trouble = code and { code = code, reason = reason }, workers = 1,
 	}
+end
+
+--- A view's numbers, as text for Prometheus.
+---@param view? moonweir.serve.View default: this process's
+---@return string
+function Service:numbers(view)
+	view = view or self:view()
+	view.version, view.healthy = core.version, view.trouble == nil
+	return metrics.text(view)
 end
 
 --- GET /metrics
@@ -242,7 +260,7 @@ end
 ---@return true|nil
 ---@return string? message
 function Service:reload()
-	local config, message = configs.load(self.config.path)
+	local config, message = configs.load(self.config.path, self.config.overrides)
 	if not config then
 		return nil, message
 	end
@@ -267,7 +285,6 @@ function Service:reload()
 	self.webhooks.definition, self.webhooks.public_url = definition, config.values.public_url
 	self.health.stuck_seconds = config.values["health.stuck_seconds"]
 	self.log.level = config.values["log.level"]
-	self:warn_about_source()
 	return true
 end
 

@@ -67,7 +67,7 @@ function setup.webhooks(self)
 		end,
 		is_known = function(account)
 			return self.config.values.unknown_accounts == "accept" or self.config.values.write_key_file ~= nil
-				or self.vault:show(account) ~= nil
+				or self.vault:has(account)
 		end,
 	}
 	self.webhooks = handler

@@ -84,10 +84,8 @@ function Webhooks:handle(request)
 		self.log:say("warning", "unknown_account", { account = request.account, remote = request.remote })
 		return 404, TEXT, "no such account\n"
 	end
-	local taken = receive.take(self.definition, {
-		method = request.method, url = self.definition.verify and self:url(request) or request.target,
-		headers = request.headers, body = request.body,
-	}, math.floor(self.now() * 1000), self.find_secret)
+	request.url = self.definition.verify and self:url(request) or request.target
+	local taken = receive.take(self.definition, request, math.floor(self.now() * 1000), self.find_secret)
 	if taken.note then
 		self.log:say("warning", "challenge", { account = request.account, note = taken.note })
 	end

@@ -24,6 +24,7 @@ local router = {}
 ---@field remote string   the peer's address
 ---@field account? string
 ---@field header fun(name: string): string|nil  without regard to case; nil if it is not there, or there twice
+---@field exchange? userdata  of a host that has one: the headers as client:push takes them, too, without a table
 
 ---@alias moonweir.web.Handler fun(request: moonweir.web.Request): integer, table<string, string>?, string?, ("durable"|"again")?
 
@@ -72,7 +73,7 @@ Router.__index = Router
 
 ---@param routes table<string, moonweir.web.Handler>
 function router.new(routes)
-	local self = setmetatable({ exact = {}, named = {}, trees = {} }, Router)
+	local self = setmetatable({ exact = {}, named = {}, trees = {}, known = {}, known_count = 0 }, Router)
 	for path, handler in pairs(routes) do
 		local named, tree = path:match "^(/%w+/)<account>$", path:match "^(/%w+)/%*$"
 		if named then
@@ -87,6 +88,7 @@ function router.new(routes)
 	return self
 end
 
+local NONE = {}
 local TEXT = { ["Content-Type"] = "text/plain; charset=utf-8", ["X-Content-Type-Options"] = "nosniff" }
 
 --- Whose request is it, and which route, for counting?
@@ -107,29 +109,48 @@ function Router:find(path)
 	return handler, handler and first .. "*" or "none"
 end
 
+-- Targets whose way is remembered; tools call few of them. Beyond that it begins anew.
+local KNOWN_MAX = 4096
+
+--- What a target comes to: looked for once, for the same few are called again and again.
+function Router:resolve(target)
+	local path, query = target:match "^([^?#]*)%??(.*)$"
+	local handler, route, account = self:find(path)
+	local found = { handler = handler, route = route, path = path, query = query }
+	if not handler then
+		found.refusal = "there is nothing here\n"
+	elseif account then
+		account = not account:find("/", 1, true) and router.decode(account) or ""
+		if account == "" or #account > 255 then
+			found.refusal = "an account is one part of the path, of 1 to 255 bytes\n"
+		end
+		found.account = account
+	end
+	if self.known_count >= KNOWN_MAX then
+		self.known, self.known_count = {}, 0
+	end
+	self.known[target], self.known_count = found, self.known_count + 1
+	return found
+end
+
 ---@param request {method: string, target: string, headers: table, body: string, remote: string}
+--- A host's request with a metatable brings `header` itself.
 ---@return integer status
 ---@return table<string, string> headers
 ---@return string body
 ---@return "durable"|"again"|nil when
 ---@return string route
 function Router:handle(request)
-	local path, query = request.target:match "^([^?#]*)%??(.*)$"
-	request.path, request.query = path, query
-	setmetatable(request, Request)
-	local handler, route, account = self:find(path)
-	if not handler then
-		return 404, TEXT, "there is nothing here\n", nil, route
+	local found = self.known[request.target] or self:resolve(request.target)
+	if found.refusal then
+		return 404, TEXT, found.refusal, nil, found.route
 	end
-	if account then
-		account = not account:find("/", 1, true) and router.decode(account) or ""
-		if account == "" or #account > 255 then
-			return 404, TEXT, "an account is one part of the path, of 1 to 255 bytes\n", nil, route
-		end
-		request.account = account
+	request.path, request.query, request.account = found.path, found.query, found.account
+	if not getmetatable(request) then
+		setmetatable(request, Request)
 	end
-	local status, headers, body, when = handler(request)
-	return status, headers or {}, body or "", when, route
+	local status, headers, body, when = found.handler(request)
+	return status, headers or NONE, body or "", when, found.route
 end
 
 return router
