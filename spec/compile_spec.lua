@@ -126,6 +126,19 @@ describe("a compiled expression", function()
 		{ 'get "a":after "::"', '"a":"abc:def"', '"abc:def"' },
 		{ 'get "a":after "c"', '"a":"abc"', "" },
 		{ 'get "a":after "ö":before "ü"', '"a":"aöbüc"', '"b"' },
+		{ 'get "a":contains "bc"', '"a":"abcd"', "true" },
+		{ 'get "a":contains "bc"', '"a":"acbd"', "false" },
+		{ 'get "a":contains "bc"', nil, "" },
+		{ 'get "a":when(get "b":is "x")', '"a":[1],"b":"x"', "[1]" },
+		{ 'get "a":when(get "b":is "x")', '"a":1,"b":"y"', "" },
+		{ 'get "a":when(get "b")', '"a":1', "" },
+		{ 'get "a":when(get "b"):default "none"', '"a":1,"b":false', '"none"' },
+		{ 'source.any(get "a":when(get "b"), get "c")', '"a":1,"c":2', "2" },
+		{ 'get "a":map { n = get "n":when(get "ok") }', '"a":[{"n":1,"ok":true},{"n":2,"ok":false,"n2":1}]', '[{"n":1}]' },
+		{ 'get "a":except "0"', '"a":"0"', "" },
+		{ 'get "a":except("0", "-")', '"a":"-"', "" },
+		{ 'get "a":except("0", "-")', '"a":"7"', '"7"' },
+		{ 'get "a":except "0"', nil, "" },
 		{ 'get "a":json "b[2].c"', [["a":"{\"b\":[1,{\"c\":\"x\\ny\"}]}"]], [["x\ny"]] },
 		{ 'get "a":json "b[-1]"', [["a":"{\"b\":[1,9007199254740993]}"]], "9007199254740993" },
 		{ 'get "a":json()', [["a":"{ \"b\": {\n\"c\":null}}"]], '{"b":{"c":null}}' },
@@ -239,6 +252,20 @@ describe("a compiled call", function()
 		assert.same({ "alias", "o1", "u1" }, { alias.type, alias.previousId, alias.userId })
 		local named = got('source.track(get "n" .. "ed") {}', '"n":"Open"')
 		assert.equal("Opened", named.event)
+	end)
+
+	it("may put tables of properties together, which others share", function()
+		local got = message(one [[(function()
+			local base = { a = get "a", b = get "b" }
+			local more = { base, b = "B", c = "c" }
+			return { source.track "X" { base, more, d = get "d" } }
+		end)()]], event '"a":1,"b":2,"d":4')
+		assert.same({ a = 1, b = "B", c = "c", d = 4 }, got.properties)
+		assert.same({ a = 1 }, message(one 'source.identify { { a = get "a" } }', event '"a":1').traits)
+		local made, why = sandbox.load("acme.lua", HEAD .. [[
+return source.define { slug = "a", version = "1", event = get "e", on = { x = source.track "X" { "y", a = 1 } } }]])
+		assert.is_nil(made)
+		assert.matches("source.track: number 1 of its properties is no table", why, 1, true)
 	end)
 
 	it("is refined by with", function()

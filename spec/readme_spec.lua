@@ -35,7 +35,7 @@ describe("the README", function()
 			return source.define {
 				slug = "all", version = "1", event = "x", user = source.user { get "u" },
 				on = { x = {
-					source.track "T" {
+					source.track "T" { { shared = get "u" },
 						path = get "a.b", first = get "items[1].id", last = get "items[-1].id", dotted = get '["d.k"]',
 						header = get.header "X-Topic", outer = get "items":map { id = get "id", u = get.event "u", b = get.body "u" },
 						text = (get "u" .. " X "):lower():upper():trim():string(), hash = get "u":hash "sha256",
@@ -48,7 +48,7 @@ describe("the README", function()
 						query = get.query "user_id", json = get "json":json "a.b",
 						before = get "dots":before ".", after = get "dots":after ".",
 						one_of = get "u":is("x", "u1"), all = source.all(get "u", get "n":is(10)), none = source.none(get "no"),
-						above = get "n":above(1),
+						above = get "n":above(1), contains = get "u":contains "1", gone = get "u":except "u1", kept = get "u":when(get "yes"),
 						total = get "items":sum(2), count = get "items":sum(1), less = get "more":without { "b" }, snake = get "more":snake_case(),
 					}:with {
 						user = get "other", time = get "when", id = get "n", context = { k = "v" }, integrations = { All = false }, when = get "u",
@@ -73,6 +73,7 @@ describe("the README", function()
 		assert.same({ "u2", "v", false }, { messages[1].userId, messages[1].context.k, messages[1].integrations.All })
 		assert.same({ "q", "a", "b.c", { 1 } }, { p.query, p.before, p.after, p.json })
 		assert.same({ true, true, true, true, 4, 2 }, { p.one_of, p.all, p.none, p.above, p.total, p.count })
+		assert.same({ true, nil, "u1", "u1" }, { p.contains, p.gone, p.kept, p.shared })
 		assert.same({ { aB = 1 }, { a_b = 1, b = 2 } }, { p.less, p.snake })
 		local kinds = {}
 		for i, m in ipairs(messages) do

@@ -27,6 +27,7 @@ static const struct {
     [MW_OP_MONEY] = {"can't read ", " as an amount"},
     [MW_OP_BEFORE] = {"can't cut ", ""},
     [MW_OP_AFTER] = {"can't cut ", ""},
+    [MW_OP_CONTAINS] = {"can't search ", ""},
     [MW_OP_JSON] = {"can't read ", " as JSON"},
     [MW_OP_WITHOUT] = {"can't leave members out of ", ""},
     [MW_OP_SUM] = {"can't add up ", ""},

@@ -166,6 +166,14 @@ static enum mw_err is_one_of(struct mw_walk *w, const struct mw_value *a, const 
 	return err;
 }
 
+static enum mw_err eval_when(struct mw_walk *w, const struct mw_expr *n, struct mw_value *out)
+{
+	struct mw_value condition;
+	enum mw_err err = mw_walk_eval(w, n->b, &condition);
+	out->kind = MW_VALUE_ABSENT;
+	return err || !mw_value_is_true(&condition) ? err : mw_walk_eval(w, n->a, out);
+}
+
 static enum mw_err eval_binary(struct mw_walk *w, uint32_t expr, const struct mw_expr *n,
 			       struct mw_value *out)
 {
@@ -176,6 +184,8 @@ static enum mw_err eval_binary(struct mw_walk *w, uint32_t expr, const struct mw
 		return mw_array_filter(w, n, out);
 	if (op == MW_OP_SUM)
 		return mw_array_sum(w, n, out);
+	if (op == MW_OP_WHEN)
+		return eval_when(w, n, out);
 	struct mw_value a, b;
 	enum mw_err err = mw_walk_eval(w, n->a, &a);
 	if (err)

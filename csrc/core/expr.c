@@ -299,8 +299,8 @@ uint32_t mw_expr_binary(struct mw_exprs *x, enum mw_op op, uint32_t a, uint32_t 
 			      "map, filter and sum take an array of the event; filter first, then map once");
 	if ((op == MW_OP_LOOKUP || op == MW_OP_WITHOUT) && x->at[b].kind != MW_EXPR_OBJECT)
 		return refuse(x, MW_INVALID, "lookup and without take a table");
-	if ((op == MW_OP_BEFORE || op == MW_OP_AFTER) && !is_some_text(&x->at[b]))
-		return refuse(x, MW_INVALID, "before and after take a text");
+	if ((op == MW_OP_BEFORE || op == MW_OP_AFTER || op == MW_OP_CONTAINS) && !is_some_text(&x->at[b]))
+		return refuse(x, MW_INVALID, "before, after and contains take a text");
 	if (op == MW_OP_JSON && !is_steps(x, &x->at[b]))
 		return refuse(x, MW_INVALID, "json takes a path");
 	struct mw_expr n = {.kind = MW_EXPR_BINARY,

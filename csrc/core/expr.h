@@ -51,18 +51,20 @@ enum mw_op {
 			* expressions: the same as one of them */
 	MW_OP_ABOVE,   /* number a is larger than number b: a boolean */
 	MW_OP_BELOW,
-	MW_OP_MONEY,   /* a in minor units of currency b: 1999, "USD" is 19.99; "JPY" 1999; "KWD" 1.999.
-			* An absent b counts as two decimals */
-	MW_OP_BEFORE,  /* of text a what stands before the first b, a non-empty text; all of it where there
-			* is no b. What is empty then is absent */
-	MW_OP_AFTER,   /* the same of what stands behind the first b */
-	MW_OP_JSON,    /* of the JSON in text a what the path b leads to, an ARRAY of constants: names, and
-			* places counted from 0. A text of white space alone is absent */
-	MW_OP_WITHOUT, /* object a, but not the members that object b (of constants) has */
-	MW_OP_SUM,     /* of b for each element of array a; decimals are added as such: 0.1 and 0.2 are 0.3 */
-	MW_OP_MAP,     /* array a, each element as b; elements for which b is absent are left out */
-	MW_OP_FILTER,  /* array a, the elements for which b is true. Comes before MAP, never behind it */
-	MW_OP_LOOKUP,  /* the member of object b (made of constants) named by a's text */
+	MW_OP_MONEY,    /* a in minor units of currency b: 1999, "USD" is 19.99; "JPY" 1999; "KWD" 1.999.
+			 * An absent b counts as two decimals */
+	MW_OP_BEFORE,   /* of text a what stands before the first b, a non-empty text; all of it where there
+			 * is no b. What is empty then is absent */
+	MW_OP_AFTER,    /* the same of what stands behind the first b */
+	MW_OP_CONTAINS, /* whether text a has b, a text, in it: a boolean */
+	MW_OP_WHEN,     /* a if b is true, as FILTER has it; else absent */
+	MW_OP_JSON,     /* of the JSON in text a what the path b leads to, an ARRAY of constants: names, and
+			 * places counted from 0. A text of white space alone is absent */
+	MW_OP_WITHOUT,  /* object a, but not the members that object b (of constants) has */
+	MW_OP_SUM,    /* of b for each element of array a; decimals are added as such: 0.1 and 0.2 are 0.3 */
+	MW_OP_MAP,    /* array a, each element as b; elements for which b is absent are left out */
+	MW_OP_FILTER, /* array a, the elements for which b is true. Comes before MAP, never behind it */
+	MW_OP_LOOKUP, /* the member of object b (made of constants) named by a's text */
 	/* lists */
 	MW_OP_ANY,   /* the first present one */
 	MW_OP_ARRAY, /* JSON array of those present */

@@ -98,7 +98,7 @@ static enum mw_err concat(struct mw_walk *w, const struct mw_value *a, const str
 	return MW_OK;
 }
 
-/* What stands on one side of the first `mark`; the mark is a constant, and never empty. */
+/* What stands on one side of the first `mark`, or whether there is one; it is a constant, and never empty. */
 static enum mw_err cut(struct mw_walk *w, enum mw_op op, const struct mw_value *a, const struct mw_value *b,
 		       struct mw_value *out)
 {
@@ -109,6 +109,10 @@ static enum mw_err cut(struct mw_walk *w, enum mw_op op, const struct mw_value *
 	if (err)
 		return err;
 	const uint8_t *at = memmem(text.at, text.len, mark.at, mark.len);
+	if (op == MW_OP_CONTAINS) {
+		out->kind = at ? MW_VALUE_TRUE : MW_VALUE_FALSE;
+		return MW_OK;
+	}
 	if (at && op == MW_OP_BEFORE)
 		text.len = (size_t)(at - text.at);
 	else if (at)
@@ -439,7 +443,7 @@ enum mw_err mw_operate_binary(struct mw_walk *w, enum mw_op op, const struct mw_
 		return money(w, a, b, out);
 	if (op == MW_OP_ABOVE || op == MW_OP_BELOW)
 		return is_beyond(w, op, a, b, out);
-	if (op == MW_OP_BEFORE || op == MW_OP_AFTER)
+	if (op == MW_OP_BEFORE || op == MW_OP_AFTER || op == MW_OP_CONTAINS)
 		return cut(w, op, a, b, out);
 	return arithmetic(w, op, a, b, out);
 }

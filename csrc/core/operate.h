@@ -1,6 +1,6 @@
 /* operate.h -- one operation of the mapping on values that are there.
  *
- * Private to the evaluation, which handles absence, MAP, FILTER, SUM, lists, DEFAULT and LOOKUP itself.
+ * Private to the evaluation, which handles absence, MAP, FILTER, SUM, lists, DEFAULT, WHEN and LOOKUP itself.
  */
 #ifndef MW_OPERATE_H
 #define MW_OPERATE_H
@@ -10,7 +10,7 @@
 enum mw_err mw_operate_unary(struct mw_walk *w, enum mw_op op, const struct mw_value *a,
 			     struct mw_value *out);
 
-/* CONCAT, IS, ABOVE, BELOW, BEFORE, AFTER, MONEY and arithmetic. For MONEY `b` may be absent. */
+/* CONCAT, IS, ABOVE, BELOW, BEFORE, AFTER, CONTAINS, MONEY and arithmetic. For MONEY `b` may be absent. */
 enum mw_err mw_operate_binary(struct mw_walk *w, enum mw_op op, const struct mw_value *a,
 			      const struct mw_value *b, struct mw_value *out);
 

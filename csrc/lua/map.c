@@ -18,17 +18,18 @@ static const struct {
 	const char *word;
 	enum mw_op op;
 } ops[] = {
-    {"lower", MW_OP_LOWER},     {"upper", MW_OP_UPPER},      {"trim", MW_OP_TRIM},
-    {"first", MW_OP_FIRST},     {"last", MW_OP_LAST},        {"time", MW_OP_TIME},
-    {"string", MW_OP_STRING},   {"number", MW_OP_NUMBER},    {"boolean", MW_OP_BOOLEAN},
-    {"sha256", MW_OP_SHA256},   {"snake_case", MW_OP_SNAKE}, {"concat", MW_OP_CONCAT},
-    {"add", MW_OP_ADD},         {"sub", MW_OP_SUB},          {"mul", MW_OP_MUL},
-    {"div", MW_OP_DIV},         {"default", MW_OP_DEFAULT},  {"is", MW_OP_IS},
-    {"above", MW_OP_ABOVE},     {"below", MW_OP_BELOW},      {"money", MW_OP_MONEY},
-    {"map", MW_OP_MAP},         {"filter", MW_OP_FILTER},    {"lookup", MW_OP_LOOKUP},
-    {"before", MW_OP_BEFORE},   {"after", MW_OP_AFTER},      {"json", MW_OP_JSON},
-    {"without", MW_OP_WITHOUT}, {"sum", MW_OP_SUM},          {"any", MW_OP_ANY},
-    {"array", MW_OP_ARRAY},     {"all", MW_OP_ALL},          {"none", MW_OP_NONE},
+    {"lower", MW_OP_LOWER},   {"upper", MW_OP_UPPER},      {"trim", MW_OP_TRIM},
+    {"first", MW_OP_FIRST},   {"last", MW_OP_LAST},        {"time", MW_OP_TIME},
+    {"string", MW_OP_STRING}, {"number", MW_OP_NUMBER},    {"boolean", MW_OP_BOOLEAN},
+    {"sha256", MW_OP_SHA256}, {"snake_case", MW_OP_SNAKE}, {"concat", MW_OP_CONCAT},
+    {"add", MW_OP_ADD},       {"sub", MW_OP_SUB},          {"mul", MW_OP_MUL},
+    {"div", MW_OP_DIV},       {"default", MW_OP_DEFAULT},  {"is", MW_OP_IS},
+    {"above", MW_OP_ABOVE},   {"below", MW_OP_BELOW},      {"money", MW_OP_MONEY},
+    {"map", MW_OP_MAP},       {"filter", MW_OP_FILTER},    {"lookup", MW_OP_LOOKUP},
+    {"before", MW_OP_BEFORE}, {"after", MW_OP_AFTER},      {"contains", MW_OP_CONTAINS},
+    {"when", MW_OP_WHEN},     {"json", MW_OP_JSON},        {"without", MW_OP_WITHOUT},
+    {"sum", MW_OP_SUM},       {"any", MW_OP_ANY},          {"array", MW_OP_ARRAY},
+    {"all", MW_OP_ALL},       {"none", MW_OP_NONE},
 };
 
 static const char *const parts[] = {

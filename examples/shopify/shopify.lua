@@ -33,23 +33,18 @@ local function products(lines)
 	}
 end
 
-local function amounts(more)
-	local properties = {
-		revenue = get "subtotal_price":number(),
-		tax = get "total_tax":number(),
-		discount = get "total_discounts":number(),
-		coupon = get "discount_codes[1].code",
-		currency = get "currency",
-		affiliation = get.header "X-Shopify-Shop-Domain",
-		products = products "line_items",
-	}
-	for name, value in pairs(more) do
-		properties[name] = value
-	end
-	return properties
-end
+local amounts = {
+	revenue = get "subtotal_price":number(),
+	tax = get "total_tax":number(),
+	discount = get "total_discounts":number(),
+	coupon = get "discount_codes[1].code",
+	currency = get "currency",
+	affiliation = get.header "X-Shopify-Shop-Domain",
+	products = products "line_items",
+}
 
-local order = amounts {
+local order = {
+	amounts,
 	order_id = get "id":string(),
 	total = get "total_price":number(),
 	shipping = get "total_shipping_price_set.shop_money.amount":number(),
@@ -84,13 +79,11 @@ local ignored = {
 }
 
 local on = {
-	["orders/create"] = source.track "Order Completed" (amounts {
-		order_id = get "id":string(),
+	["orders/create"] = source.track "Order Completed" {
+		order,
 		checkout_id = get "checkout_token",
 		subtotal = get "subtotal_price":number(),
-		total = get "total_price":number(),
-		shipping = get "total_shipping_price_set.shop_money.amount":number(),
-	}),
+	},
 	["orders/updated"] = source.track "Order Updated" (order),
 	["orders/cancelled"] = source.track "Order Cancelled" (order),
 	["refunds/create"] = source.track "Order Refunded" {
@@ -119,10 +112,11 @@ local on = {
 		tracking_url = get "tracking_url",
 		products = products "line_items",
 	},
-	["checkouts/create"] = source.track "Checkout Started" (amounts {
+	["checkouts/create"] = source.track "Checkout Started" {
+		amounts,
 		checkout_id = get "token",
 		value = get "total_price":number(),
-	}),
+	},
 	["customers/create"] = customer,
 	["customers/update"] = customer,
 }
@@ -173,7 +167,8 @@ return source.define {
 			["Order Updated"] = "An order was changed.",
 			["Order Cancelled"] = "An order was canceled.",
 			["Order Refunded"] = { "Items of an order were paid back. An order can have several refunds.",
-				total = "What was paid back this time.", products = "The items that came back.", ["products[].quantity"] = "How many of the item came back." },
+				total = "What was paid back this time.", products = "The items that came back.",
+				["products[].quantity"] = "How many of the item came back." },
 			["Order Fulfilled"] = { "Items of an order were sent.", products = "The items that were sent.",
 				status = "State of the fulfillment, for example `success`." },
 			["Checkout Started"] = "A person started a checkout.",

@@ -52,17 +52,14 @@ local trial = {
 	trial_plan_name = plan_name,
 }
 
-local function subscription(cancellation_reason)
-	return {
-		subscription_id = object "id",
-		plan_id = plan_id,
-		plan_name = plan_name,
-		status = object "status",
-		quantity = source.any(object "items.data[1].quantity", object "quantity"),
-		cancel_at_period_end = object "cancel_at_period_end",
-		cancellation_reason = cancellation_reason,
-	}
-end
+local subscription = {
+	subscription_id = object "id",
+	plan_id = plan_id,
+	plan_name = plan_name,
+	status = object "status",
+	quantity = source.any(object "items.data[1].quantity", object "quantity"),
+	cancel_at_period_end = object "cancel_at_period_end",
+}
 
 local invoice = {
 	invoice_id = object "id",
@@ -128,16 +125,16 @@ local on = {
 	["customer.updated"] = customer,
 
 	["customer.subscription.created"] = {
-		source.track "Subscription Created" (subscription()),
+		source.track "Subscription Created" (subscription),
 		source.track "Trial Started" (trial) :with { when = object "status":is "trialing" },
 	},
 	["customer.subscription.updated"] = {
-		source.track "Subscription Updated" (subscription())
+		source.track "Subscription Updated" (subscription)
 			:with { when = source.any(before "status", before "items", before "plan", before "quantity") },
 		source.track "Trial Ended" (trial) :with { when = before "status":is "trialing" },
 	},
 	["customer.subscription.deleted"] = {
-		source.track "Subscription Cancelled" (subscription(object "cancellation_details.reason")),
+		source.track "Subscription Cancelled" { subscription, cancellation_reason = object "cancellation_details.reason" },
 		source.track "Trial Ended" (trial) :with { when = object "trial_end":above(object "ended_at") },
 	},
 	["customer.subscription.trial_will_end"] = source.track "Trial Expiring Soon" (trial),

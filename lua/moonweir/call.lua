@@ -53,6 +53,30 @@ local function check_payload(kind, payload)
 	end
 end
 
+-- { shared, name = get "name" }: tables of properties that several calls share are put together; of two values for one name
+-- the later counts, and those with a name of their own count as the last.
+local function put_together(kind, payload)
+	if type(payload) ~= "table" or rawget(payload, 1) == nil then
+		return payload
+	end
+	local made = {}
+	for i, part in ipairs(payload) do
+		if type(part) ~= "table" or debug.getmetatable(part) ~= nil then
+			place.fail(("source.%s: number %d of its %s is no table; expected names like { name = … }, or tables of them"):format(kind, i,
+				payload_word[kind]))
+		end
+		for name, value in next, put_together(kind, part) do
+			made[name] = value
+		end
+	end
+	for name, value in next, payload do
+		if type(name) ~= "number" then
+			made[name] = value
+		end
+	end
+	return made
+end
+
 -- `source.track "Name" {…}` is two calls: the first makes a call without properties, the second adds them.
 local function add_payload(first, payload, extra)
 	local kind = first.call
@@ -68,7 +92,7 @@ local function add_payload(first, payload, extra)
 	for key, value in next, first do
 		full[key] = value
 	end
-	full.payload = payload
+	full.payload = put_together(kind, payload)
 	return setmetatable(full, Call)
 end
 
@@ -178,7 +202,7 @@ function call.constructors(state)
 
 	function constructors.identify(traits)
 		check_payload("identify", traits)
-		return new { call = "identify", payload = traits }
+		return new { call = "identify", payload = put_together("identify", traits) }
 	end
 
 	local function page_or_screen(kind)
@@ -186,7 +210,7 @@ function call.constructors(state)
 		return function(name, second)
 			if type(name) == "table" and not expression.is(name) then
 				check_payload(kind, name)
-				return new { call = kind, payload = name }
+				return new { call = kind, payload = put_together(kind, name) }
 			elseif second == nil then
 				return new { call = kind, name = check_text(kind, "the name", name, example) }
 			end

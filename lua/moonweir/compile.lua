@@ -49,7 +49,7 @@ local unary = {
 local binary = {
 	concat = true, add = true, sub = true, mul = true, div = true, default = true, is = true, money = true,
 	map = true, filter = true, lookup = true, before = true, after = true, sum = true,
-	above = true, below = true,
+	above = true, below = true, contains = true, when = true,
 }
 
 -- Their second operand is written for each element, where paths start at the element.
@@ -119,6 +119,10 @@ function Compiler:operation(e)
 	elseif binary[op] or op == "json" or op == "without" then
 		local a = self:value(args[1])
 		made = self:need(map:binary(op, a, self:second(op, args[2])))
+	elseif op == "except" then
+		local value = self:value(args[1])
+		local is_one = self:need(map:binary("is", value, self:value(args[2])))
+		made = self:need(map:binary("when", value, self:need(map:list("none", { is_one }))))
 	elseif lists[op] then
 		local items = {}
 		for i, item in ipairs(args) do

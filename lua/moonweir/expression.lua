@@ -201,17 +201,35 @@ function methods:filter(condition)
 	return operation("filter", self, condition)
 end
 
---- True if it is this text, number or boolean, or one of several.
-function methods:is(...)
+-- One value or several, as one operand.
+local function values_of(name, ...)
 	local n = select("#", ...)
 	for i = 1, math.max(n, 1) do
 		local value = (select(i, ...))
 		local kind = type(value)
 		if kind ~= "string" and kind ~= "number" and kind ~= "boolean" and not expression.is(value) then
-			place.fail(":is(value): expected a string, number, boolean or expression, got a " .. kind)
+			place.fail((":%s(value): expected a string, number, boolean or expression, got a %s"):format(name, kind))
 		end
 	end
-	return operation("is", self, n == 1 and (...) or expression.list("array", ...))
+	return n == 1 and (...) or expression.list("array", ...)
+end
+
+--- True if it is this text, number or boolean, or one of several.
+function methods:is(...)
+	return operation("is", self, values_of("is", ...))
+end
+
+--- Nothing if it is this text, number or boolean, or one of several: :except("0", "-1").
+function methods:except(...)
+	return operation("except", self, values_of("except", ...))
+end
+
+--- Nothing unless `condition` is true.
+function methods:when(condition)
+	if not expression.is(condition) then
+		place.fail(':when: expected an expression, as in :when(get "kind":is "person")')
+	end
+	return operation("when", self, condition)
 end
 
 -- True if the number is larger, or smaller, than another.
@@ -224,8 +242,8 @@ for _, name in ipairs { "above", "below" } do
 	end
 end
 
--- What stands on one side of the first `mark`; all of the text where there is none.
-for _, name in ipairs { "before", "after" } do
+-- What stands on one side of the first `mark`; all of the text where there is none. Or whether there is one.
+for _, name in ipairs { "before", "after", "contains" } do
 	methods[name] = function(self, mark)
 		if type(mark) ~= "string" or mark == "" then
 			place.fail((':%s: expected a text, as in :%s "."'):format(name, name))

@@ -43,7 +43,8 @@ local results = {
 	header = "string", query = "string", concat = "string", lower = "string", upper = "string", trim = "string",
 	string = "string", hash = "string", before = "string", after = "string",
 	add = "number", sub = "number", mul = "number", div = "number", number = "number", money = "number", sum = "number",
-	boolean = "boolean", is = "boolean", all = "boolean", none = "boolean", above = "boolean", below = "boolean", time = "date",
+	boolean = "boolean", is = "boolean", all = "boolean", none = "boolean",
+	above = "boolean", below = "boolean", contains = "boolean", time = "date",
 	snake_case = "object", without = "object",
 }
 
@@ -162,6 +163,8 @@ local function of_expression(e)
 		return { types = types(results[op]), always = op == "all" or op == "none", from = "script" }
 	elseif op == "default" or op == "any" then
 		return of_any(args)
+	elseif op == "when" or op == "except" then
+		return shape.with(shape.of(args[1]), { always = false })
 	elseif op == "lookup" then
 		return of_lookup(args[2])
 	elseif op == "array" then

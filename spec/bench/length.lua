@@ -17,7 +17,7 @@ local function measure(text)
 	local lines, words = 0, 0
 	text = text:gsub("\n\tabout = {.-\n\t},\n", "\n")
 	for line in text:gmatch "[^\n]+" do
-		line = line:gsub("%-%-[^\"']*$", "")
+		line = line:gsub("^%s*%-%-.*", ""):gsub("%-%-[^\"']*$", "")
 		if line:find "%S" then
 			lines = lines + 1
 			for _ in line:gmatch "[%w_]+" do

@@ -384,6 +384,17 @@ TEST(texts_are_cut_at_the_first_mark)
 	CHECK(mw_expr_binary(x, MW_OP_BEFORE, get(x, "a"), get(x, "b")) == 0);
 }
 
+TEST(a_value_may_hang_on_a_condition)
+{
+	uint32_t has = mw_expr_binary(x, MW_OP_CONTAINS, get(x, "b"), text("x"));
+	uint32_t when = mw_expr_binary(x, MW_OP_WHEN, get(x, "a"), has);
+	CHECK(gives(when, "{\"a\":{\"c\":[]},\"b\":\"wxyz\"}", "{\"c\":[]}"));
+	CHECK(gives(when, "{\"a\":1,\"b\":\"abc\"}", "absent") && gives(when, "{\"a\":1}", "absent"));
+	CHECK(gives(when, "{\"b\":\"x\"}", "absent") && gives(has, "{\"b\":\"\"}", "false"));
+	CHECK(gives(when, "{\"a\":1,\"b\":{}}", "error: can't search an object"));
+	CHECK(mw_expr_binary(x, MW_OP_CONTAINS, get(x, "a"), get(x, "b")) == 0);
+}
+
 TEST(json_in_a_text_is_looked_into)
 {
 	uint32_t steps[] = {text("a\""), mw_expr_int(x, -1), text("b")};
@@ -701,6 +712,7 @@ int main(void)
 	RUN_FRESH(numbers_are_compared);
 	RUN_FRESH(all_and_none_are_booleans_whatever_is_absent);
 	RUN_FRESH(texts_are_cut_at_the_first_mark);
+	RUN_FRESH(a_value_may_hang_on_a_condition);
 	RUN_FRESH(json_in_a_text_is_looked_into);
 	RUN_FRESH(objects_lose_members_and_get_other_names);
 	RUN_FRESH(sums_are_exact);

@@ -40,6 +40,9 @@ static uint32_t rich_payload(struct mw_exprs *x)
 	    mw_expr_binary(x, MW_OP_BEFORE, get(x, "t"), mw_expr_string(x, MW_SPAN("."))), "json",
 	    mw_expr_unary(x, MW_OP_SNAKE,
 			  mw_expr_binary(x, MW_OP_JSON, get(x, "u"), mw_expr_list(x, MW_OP_ARRAY, NULL, 0))),
+	    "when",
+	    mw_expr_binary(x, MW_OP_WHEN, get(x, "a"),
+			   mw_expr_binary(x, MW_OP_CONTAINS, get(x, "t"), mw_expr_string(x, MW_SPAN("a")))),
 	    "less", mw_expr_binary(x, MW_OP_WITHOUT, get(x, "o"), table), "snake",
 	    mw_expr_unary(x, MW_OP_SNAKE, get(x, "o")), "total",
 	    mw_expr_binary(x, MW_OP_SUM, get(x, "lines"), get(x, "b")), "whether",
@@ -88,8 +91,12 @@ static void build(void)
 	open.parts[MW_PART_CONTEXT] = get(x, "context");
 	struct mw_map_call page = {
 	    .call = MW_PAGE, .name = get(x, "t"), .category = get(x, "u"), .when = get(x, "flag")};
-	if (mw_exprs_error(x).code || mw_map_add_call(map, MW_SPAN("t"), &rich) ||
-	    mw_map_add_call(map, MW_SPAN("o"), &open) || mw_map_add_call(map, MW_SPAN("o"), &page) ||
+	struct mw_map_call each = {.call = MW_TRACK, .name = get(x, "t"), .payload = get(x, "o")};
+	each.parts[MW_PART_EACH] = get(x, "lines");
+	each.parts[MW_PART_USER] = get(x, "a");
+	if (mw_exprs_error(x).code || mw_map_add_call(map, MW_SPAN("e*"), &each) ||
+	    mw_map_add_call(map, MW_SPAN("t"), &rich) || mw_map_add_call(map, MW_SPAN("o"), &open) ||
+	    mw_map_add_call(map, MW_SPAN("o"), &page) ||
 	    mw_map_add_function(map, MW_SPAN("f"), 0, MW_SPAN("fuzz.lua:3")) ||
 	    mw_map_add_ignore(map, MW_SPAN("i")))
 		abort();

@@ -18,7 +18,8 @@ local KINDS = {
 	lower = "string", upper = "string", trim = "string", string = "string", hash = "string", concat = "string", time = "string",
 	header = "string", query = "string", before = "string", after = "string",
 	number = "number", add = "number", sub = "number", mul = "number", div = "number", money = "number", sum = "number",
-	boolean = "boolean", is = "boolean", all = "boolean", none = "boolean", above = "boolean", below = "boolean",
+	boolean = "boolean", is = "boolean", all = "boolean", none = "boolean",
+	above = "boolean", below = "boolean", contains = "boolean",
 	filter = "array", map = "array", array = "array",
 	snake_case = "object", without = "object",
 }
@@ -81,6 +82,8 @@ local function of_expression(e, places, path, depth)
 		return look_up(args)
 	elseif op == "default" and expression.is(args[1]) and rawget(args[1], "op") == "lookup" and not expression.is(args[2]) then
 		return look_up(rawget(args[1], "args"), args[2])
+	elseif (op == "when" or op == "except") and expression.is(args[1]) then
+		return of_expression(args[1], places, path, depth + 1)
 	elseif op == "default" or op == "any" then
 		return common_kind(args, places, path, depth)
 	end
