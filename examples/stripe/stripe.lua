@@ -11,9 +11,11 @@ local function before(path)
 	return get("data.previous_attributes." .. path)
 end
 
--- Stripe counts in cents, and in yen.
+-- Stripe counts in cents, and in yen; in hundredths too where it keeps to those that a currency no longer has.
+local counted_as = source.any(object "currency":lookup { isk = "usd", ugx = "usd" }, object "currency")
+
 local function money(value)
-	return value:money(object "currency")
+	return value:money(counted_as)
 end
 
 local currency = object "currency":upper()

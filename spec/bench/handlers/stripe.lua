@@ -86,7 +86,7 @@ local function iso8601(seconds)
 end
 
 local decimals = {}
-for code in ("BIF CLP DJF GNF ISK JPY KMF KRW MGA PYG RWF UGX UYI VND VUV XAF XOF XPF"):gmatch "%u+" do
+for code in ("BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF UYI VND VUV XAF XOF XPF"):gmatch "%u+" do
 	decimals[code] = 0
 end
 for code in ("BHD IQD JOD KWD LYD OMR TND"):gmatch "%u+" do
