@@ -74,10 +74,10 @@ local function context(event)
 end
 
 -- Of a delivery `ip` is SendGrid's own. Of an open it is a machine's, if a mail program loads what nobody has opened yet or if
--- Gmail loads it for the reader.
+-- Gmail or Yahoo loads it for the reader.
 local function is_by_person(event)
 	local agent = text(event.useragent) or ""
-	return event.sg_machine_open ~= true and not agent:find("(via ggpht.com GoogleImageProxy)", 1, true)
+	return event.sg_machine_open ~= true and not agent:find("GoogleImageProxy", 1, true) and not agent:find("YahooMailProxy", 1, true)
 end
 
 local function context_of_person(event)
