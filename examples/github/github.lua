@@ -6,26 +6,24 @@
 local source = require "moonweir.source"
 local get = source.get
 
-local function about(thing, more)
-	local properties = {
+local function about(thing)
+	return {
 		repository = get "repository.full_name",
 		number = get(thing .. ".number"),
 		title = get(thing .. ".title"),
 		url = get(thing .. ".html_url"),
 		labels = get(thing .. ".labels"):map(get "name"),
 	}
-	for name, value in pairs(more or {}) do
-		properties[name] = value
-	end
-	return properties
 end
 
-local pull_request = about("pull_request", {
+local issue = about "issue"
+local pull_request = {
+	about "pull_request",
 	is_draft = get "pull_request.draft",
 	commits = get "pull_request.commits",
 	additions = get "pull_request.additions",
 	deletions = get "pull_request.deletions",
-})
+}
 
 local installation = {
 	installation_id = get "installation.id":string(),
@@ -73,10 +71,10 @@ return source.define {
 			when = get "head_commit", -- none: a branch was deleted
 		},
 
-		["issues.opened"] = source.track "Issue Opened" (about "issue"),
-		["issues.closed"] = source.track "Issue Closed" (about("issue", { reason = get "issue.state_reason" })),
-		["issues.reopened"] = source.track "Issue Reopened" (about "issue"),
-		["issue_comment.created"] = source.track "Issue Commented" (about("issue", { comment_id = get "comment.id":string() })),
+		["issues.opened"] = source.track "Issue Opened" (issue),
+		["issues.closed"] = source.track "Issue Closed" { issue, reason = get "issue.state_reason" },
+		["issues.reopened"] = source.track "Issue Reopened" (issue),
+		["issue_comment.created"] = source.track "Issue Commented" { issue, comment_id = get "comment.id":string() },
 
 		["pull_request.opened"] = source.track "Pull Request Opened" (pull_request),
 		["pull_request.reopened"] = source.track "Pull Request Reopened" (pull_request),

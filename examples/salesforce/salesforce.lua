@@ -37,25 +37,18 @@ local function address(prefix)
 		return field(prefix .. name, prefix .. "Address." .. name)
 	end
 	return {
-		street = part "Street", city = part "City", state = part "State", postal_code = part "PostalCode", country = part "Country",
+		street = part "Street", city = part "City", state = part "State", postalCode = part "PostalCode", country = part "Country",
 	}
 end
 
-local function traits(prefix, more)
-	local made = {
-		email = email,
-		phone = field "Phone",
-		first_name = field("FirstName", "Name.FirstName"),
-		last_name = field("LastName", "Name.LastName"),
-		title = field "Title",
-		lead_source = field "LeadSource",
-		address = address(prefix),
-	}
-	for name, value in pairs(more or {}) do
-		made[name] = value
-	end
-	return made
-end
+local traits = {
+	email = email,
+	phone = field "Phone",
+	first_name = field("FirstName", "Name.FirstName"),
+	last_name = field("LastName", "Name.LastName"),
+	title = field "Title",
+	lead_source = field "LeadSource",
+}
 
 local stage = field "StageName"
 
@@ -86,10 +79,15 @@ return source.define {
 
 	on = {
 		["changed Contact"] = {
-			person(source.identify(traits "Mailing")),
+			person(source.identify { traits, address = address "Mailing" }),
 			person(source.group(field "AccountId") {}, field "AccountId"),
 		},
-		["changed Lead"] = person(source.identify(traits("", { company = { name = field "Company" }, lead_status = field "Status" }))),
+		["changed Lead"] = person(source.identify {
+			traits,
+			address = address "",
+			company = { name = field "Company" },
+			lead_status = field "Status",
+		}),
 
 		-- A group call is somebody's: of the user whose id the account has in a field.
 		["changed Account"] = source.group(record_id) {
@@ -171,7 +169,7 @@ return source.define {
 			address = "Mailing address of the person, or billing address of the account.",
 			["address.city"] = "City.",
 			["address.country"] = "Country.",
-			["address.postal_code"] = "Postal code.",
+			["address.postalCode"] = "Postal code.",
 			["address.state"] = "State or province.",
 			["address.street"] = "Street and number.",
 			company = "The lead's company.",
