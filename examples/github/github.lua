@@ -55,9 +55,12 @@ return source.define {
 
 		-- Labels, assignees, milestones, locks … are the team's own housekeeping.
 		["issues.*"] = source.ignore,
+		["issue_comment.*"] = source.ignore, -- what was written is changed
 		["pull_request.*"] = source.ignore,
 		["release.*"] = source.ignore, -- a draft, or what was published is changed
-		["installation.*"] = source.ignore, -- the app has other rights
+		["installation.*"] = source.ignore, -- the app has other rights ...
+		["installation_*"] = source.ignore, -- ... or other repositories; every GitHub App gets these and the next
+		["github_app_authorization.*"] = source.ignore,
 
 		["star.created"] = source.track "Repository Starred" { repository = get "repository.full_name" },
 		["star.deleted"] = source.track "Repository Unstarred" { repository = get "repository.full_name" },
@@ -147,7 +150,10 @@ return source.define {
 			githubLogin = "Name of the person's GitHub account.",
 		},
 		ignored = {
+			["github_app_authorization.*"] = "A person took back what the app might do for them; the app stays installed.",
 			["installation.*"] = "Changes of the app's rights are of interest to its maker alone.",
+			["installation_*"] = "Which repositories the app sees is of interest to its maker alone.",
+			["issue_comment.*"] = "The comment was sent when it was made.",
 			["issues.*"] = "Labels, assignees, and milestones are the team's own housekeeping.",
 			["pull_request.*"] = "Labels, assignees, and reviews are the team's own housekeeping.",
 			["release.*"] = "Drafts and corrections of a release aren't published.",
