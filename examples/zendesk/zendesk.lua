@@ -18,7 +18,8 @@ local is_customer = get "detail.role":is "end-user" -- agents and admins are the
 
 -- The organization that an end user belongs to; "0" is none.
 local function member_of(organization)
-	return person(source.group(organization:except("0", "")) {}):with { when = source.all(is_customer, organization:except("0", "")) }
+	local there_is_one = organization:except("0", "")
+	return person(source.group(organization) {}):with { when = source.all(is_customer, there_is_one) }
 end
 
 local ticket = {

@@ -77,7 +77,8 @@ end
 -- Gmail or Yahoo loads it for the reader.
 local function is_by_person(event)
 	local agent = text(event.useragent) or ""
-	return event.sg_machine_open ~= true and not agent:find("GoogleImageProxy", 1, true) and not agent:find("YahooMailProxy", 1, true)
+	local is_proxy = agent:find("GoogleImageProxy", 1, true) or agent:find("YahooMailProxy", 1, true)
+	return event.sg_machine_open ~= true and not is_proxy
 end
 
 local function context_of_person(event)

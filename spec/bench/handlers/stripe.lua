@@ -321,9 +321,11 @@ handlers["invoice.payment_failed"] = function(object, _, emit)
 end
 
 local ignored = {
-	"account.", "balance.", "charge.", "checkout.session.", "coupon.", "customer.", "invoice.", "invoiceitem.", "mandate.",
-	"payment_intent.", "payment_link.", "payment_method.", "payout.", "plan.", "price.", "product.", "quote.", "refund.",
-	"setup_intent.", "subscription_schedule.", "tax_rate.", "transfer.", "v1.", "v2.",
+	"account.", "application_fee.", "balance.", "billing.", "billing_portal.", "charge.", "checkout.session.",
+	"coupon.", "credit_note.", "customer.", "file.", "invoice.", "invoiceitem.", "mandate.", "payment_intent.",
+	"payment_link.", "payment_method.", "payout.", "plan.", "price.", "product.", "promotion_code.", "quote.",
+	"radar.", "refund.", "reporting.", "review.", "setup_intent.", "source.", "subscription_schedule.", "tax.",
+	"tax_rate.", "topup.", "transfer.", "v1.", "v2.",
 }
 
 local function is_ignored(kind)
