@@ -52,7 +52,7 @@ enum mw_op {
 	MW_OP_ABOVE,   /* number a is larger than number b: a boolean */
 	MW_OP_BELOW,
 	MW_OP_MONEY,    /* a in minor units of currency b: 1999, "USD" is 19.99; "JPY" 1999; "KWD" 1.999.
-			 * An absent b counts as two decimals */
+			 * An absent b counts as two decimals; an a of "" is absent */
 	MW_OP_BEFORE,   /* of text a what stands before the first b, a non-empty text; all of it where there
 			 * is no b. What is empty then is absent */
 	MW_OP_AFTER,    /* the same of what stands behind the first b */

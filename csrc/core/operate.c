@@ -301,6 +301,9 @@ static enum mw_err money(struct mw_walk *w, const struct mw_value *a, const stru
 	static const double scale[] = {1, 10, 100, 1000, 10000};
 	struct mw_value minor;
 	int decimals = 2;
+	out->kind = MW_VALUE_ABSENT;
+	if (is_empty_text(a))
+		return MW_OK;
 	if (b->kind != MW_VALUE_ABSENT) {
 		struct mw_span currency;
 		if (b->kind != MW_VALUE_CHARS && b->kind != MW_VALUE_ESCAPED)

@@ -81,9 +81,9 @@ return source.define {
 
 		["pull_request.opened"] = source.track "Pull Request Opened" (pull_request),
 		["pull_request.reopened"] = source.track "Pull Request Reopened" (pull_request),
-		["pull_request.closed"] = source.track(get "pull_request.merged":lookup {
-			["true"] = "Pull Request Merged", ["false"] = "Pull Request Closed",
-		}) (pull_request),
+		["pull_request.closed"] = source.track(
+			get "pull_request.merged":lookup { ["true"] = "Pull Request Merged" }:default "Pull Request Closed"
+		) (pull_request),
 
 		["release.published"] = source.track "Release Published" {
 			repository = get "repository.full_name",

@@ -50,7 +50,7 @@ local traits = {
 	lead_source = field "LeadSource",
 }
 
-local stage = field "StageName"
+local stage, account = field "StageName", field "AccountId":except ""
 
 return source.define {
 	slug = "salesforce",
@@ -80,7 +80,7 @@ return source.define {
 	on = {
 		["changed Contact"] = {
 			person(source.identify { traits, address = address "Mailing" }),
-			person(source.group(field "AccountId") {}, field "AccountId"),
+			person(source.group(account) {}, account),
 		},
 		["changed Lead"] = person(source.identify {
 			traits,

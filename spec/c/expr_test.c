@@ -258,6 +258,7 @@ TEST(money_has_as_many_decimals_as_its_currency)
 	CHECK(gives(money, "{\"a\":\"x\",\"c\":\"EUR\"}", "error: can't read a string (\"x\") as an amount"));
 	CHECK(gives(money, "{\"a\":1,\"c\":5}", "error: the currency is a number, not a string"));
 	CHECK(gives(money, "{\"c\":\"EUR\"}", "absent"));
+	CHECK(gives(money, "{\"a\":\"\",\"c\":\"EUR\"}", "absent"));
 	static const char *const zero[] = {"BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA",
 					   "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"};
 	static const char *const three[] = {"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"};
