@@ -31,7 +31,8 @@ enum mw_op {
 	MW_OP_LOWER, /* ASCII letters only; other characters stay */
 	MW_OP_UPPER,
 	MW_OP_TRIM,  /* ASCII white space at both ends; what is empty then is absent */
-	MW_OP_FIRST, /* of an array */
+	MW_OP_FIRST, /* of an array. Here and in SUM, MAP and FILTER a path to a string, number or boolean is
+		      * one of one; XML goes further (json_read.h) */
 	MW_OP_LAST,
 	MW_OP_TIME,    /* ISO 8601 or Unix time to "2026-11-23T21:58:00.123Z"; "" is absent */
 	MW_OP_STRING,  /* number or boolean to its text */

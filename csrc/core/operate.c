@@ -386,7 +386,7 @@ static enum mw_err end_of(struct mw_walk *w, enum mw_op op, const struct mw_valu
 	uint32_t node = MW_NOWHERE;
 	if (!mw_elements_of(doc, a, &all)) {
 		*out = *a;
-		return doc->takes_one_for_many ? MW_OK : mw_operate_refuse(w, op, a);
+		return doc->takes_one_for_many || mw_value_is_scalar(a) ? MW_OK : mw_operate_refuse(w, op, a);
 	}
 	out->kind = MW_VALUE_ABSENT;
 	if (all.left == 0)
