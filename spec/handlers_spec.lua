@@ -86,7 +86,9 @@ end)
 
 describe("the length of a script", function()
 	it("is that of its code", function()
-		assert.same({ 4, 6 }, { length.of 'local a = 1 -- one\n\n-- "two"\n\tb = {\n\tabout = {\n\t\tname = "A",\n\t},\n\tc "--d"\n}\n' })
+		assert.same({ 4, 6 }, {
+			length.of 'local a = 1 -- one\n\n-- "two"\n\tb = {\n\tabout = {\n\t\tname = "A",\n\t},\n\tc "--d"\n}\n',
+		})
 	end)
 
 	it("is half of what was written by hand for the same tool, or less", function()

@@ -10,7 +10,9 @@ local get = source.get
 local email = {
 	email_id = get "sg_message_id":before ".",
 	campaign_id = source.any(get "singlesend_id", get "mc_auto_id", get "marketing_campaign_id"):string(),
-	campaign_name = source.any(get "singlesend_name", get "mc_auto_name", get "marketing_campaign_name"),
+	campaign_name = source.any(
+		get "singlesend_name", get "mc_auto_name", get "marketing_campaign_name", get "category":first() -- "a" or ["a", "b"]
+	),
 }
 
 -- Of a delivery `ip` is SendGrid's own. Of an open it is a machine's, if a mail program loads what nobody has opened yet or if
@@ -72,7 +74,7 @@ return source.define {
 		properties = {
 			bounce_type = "`hard` if there is no such address, `blocked` if the server took nothing from this sender at that time.",
 			campaign_id = "ID of the Single Send, automation, or campaign that the message belongs to.",
-			campaign_name = "Name of the Single Send, automation, or campaign that the message belongs to.",
+			campaign_name = "Name of the Single Send, automation, or campaign that the message belongs to, or else its first category.",
 			email_id = "SendGrid's ID of the message.",
 			link_url = "Address that the link leads to.",
 			list_id = "ID of the unsubscribe group that the recipient left. Without one, it's all messages.",

@@ -62,7 +62,8 @@ local function email(event)
 	return {
 		email_id = type(event.sg_message_id) == "string" and event.sg_message_id:match "^[^.]+" or nil,
 		campaign_id = id_text(event.singlesend_id) or id_text(event.mc_auto_id) or id_text(event.marketing_campaign_id),
-		campaign_name = text(event.singlesend_name) or text(event.mc_auto_name) or text(event.marketing_campaign_name),
+		campaign_name = text(event.singlesend_name) or text(event.mc_auto_name) or text(event.marketing_campaign_name)
+			or text(type(event.category) == "table" and event.category[1] or event.category),
 	}
 end
 
