@@ -154,7 +154,7 @@ return source.define {
 		name = "Shopify",
 		website = "https://www.shopify.com",
 		description = "a commerce platform for online stores and points of sale",
-		support = "help@shopify.com",
+		support = "help@shopify.example", -- this and the menu: whoever runs the source has their own
 		write_key_menu = { "Apps", "Segment", "Settings" },
 		regions = { "us", "eu" },
 		categories = { "Custom" },

@@ -169,7 +169,7 @@ return source.define {
 		name = "Stripe",
 		website = "https://stripe.com",
 		description = "a payments platform for online businesses, with checkout pages, invoices, and subscriptions",
-		support = "support@stripe.com",
+		support = "help@stripe.example", -- this and the menu: whoever runs the source has their own
 		write_key_menu = { "Settings", "Segment" },
 		regions = { "us", "eu" },
 		categories = { "Payments" },
