@@ -46,8 +46,24 @@ local function each_form(body, visit)
 	end
 end
 
+-- And of XML: elements that hold nothing but text.
+local function each_xml(body, visit)
+	for from, element, name, to in body:gmatch "()(<([%w:_]+)[^<>]*>[^<]*</%3>)()" do
+		local function put(odd)
+			visit(body:sub(1, from - 1) .. odd .. body:sub(to), name, odd == "")
+		end
+		put ""
+		put(element .. element)
+		put(("<%s/>"):format(name))
+		put(("<%s>odd</%s>"):format(name, name))
+		put(("<%s><a>odd</a></%s>"):format(name, name))
+	end
+end
+
 local function each_variant(fixture, text, visit)
-	if fixture.kind == "json" then
+	if fixture.kind == "xml" then
+		each_xml(text, visit)
+	elseif fixture.kind == "json" then
 		each_json(text, visit)
 	elseif text:find "^{" then
 		for line in text:gmatch "[^\n]+" do
@@ -84,7 +100,7 @@ describe("odd bodies do no harm to the example", function()
 			local mapper = core.mapper(assert(compile(script.definition)), { identities = list[1].known })
 			for _, fixture in ipairs(list) do
 				local text, headers = fixtures.read(dir, fixture)
-				local format = text:find "^%s*[%[{]" and "json" or "form"
+				local format = fixture.kind == "xml" and "xml" or text:find "^%s*[%[{]" and "json" or "form"
 				each_variant(fixture, text, function(body, what, is_missing)
 					local _, _, problems = mapper:map(body, { account = golden.ACCOUNT, headers = headers, format = format })
 					for _, problem in ipairs(problems or {}) do

@@ -21,7 +21,8 @@ local header = "data.payload.ChangeEventHeader."
 local user_id, email = field "External_Id__c", field "Email":lower()
 
 -- A change event may be of several records, and holds what they have in common: a call is made for each of its recordIds.
-local records, record_id = source.any(get(header .. "recordIds"), get "sObject"), source.any(get "Id", get ".")
+local records = source.any(get(header .. "recordIds"), get "sObject")
+local record_id = source.any(get "Id", get ".":when(source.none(get "@type"))) -- an sObject is no id itself
 
 local function person(call, when)
 	return call:with {
