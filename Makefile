@@ -18,7 +18,7 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wmissi
         -Wstrict-prototypes -Wpointer-arith -Wcast-qual -Wformat=2 -Wundef -Wvla $(if $(WERROR),-Werror)
 OPT  ?= $(if $(SANITIZE),-O1,-O3)
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(OPT) -g $(WARN) -fPIC -fvisibility=hidden -fno-strict-aliasing -MMD -MP \
-        $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer,-fno-plt -falign-functions=32) $(CFLAGS)
+        $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer,-fno-plt -falign-functions=32) $(CPPFLAGS) $(CFLAGS)
 LIBS := -lcurl -lsodium -llmdb -lcrypto -lpthread -lm
 
 # An event passes through a dozen of the core's small files, and as many of the binding's: gcc optimizes what goes into a
@@ -30,11 +30,12 @@ object   = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(1))
 CORE    := $(call object,$(wildcard csrc/core/*.c))
 CORE_ONE := $(BUILD)/obj/core.o
 # Each a module of its own, so that the library needs none of their libraries.
-EXTRAS  := server xml inflate
+EXTRAS  := server xml inflate hiredis
 SERVER  := framing peers stream
+REDIS   := redis redis_advice redis_link redis_nodes redis_reply redis_slot redis_url
 XML_CORE := $(addprefix csrc/core/,hash.c json_write.c number.c utf8.c)
-IO      := $(call object,$(filter-out $(EXTRAS:%=csrc/io/%.c) $(SERVER:%=csrc/io/server_%.c),$(wildcard csrc/io/*.c)))
-BINDING := $(filter-out $(EXTRAS) server_stream,$(patsubst csrc/lua/%.c,%,$(wildcard csrc/lua/*.c)))
+IO      := $(call object,$(filter-out $(EXTRAS:%=csrc/io/%.c) $(SERVER:%=csrc/io/server_%.c) $(REDIS:%=csrc/io/%.c),$(wildcard csrc/io/*.c)))
+BINDING := $(filter-out $(EXTRAS) server_stream redis,$(patsubst csrc/lua/%.c,%,$(wildcard csrc/lua/*.c)))
 
 VMS     := lua5.4 luajit
 MODULES := $(foreach vm,$(VMS),$(foreach module,core $(EXTRAS),$(BUILD)/$(vm)/moonweir/$(module).so))
@@ -68,7 +69,10 @@ $(BUILD)/$(1)/moonweir/xml.so: EXTRA = -lexpat
 $(BUILD)/$(1)/moonweir/inflate.so: EXTRA = -lz
 $(BUILD)/$(1)/moonweir/server.so: $(SERVER:%=$(BUILD)/obj/io/server_%.o) $(BUILD)/$(1)/obj/server_stream.o
 $(BUILD)/$(1)/moonweir/xml.so: $(call object,$(XML_CORE))
-$(EXTRAS:%=$(BUILD)/$(1)/moonweir/%.so): $(BUILD)/$(1)/moonweir/%.so: $(BUILD)/obj/io/%.o $(BUILD)/$(1)/obj/%.o $(call object,csrc/core/buf.c csrc/core/err.c)
+$(BUILD)/$(1)/moonweir/hiredis.so: EXTRA = -lhiredis -lssl -lcrypto -lsodium
+$(BUILD)/$(1)/moonweir/hiredis.so: $(REDIS:%=$(BUILD)/obj/io/%.o) $(BUILD)/obj/io/private.o $(BUILD)/$(1)/obj/redis.o
+$(patsubst %,$(BUILD)/$(1)/moonweir/%.so,$(filter-out hiredis,$(EXTRAS))): $(BUILD)/$(1)/moonweir/%.so: $(BUILD)/obj/io/%.o $(BUILD)/$(1)/obj/%.o
+$(EXTRAS:%=$(BUILD)/$(1)/moonweir/%.so): $(call object,csrc/core/buf.c csrc/core/err.c)
 	@mkdir -p $$(@D)
 	@echo "  LD $$@"
 	$(Q)$$(CC) $$(ALL_CFLAGS) $$(LTO) $$(LDFLAGS) -shared -o $$@ $$^ $$(EXTRA)
@@ -93,9 +97,11 @@ $(BUILD)/moonweir: Makefile
 # nginx's Lua module brings its own build of LuaJIT, which takes the place of the usual one.
 JIT := $(if $(shell dpkg-query -W -f '$${Status}' luajit2 2>/dev/null | grep 'ok installed'),luajit2 libluajit2-5.1-dev,luajit libluajit-5.1-dev)
 RUN_PACKAGES   := build-essential pkg-config lua5.4 liblua5.4-dev $(JIT) lua-argparse lua-cjson \
-                  libcurl4-openssl-dev libsodium-dev liblmdb-dev libssl-dev libmicrohttpd-dev libexpat1-dev zlib1g-dev ca-certificates
-TEST_PACKAGES  := $(RUN_PACKAGES) lua-busted luarocks openssl curl git python3-jsonschema
-CHECK_PACKAGES := $(TEST_PACKAGES) systemd lua-check clang clang-format libclang-rt-14-dev cppcheck valgrind
+                  libcurl4-openssl-dev libsodium-dev liblmdb-dev libssl-dev libmicrohttpd-dev libexpat1-dev zlib1g-dev libhiredis-dev ca-certificates
+# The tests start an nginx, whose Lua module brings its own build of LuaJIT along, and a redis-server.
+HOST_PACKAGES  := luajit2 libluajit2-5.1-dev nginx libnginx-mod-http-lua lua-resty-core procps redis-server lua-redis lua-socket
+TEST_PACKAGES  := $(filter-out $(JIT),$(RUN_PACKAGES)) $(HOST_PACKAGES) lua-busted luarocks openssl curl git python3-jsonschema
+CHECK_PACKAGES := $(TEST_PACKAGES) wrk systemd lua-check clang clang-format libclang-rt-14-dev cppcheck valgrind
 
 # Node brings npm along or, from Debian, does not.
 BROWSER_PACKAGES := $(RUN_PACKAGES) chromium chromium-driver python3-selenium curl $(if $(shell command -v npm),,nodejs npm)
@@ -133,6 +139,8 @@ $(BUILD)/test/xml_test $(BUILD)/test/xml_memory_test: $(BUILD)/obj/io/xml.o
 $(BUILD)/test/xml_test $(BUILD)/test/xml_memory_test: LIBS += -lexpat
 $(BUILD)/test/inflate_test: $(BUILD)/obj/io/inflate.o
 $(BUILD)/test/inflate_test: LIBS += -lz
+$(filter $(BUILD)/test/redis_%,$(TESTS)): $(REDIS:%=$(BUILD)/obj/io/%.o)
+$(filter $(BUILD)/test/redis_%,$(TESTS)): LIBS += -lhiredis -lssl
 # The tests that make every allocation fail in turn put themselves between us and malloc.
 $(BUILD)/test/%_memory_test: LIBS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 # The one that cuts the power puts itself between liblmdb and libc.
@@ -170,6 +178,7 @@ export MW_SINK = $(abspath $(BUILD)/test/sink)
 export MW_POSTER = $(abspath $(BUILD)/test/poster)
 export MW_CROWD = $(abspath $(BUILD)/test/crowd)
 export MW_COMMAND = $(abspath $(BUILD)/moonweir)
+export MW_BUILD = $(BUILD)
 
 # $(call side_by_side,programs): most of a test's time is waiting.
 side_by_side = printf '%s\n' $(1) | xargs -P4 -n1 sh spec/support/one_test.sh
@@ -195,6 +204,10 @@ browser: browser-packages ## the pages in headless Chromium, and Segment's own N
 	@$(MAKE) -j2 all $(BUILD)/node/node_modules
 	@cd spec/browser && MW_NODE=$(abspath $(BUILD)/node) PYTHONDONTWRITEBYTECODE=1 \
 	  /usr/bin/python3 -m unittest $(or $(BROWSER),discover -p '*_test.py')
+
+.PHONY: simulate
+simulate: $(BUILD)/test/hosts_simulation_test ## delays of 10,000 customers under 50 requests/s, in one process and on 100 workers: the README's tables
+	@MW_SIMULATE=1 $<
 
 .PHONY: power
 power: $(BUILD)/test/power_loss_test ## 100,000 power cuts (MW_TRIALS): nothing that was accepted is lost
@@ -224,6 +237,13 @@ crash: test-packages ## kill, fail and fill: MW_TRIALS=10000 MW_NESTED=5 MW_FAUL
 	@$(MAKE) -s all
 	@MW_SERVE_TRIALS=$(or $(MW_SERVE_TRIALS),1000) LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/lua5.4/?.so;;' \
 	  lua5.4 /usr/bin/busted --output=plainTerminal spec/cli_serve_crash_spec.lua
+
+.PHONY: hosts
+hosts: test-packages ## nginx under load, reloaded and its workers killed: MW_RELOADS=200 MW_KILLS=50 for all of it
+	@$(call install,wrk)
+	@$(MAKE) -s -j2 all $(TOOLS)
+	@LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/luajit/?.so;;' \
+	  luajit /usr/bin/busted --output=plainTerminal spec/hosts/openresty_load.lua
 
 TSAN_TESTS := budget_test dead_test keyring_test secret_heap_test state_test vault_test http_test http_errand_test http_fault_test engine_test \
               engine_life_test engine_spool_test engine_oauth_test engine_oauth_fault_test rsa_key_test vault_app_test
@@ -259,13 +279,17 @@ valgrind: check-packages ## the C tests under valgrind's memory check
 .PHONY: lint
 lint: check-packages ## warnings as errors with both compilers, cppcheck, luacheck, formatting
 	@for cc in gcc clang; do echo "== $$cc"; $(MAKE) -s -j2 CC=$$cc WERROR=1 BUILD=build/lint-$$cc all $(patsubst $(BUILD)/%,build/lint-$$cc/%,$(TESTS) $(TOOLS)) $(CRASH_TESTS:%=build/lint-$$cc/test/%) || exit 1; done
-	luacheck -q lua spec examples
+	luacheck -q lua spec examples rockspec/man.lua
 	cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,portability --suppress=missingInclude csrc
 	clang-format --dry-run -Werror $(wildcard csrc/*/*.[ch] spec/c/*.[ch] spec/crash/*.[ch] spec/support/*.c spec/bench/*.c)
 
 .PHONY: gallery
 gallery: all ## write the README's table of the sources in examples/
 	@LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(BUILD)/lua5.4/?.so;;' lua5.4 spec/support/gallery.lua
+
+.PHONY: redis
+redis: test-packages all $(TOOLS) ## a million entries through four workers that are killed, and a Redis that is: REDIS_SOAK="entries kills seed"
+	@LUA_PATH='./?.lua;lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(BUILD)/lua5.4/?.so;;' lua5.4 spec/hosts/redis_soak.lua $(REDIS_SOAK)
 
 .PHONY: soak
 SOAK ?= 1e7 1e9 100
@@ -274,19 +298,11 @@ soak: $(BUILD)/test/soak ## messages through a spool, its backlog swinging: SOAK
 
 .PHONY: bench
 bench: test-packages ## what one event costs, medians of five (see spec/bench)
+	@$(call install,wrk)
 	@$(MAKE) -s -j2 all $(patsubst spec/bench/%.c,$(BUILD)/test/%,$(wildcard spec/bench/*.c))
-	@MW_BUILD=$(BUILD) sh spec/bench/run.sh
+	@sh spec/bench/run.sh
 
-# --- install -----------------------------------------------------------------------------------------------------
-
-.PHONY: install
-install: all ## copy modules and command below $(DESTDIR)$(PREFIX)
-	@for vm in $(VMS); do abi=$$([ $$vm = luajit ] && echo 5.1 || echo 5.4); \
-	  for f in $$(cd lua && find . -name '*.lua'); do install -Dm644 lua/$$f $(DESTDIR)$(PREFIX)/share/lua/$$abi/$$f; done; \
-	  for so in core $(EXTRAS); do install -Dm755 $(BUILD)/$$vm/moonweir/$$so.so $(DESTDIR)$(PREFIX)/lib/lua/$$abi/moonweir/$$so.so; done; done
-	@install -d $(DESTDIR)$(PREFIX)/bin
-	@printf '%s\n' '#!/bin/sh' 'exec "$${MOONWEIR_LUA:-lua5.4}" $(PREFIX)/share/lua/5.4/moonweir/cli/moonweir.lua "$$@"' > $(DESTDIR)$(PREFIX)/bin/moonweir
-	@chmod 755 $(DESTDIR)$(PREFIX)/bin/moonweir
+include rockspec/package.mk
 
 .PHONY: clean help
 clean: ## remove what was built

@@ -3,7 +3,7 @@ package = "moonweir-server"
 version = "scm-1"
 source = { url = "git+file://." }
 description = {
-	summary = "The HTTP server of Moonweir's debugger",
+	summary = "The HTTP server of `moonweir serve` and of its debugger",
 	license = "MIT",
 }
 supported_platforms = { "linux" }

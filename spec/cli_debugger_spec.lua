@@ -188,7 +188,7 @@ describe("moonweir debugger", function()
 			assert.matches('track "Zipped" u\n', out)
 		else
 			assert.equal(415, status)
-			assert.matches("can't undo gzip", out)
+			assert.matches("rock moonweir%-receive", out)
 		end
 	end)
 

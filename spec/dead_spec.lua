@@ -260,6 +260,26 @@ describe("dead letters", function()
 		assert.is_falsy(found == true or found == 0)
 	end)
 
+	it("are dropped once the host that waits in a way of its own says that all is on disk", function()
+		server = mock.start()
+		local client = open { endpoint = server.url }
+		client:push('{"type":"paid","id":"e1","user":"u1","amount":"ten"}', { account = "default" })
+		assert(client:sync())
+		close(client)
+		client = open { endpoint = server.url, source = source("", MENDED) }
+		local _, message, code = client:replay { sync = function() return nil, "no disk", "io" end }
+		assert.same({ "no disk", "io" }, { message, code })
+		assert.equal(1, #client:dead())
+		local asked = 0
+		assert.equal(1, client:replay { sync = function(seconds)
+			asked = asked + 1
+			return client:sync(seconds)
+		end }.replayed)
+		assert.equal(1, asked)
+		assert.same({}, client:dead())
+		close(client)
+	end)
+
 	it("are not replayed for ever when Segment refuses them again", function()
 		server = mock.start()
 		server:control "always 400\n"

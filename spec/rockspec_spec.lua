@@ -32,24 +32,52 @@ local function set_of(list)
 end
 
 describe("the rockspecs", function()
-	local library = load_rockspec "moonweir-scm-1.rockspec"
-	local extras = { load_rockspec "moonweir-server-scm-1.rockspec", load_rockspec "moonweir-receive-scm-1.rockspec" }
+	local library, extras = nil, {}
+	for path in pairs(files "ls rockspec/*.rockspec") do
+		local rock = load_rockspec(path:match "[^/]+$")
+		if rock.package == "moonweir" then
+			library = rock
+		else
+			extras[#extras + 1] = rock
+		end
+	end
 
-	it("build the library from every C file but those that need a library of their own", function()
-		local tree = files "find csrc -name '*.c' ! -name 'server*.c' ! -name xml.c ! -name inflate.c"
-		assert.same(tree, set_of(library.build.modules["moonweir.core"].sources))
+	it("build every C file, and the library none that is a binding of another rock", function()
+		local built = set_of(library.build.modules["moonweir.core"].sources)
+		for _, extra in ipairs(extras) do
+			for _, module in pairs(extra.build.modules) do
+				for _, path in ipairs(module.sources) do
+					assert.is_false(built[path] == true and path:find "^csrc/lua/" ~= nil, path)
+				end
+			end
+		end
+		for _, extra in ipairs(extras) do
+			for _, module in pairs(extra.build.modules) do
+				for _, path in ipairs(module.sources) do
+					built[path] = true
+				end
+			end
+		end
+		assert.same(files "find csrc -name '*.c'", built)
 	end)
 
-	it("build the modules beside it from files that are there, each with its own", function()
-		local tree = files "find csrc -name '*.c'"
+	it("are of the version that CHANGELOG.md has on top", function()
+		local header = assert(io.open "csrc/core/version.h"):read "*a"
+		local changes = assert(io.open "CHANGELOG.md"):read "*a"
+		assert.equal(changes:match "\n## (%S-),", header:match 'MW_VERSION_TEXT "(.-)"')
+	end)
+
+	it("give each module of the other rocks a binding of its own", function()
+		local bindings = {}
 		for _, extra in ipairs(extras) do
 			for name, module in pairs(extra.build.modules) do
-				local own = set_of(module.sources)
-				for path in pairs(own) do
-					assert.is_true(tree[path], path)
+				local binding
+				for _, path in ipairs(module.sources) do
+					binding = path:match "^csrc/lua/.+" or binding
 				end
-				name = name:gsub("^moonweir%.", "")
-				assert.is_true(own["csrc/io/" .. name .. ".c"] and own["csrc/lua/" .. name .. ".c"], name)
+				assert.is_string(binding, name)
+				assert.is_nil(bindings[binding], name)
+				bindings[binding] = name
 			end
 		end
 	end)

@@ -103,6 +103,12 @@ describe("the config", function()
 		end
 	end)
 
+	it("may be a table, whose paths begin where its host says", function()
+		local made = assert(config.of({ source = "a.lua", spool = "/x", secrets = { A = "s" } }, "/etc/acme/"))
+		assert.same({ "/etc/acme/a.lua", "/x", { A = { "/etc/acme/s" } } }, { made.values.source, made.values.spool, made.secrets })
+		assert.same({ nil, 'no option "sorce", did you mean "source"?' }, { config.of({ sorce = "a" }, "") })
+	end)
+
 	it("tells what needs a new start", function()
 		local old = assert(load 'return { source = "a", spool = "b" }')
 		local new = assert(load 'return { source = "c", spool = "b", listen = "127.0.0.1:1", log = { level = "debug" } }')
@@ -141,6 +147,26 @@ describe("the log", function()
 	end)
 end)
 
+describe("the log of another host", function()
+	it("leaves time and level to it, and counts a flood to its end", function()
+		local lines, now = {}, 0
+		local it_ = log.new {
+			bare = true,
+			write = function(line, level) lines[#lines + 1] = level .. ": " .. line end,
+			clock = function() return now end,
+		}
+		for _ = 1, 100 do
+			it_:say("error", "flood", { n = 3 })
+		end
+		it_:flush()
+		assert.same({ "error: event=flood n=3" }, lines)
+		now = 2
+		it_:flush()
+		it_:flush()
+		assert.same({ "error: event=flood n=3", "warning: event=flood withheld=99" }, lines)
+	end)
+end)
+
 describe("health", function()
 	it("is stuck only when something could move and nothing did for long", function()
 		local h = health.new(10, 0)
@@ -155,6 +181,10 @@ describe("health", function()
 		h:spool("full", "no room")
 		assert.same({ "spool_full", "no room" }, { h:trouble() })
 		h:spool(nil)
+		h.elsewhere = function() return "stuck", "worker 1" end
+		assert.same({ "stuck", "worker 1" }, { h:trouble() })
+		assert.is_nil((h:own_trouble()))
+		h.elsewhere = nil
 		assert.equal(200, (h:handle { method = "GET" }))
 	end)
 end)

@@ -48,6 +48,12 @@ bool mw_lane_is_full(const struct mw_lane *lane, size_t bytes_max, uint32_t coun
 	       lane->bytes + count - 1 >= bytes_max;
 }
 
+bool mw_lane_is_laden(const struct mw_lane *lane, size_t bytes_max, uint32_t count_max)
+{
+	uint64_t count = mw_lane_load(lane);
+	return !lane->suspects && count > 0 && (count >= count_max || lane->bytes + count - 1 >= bytes_max);
+}
+
 void mw_lane_learn_delivered(struct mw_lane *lane, uint32_t count, uint32_t count_max)
 {
 	lane->suspects -= lane->suspects < count ? lane->suspects : count;

@@ -62,6 +62,13 @@ struct mw_counts {
 	uint64_t in_flight;
 };
 
+/* The lists that a lane may be in at the same time (round.h). */
+enum mw_round_kind { MW_READY, MW_LADEN, MW_ROUNDS };
+
+struct mw_place {
+	struct mw_lane *next, *before;
+};
+
 struct mw_lane {
 	uint64_t hash;
 	struct mw_counts counts;
@@ -71,16 +78,16 @@ struct mw_lane {
 	uint64_t requests;   /* put on the wire, answered or not */
 	uint64_t bytes_sent; /* messages and commas of answered requests */
 	int64_t due;
-	int64_t delivered_at;       /* the last time; 0: not in this life of the lane */
-	struct mw_lane *ready_next; /* the weir's round of ready lanes */
-	struct mw_lane *ready_before;
-	uint32_t heap_at;   /* place among the weir's timers, UINT32_MAX if not there */
-	uint32_t attempts;  /* at the oldest messages since the last final answer: X-Retry-Count */
-	uint32_t failures;  /* those of them that count against retries_max */
-	uint32_t again;     /* messages of the batch to be repeated; 0: none */
-	uint32_t suspects;  /* see above */
-	uint32_t batch_cap; /* messages; 0: no cap of its own */
-	uint32_t number;    /* from 0, in the order of their first message */
+	int64_t delivered_at; /* the last time; 0: not in this life of the lane */
+	struct mw_place
+	    places[MW_ROUNDS]; /* among the weir's ready lanes, and among the laden ones of them */
+	uint32_t heap_at;      /* place among the weir's timers, UINT32_MAX if not there */
+	uint32_t attempts;     /* at the oldest messages since the last final answer: X-Retry-Count */
+	uint32_t failures;     /* those of them that count against retries_max */
+	uint32_t again;        /* messages of the batch to be repeated; 0: none */
+	uint32_t suspects;     /* see above */
+	uint32_t batch_cap;    /* messages; 0: no cap of its own */
+	uint32_t number;       /* from 0, in the order of their first message */
 	uint32_t grant; /* number of the token it last asked for; 0: none. The weir's user keeps it here, */
 	uint32_t generation; /* and which of them its request in flight has */
 	int last_status;
@@ -90,6 +97,7 @@ struct mw_lane {
 	bool paused;      /* also while a last request is flying */
 	bool resumed;     /* since its request left */
 	bool held;        /* until a token is there */
+	bool laden;       /* READY, and a full batch is waiting */
 	uint16_t name_len;
 	char name[];
 };
@@ -118,6 +126,9 @@ uint32_t mw_lane_batch_max(const struct mw_lane *lane, uint32_t count_max);
 
 /* Would waiting for more messages change nothing about the next batch? */
 bool mw_lane_is_full(const struct mw_lane *lane, size_t bytes_max, uint32_t count_max);
+
+/* Is a whole batch waiting, as large as any account's may be? */
+bool mw_lane_is_laden(const struct mw_lane *lane, size_t bytes_max, uint32_t count_max);
 
 /* What an answer about the `count` oldest messages teaches the search for culprits and the cap. */
 void mw_lane_learn_delivered(struct mw_lane *lane, uint32_t count, uint32_t count_max);

@@ -47,6 +47,12 @@
 /* Undelivered bytes held in memory before push answers "full". */
 #define MW_QUEUE_DEFAULT (256u * 1024 * 1024)
 
+/* While accounts have full batches waiting, one request in so many goes to them, out of turn. Where thousands
+ * push a message now and then and a few push most of all, a turn a round is too little for the few, and the
+ * many lose next to nothing: each waits at most a seventh longer. `make simulate`, 10,000 accounts at 50
+ * requests/s: without this the busiest falls behind at 200 events/s in all; with it none does at 1,000. */
+#define MW_LADEN_EVERY 8
+
 /* A lane with a partial batch waits this long for company. */
 #define MW_LINGER_MS 200
 

@@ -2,10 +2,9 @@
 
 void mw_round_append(struct mw_round *r, struct mw_lane *lane)
 {
-	lane->ready_next = NULL;
-	lane->ready_before = r->back;
+	lane->places[r->kind] = (struct mw_place){.before = r->back};
 	if (r->back)
-		r->back->ready_next = lane;
+		r->back->places[r->kind].next = lane;
 	else
 		r->front = lane;
 	r->back = lane;
@@ -13,10 +12,9 @@ void mw_round_append(struct mw_round *r, struct mw_lane *lane)
 
 void mw_round_prepend(struct mw_round *r, struct mw_lane *lane)
 {
-	lane->ready_before = NULL;
-	lane->ready_next = r->front;
+	lane->places[r->kind] = (struct mw_place){.next = r->front};
 	if (r->front)
-		r->front->ready_before = lane;
+		r->front->places[r->kind].before = lane;
 	else
 		r->back = lane;
 	r->front = lane;
@@ -24,13 +22,14 @@ void mw_round_prepend(struct mw_round *r, struct mw_lane *lane)
 
 void mw_round_remove(struct mw_round *r, struct mw_lane *lane)
 {
-	if (lane->ready_before)
-		lane->ready_before->ready_next = lane->ready_next;
+	struct mw_place *place = &lane->places[r->kind];
+	if (place->before)
+		place->before->places[r->kind].next = place->next;
 	else
-		r->front = lane->ready_next;
-	if (lane->ready_next)
-		lane->ready_next->ready_before = lane->ready_before;
+		r->front = place->next;
+	if (place->next)
+		place->next->places[r->kind].before = place->before;
 	else
-		r->back = lane->ready_before;
-	lane->ready_next = lane->ready_before = NULL;
+		r->back = place->before;
+	*place = (struct mw_place){0};
 }

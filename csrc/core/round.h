@@ -1,7 +1,8 @@
 /* round.h -- the lanes that may send now, in turn.
  *
  * A lane joins at the back and is taken from the front, one request a turn. Linked both ways, so that a
- * pause can take one out of the middle. Allocates nothing.
+ * pause can take one out of the middle. There are two rounds, and a lane may be in both: of all that are
+ * ready, and of those among them that have a full batch waiting. Allocates nothing.
  */
 #ifndef MW_ROUND_H
 #define MW_ROUND_H
@@ -9,6 +10,7 @@
 #include "lane.h"
 
 struct mw_round {
+	enum mw_round_kind kind;
 	struct mw_lane *front;
 	struct mw_lane *back;
 };

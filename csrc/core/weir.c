@@ -39,6 +39,7 @@ struct mw_weir *mw_weir_new(const struct mw_weir_config *config, int64_t now)
 	uint64_t a = mw_weir_random(w);
 	mw_lanes_init(&w->lanes, (struct mw_hash_key){a, mw_weir_random(w)});
 	mw_timers_init(&w->timers);
+	w->laden.kind = MW_LADEN;
 	mw_rate_init(&w->handouts, config->rate, now);
 	mw_rate_init(&w->permits, config->rate, now);
 	return w;
@@ -53,17 +54,35 @@ void mw_weir_free(struct mw_weir *w)
 	free(w);
 }
 
+/* A lane that is ready joins those with a full batch, once it has one. */
+static void note_laden(struct mw_weir *w, struct mw_lane *lane)
+{
+	if (lane->laden || !mw_lane_is_laden(lane, w->config.batch_bytes, w->config.batch_messages))
+		return;
+	lane->laden = true;
+	mw_round_append(&w->laden, lane);
+}
+
 static void make_ready(struct mw_weir *w, struct mw_lane *lane)
 {
 	lane->state = MW_LANE_READY;
 	mw_round_append(&w->round, lane);
+	note_laden(w, lane);
+}
+
+static void leave_round(struct mw_weir *w, struct mw_lane *lane)
+{
+	mw_round_remove(&w->round, lane);
+	if (lane->laden)
+		mw_round_remove(&w->laden, lane);
+	lane->laden = false;
 }
 
 /* Out of wherever its state has put it. */
 static void unhook(struct mw_weir *w, struct mw_lane *lane)
 {
 	if (lane->state == MW_LANE_READY)
-		mw_round_remove(&w->round, lane);
+		leave_round(w, lane);
 	else
 		mw_timers_remove(&w->timers, lane);
 }
@@ -134,6 +153,8 @@ void mw_weir_push(struct mw_weir *w, struct mw_lane *lane, uint64_t count, uint6
 	} else if (lane->state == MW_LANE_WAITING && !lane->backing_off && !lane->held && is_full(w, lane)) {
 		unhook(w, lane);
 		make_ready(w, lane);
+	} else if (lane->state == MW_LANE_READY) {
+		note_laden(w, lane);
 	}
 }
 
@@ -174,7 +195,7 @@ static void wake(struct mw_weir *w, int64_t now)
 static bool take_off(struct mw_weir *w, struct mw_lane *lane, struct mw_request *out)
 {
 	struct mw_batch batch;
-	mw_round_remove(&w->round, lane);
+	leave_round(w, lane);
 	w->config.store.measure(w->config.store.context, lane, w->config.batch_bytes,
 				mw_lane_batch_max(lane, w->config.batch_messages), &batch);
 	lane->state = MW_LANE_FLYING;
@@ -187,6 +208,16 @@ static bool take_off(struct mw_weir *w, struct mw_lane *lane, struct mw_request 
 	w->in_flight++;
 	*out = (struct mw_request){lane, batch.count, batch.bytes, lane->attempts};
 	return batch.is_damaged;
+}
+
+/* Whose request is next: the first of the round, but for one in MW_LADEN_EVERY while somebody has a full
+ * batch. */
+static struct mw_lane *choose(struct mw_weir *w)
+{
+	if (!w->laden.front || ++w->passed < MW_LADEN_EVERY)
+		return w->round.front;
+	w->passed = 0;
+	return w->laden.front;
 }
 
 bool mw_weir_next(struct mw_weir *w, int64_t now, struct mw_request *out, int64_t *wait_ms)
@@ -207,7 +238,7 @@ bool mw_weir_next(struct mw_weir *w, int64_t now, struct mw_request *out, int64_
 	if (*wait_ms > 0)
 		return false;
 
-	if (take_off(w, w->round.front, out)) {
+	if (take_off(w, choose(w), out)) {
 		static const struct mw_answer damaged = {.status = MW_STATUS_DAMAGED, .retry_after_ms = -1};
 		mw_weir_done(w, out, &damaged, now);
 		return mw_weir_next(w, now, out, wait_ms);
@@ -296,6 +327,24 @@ void mw_weir_pause(struct mw_weir *w, struct mw_lane *lane, int64_t now)
 		unhook(w, lane);
 		mw_weir_settle(w, lane, now);
 	}
+}
+
+uint64_t mw_weir_withdraw(struct mw_weir *w, struct mw_lane *lane)
+{
+	static const struct mw_answer none = {.status = MW_STATUS_UNSENT, .retry_after_ms = -1};
+	if ((lane->state != MW_LANE_PARKED && lane->state != MW_LANE_PAUSED) || lane->counts.queued == 0)
+		return 0;
+	uint64_t count = lane->counts.queued, bytes = lane->bytes;
+	w->config.store.settle(w->config.store.context, lane, (uint32_t)count, bytes, MW_OUTCOME_WITHDRAWN,
+			       &none);
+	lane->bytes = 0;
+	lane->counts.accepted -= count;
+	lane->counts.queued = 0;
+	lane->attempts = lane->failures = lane->again = lane->suspects = 0;
+	w->stats.counts.accepted -= count;
+	w->stats.counts.queued -= count;
+	w->stats.queued_bytes -= bytes;
+	return count;
 }
 
 struct mw_weir_stats mw_weir_stats(const struct mw_weir *w)

@@ -11,10 +11,12 @@
  * Requests are handed out at the same pace, and none while a permit would be refused, so that a
  * request seldom has to come back unsent. One that does keeps its turn.
  *
- * Fair: ready lanes take turns, one request a turn, whatever they hold; with K busy lanes each gets
- * rate/K requests/s, and batches grow while they wait. At 50 requests/s, a message of a quiet lane
- * leaves within linger_ms + K * 21 ms while K others are flooded. The messages are in a store (store.h),
- * which bounds them; the weir knows numbers. Conservation holds after every call, per lane and in sum:
+ * Fair: ready lanes take turns, one request a turn, whatever they hold, and batches grow while they wait.
+ * One request in MW_LADEN_EVERY (8) goes, out of turn, to a lane with a full batch, if there is one: these
+ * take turns, too. So with K busy lanes each gets rate/K requests/s, less an eighth at most. At 50
+ * requests/s, a message of a quiet lane leaves within linger_ms + K * 24 ms while K others are flooded. The
+ * messages are in a store (store.h), which bounds them; the weir knows numbers. Conservation holds after
+ * every call, per lane and in sum:
  *
  *     accepted = delivered + dead + queued + in_flight
  *
@@ -109,6 +111,11 @@ void mw_weir_resume(struct mw_weir *w, struct mw_lane *lane, int64_t now);
 
 /* Keep the lane's messages and send none until resume. A request in flight runs to its end. */
 void mw_weir_pause(struct mw_weir *w, struct mw_lane *lane, int64_t now);
+
+/* The messages of a parked or paused lane go back to who gave them, who keeps them elsewhere: reported as
+ * MW_OUTCOME_WITHDRAWN, and as if they had never been accepted. The lane stays parked until its next probe is
+ * due, or paused. How many; 0 of any other lane. */
+uint64_t mw_weir_withdraw(struct mw_weir *w, struct mw_lane *lane);
 
 struct mw_weir_stats {
 	struct mw_counts counts;

@@ -142,6 +142,7 @@ void mw_weir_done(struct mw_weir *w, const struct mw_request *r, const struct mw
 		if (lane->state == MW_LANE_READY) {
 			mw_round_remove(&w->round, lane);
 			mw_round_prepend(&w->round, lane);
+			w->passed = 0; /* it goes before one with a full batch, too */
 		}
 		return;
 	}

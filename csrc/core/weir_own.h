@@ -20,6 +20,8 @@ struct mw_weir {
 	struct mw_lane *opened;  /* the last that was asked for by name to be opened */
 	struct mw_timers timers; /* lanes WAITING and PARKED */
 	struct mw_round round;   /* lanes READY */
+	struct mw_round laden;   /* those of them with a full batch */
+	uint32_t passed;         /* requests since one of these was last sent out of turn */
 	struct mw_rate handouts;
 	struct mw_rate permits;
 	struct mw_weir_stats stats; /* those that are kept up to date; the rest is counted when asked for */

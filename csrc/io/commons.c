@@ -17,7 +17,7 @@ enum mw_err mw_commons_open(struct mw_commons *c, const struct mw_commons_config
 		err = mw_budget_open(path, config->rate, &c->budget, e);
 	/* On a disk that is full there may be no room for the board: `moonweir top` then has nothing to show,
 	 * and what would make room goes on. */
-	if (err == MW_OK &&
+	if (err == MW_OK && !config->has_no_board &&
 	    snprintf(path, sizeof path, "%s/p%u/board", config->dir, config->partition) < PATH_ROOM &&
 	    mw_board_open(path, &c->board, e) != MW_OK)
 		c->board = NULL;

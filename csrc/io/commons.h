@@ -4,8 +4,9 @@
  *     <dir>/budget     the rate, all of them together (budget.h)
  *     <dir>/pN/board   this engine's counters, for others to read (board.h)
  *
- * Without a spool there are none: every call then answers as if there were no accounts and no limit.
- * Owned by the engine's thread, once it is open.
+ * An engine without a spool may use those of a directory all the same, but for the board. Without either
+ * there are none: every call then answers as if there were no accounts and no limit. Owned by the engine's
+ * thread, once it is open.
  */
 #ifndef MW_COMMONS_H
 #define MW_COMMONS_H
@@ -29,6 +30,7 @@ struct mw_commons {
 struct mw_commons_config {
 	const char *dir;
 	unsigned partition;
+	bool has_no_board; /* and no partition to keep it in */
 	double rate;
 	const char *master_key_file; /* NULL: the service manager's credential, if there is one */
 };

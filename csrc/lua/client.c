@@ -163,6 +163,18 @@ static enum mw_err push_event(lua_State *L, struct mwl_client *c, const struct m
 	return err;
 }
 
+/* opts.seed, a text of which ids are made that would be random; at == NULL: there is none. Good while the
+ * options are. */
+static struct mw_span read_seed(lua_State *L, int options)
+{
+	lua_getfield(L, options, "seed");
+	luaL_argcheck(L, lua_isnil(L, -1) || lua_type(L, -1) == LUA_TSTRING, options,
+		      "seed must be a string");
+	struct mw_span seed = lua_isnil(L, -1) ? (struct mw_span){NULL, 0} : mwl_check_span(L, -1);
+	lua_pop(L, 1);
+	return seed;
+}
+
 /* client:push(event [, opts]) -> queued | nil, message, code, problems, tally */
 static int client_push(lua_State *L)
 {
@@ -182,9 +194,14 @@ static int client_push(lua_State *L)
 	struct mw_header headers[MWL_HEADERS_MAX];
 	struct mw_delivery d = {.now = mwl_now_wall(), .account = default_account(c)};
 	struct mwl_asked asked = {.sync_ms = -1};
+	struct mw_span seed = {NULL, 0};
 	if (!lua_isnil(L, 3)) {
 		mwl_delivery_options(L, 3, &d, headers);
 		asked = mwl_client_asked(L, 3);
+		seed = read_seed(L, 3);
+		lua_getfield(L, 3, "now");
+		if (!lua_isnil(L, -1))
+			d.now = (int64_t)luaL_checknumber(L, -1);
 		lua_settop(L, 5);
 	}
 	if (lua_type(L, 2) == LUA_TTABLE) {
@@ -200,7 +217,11 @@ static int client_push(lua_State *L)
 
 	/* From here to the end the script's functions and finalizers may run, and call this client. */
 	c->busy = true;
+	if (seed.at)
+		mwl_mapper_seed_text(mwl_check_mapper(L, 5), seed);
 	enum mw_err err = push_event(L, c, &d, asked);
+	if (seed.at)
+		mwl_mapper_seed(mwl_check_mapper(L, 5), NULL);
 	bool usual =
 	    err == MW_OK && c->last.failed == 0 && c->last.events == 1 && d.format != MW_FORMAT_NDJSON;
 	if (err != MW_OK || usual) {
@@ -507,6 +528,7 @@ static int client_new(lua_State *L)
 		config.spool = &spool;
 		keep_letters(L, spool.dir);
 	}
+	config.state_dir = opt_string(L, "state");
 	config.proxy = opt_string(L, "proxy");
 	config.ca_file = opt_string(L, "ca_file");
 	lua_getfield(L, 1, "endpoint");

@@ -203,7 +203,12 @@ function Replay:settle()
 	if #self.queued == 0 then
 		return true
 	end
-	local ok, message, code = self.client:sync(self.wait)
+	local ok, message, code
+	if self.sync then
+		ok, message, code = self.sync(self.wait)
+	else
+		ok, message, code = self.client:sync(self.wait)
+	end
 	if not ok then
 		return nil, message, code
 	end
@@ -239,12 +244,14 @@ end
 -- its messageId. A letter goes when what was made of it is on disk; one whose event fails again stays.
 ---@param client moonweir.Client
 ---@param dir string
----@param filter moonweir.DeadFilter|{wait: number?, failed: fun(letter: moonweir.Letter, message: string, code: string)?}
+--- A host that must not block gives `sync`, which does as client:sync does in a way of its own.
+---@param filter moonweir.DeadFilter|{wait: number?, failed: fun(letter: moonweir.Letter, message: string, code: string)?,
+--- sync: (fun(seconds: number): true?, string?, string?)?}
 ---@return {replayed: integer, messages: integer, failed: integer}|nil counts
 ---@return string? message
 ---@return moonweir.Code? code  what was queued until then stays queued, and counts is the fourth value
 function dead.replay(client, dir, filter)
-	check(filter, { wait = "number", failed = "function" }, 2)
+	check(filter, { wait = "number", failed = "function", sync = "function" }, 2)
 	local ends, message, code = core.dead_ends(dir)
 	if not ends then
 		return nil, message, code
@@ -254,6 +261,7 @@ function dead.replay(client, dir, filter)
 		client = client,
 		dir = dir,
 		wait = filter.wait or WAIT,
+		sync = filter.sync,
 		failed = filter.failed,
 		counts = counts,
 		queued = {},

@@ -75,6 +75,8 @@ for vm in lua5.4 luajit; do
 	median_of_runs --endpoint "https://127.0.0.1:$port" --ca-file "$work/cert.pem" --spool "$work/spool"
 	stop_sink
 done
+echo "== in nginx: two workers under wrk, the same handler without and with a push"
+sh spec/bench/openresty.sh 5 3
 echo "== how long a sync takes at 45,000 events/s"
 start_sink sync
 for _ in 1 2 3; do

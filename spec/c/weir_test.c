@@ -111,6 +111,27 @@ TEST(lanes_take_turns_whatever_they_hold)
 	CHECK(next(0) == 10 && is_turn_of("flood") && next(0) == 0);
 }
 
+TEST(one_request_in_eight_goes_to_who_has_a_full_batch)
+{
+	config.batch_messages = 10;
+	config.in_flight_max = MW_LADEN_EVERY;
+	again_with_config();
+	char name[] = "a";
+	for (; *name <= 'z'; (*name)++)
+		push(name, "{}", 0);
+	/* Ready, and full only later. */
+	push("flood", "{}", 0);
+	push_many("flood", 19, 0);
+	int out_of_turn = 0;
+	for (int i = 1; i <= 26 + 2; i++) {
+		CHECK(next(0) > 0);
+		CHECK(is_turn_of("flood") == (i == MW_LADEN_EVERY || i == 2 * MW_LADEN_EVERY));
+		out_of_turn += is_turn_of("flood");
+		answer(200, -1, 0);
+	}
+	CHECK(out_of_turn == 2 && next(0) == 0);
+}
+
 TEST(no_more_requests_are_in_flight_than_allowed)
 {
 	config.in_flight_max = 2;
@@ -310,6 +331,7 @@ int main(void)
 	RUN_FRESH(a_small_batch_lingers_and_a_full_one_does_not);
 	RUN_FRESH(hurry_ends_lingering_and_keeps_new_messages_from_it);
 	RUN_FRESH(lanes_take_turns_whatever_they_hold);
+	RUN_FRESH(one_request_in_eight_goes_to_who_has_a_full_batch);
 	RUN_FRESH(no_more_requests_are_in_flight_than_allowed);
 	RUN_FRESH(handing_out_is_paced_like_sending);
 	RUN_FRESH(an_unsent_request_keeps_its_turn_and_costs_no_attempt);

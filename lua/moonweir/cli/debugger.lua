@@ -237,7 +237,7 @@ end
 local function listen(args)
 	local found, server = pcall(require, "moonweir.server")
 	if not found then
-		return nil, "this installation has no HTTP server (the rock moonweir-server brings it)"
+		return nil, "the debugger needs the module moonweir.server, which is not installed here (rock moonweir-server)"
 	end
 	local s, message = server.open { host = args.listen, port = math.floor(args.port), body_max = BODY_MAX }
 	return s, message and message .. "; is another debugger running? --port 0 takes any free port"

@@ -37,7 +37,7 @@ local function run_until_signal(daemon, log)
 		if process.reload_wanted() then
 			local ok, message = daemon:reload()
 			if ok then
-				log:say("info", "reloaded", { config = daemon.config.path })
+				log:say("info", "reloaded", { config = daemon.service.config.path })
 			else
 				log:say("error", "reload_failed", { reason = message .. "; the old one goes on" })
 			end
@@ -72,7 +72,7 @@ function command.run(args)
 	end
 	log.level = config.values["log.level"]
 	if not pcall(require, "moonweir.server") then
-		return fail(log, "config", "the module moonweir.server is missing; it is built where libmicrohttpd is there")
+		return fail(log, "config", "serve needs the module moonweir.server, which is not installed here (rock moonweir-server)")
 	end
 	if args.check then
 		return check(config, log)

@@ -19,7 +19,9 @@ function body.plain(request)
 	end
 	local is_there, inflate = pcall(require, "moonweir.inflate")
 	if not is_there then
-		return nil, 415, "unsupported_encoding", "this installation can't undo gzip; send the body without Content-Encoding"
+		return nil, 415, "unsupported_encoding",
+			"send the body without Content-Encoding: gzip needs the module moonweir.inflate, which is not installed here "
+				.. "(rock moonweir-receive)"
 	end
 	local bytes, message, code = inflate.inflate(CODINGS[coding], request.body)
 	if not bytes then

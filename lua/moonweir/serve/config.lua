@@ -43,9 +43,37 @@ local function complete(folder, path)
 end
 
 ---@class moonweir.serve.Config
----@field path string
+---@field path? string of the file, if there is one
 ---@field values table<string, any> by dotted name, paths complete
 ---@field secrets table<string, string[]> files by name
+
+--- A config from what its file returns, or would.
+---@param given table
+---@param folder string where relative paths begin: "" or with "/" at its end
+---@return moonweir.serve.Config|nil
+---@return string? message
+function config.of(given, folder)
+	local values, message = options.read(given)
+	if not values then
+		return nil, message
+	end
+	for _, option in ipairs(PATHS) do
+		if values[option] then
+			values[option] = complete(folder, values[option])
+		end
+	end
+	local secrets = {}
+	for secret, files in pairs(values.secrets or {}) do
+		secrets[secret] = {}
+		for i, one in ipairs(type(files) == "table" and files or { files }) do
+			secrets[secret][i] = complete(folder, one)
+		end
+	end
+	if values.settings and not values.public_url then
+		return nil, "the settings page needs public_url, the URL by which it is reached"
+	end
+	return { values = values, secrets = secrets }
+end
 
 ---@param path string
 ---@return moonweir.serve.Config|nil
@@ -62,28 +90,13 @@ function config.load(path)
 	if given == nil then
 		return nil, message and (message:find(name, 1, true) and message or name .. ": " .. message) or name .. ": it returns nothing"
 	end
-	local values
-	values, message = options.read(given)
-	if not values then
+	local made
+	made, message = config.of(given, path:match "^.*/" or "")
+	if not made then
 		return nil, name .. ": " .. message
 	end
-	local folder = path:match "^.*/" or ""
-	for _, option in ipairs(PATHS) do
-		if values[option] then
-			values[option] = complete(folder, values[option])
-		end
-	end
-	local secrets = {}
-	for secret, files in pairs(values.secrets or {}) do
-		secrets[secret] = {}
-		for i, one in ipairs(type(files) == "table" and files or { files }) do
-			secrets[secret][i] = complete(folder, one)
-		end
-	end
-	if values.settings and not values.public_url then
-		return nil, name .. ": the settings page needs public_url, the URL by which the daemon is reached"
-	end
-	return { path = path, values = values, secrets = secrets }
+	made.path = path
+	return made
 end
 
 --- Names of options that differ and take effect only when the daemon is started anew.

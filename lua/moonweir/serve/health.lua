@@ -10,6 +10,7 @@ local health = {}
 
 ---@class moonweir.serve.Health
 ---@field stuck_seconds number
+---@field elsewhere? fun(): string?, string?  what is wrong with others of whom this one is to tell, too
 local Health = {}
 Health.__index = Health
 
@@ -37,9 +38,10 @@ function Health:look(stats, now)
 	end
 end
 
+--- What is wrong with this process.
 ---@return string|nil code nil: all is well
 ---@return string? reason
-function Health:trouble()
+function Health:own_trouble()
 	if self.spool_code then
 		return self.spool_code == "full" and "spool_full" or "spool", self.spool_message
 	elseif self.stuck_for then
@@ -47,6 +49,17 @@ function Health:trouble()
 			self.stuck_for, self.oldest)
 	end
 	return nil
+end
+
+--- What is wrong, here or elsewhere.
+---@return string|nil code nil: all is well
+---@return string? reason
+function Health:trouble()
+	local code, reason = self:own_trouble()
+	if not code and self.elsewhere then
+		return self.elsewhere()
+	end
+	return code, reason
 end
 
 local JSON = { ["Content-Type"] = "application/json", ["Cache-Control"] = "no-store", ["X-Content-Type-Options"] = "nosniff" }

@@ -4,19 +4,15 @@
 ---     while not stopped do daemon:round() end
 ---     daemon:stop()
 ---
---- A round takes all requests that are ready, maps and pushes them, and marks the place in the spool's queue: one group
---- commit for all of them. Answers that wait for it are given when the engine says that the mark is safe; meanwhile the
---- next round takes what came. So no wait for the disk keeps a client from being read.
+--- What it does with a request is the service's matter (service.lua). A round takes all requests that are ready, maps and
+--- pushes them, and marks the place in the spool's queue: one group commit for all of them. Answers that wait for it are given
+--- when the engine says that the mark is safe; meanwhile the next round takes what came. So no wait for the disk keeps a client
+--- from being read.
 
-local accounts = require "moonweir.accounts"
 local core = require "moonweir.core"
-local configs = require "moonweir.serve.config"
-local health = require "moonweir.serve.health"
-local metrics = require "moonweir.serve.metrics"
-local mw = require "moonweir"
-local receive = require "moonweir.receive"
-local router = require "moonweir.web.router"
-local setup = require "moonweir.serve.setup"
+local options = require "moonweir.serve.options"
+local server = require "moonweir.server"
+local service = require "moonweir.serve.service"
 
 local process = core.process
 
@@ -24,47 +20,21 @@ local serve = {}
 
 local TAKE_MAX = 1024     -- requests a round, so that sockets are looked at in between
 local TICK = 1            -- seconds between two looks at what is not a request
-local ANSWER_SECONDS = 30 -- after which who waits for a commit is told to try again
-local WARN_DEAD = 20      -- dead messages told one by one at each tick
-
-local BUSY = { ["Content-Type"] = "text/plain; charset=utf-8", ["Retry-After"] = "10" }
 
 ---@class moonweir.Daemon
----@field config moonweir.serve.Config
----@field log moonweir.serve.Log
+---@field service moonweir.serve.Service
 ---@field client moonweir.Client
 local Daemon = {}
 Daemon.__index = Daemon
 
-function Daemon:warn_about_source()
-	for _, sentence in ipairs(receive.warnings(self.definition)) do
-		self.log:say("warning", "source", { reason = sentence })
-	end
-end
-
---- What the config asks for beside webhooks.
-function Daemon:routes()
-	local healthz = function(request)
-		return self.health:handle(request)
-	end
-	local routes = { ["/webhooks/<account>"] = setup.webhooks(self), ["/healthz"] = healthz }
-	for _, one in ipairs { { "settings", "/settings/*" }, { "segment", "/segment/<account>" } } do
-		if self.config.values[one[1]] then
-			local handler, message = setup[one[1]](self)
-			if not handler then
-				return nil, message
-			end
-			routes[one[2]] = handler
-		end
-	end
-	self.router = router.new(routes)
-	self.operations_router = router.new {
-		["/healthz"] = healthz,
-		["/metrics"] = function(request)
-			return self:metrics(request)
-		end,
+local function listen(address, values)
+	local host, port = options.address(address)
+	return server.open {
+		host = host, port = port, body_max = values["limits.body_bytes"], memory_max = values["limits.memory_bytes"],
+		head_max = values["limits.head_bytes"], connections_max = values["limits.connections"],
+		connections_per_ip = values["limits.connections_per_ip"], head_timeout = values["limits.head_seconds"],
+		idle_timeout = values["limits.idle_seconds"], body_rate_min = values["limits.body_rate"],
 	}
-	return true
 end
 
 --- Open everything, and listen. What was opened is closed again if something fails.
@@ -74,52 +44,37 @@ end
 ---@return string? message
 ---@return string? code
 function serve.open(config, log)
-	local definition, found, code = setup.source(config)
-	if not definition then
-		return nil, found, code
-	end
-	local given, client, message
-	given, message = setup.client_options(config.values, definition)
-	if not given then
-		return nil, message, "io"
-	end
-	client, message, code = mw.open(given)
-	if not client then
+	local made, message, code = service.open(config, log)
+	if not made then
 		return nil, message, code
 	end
 	local self = setmetatable({
-		config = config, log = log, client = client, definition = definition, secrets = found,
-		first = 1, last = 0, pending = {}, again = {},
-		requests = {}, dead = {}, learned = {}, ticked = process.monotonic(), rate_at = process.monotonic(), rate_requests = 0,
-		budget_used = 0, health = health.new(config.values["health.stuck_seconds"], process.monotonic()),
+		service = made, client = made.client, log = log, first = 1, last = 0, pending = {}, again = {},
+		ticked = process.monotonic(),
 	}, Daemon)
-	local ok
-	self.vault, message, code = accounts.open { spool = config.values.spool, master_key_file = config.values.master_key_file }
-	ok = self.vault
-	if ok then
-		ok, message = self:routes()
-	end
-	if ok then
-		ok, message, code = setup.listen(config.values.listen, config.values)
-		self.server = ok
-	end
+	self.server, message, code = listen(config.values.listen, config.values)
+	local ok = self.server
 	if ok and config.values.operations then
-		ok, message, code = setup.listen(config.values.operations, config.values)
-		self.operations = ok
+		self.operations, message, code = listen(config.values.operations, config.values)
+		ok = self.operations
 	end
 	if not ok then
 		self:close_servers()
-		client:close(0)
+		made:close(0)
 		return nil, message, code
 	end
-	local fd = client:safe_fd()
+	made.server = self.server
+	made.waiting = function()
+		return self.last - self.first + 1 + #self.again
+	end
+	local fd = self.client:safe_fd()
 	if fd then
 		self.server:watch(fd)
 	end
 	if self.operations then
 		self.server:watch(self.operations:fd())
 	end
-	self:warn_about_source()
+	made:warn_about_source()
 	return self
 end
 
@@ -132,19 +87,8 @@ function Daemon:close_servers()
 	end
 end
 
--- Requests ------------------------------------------------------------------------------------------
-
-function Daemon:count(route, status)
-	local by_status = self.requests[route]
-	if not by_status then
-		by_status = {}
-		self.requests[route] = by_status
-	end
-	by_status[status] = (by_status[status] or 0) + 1
-end
-
 function Daemon:answer(exchange, route, status, headers, body)
-	self:count(route, status)
+	self.service:count(route, status)
 	if not exchange:answer(status, headers, body) then
 		self.log:say("error", "answer", { route = route, reason = "an answer could not be put together" })
 	end
@@ -152,26 +96,17 @@ end
 
 -- One request to its handler. True: its answer is among those that wait for a commit now.
 function Daemon:handle(routes, exchange, request, since)
-	local ok, status, headers, body, when, route = pcall(routes.handle, routes, request)
-	if not ok then
-		self.log:say("error", "handler", { reason = status })
-		self:answer(exchange, "none", 500, BUSY, "an error, which is in the log\n")
-	elseif when == "durable" then
+	local status, headers, body, when, route = self.service:handle(routes, request)
+	if when == "durable" then
 		self.last = self.last + 1
 		self.pending[self.last] = { exchange, route, status, headers, body }
 		return true
-	elseif when == "again" and self:has_hope(since) then
+	elseif when == "again" and self.service:has_hope(since) then
 		self.again[#self.again + 1] = { exchange, request, since or process.monotonic() }
 	else
 		self:answer(exchange, route, status, headers, body)
 	end
 	return false
-end
-
---- Will there be room in a moment? Not if what was taken before does not fit on the disk.
-function Daemon:has_hope(since)
-	return (not since or process.monotonic() - since < ANSWER_SECONDS)
-		and self.client:is_safe(self.client:mark()) ~= nil
 end
 
 -- All that is ready; how many of them wait for a commit now.
@@ -193,23 +128,23 @@ function Daemon:take_again()
 	local list, waiting = self.again, 0
 	self.again = {}
 	for i, it in ipairs(list) do
-		if #self.again > 0 and self:has_hope(it[3]) then
+		if #self.again > 0 and self.service:has_hope(it[3]) then
 			self.again[#self.again + 1] = list[i]
-		elseif self:handle(self.router, it[1], it[2], it[3]) then
+		elseif self:handle(self.service.router, it[1], it[2], it[3]) then
 			waiting = waiting + 1
 		end
 	end
 	return waiting
 end
 
-function Daemon:release(count_as, status, headers, body)
+function Daemon:release(safe)
 	local it = self.pending[self.first]
 	self.pending[self.first] = nil
 	self.first = self.first + 1
-	if count_as then
-		self:answer(it[1], it[2], status, headers, body)
-	else
+	if safe then
 		self:answer(it[1], it[2], it[3], it[4], it[5])
+	else
+		self:answer(it[1], it[2], service.busy())
 	end
 end
 
@@ -218,15 +153,12 @@ function Daemon:settle()
 	while self.first <= self.last do
 		local mark, since = self.pending[self.first].mark, self.pending[self.first].since
 		local safe, message, code = self.client:is_safe(mark)
-		if safe == false and process.monotonic() - since < ANSWER_SECONDS then
+		if safe == false and process.monotonic() - since < service.ANSWER_SECONDS then
 			return
 		end
-		self.health:spool(code, message)
-		if not safe then
-			self.log:say("error", "not_safe", { code = code or "timeout", reason = message or "the disk takes too long" })
-		end
+		self.service:kept(safe, message, code)
 		while self.first <= self.last and self.pending[self.first].mark == mark do
-			self:release(not safe, 503, BUSY, "try again later\n")
+			self:release(safe)
 		end
 	end
 end
@@ -236,7 +168,7 @@ function Daemon:round()
 	self.server:wait((self.first <= self.last or #self.again > 0) and 0.1 or TICK)
 	local before = self.last
 	local waiting = #self.again > 0 and self:take_again() or 0
-	if waiting + self:take(self.server, self.router) > 0 then
+	if waiting + self:take(self.server, self.service.router) > 0 then
 		local mark, now = self.client:mark(), process.monotonic()
 		for i = before + 1, self.last do
 			self.pending[i].mark, self.pending[i].since = mark, now
@@ -244,124 +176,43 @@ function Daemon:round()
 	end
 	if self.operations then
 		self.operations:wait(0)
-		self:take(self.operations, self.operations_router)
+		self:take(self.operations, self.service.operations_router)
 	end
 	self:settle()
-	if self.settings_page then
-		self.settings_page:tick()
+	if self.service.settings_page then
+		self.service.settings_page:tick()
 	end
-	if process.monotonic() - self.ticked >= TICK then
-		self:tick()
-	end
-end
-
--- The rest ------------------------------------------------------------------------------------------
-
---- Dead messages, health, what Segment taught us.
-function Daemon:tick()
 	local now = process.monotonic()
-	self.ticked = now
-	local stats = self.client:stats()
-	self.budget_used = 0
-	local rate = self.config.values["delivery.rate"]
-	if rate > 0 and now > self.rate_at then
-		self.budget_used = (stats.requests - self.rate_requests) / (now - self.rate_at) / rate
+	if now - self.ticked >= TICK then
+		self.ticked = now
+		self.service:tick()
 	end
-	self.rate_at, self.rate_requests = now, stats.requests
-	self.health:look(stats, now)
-	local told = 0
-	for _, report in ipairs(self.client:poll(10000)) do
-		if report.outcome == "dead" then
-			self.dead[report.status] = (self.dead[report.status] or 0) + 1
-			told = told + 1
-			if told <= WARN_DEAD then
-				self.log:say("warning", "dead", {
-					account = report.account, status = report.status, reason = report.answer or "no answer" })
-			end
-		elseif report.outcome == "parked" then
-			self.log:say("warning", "parked", {
-				account = report.account, status = report.status, reason = report.answer or "no write key" })
-		end
-	end
-	for account in pairs(self.learned) do
-		self.learned[account] = nil
-		local counts = self.client:replay { code = "no_user", account = account, limit = 1000 }
-		if counts and counts.replayed > 0 then
-			self.log:say("info", "replayed", { account = account, letters = counts.replayed, messages = counts.messages })
-		end
-	end
-	local code, reason = self.health:trouble()
-	if code ~= self.trouble then
-		self.trouble = code
-		self.log:say(code and "error" or "info", code and "unhealthy" or "healthy", { code = code, reason = reason })
-	end
-end
-
---- GET /metrics
-function Daemon:metrics(request)
-	if request.method ~= "GET" and request.method ~= "HEAD" then
-		return 405, { Allow = "GET, HEAD" }
-	end
-	local values = self.config.values
-	return 200, { ["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8", ["Cache-Control"] = "no-store" }, metrics.text {
-		version = core.version, stats = self.client:stats(), lanes = self.client:lanes(values["metrics.accounts"]),
-		requests = self.requests, failed = self.webhooks.failed, dead = self.dead, server = self.server:stats(),
-		waiting = self.last - self.first + 1 + #self.again, rate = values["delivery.rate"], budget_used = self.budget_used,
-		healthy = self.health:trouble() == nil,
-	}
 end
 
 --- Read config, script and secrets again: all of it or none.
 ---@return true|nil
 ---@return string? message
 function Daemon:reload()
-	local config, message = configs.load(self.config.path)
-	if not config then
-		return nil, message
-	end
-	local definition, found = setup.source(config)
-	if not definition then
-		return nil, found
-	end
-	local ok
-	ok, message = self.client:reload(definition)
-	if not ok then
-		return nil, message
-	end
-	local late = configs.needs_restart(self.config, config)
-	if late[1] then
-		self.log:say("warning", "restart_needed", { options = table.concat(late, " ") })
-	end
-	-- What needs a new start stays as it is, for everybody who asks.
-	for _, name in ipairs(late) do
-		config.values[name] = self.config.values[name]
-	end
-	self.config, self.definition, self.secrets = config, definition, found
-	self.webhooks.definition, self.webhooks.public_url = definition, config.values.public_url
-	self.health.stuck_seconds = config.values["health.stuck_seconds"]
-	self.log.level = config.values["log.level"]
-	self:warn_about_source()
-	return true
+	return self.service:reload()
 end
 
 --- Accept nothing more, answer what has come, deliver what can be delivered in the time there is. The spool keeps the rest.
 ---@return boolean all is everything delivered?
 function Daemon:stop()
-	local until_ = process.monotonic() + self.config.values["stop.seconds"]
+	local until_ = process.monotonic() + self.service.config.values["stop.seconds"]
 	self.server:quiesce()
 	while (self.first <= self.last or self.server:stats().busy > 0) and process.monotonic() < until_ do
 		self:round()
 	end
 	for _, it in ipairs(self.again) do
-		self:answer(it[1], "none", 503, BUSY, "try again later\n")
+		self:answer(it[1], "none", service.busy())
 	end
 	while self.first <= self.last do
-		self:release(true, 503, BUSY, "try again later\n")
+		self:release(false)
 	end
 	self:close_servers()
-	local ok, message = self.client:close(math.max(0, until_ - process.monotonic()))
+	local ok, message = self.service:close(math.max(0, until_ - process.monotonic()))
 	self.log:say("info", "stopped", { left = not ok and message or nil })
-	self.vault:close()
 	return ok == true
 end
 

@@ -6,6 +6,7 @@
 ---
 --- Of one kind of event at most a line a second is written; the next one says how many were not. So a flood of refused
 --- requests is no flood of lines. Who calls gives no secret and no body; control characters are taken out here.
+--- A host whose log has times and levels of its own (nginx) says bare = true.
 
 local process = require("moonweir.core").process
 local terminal = require "moonweir.cli.terminal"
@@ -21,10 +22,11 @@ local VALUE_MAX = 500
 local Log = {}
 Log.__index = Log
 
----@param options {level: string?, write: fun(line: string)?, clock: (fun(): number)?}
+---@param options {level: string?, write: fun(line: string, level: string)?, clock: (fun(): number)?, bare: boolean?}
 function log.new(options)
 	return setmetatable({
 		level = options.level or "info",
+		bare = options.bare,
 		write = options.write or function(line)
 			io.stderr:write(line)
 		end,
@@ -64,8 +66,12 @@ function Log:say(level, event, fields)
 		self.withheld[event] = (self.withheld[event] or 0) + 1
 		return
 	end
+	self:write_line(at, level, event, fields)
+end
+
+function Log:write_line(at, level, event, fields)
 	self.said[event] = at
-	local parts = { "time=" .. now(), "level=" .. level, "event=" .. event }
+	local parts = self.bare and { "event=" .. event } or { "time=" .. now(), "level=" .. level, "event=" .. event }
 	local names = {}
 	for name in pairs(fields or {}) do
 		names[#names + 1] = name
@@ -78,7 +84,17 @@ function Log:say(level, event, fields)
 		parts[#parts + 1] = "withheld=" .. self.withheld[event]
 		self.withheld[event] = nil
 	end
-	self.write(table.concat(parts, " ") .. "\n")
+	self.write(table.concat(parts, " ") .. (self.bare and "" or "\n"), level)
+end
+
+--- Tell what was withheld and has had no line since: a flood that is over is counted to its end.
+function Log:flush()
+	local at = self.clock()
+	for event in pairs(self.withheld) do
+		if at - self.said[event] >= INTERVAL then
+			self:write_line(at, "warning", event)
+		end
+	end
 end
 
 return log

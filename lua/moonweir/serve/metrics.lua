@@ -105,9 +105,11 @@ local function intake(page, view)
 		end
 	end
 	local server = view.server
-	page:single("http_refused_total", "counter", "Requests refused before any handler: limits, doubtful framing.", server.refused)
-	page:single("http_too_slow_total", "counter", "Connections closed because they were.", server.too_slow)
-	page:single("http_connections", "gauge", "Open connections.", server.connections)
+	if server then -- in nginx they are nginx's own
+		page:single("http_refused_total", "counter", "Requests refused before any handler: limits, doubtful framing.", server.refused)
+		page:single("http_too_slow_total", "counter", "Connections closed because they were.", server.too_slow)
+		page:single("http_connections", "gauge", "Open connections.", server.connections)
+	end
 	page:single("http_waiting", "gauge", "Requests whose answer waits for a commit.", view.waiting)
 	page:single("events_total", "counter", "Events mapped.", view.stats.events)
 	page:single("events_ignored_total", "counter", "Events that the script ignores.", view.stats.ignored)
@@ -138,7 +140,7 @@ local function accounts(page, lanes)
 	end
 end
 
----@param view {stats: table, lanes: table[], requests: table, failed: table, dead: table, server: table, waiting: integer,
+---@param view {stats: table, lanes: table[], requests: table, failed: table, dead: table, server: table?, waiting: integer,
 --- rate: number, budget_used: number, healthy: boolean, version: string}
 ---@return string
 function metrics.text(view)

@@ -1,11 +1,9 @@
---- setup -- from a config to the parts of a daemon: script, secrets, sockets, handlers.
+--- setup -- from a config to the parts of a service: script, secrets, handlers.
 
 local core = require "moonweir.core"
-local options = require "moonweir.serve.options"
 local receive = require "moonweir.receive"
 local sandbox = require "moonweir.sandbox"
 local secrets = require "moonweir.serve.secrets"
-local server = require "moonweir.server"
 local webhooks = require "moonweir.serve.webhooks"
 
 local process = core.process
@@ -58,17 +56,7 @@ function setup.source(config)
 	return definition, found
 end
 
-function setup.listen(address, values)
-	local host, port = options.address(address)
-	return server.open {
-		host = host, port = port, body_max = values["limits.body_bytes"], memory_max = values["limits.memory_bytes"],
-		head_max = values["limits.head_bytes"], connections_max = values["limits.connections"],
-		connections_per_ip = values["limits.connections_per_ip"], head_timeout = values["limits.head_seconds"],
-		idle_timeout = values["limits.idle_seconds"], body_rate_min = values["limits.body_rate"],
-	}
-end
-
---- Handlers get the daemon, for what reload changes in it.
+--- Handlers get the service, for what reload changes in it.
 ---@return moonweir.web.Handler
 function setup.webhooks(self)
 	local handler = webhooks.new {

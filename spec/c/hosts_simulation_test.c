@@ -1,0 +1,157 @@
+/* How many customers can 50 requests a second serve, and is it fair when they are served by many hosts?
+ *
+ *     build/test/hosts_simulation_test           whether the bounds hold, in a small world
+ *     make simulate                              the README's tables: 100 workers, 10,000 accounts
+ *     MW_SEED=123 build/test/hosts_simulation_test
+ *
+ * The bound: of an account with nothing else waiting, a message leaves within the time for which a lane waits
+ * for company and a slot for each account that has something waiting, and one in MW_LADEN_EVERY for those
+ * with full batches, whatever the others push, and wherever.
+ */
+#include "hosts_world.h"
+
+static struct hosts world;
+
+enum { SMALL_WORKERS = 20, SMALL_ACCOUNTS = 300, BIG_WORKERS = 100, BIG_ACCOUNTS = 10000 };
+
+static bool is_big;
+
+/* The world after a run of which `seconds` go by before as many count. The caller ends it. */
+static struct hosts *run(enum budget budget, bool by_account, double load, double flood, int64_t seconds,
+			 uint64_t seed)
+{
+	world = (struct hosts){
+	    .budget = budget,
+	    .by_account = by_account,
+	    .workers_count = budget == OWN ? 1
+			     : is_big      ? BIG_WORKERS
+					   : SMALL_WORKERS,
+	    .accounts_count = is_big ? BIG_ACCOUNTS : SMALL_ACCOUNTS,
+	    .load = load,
+	    .flood = flood,
+	    .measure_from = seconds * 1000,
+	    .end = 2 * seconds * 1000,
+	    .random = seed,
+	};
+	hosts_run(&world);
+	return &world;
+}
+
+static double seconds_at(const struct delays *d, double share)
+{
+	return delays_at(d, share) / 1000;
+}
+
+TEST(an_account_that_lands_on_all_workers_takes_one_turn_as_the_others_do)
+{
+	uint64_t seed = check_seed("turns");
+	for (int by_account = 0; by_account < 2; by_account++) {
+		double p50[2];
+		for (int flooded = 0; flooded < 2; flooded++) {
+			struct hosts *h = run(TURNS, by_account, 30, flooded ? 3000 : 0, 60, seed);
+			const struct delays *quiet = &h->delays[QUIETEST];
+			p50[flooded] = delays_at(quiet, 0.5);
+			printf("%d workers, %s, %s: quiet accounts p50 %.2f s, at most %.2f s\n",
+			       SMALL_WORKERS, by_account ? "an account on one" : "an account on all",
+			       flooded ? "one flooded" : "undisturbed", p50[flooded] / 1000,
+			       (double)quiet->worst / 1000);
+			bool kept =
+			    h->worst_turn_over_us <= 0 && h->worst_quiet_over <= 0 && quiet->all > 100;
+			hosts_end(h);
+			CHECK(kept);
+		}
+		CHECK(p50[1] < 2 * p50[0]);
+	}
+}
+
+TEST(one_weir_keeps_every_quiet_account_within_its_share)
+{
+	uint64_t seed = check_seed("one weir");
+	for (int flooded = 0; flooded < 2; flooded++) {
+		struct hosts *h = run(OWN, true, 60, flooded ? 3000 : 0, 60, seed);
+		double unfair = h->worst_unfair;
+		hosts_end(h);
+		CHECK(unfair > 0 && unfair <= 1);
+	}
+}
+
+TEST(slots_for_workers_keep_a_flood_from_those_who_are_not_on_its_worker)
+{
+	uint64_t seed = check_seed("slots");
+	double p50[2], spread;
+	for (int flooded = 0; flooded < 2; flooded++) {
+		struct hosts *h = run(SLOTS, true, 30, flooded ? 3000 : 0, 60, seed);
+		p50[flooded] = delays_at(&h->delays[QUIETEST], 0.5);
+		hosts_end(h);
+	}
+	/* Dealt out, the same flood has a lane on each worker, and every other slot. */
+	struct hosts *h = run(SLOTS, false, 30, 3000, 60, seed);
+	spread = delays_at(&h->delays[QUIETEST], 0.5);
+	hosts_end(h);
+	printf("slots: quiet accounts p50 %.2f s, beside a flood %.2f s, beside one on all workers %.2f s\n",
+	       p50[0] / 1000, p50[1] / 1000, spread / 1000);
+	CHECK(p50[1] < 2 * p50[0] && p50[1] < spread);
+}
+
+/* ---- the tables of the README */
+
+static const struct arrangement {
+	const char *name;
+	enum budget budget;
+	bool by_account;
+} arrangements[] = {
+    {"one process", OWN, true},
+    {"100 workers, an account on one of them, slots for workers", SLOTS, true},
+    {"100 workers, an account on all of them, slots for workers", SLOTS, false},
+    {"100 workers, an account on one of them, turns for accounts", TURNS, true},
+    {"100 workers, an account on all of them, turns for accounts", TURNS, false},
+};
+enum { ARRANGEMENTS = sizeof arrangements / sizeof *arrangements };
+
+static void print_world(const struct hosts *h, int64_t seconds)
+{
+	printf("  %g events/s%s: %.1f requests/s", h->load, h->flood > 0 ? " beside a flood" : "",
+	       (double)h->requests / (double)seconds);
+	if (h->worst_unfair > 0)
+		printf(", quiet accounts at most %.1f fair shares", h->worst_unfair);
+	printf("\n");
+	for (uint32_t c = 0; c < CLASSES; c++) {
+		const struct delays *d = &h->delays[c];
+		printf("    %-11s p50 %8.2f  p95 %8.2f  p99 %8.2f  max %8.2f s", class_names[c],
+		       seconds_at(d, 0.5), seconds_at(d, 0.95), seconds_at(d, 0.99), (double)d->worst / 1000);
+		printf(h->behind[c] ? "  %u fall behind\n" : "\n", h->behind[c]);
+	}
+	fflush(stdout);
+}
+
+static void simulate(void)
+{
+	enum { SECONDS = 600 };
+	static const double loads[] = {30, 40, 60, 100, 200, 500, 1000, 5000};
+	uint64_t seed = check_seed("100 workers, 10,000 accounts");
+	is_big = true;
+	for (int i = 0; i < ARRANGEMENTS; i++) {
+		const struct arrangement *a = &arrangements[i];
+		printf("\n%s\n", a->name);
+		for (size_t j = 0; j < sizeof loads / sizeof *loads; j++) {
+			struct hosts *h = run(a->budget, a->by_account, loads[j], 0, SECONDS, seed);
+			print_world(h, SECONDS);
+			hosts_end(h);
+		}
+		struct hosts *h = run(a->budget, a->by_account, 30, 3000, SECONDS, seed);
+		print_world(h, SECONDS);
+		hosts_end(h);
+	}
+}
+
+int main(void)
+{
+	if (getenv("MW_SIMULATE")) {
+		simulate();
+		return 0;
+	}
+	RUN(an_account_that_lands_on_all_workers_takes_one_turn_as_the_others_do);
+	RUN(one_weir_keeps_every_quiet_account_within_its_share);
+	RUN(slots_for_workers_keep_a_flood_from_those_who_are_not_on_its_worker);
+	return CHECK_END();
+}
