@@ -12,9 +12,10 @@ local address = {
 	country = get "default_address.country_code",
 }
 
--- [{ "name": "user_id", "value": "u1" }, …]: the value that goes with a name.
+-- [{ "name": "user_id", "value": "u1" }, …]: the value that goes with a name. Some of Shopify's APIs have an object there.
 local function value_of(list, member, name)
-	return get(list):filter(get(member):is(name)):map(get "value"):first()
+	local listed = get(list):when(get(list .. "[1]"))
+	return source.any(get(list .. "." .. name), listed:filter(get(member):is(name)):map(get "value"):first())
 end
 
 -- A hidden property that the shop's theme gives each line of the cart.
