@@ -175,6 +175,7 @@ build = {
 		["moonweir.strings"] = "lua/moonweir/strings.lua",
 		["moonweir.suggest"] = "lua/moonweir/suggest.lua",
 		["moonweir.template"] = "lua/moonweir/template.lua",
+		["moonweir.trim"] = "lua/moonweir/trim.lua",
 		["moonweir.verification"] = "lua/moonweir/verification.lua",
 		["moonweir.web.debugger.css"] = "lua/moonweir/web/debugger/css.lua",
 		["moonweir.web.debugger.detail"] = "lua/moonweir/web/debugger/detail.lua",

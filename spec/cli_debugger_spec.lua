@@ -166,6 +166,17 @@ describe("moonweir debugger", function()
 		assert.not_matches("canary", out)
 	end)
 
+	it("prints no key that was taken for a name or a user, either", function()
+		local d, _, port = child.debugger {}
+		local body = '{"writeKey":"canary-in-body-0001","userId":"canary-in-body-0001","event":"headerkey12","messageId":"m"}'
+		assert.equal(200, (child.http(port, "POST", "/v1/track", { Authorization = "Basic aGVhZGVya2V5MTI6" }, body)))
+		d:signal "INT"
+		local _, out = d:finish()
+		assert.matches('track "…ey12" …0001', out, 1, true)
+		assert.not_matches("canary", out)
+		assert.not_matches("headerkey", out)
+	end)
+
 	it("bears any bytes for a key", function()
 		local d, _, port = child.debugger { "--json", "--max-requests", "2" }
 		-- \255\254\253\252\251 and \0\1\2\3\4

@@ -6,6 +6,7 @@ local core = require "moonweir.core"
 local daemon = require "spec.support.daemon"
 local mock = require "spec.support.mock"
 local mw = require "moonweir"
+local openssl = require "spec.support.openssl"
 
 local URL = "http://127.0.0.1:9999" -- how the world calls it
 local KEY = ("K9canary"):rep(4)
@@ -90,6 +91,45 @@ describe("moonweir serve", function()
 			return serve:err():find("event=replayed account=acme letters=1 messages=1", 1, true)
 		end)
 		assert.is_nil(serve:err():find(KEY, 1, true))
+	end)
+
+	pending("answers who tells of an account without a key as if the key were wrong", function()
+		serve = daemon.start((start()))
+		local headers = { Authorization = "Basic d3Jvbmc6", ["Content-Type"] = "application/json" }
+		local known, said = daemon.post(serve, "/segment/acme", '{"type":"identify","userId":"u"}', headers)
+		local unknown, said_too = daemon.post(serve, "/segment/nobody", '{"type":"identify","userId":"u"}', headers)
+		assert.same({ 401, known, said }, { known, unknown, said_too })
+	end)
+
+	pending("reads Segment's keys again when it reloads: a new customer needs no new start", function()
+		local config, values = start()
+		serve = daemon.start(config)
+		local file = assert(io.open(values.segment.api_keys_file, "w"))
+		file:write '{"acme":"issued-1","bolt":"issued-2"}'
+		file:close()
+		serve:signal "HUP"
+		serve:wait_for "event=reloaded"
+		assert.equal(200, (daemon.post(serve, "/segment/bolt", '{"type":"identify","userId":"u"}',
+			{ Authorization = "Basic aXNzdWVkLTI6", ["Content-Type"] = "application/json" })))
+	end)
+
+	pending("says why the messages of an OAuth app's account are kept back", function()
+		local config, values, master = start()
+		local key = openssl.key "-algorithm RSA -pkeyopt rsa_keygen_bits:2048"
+		local vault = assert(accounts.open { spool = values.spool, master_key_file = master })
+		segment:control "token-status 400 400 400"
+		assert(vault:set_app("app", {
+			client_id = "id", key_id = "kid", private_key = child.read(key), token_server = segment.url,
+		}))
+		os.remove(key)
+		assert(vault:set("acme", { write_key = ("x"):rep(32), endpoint = segment.url, oauth = "app" }))
+		vault:close()
+		serve = daemon.start(config)
+		assert.equal(200, (daemon.post(serve, "/webhooks/acme", '{"type":"opened","id":"1","email":"a@x.example"}')))
+		assert.equal(200, (daemon.post(serve, "/segment/acme", '{"type":"identify","userId":"u","traits":{"email":"a@x.example"}}',
+			{ Authorization = "Basic aXNzdWVkLTE6", ["Content-Type"] = "application/json" })))
+		local line = serve:wait_for "event=parked[^\n]*"
+		assert.is_nil(line:find("no write key", 1, true), line)
 	end)
 
 	it("says what is wrong with the settings page's options", function()

@@ -74,6 +74,13 @@ describe("the config", function()
 		assert.same({ A = { folder .. "s" }, B = { "/t", folder .. "u" } }, made.secrets)
 	end)
 
+	pending("completes the path of every option that is one", function()
+		local made = assert(load [[return { source = "a.lua", spool = "/x", public_url = "https://h.example",
+			settings = { link_key_file = "l", enable_client_id = "i", enable_client_secret_file = "e" } }]])
+		assert.equal(child.folder() .. "/l", made.values["settings.link_key_file"])
+		assert.equal(child.folder() .. "/e", made.values["settings.enable_client_secret_file"])
+	end)
+
 	it("names what it does not take, and never repeats a value", function()
 		for text, expected in pairs {
 			["{ lisen = 1 }"] = 'no option "lisen", did you mean "listen"?', ["{ limits = { body_byte = 1 } }"] = "limits.body_bytes",

@@ -242,6 +242,23 @@ describe("the settings page", function()
 		assert.equal("n3w5", vault:show("bolt").last)
 	end)
 
+	it("takes a key with what came along when it was copied, and says what is wrong with what is none", function()
+		local session = session_of "pasted"
+		local function call(name, body)
+			return ask("POST", "/settings/api/" .. name, body, session)
+		end
+		for _, around in ipairs { "\194\160", "\226\128\139", "\239\187\191", "\226\129\160\r\n" } do -- from a page, or a mail
+			assert.equal(200, (call("connect", { write_key = around .. KEY .. around, region = "us" })))
+			assert.equal("k3y4", vault:show("pasted").last)
+			assert.equal(200, (call("disconnect", { confirm = true })))
+		end
+		local _, long = call("connect", { write_key = KEY:rep(5), region = "us" })
+		assert.matches("too long", long.error.message)
+		local before = os.clock() -- of this process alone
+		assert.same({ 422, "bad_key" }, { code_of(call("connect", { write_key = KEY .. (" "):rep(16000) .. "x", region = "us" })) })
+		assert.is_true(os.clock() - before < 1)
+	end)
+
 	it("saves, replaces and forgets a write key, and never says it", function()
 		local session = session_of "keys"
 		local said = {}

@@ -158,8 +158,11 @@ end
 
 function Listener:write_text(m)
 	local account = terminal.safe(self.names[m.key] or "", 40)
-	local name = m.name and ' "' .. terminal.safe(m.name, 120) .. '"' or ""
-	local user = m.user and " " .. (m.anonymous and "anonymous " or "") .. terminal.safe(m.user, 80) or ""
+	local function shown(text, max) -- who mistakes one field for another may have put the key there
+		return terminal.safe(mask.text(mask.text(text, m.key), m.body_key), max)
+	end
+	local name = m.name and ' "' .. shown(m.name, 120) .. '"' or ""
+	local user = m.user and " " .. (m.anonymous and "anonymous " or "") .. shown(m.user, 80) or ""
 	local fault = m.fault and "  " .. terminal.paint(1, "red", ("dropped: %s (%s)"):format(m.fault, m.reason)) or ""
 	self:write(
 		("%s %s %s%s%s%s\n"):format(

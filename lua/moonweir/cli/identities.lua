@@ -18,9 +18,9 @@ Examples:
   moonweir identities show ann@example.com --by email --account blue-bottle
   moonweir identities forget u1 --account blue-bottle
 
-What Segment's identify, alias and delete calls say of who is who lies in the spool's state/, encrypted
-with the master key. A source finds users there by source.user { email = get "…" }. What is changed
-here counts at once for every process that works on this spool.]],
+What Segment's identify, alias and delete calls say of who is who lies in the spool's state/,
+encrypted with the master key. A source finds users there by source.user { email = get "…" }. What
+is changed here counts at once for every process that works on this spool.]],
 }
 
 local ACTIONS = {

@@ -1,5 +1,7 @@
 --- body -- the body of a request as it was before it was compressed.
 
+local trim = require "moonweir.trim"
+
 local body = {}
 
 local CODINGS = { gzip = "gzip", ["x-gzip"] = "gzip", deflate = "deflate" }
@@ -11,7 +13,7 @@ local CODINGS = { gzip = "gzip", ["x-gzip"] = "gzip", deflate = "deflate" }
 ---@return string? code
 ---@return string? message
 function body.plain(request)
-	local coding = (request.header "Content-Encoding" or ""):lower():match "^%s*(.-)%s*$"
+	local coding = trim(request.header "Content-Encoding" or ""):lower()
 	if coding == "" or coding == "identity" then
 		return request.body
 	elseif not CODINGS[coding] then

@@ -10,6 +10,7 @@
 local charset = require "moonweir.receive.charset"
 local form = require "moonweir.receive.form"
 local multipart = require "moonweir.receive.multipart"
+local trim = require "moonweir.trim"
 
 local body = {}
 
@@ -23,7 +24,7 @@ local formats = {
 local codings = { gzip = "gzip", ["x-gzip"] = "gzip", deflate = "deflate" }
 
 local function decompress(request)
-	local coding = (request:header "Content-Encoding" or ""):lower():match "^%s*(%S*)%s*$" or "?"
+	local coding = trim(request:header "Content-Encoding" or ""):lower()
 	if coding == "" or coding == "identity" then
 		return request.body
 	elseif not codings[coding] then

@@ -1,16 +1,12 @@
 --- signed -- a signature in a header, over the body and little else: most tools. See tools.lua for the words.
 
 local core = require "moonweir.core"
+local trim = require "moonweir.trim"
 
 local signed = {}
 
 --- More than any rotation of keys needs, and a bound on the work of a refusal.
 local SIGNATURES_MAX = 16
-
--- Not by "(.-)%s*$", which looks at each run of spaces again from each of its places.
-local function trim(text)
-	return text:match "^%s*(.*%S)" or ""
-end
 
 -- t=1533204620,v1=ab…,v1=cd…
 local function read_pairs(text, tool)

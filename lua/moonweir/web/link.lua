@@ -124,7 +124,7 @@ end
 ---@param options {key: table, claims: table, base: string, now: number}
 ---@return {account: string, user: string?}|nil fields
 ---@return "invalid"|"expired"|"used"|"io"|"full"|"no_memory"|"forked"|nil code
----@return string? message if the claim could not be written
+---@return string? message if the claim could not be written, or clocks differ
 function link.open(token, options)
 	if type(token) ~= "string" or #token > link.TOKEN_MAX then
 		return nil, "invalid"
@@ -142,7 +142,9 @@ function link.open(token, options)
 		return nil, "invalid"
 	elseif fields.aud ~= options.base then
 		return nil, "invalid"
-	elseif options.now >= fields.exp + link.SKEW or options.now < fields.iat - link.SKEW then
+	elseif options.now < fields.iat - link.SKEW then
+		return nil, "expired", ("made %.0f s in the future: one of the two clocks is wrong"):format(fields.iat - options.now)
+	elseif options.now >= fields.exp + link.SKEW then
 		return nil, "expired"
 	end
 	local taken, message, code = options.claims:take("link " .. signed, fields.exp + link.SKEW, options.now)

@@ -12,9 +12,12 @@
 --- shown, of a private key the fingerprint of its public half. The account is the session's and nothing in a request.
 
 local core = require "moonweir.core"
+local trim = require "moonweir.trim"
 local words = require "moonweir.web.settings.words"
 
 local api = {}
+
+local KEY_MAX = 128 -- MW_WRITE_KEY_MAX
 
 local METHODS = {
 	state = "GET", connect = "POST", oauth = "POST", test = "POST", pause = "POST", resume = "POST", disconnect = "POST",
@@ -118,8 +121,10 @@ function calls.state()
 	return true, {}
 end
 
+-- What is copied from a page or a mail brings spaces that do not break or have no width, and a byte-order mark.
 local function trimmed(text)
-	return (text:gsub("^%s+", ""):gsub("%s+$", ""))
+	text = text:gsub("\194\160", " "):gsub("\226\128[\139-\143\168-\175]", " ")
+	return trim((text:gsub("\226\129\160", " "):gsub("\239\187\191", " ")))
 end
 
 local function saved(ok, message, code, audit)
@@ -140,6 +145,8 @@ function calls.connect(self, account, body)
 		change.write_key = trimmed(body.write_key)
 		if #change.write_key < 8 then
 			return refusal(422, "bad_key", "That is too short for a write key: most have 32 characters.")
+		elseif #change.write_key > KEY_MAX then
+			return refusal(422, "bad_key", "That is too long for a write key: most have 32 characters.")
 		end
 	elseif not a or not a.has_key then
 		return refusal(422, "no_key", "Paste the write key of your source.")
