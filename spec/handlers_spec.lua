@@ -3,6 +3,7 @@
 
 local cjson = require "cjson"
 local child = require "spec.support.child"
+local length = require "spec.support.length"
 local openssl = require "spec.support.openssl"
 
 -- The events of a fixture: a body, an array, or lines.
@@ -80,5 +81,18 @@ describe("the hand-written handler for", function()
 		assert.same({ nil, "forged" }, { verify(header, "[]", "k", 100, hmac) })
 		assert.same({ nil, "stale" }, { verify(header, "{}", "k", 500, hmac) })
 		assert.same({ nil, "unsigned" }, { verify(nil, "{}", "k", 100, hmac) })
+	end)
+end)
+
+describe("the length of a script", function()
+	it("is that of its code", function()
+		assert.same({ 4, 6 }, {
+			length.of 'local a = 1 -- one\n\n-- "two"\n\tb = {\n\tabout = {\n\t\tname = "A",\n\t},\n\tc "--d"\n}\n',
+		})
+	end)
+
+	it("is half of what was written by hand for the same tool, or less", function()
+		assert.is_true(length.average "lines" <= 0.5, length.average "lines")
+		assert.is_nil((length.compared "github"))
 	end)
 end)

@@ -396,6 +396,8 @@ describe("a mistake in a script", function()
 			['slug = "a", version = "1",\non = 5'] = "^acme.lua:4: on: expected a table",
 			['slug = "a", version = "1", event = get "e",\non = { source.ignore, ["1"] = source.ignore }'] = '"1" is there twice',
 			['slug = "a", version = "1",\non = { x = source.ignore }'] = "source.define: event is missing",
+			['slug = "a", version = "1", event = get "e",\non = { ["a.*.b"] = source.ignore }'] =
+				'^acme.lua:4: a.%*.b: a star stands for the end of a name alone, as in %["order.%*"%]',
 		} do
 			local made, message, code = load_script("return source.define {" .. text .. "}")
 			assert.is_true(made == nil, text)

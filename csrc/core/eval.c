@@ -118,7 +118,7 @@ static enum mw_err look_up(struct mw_walk *w, const struct mw_expr *n, const str
 			   struct mw_value *out)
 {
 	struct mw_span text;
-	if (a->kind < MW_VALUE_FALSE || a->kind > MW_VALUE_ESCAPED)
+	if (!mw_value_is_scalar(a))
 		return mw_operate_refuse(w, MW_OP_LOOKUP, a);
 	if (!mw_value_chars(a, w->s->arena, &text))
 		return mw_operate_full(w);

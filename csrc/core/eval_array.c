@@ -23,7 +23,7 @@ enum mw_err mw_walk_elements(struct mw_walk *w, const struct mw_expr *n, struct 
 	*present = !err && v.kind != MW_VALUE_ABSENT;
 	if (!*present || mw_elements_of(w->s->doc, &v, all))
 		return err;
-	if (w->s->doc->takes_one_for_many && is_plain_path(w->x, n->a)) { /* to a text: an array of one */
+	if (mw_value_is_scalar(&v) && is_plain_path(w->x, n->a)) { /* an array of one */
 		*all = (struct mw_elements){.doc = w->s->doc, .left = 1};
 		return mw_path_find(w, n->a, &all->next);
 	}

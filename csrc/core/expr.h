@@ -31,7 +31,8 @@ enum mw_op {
 	MW_OP_LOWER, /* ASCII letters only; other characters stay */
 	MW_OP_UPPER,
 	MW_OP_TRIM,  /* ASCII white space at both ends; what is empty then is absent */
-	MW_OP_FIRST, /* of an array */
+	MW_OP_FIRST, /* of an array. Here and in SUM, MAP and FILTER a path to a string, number or boolean is
+		      * one of one; XML goes further (json_read.h) */
 	MW_OP_LAST,
 	MW_OP_TIME,    /* ISO 8601 or Unix time to "2026-11-23T21:58:00.123Z"; "" is absent */
 	MW_OP_STRING,  /* number or boolean to its text */
@@ -52,7 +53,7 @@ enum mw_op {
 	MW_OP_ABOVE,   /* number a is larger than number b: a boolean */
 	MW_OP_BELOW,
 	MW_OP_MONEY,    /* a in minor units of currency b: 1999, "USD" is 19.99; "JPY" 1999; "KWD" 1.999.
-			 * An absent b counts as two decimals */
+			 * An absent b counts as two decimals; an a of "" is absent */
 	MW_OP_BEFORE,   /* of text a what stands before the first b, a non-empty text; all of it where there
 			 * is no b. What is empty then is absent */
 	MW_OP_AFTER,    /* the same of what stands behind the first b */

@@ -301,6 +301,9 @@ static enum mw_err money(struct mw_walk *w, const struct mw_value *a, const stru
 	static const double scale[] = {1, 10, 100, 1000, 10000};
 	struct mw_value minor;
 	int decimals = 2;
+	out->kind = MW_VALUE_ABSENT;
+	if (is_empty_text(a))
+		return MW_OK;
 	if (b->kind != MW_VALUE_ABSENT) {
 		struct mw_span currency;
 		if (b->kind != MW_VALUE_CHARS && b->kind != MW_VALUE_ESCAPED)
@@ -383,7 +386,7 @@ static enum mw_err end_of(struct mw_walk *w, enum mw_op op, const struct mw_valu
 	uint32_t node = MW_NOWHERE;
 	if (!mw_elements_of(doc, a, &all)) {
 		*out = *a;
-		return doc->takes_one_for_many ? MW_OK : mw_operate_refuse(w, op, a);
+		return doc->takes_one_for_many || mw_value_is_scalar(a) ? MW_OK : mw_operate_refuse(w, op, a);
 	}
 	out->kind = MW_VALUE_ABSENT;
 	if (all.left == 0)

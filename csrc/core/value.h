@@ -52,6 +52,12 @@ const char *mw_value_kind_name(const struct mw_json *doc, const struct mw_value 
 /* What a filter or a default asks: absent and false are not true; everything else is, as in Lua. */
 bool mw_value_is_true(const struct mw_value *v);
 
+/* A string, number or boolean. */
+static inline bool mw_value_is_scalar(const struct mw_value *v)
+{
+	return v->kind >= MW_VALUE_FALSE && v->kind <= MW_VALUE_ESCAPED;
+}
+
 /* The characters of a string or of a number's or boolean's text. False for containers, absent,
  * and when the arena is full. */
 bool mw_value_chars(const struct mw_value *v, struct mw_arena *a, struct mw_span *chars);

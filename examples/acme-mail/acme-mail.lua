@@ -12,18 +12,12 @@ local source = require "moonweir.source"
 local get = source.get
 
 -- What every call about an e-mail says.
-local function email(more)
-	local properties = {
-		email_id = get "message.id":string(),
-		email_subject = get "message.subject",
-		campaign_id = get "campaign.id":string(),
-		campaign_name = get "campaign.name",
-	}
-	for name, value in pairs(more or {}) do
-		properties[name] = value
-	end
-	return properties
-end
+local email = {
+	email_id = get "message.id":string(),
+	email_subject = get "message.subject",
+	campaign_id = get "campaign.id":string(),
+	campaign_name = get "campaign.name",
+}
 
 return source.define {
 	slug = "acme-mail",
@@ -44,17 +38,19 @@ return source.define {
 
 	on = {
 		["message.queued"] = source.ignore, -- nothing has happened yet
-		["message.delivered"] = source.track "Email Delivered" (email()),
-		["message.opened"] = source.track "Email Opened" (email()),
-		["message.clicked"] = source.track "Email Link Clicked" (email {
+		["message.delivered"] = source.track "Email Delivered" (email),
+		["message.opened"] = source.track "Email Opened" (email),
+		["message.clicked"] = source.track "Email Link Clicked" {
+			email,
 			link_id = get "link.id",
 			link_url = get "link.url":trim(),
-		}),
-		["message.bounced"] = source.track "Email Bounced" (email {
+		},
+		["message.bounced"] = source.track "Email Bounced" {
+			email,
 			bounce_type = get "bounce.code":lookup { ["4"] = "soft", ["5"] = "hard" },
 			reason = get "bounce.text":default "unknown",
-		}),
-		["message.complained"] = source.track "Email Marked as Spam" (email()),
+		},
+		["message.complained"] = source.track "Email Marked as Spam" (email),
 
 		["contact.created"] = {
 			source.identify {
@@ -74,7 +70,7 @@ return source.define {
 			vip = get "changes.vip":boolean(),
 			address = get "changes.address",
 		},
-		["contact.unsubscribed"] = source.track "Unsubscribed" (email { list_id = get "list.id":string() }),
+		["contact.unsubscribed"] = source.track "Unsubscribed" { email, list_id = get "list.id":string() },
 		["contact.merged"] = source.alias(get "contact.former_id"),
 		["contact.company"] = source.group(get "company.id":string()) {
 			name = get "company.name",

@@ -6,26 +6,24 @@
 local source = require "moonweir.source"
 local get = source.get
 
-local function about(thing, more)
-	local properties = {
+local function about(thing)
+	return {
 		repository = get "repository.full_name",
 		number = get(thing .. ".number"),
 		title = get(thing .. ".title"),
 		url = get(thing .. ".html_url"),
 		labels = get(thing .. ".labels"):map(get "name"),
 	}
-	for name, value in pairs(more or {}) do
-		properties[name] = value
-	end
-	return properties
 end
 
-local pull_request = about("pull_request", {
+local issue = about "issue"
+local pull_request = {
+	about "pull_request",
 	is_draft = get "pull_request.draft",
 	commits = get "pull_request.commits",
 	additions = get "pull_request.additions",
 	deletions = get "pull_request.deletions",
-})
+}
 
 local installation = {
 	installation_id = get "installation.id":string(),
@@ -57,9 +55,12 @@ return source.define {
 
 		-- Labels, assignees, milestones, locks … are the team's own housekeeping.
 		["issues.*"] = source.ignore,
+		["issue_comment.*"] = source.ignore, -- what was written is changed
 		["pull_request.*"] = source.ignore,
 		["release.*"] = source.ignore, -- a draft, or what was published is changed
-		["installation.*"] = source.ignore, -- the app has other rights
+		["installation.*"] = source.ignore, -- the app has other rights ...
+		["installation_*"] = source.ignore, -- ... or other repositories; every GitHub App gets these and the next
+		["github_app_authorization.*"] = source.ignore,
 
 		["star.created"] = source.track "Repository Starred" { repository = get "repository.full_name" },
 		["star.deleted"] = source.track "Repository Unstarred" { repository = get "repository.full_name" },
@@ -73,16 +74,16 @@ return source.define {
 			when = get "head_commit", -- none: a branch was deleted
 		},
 
-		["issues.opened"] = source.track "Issue Opened" (about "issue"),
-		["issues.closed"] = source.track "Issue Closed" (about("issue", { reason = get "issue.state_reason" })),
-		["issues.reopened"] = source.track "Issue Reopened" (about "issue"),
-		["issue_comment.created"] = source.track "Issue Commented" (about("issue", { comment_id = get "comment.id":string() })),
+		["issues.opened"] = source.track "Issue Opened" (issue),
+		["issues.closed"] = source.track "Issue Closed" { issue, reason = get "issue.state_reason" },
+		["issues.reopened"] = source.track "Issue Reopened" (issue),
+		["issue_comment.created"] = source.track "Issue Commented" { issue, comment_id = get "comment.id":string() },
 
 		["pull_request.opened"] = source.track "Pull Request Opened" (pull_request),
 		["pull_request.reopened"] = source.track "Pull Request Reopened" (pull_request),
-		["pull_request.closed"] = source.track(get "pull_request.merged":lookup {
-			["true"] = "Pull Request Merged", ["false"] = "Pull Request Closed",
-		}) (pull_request),
+		["pull_request.closed"] = source.track(
+			get "pull_request.merged":lookup { ["true"] = "Pull Request Merged" }:default "Pull Request Closed"
+		) (pull_request),
 
 		["release.published"] = source.track "Release Published" {
 			repository = get "repository.full_name",
@@ -149,7 +150,10 @@ return source.define {
 			githubLogin = "Name of the person's GitHub account.",
 		},
 		ignored = {
+			["github_app_authorization.*"] = "A person took back what the app might do for them; the app stays installed.",
 			["installation.*"] = "Changes of the app's rights are of interest to its maker alone.",
+			["installation_*"] = "Which repositories the app sees is of interest to its maker alone.",
+			["issue_comment.*"] = "The comment was sent when it was made.",
 			["issues.*"] = "Labels, assignees, and milestones are the team's own housekeeping.",
 			["pull_request.*"] = "Labels, assignees, and reviews are the team's own housekeeping.",
 			["release.*"] = "Drafts and corrections of a release aren't published.",

@@ -7,24 +7,12 @@ local source = require "moonweir.source"
 local get = source.get
 
 -- What every call about an e-mail says, beside what is its own.
-local function email(properties)
-	properties.email_id = get "message.headers.message-id"
-	properties.campaign_name = get "tags[1]"
-	return properties
-end
-
-local subject = get "message.headers.subject"
-local person = { ip = get "ip", userAgent = get "client-info.user-agent" }
-local bot = get "client-info.bot":trim() -- "" is none
+local email = { email_id = get "message.headers.message-id", campaign_name = get "tags[1]" }
+local email_with_subject = { email, email_subject = get "message.headers.subject" }
 
 -- Where a bot opens or clicks, address and browser are the bot's.
-local function by_person_or_bot(name, link_url)
-	local track = source.track(name)
-	return {
-		track(email { link_url = link_url }):with { context = person, when = source.none(bot) },
-		track(email { link_url = link_url, bot = bot }):with { when = bot },
-	}
-end
+local bot = get "client-info.bot":trim() -- "" is none
+local person = { ip = get "ip":when(source.none(bot)), userAgent = get "client-info.user-agent":when(source.none(bot)) }
 
 return source.define {
 	slug = "mailgun",
@@ -39,16 +27,16 @@ return source.define {
 	context = { traits = { email = get "recipient" } },
 
 	on = {
-		delivered = source.track "Email Delivered" (email { email_subject = subject }),
-		opened = by_person_or_bot "Email Opened",
-		clicked = by_person_or_bot("Email Link Clicked", get "url"),
-		["failed permanent *"] = source.track "Email Bounced" (email {
-			email_subject = subject,
+		delivered = source.track "Email Delivered" (email_with_subject),
+		opened = source.track "Email Opened" { email, bot = bot }:with { context = person },
+		clicked = source.track "Email Link Clicked" { email, link_url = get "url", bot = bot }:with { context = person },
+		["failed permanent *"] = source.track "Email Bounced" {
+			email_with_subject,
 			bounce_type = get "reason",
 			reason = source.any(get "delivery-status.message":trim(), get "delivery-status.description"),
-		}),
-		complained = source.track "Email Marked as Spam" (email { email_subject = subject }),
-		unsubscribed = source.track "Unsubscribed" (email { list_id = get "mailing-list.address" }):with { context = person },
+		},
+		complained = source.track "Email Marked as Spam" (email_with_subject),
+		unsubscribed = source.track "Unsubscribed" { email, list_id = get "mailing-list.address" }:with { context = person },
 
 		accepted = source.ignore,
 		["failed permanent suppress-*"] = source.ignore, -- Mailgun itself held it back

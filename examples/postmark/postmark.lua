@@ -7,11 +7,8 @@ local source = require "moonweir.source"
 local get = source.get
 
 -- What every call about an e-mail says, beside what is its own.
-local function email(properties)
-	properties.email_id = get "MessageID"
-	properties.campaign_name = get "Tag":trim()
-	return properties
-end
+local email = { email_id = get "MessageID", campaign_name = get "Tag":trim() }
+local email_with_subject = { email, email_subject = get "Subject" }
 
 -- Types of `Bounce` that are none, or none yet; all others are.
 local no_bounce = {
@@ -25,10 +22,11 @@ local no_bounce = {
 local recipient = source.any(get "Recipient", get "Email")
 local time = source.any(get "DeliveredAt", get "ReceivedAt", get "BouncedAt", get "ChangedAt")
 
--- Apple's mail programs load a message before anybody opens it, Gmail for its readers: address and browser are theirs then.
-local person = { ip = get "Geo.IP":trim(), userAgent = get "UserAgent":trim() }
-local by_person = source.none(get "UserAgent":is "Mozilla/5.0", get "UserAgent":after "(via ggpht.com ":is "GoogleImageProxy)")
-local opened = source.track "Email Opened" (email { first_open = get "FirstOpen" })
+-- Apple's mail programs load a message before anybody opens it, Gmail and Yahoo for their readers: address and browser are
+-- theirs then.
+local agent = get "UserAgent":trim()
+local by_person = source.none(agent:is "Mozilla/5.0", agent:contains "GoogleImageProxy", agent:contains "YahooMailProxy")
+local person = { ip = get "Geo.IP":trim():when(by_person), userAgent = agent:when(by_person) }
 
 return source.define {
 	slug = "postmark",
@@ -44,23 +42,21 @@ return source.define {
 	context = { traits = { email = recipient } },
 
 	on = {
-		Delivery = source.track "Email Delivered" (email {}),
-		Open = {
-			opened:with { context = person, when = by_person },
-			opened:with { when = source.none(by_person) },
-		},
-		Click = source.track "Email Link Clicked" (email { link_url = get "OriginalLink" }):with { context = person },
-		Bounce = source.track "Email Bounced" (email {
-			email_subject = get "Subject",
+		Delivery = source.track "Email Delivered" (email),
+		Open = source.track "Email Opened" { email, first_open = get "FirstOpen" }:with { context = person },
+		Click = source.track "Email Link Clicked" { email, link_url = get "OriginalLink" }:with { context = person },
+		Bounce = source.track "Email Bounced" {
+			email_with_subject,
 			bounce_type = get "Type",
 			reason = source.any(get "Details":trim(), get "Description":trim()),
-		}),
-		SpamComplaint = source.track "Email Marked as Spam" (email { email_subject = get "Subject" }),
-		Unsubscribe = source.track "Unsubscribed" (email { email_subject = get "Subject", list_id = get "MessageStream" }),
-		["SubscriptionChange ManualSuppression"] = source.track "Unsubscribed" (email {
+		},
+		SpamComplaint = source.track "Email Marked as Spam" (email_with_subject),
+		Unsubscribe = source.track "Unsubscribed" { email_with_subject, list_id = get "MessageStream" },
+		["SubscriptionChange ManualSuppression"] = source.track "Unsubscribed" {
+			email,
 			list_id = get "MessageStream",
 			origin = get "Origin":lower(),
-		}),
+		},
 
 		-- The first two come beside a Bounce and a SpamComplaint; the third takes an address off the suppression list.
 		["SubscriptionChange HardBounce"] = source.ignore,

@@ -21,7 +21,8 @@ local header = "data.payload.ChangeEventHeader."
 local user_id, email = field "External_Id__c", field "Email":lower()
 
 -- A change event may be of several records, and holds what they have in common: a call is made for each of its recordIds.
-local records, record_id = source.any(get(header .. "recordIds"), get "sObject"), source.any(get "Id", get ".")
+local records = source.any(get(header .. "recordIds"), get "sObject")
+local record_id = source.any(get "Id", get ".":when(source.none(get "@type"))) -- an sObject is no id itself
 
 local function person(call, when)
 	return call:with {
@@ -37,27 +38,20 @@ local function address(prefix)
 		return field(prefix .. name, prefix .. "Address." .. name)
 	end
 	return {
-		street = part "Street", city = part "City", state = part "State", postal_code = part "PostalCode", country = part "Country",
+		street = part "Street", city = part "City", state = part "State", postalCode = part "PostalCode", country = part "Country",
 	}
 end
 
-local function traits(prefix, more)
-	local made = {
-		email = email,
-		phone = field "Phone",
-		first_name = field("FirstName", "Name.FirstName"),
-		last_name = field("LastName", "Name.LastName"),
-		title = field "Title",
-		lead_source = field "LeadSource",
-		address = address(prefix),
-	}
-	for name, value in pairs(more or {}) do
-		made[name] = value
-	end
-	return made
-end
+local traits = {
+	email = email,
+	phone = field "Phone",
+	first_name = field("FirstName", "Name.FirstName"),
+	last_name = field("LastName", "Name.LastName"),
+	title = field "Title",
+	lead_source = field "LeadSource",
+}
 
-local stage = field "StageName"
+local stage, account = field "StageName", field "AccountId":except ""
 
 return source.define {
 	slug = "salesforce",
@@ -86,10 +80,15 @@ return source.define {
 
 	on = {
 		["changed Contact"] = {
-			person(source.identify(traits "Mailing")),
-			person(source.group(field "AccountId") {}, field "AccountId"),
+			person(source.identify { traits, address = address "Mailing" }),
+			person(source.group(account) {}, account),
 		},
-		["changed Lead"] = person(source.identify(traits("", { company = { name = field "Company" }, lead_status = field "Status" }))),
+		["changed Lead"] = person(source.identify {
+			traits,
+			address = address "",
+			company = { name = field "Company" },
+			lead_status = field "Status",
+		}),
 
 		-- A group call is somebody's: of the user whose id the account has in a field.
 		["changed Account"] = source.group(record_id) {
@@ -171,7 +170,7 @@ return source.define {
 			address = "Mailing address of the person, or billing address of the account.",
 			["address.city"] = "City.",
 			["address.country"] = "Country.",
-			["address.postal_code"] = "Postal code.",
+			["address.postalCode"] = "Postal code.",
 			["address.state"] = "State or province.",
 			["address.street"] = "Street and number.",
 			company = "The lead's company.",

@@ -7,18 +7,19 @@ local source = require "moonweir.source"
 local get = source.get
 
 -- What every call about an e-mail says, beside what is its own.
-local function email(properties)
-	properties.email_id = get "sg_message_id":before "."
-	properties.campaign_id = source.any(get "singlesend_id", get "mc_auto_id", get "marketing_campaign_id"):string()
-	properties.campaign_name = source.any(get "singlesend_name", get "mc_auto_name", get "marketing_campaign_name")
-	return properties
-end
+local email = {
+	email_id = get "sg_message_id":before ".",
+	campaign_id = source.any(get "singlesend_id", get "mc_auto_id", get "marketing_campaign_id"):string(),
+	campaign_name = source.any(
+		get "singlesend_name", get "mc_auto_name", get "marketing_campaign_name", get "category":first() -- "a" or ["a", "b"]
+	),
+}
 
 -- Of a delivery `ip` is SendGrid's own. Of an open it is a machine's, if a mail program loads what nobody has opened yet or if
--- Gmail loads it for the reader.
-local person = { ip = get "ip", userAgent = get "useragent" }
-local by_person = source.none(get "sg_machine_open", get "useragent":after "(via ggpht.com ":is "GoogleImageProxy)")
-local opened = source.track "Email Opened" (email { machine_open = get "sg_machine_open" })
+-- Gmail or Yahoo loads it for the reader.
+local agent = get "useragent"
+local by_person = source.none(get "sg_machine_open", agent:contains "GoogleImageProxy", agent:contains "YahooMailProxy")
+local person = { ip = get "ip":when(by_person), userAgent = agent:when(by_person) }
 
 return source.define {
 	slug = "sendgrid",
@@ -32,19 +33,17 @@ return source.define {
 	context = { traits = { email = get "email" } },
 
 	on = {
-		delivered = source.track "Email Delivered" (email {}),
-		open = {
-			opened:with { context = person, when = by_person },
-			opened:with { when = source.none(by_person) },
-		},
-		click = source.track "Email Link Clicked" (email { link_url = get "url" }):with { context = person },
-		bounce = source.track "Email Bounced" (email {
+		delivered = source.track "Email Delivered" (email),
+		open = source.track "Email Opened" { email, machine_open = get "sg_machine_open" }:with { context = person },
+		click = source.track "Email Link Clicked" { email, link_url = get "url" }:with { context = person },
+		bounce = source.track "Email Bounced" {
+			email,
 			bounce_type = get "type":lookup { bounce = "hard", blocked = "blocked" },
 			reason = get "reason",
-		}),
-		spamreport = source.track "Email Marked as Spam" (email {}),
-		unsubscribe = source.track "Unsubscribed" (email {}),
-		group_unsubscribe = source.track "Unsubscribed" (email { list_id = get "asm_group_id":string() }):with { context = person },
+		},
+		spamreport = source.track "Email Marked as Spam" (email),
+		unsubscribe = source.track "Unsubscribed" (email),
+		group_unsubscribe = source.track "Unsubscribed" { email, list_id = get "asm_group_id":string() }:with { context = person },
 
 		processed = source.ignore,
 		deferred = source.ignore,
@@ -75,7 +74,7 @@ return source.define {
 		properties = {
 			bounce_type = "`hard` if there is no such address, `blocked` if the server took nothing from this sender at that time.",
 			campaign_id = "ID of the Single Send, automation, or campaign that the message belongs to.",
-			campaign_name = "Name of the Single Send, automation, or campaign that the message belongs to.",
+			campaign_name = "Name of the Single Send, automation, or campaign that the message belongs to, or else its first category.",
 			email_id = "SendGrid's ID of the message.",
 			link_url = "Address that the link leads to.",
 			list_id = "ID of the unsubscribe group that the recipient left. Without one, it's all messages.",

@@ -12,9 +12,10 @@ local address = {
 	country = get "default_address.country_code",
 }
 
--- [{ "name": "user_id", "value": "u1" }, …]: the value that goes with a name.
+-- [{ "name": "user_id", "value": "u1" }, …]: the value that goes with a name. Some of Shopify's APIs have an object there.
 local function value_of(list, member, name)
-	return get(list):filter(get(member):is(name)):map(get "value"):first()
+	local listed = get(list):when(get(list .. "[1]"))
+	return source.any(get(list .. "." .. name), listed:filter(get(member):is(name)):map(get "value"):first())
 end
 
 -- A hidden property that the shop's theme gives each line of the cart.
@@ -154,7 +155,7 @@ return source.define {
 		name = "Shopify",
 		website = "https://www.shopify.com",
 		description = "a commerce platform for online stores and points of sale",
-		support = "help@shopify.com",
+		support = "help@shopify.example", -- this and the menu: whoever runs the source has their own
 		write_key_menu = { "Apps", "Segment", "Settings" },
 		regions = { "us", "eu" },
 		categories = { "Custom" },

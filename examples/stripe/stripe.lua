@@ -11,9 +11,11 @@ local function before(path)
 	return get("data.previous_attributes." .. path)
 end
 
--- Stripe counts in cents, and in yen.
+-- Stripe counts in cents, and in yen; in hundredths too where it keeps to those that a currency no longer has.
+local counted_as = source.any(object "currency":lookup { isk = "usd", ugx = "usd" }, object "currency")
+
 local function money(value)
-	return value:money(object "currency")
+	return value:money(counted_as)
 end
 
 local currency = object "currency":upper()
@@ -73,31 +75,19 @@ local invoice = {
 }
 
 -- Known, not sent, and why.
-local ignored = {
-	["account.*"] = "It's about the business's own account.",
-	["balance.*"] = "It's about the business's own account.",
-	["charge.*"] = "The order or the invoice says the same. A dispute doesn't say whose payment it's about.",
-	["checkout.session.*"] = "Nothing has been paid.",
-	["coupon.*"] = "It's about the catalog.",
-	["customer.*"] = "It's about the means of payment, or about records that the business keeps.",
-	["invoice.*"] = "It's a step on the way to the payment.",
-	["invoiceitem.*"] = "It's a step on the way to the payment.",
-	["mandate.*"] = "It's about the means of payment.",
-	["payment_intent.*"] = "It's a step on the way to the payment, which the order or the invoice reports.",
-	["payment_link.*"] = "It's about the catalog.",
-	["payment_method.*"] = "It's about the means of payment.",
-	["payout.*"] = "It's about the business's own account.",
-	["plan.*"] = "It's about the catalog.",
-	["price.*"] = "It's about the catalog.",
-	["product.*"] = "It's about the catalog.",
-	["quote.*"] = "It's a step on the way to the payment.",
-	["refund.*"] = "`charge.refunded` reports the same refund.",
-	["setup_intent.*"] = "It's about the means of payment.",
-	["subscription_schedule.*"] = "The subscription itself reports what changes.",
-	["tax_rate.*"] = "It's about the catalog.",
-	["transfer.*"] = "It's about the business's own account.",
-	["v1.*"] = "A thin event names an object, and doesn't hold it.",
-	["v2.*"] = "A thin event names an object, and doesn't hold it.",
+local not_sent = {
+	["A thin event names an object, and doesn't hold it."] = "v1 v2",
+	["It's a step on the way to the payment, which the order or the invoice reports."] = "invoice invoiceitem payment_intent quote",
+	["It's about Stripe's own pages and meters."] = "billing billing_portal",
+	["It's about the business's own account."] =
+		"account application_fee balance file payout radar reporting review tax topup transfer",
+	["It's about the catalog."] = "coupon payment_link plan price product promotion_code tax_rate",
+	["It's about the means of payment, or about records that the business keeps."] =
+		"customer mandate payment_method setup_intent source",
+	["Nothing has been paid."] = "checkout.session",
+	["The order or the invoice says the same. A dispute doesn't say whose payment it's about."] = "charge",
+	["The subscription itself reports what changes."] = "subscription_schedule",
+	["`charge.refunded` reports what was paid back."] = "credit_note refund",
 }
 
 local on = {
@@ -142,8 +132,11 @@ local on = {
 	["invoice.paid"] = source.track "Invoice Paid" (invoice) :with { when = object "amount_paid":above(0) }, -- a trial's is of 0
 	["invoice.payment_failed"] = source.track "Invoice Payment Failed" (invoice),
 }
-for event in pairs(ignored) do
-	on[event] = source.ignore
+local ignored = {}
+for why, objects in pairs(not_sent) do
+	for object_name in objects:gmatch "%S+" do
+		on[object_name .. ".*"], ignored[object_name .. ".*"] = source.ignore, why
+	end
 end
 
 local email = source.any(object "customer_details.email", object "customer_email", object "receipt_email",
@@ -176,7 +169,7 @@ return source.define {
 		name = "Stripe",
 		website = "https://stripe.com",
 		description = "a payments platform for online businesses, with checkout pages, invoices, and subscriptions",
-		support = "support@stripe.com",
+		support = "help@stripe.example", -- this and the menu: whoever runs the source has their own
 		write_key_menu = { "Settings", "Segment" },
 		regions = { "us", "eu" },
 		categories = { "Payments" },
@@ -200,7 +193,7 @@ return source.define {
 			identify = "A customer object was created, or its data changed.",
 		},
 		properties = {
-			amount_due = "What the invoice is over.",
+			amount_due = "Amount of the invoice.",
 			amount_paid = "What was paid of the invoice so far.",
 			attempt_count = "How often the payment was tried.",
 			billing_reason = "Why the invoice was made, for example `subscription_cycle`.",

@@ -6,15 +6,17 @@
 local source = require "moonweir.source"
 local get = source.get
 
--- "whatsapp:+15550100" is the number of a channel.
-local from, to = get "From":after ":", get "To":after ":"
 local status = source.any(get "MessageStatus", get "SmsStatus")
-local by_sender = { user = source.user { get.query "user_id", phone = from }, context = { traits = { phone = from } } }
+
+-- Whoever writes or calls, else whom it goes to: "+15550100", of a channel "whatsapp:+15550100"; "client:ada" has no number.
+local comes_in = source.any(status:is "received", get "Direction":is "inbound")
+local person = source.any(get "From":when(comes_in), get "To"):after ":"
+local phone = person:when(person:contains "+")
 
 local id = get "MessageSid"
 local channel = get "To":before ":":lookup { whatsapp = "whatsapp", messenger = "messenger", rcs = "rcs" }:default "sms"
 local message = { message_id = id, channel = channel }
-local failed = source.track "SMS Delivery Failed" { message_id = id, channel = channel, error_code = get "ErrorCode" }
+local failed = source.track "SMS Delivery Failed" { message, error_code = get "ErrorCode" }
 local call = {
 	call_id = get "CallSid",
 	direction = get "Direction":before "-",
@@ -34,8 +36,8 @@ return source.define {
 		"other"
 	),
 	id = source.any(id .. "-" .. status, get "CallSid" .. "-" .. get "CallStatus"),
-	user = source.user { get.query "user_id", phone = to },
-	context = { traits = { phone = to } },
+	user = source.user { get.query "user_id", phone = phone },
+	context = { traits = { phone = phone } },
 
 	on = {
 		["message sent"] = source.track "SMS Sent" (message),
@@ -44,9 +46,9 @@ return source.define {
 		["message undelivered"] = failed,
 		["message failed"] = failed,
 		["has opted out"] = { failed, source.track "SMS Unsubscribed" (message) },
-		["message received"] = source.track "SMS Received" (message):with(by_sender),
-		["opted out"] = source.track "SMS Unsubscribed" (message):with(by_sender),
-		["inbound call completed"] = source.track "Call Completed" (call):with(by_sender),
+		["message received"] = source.track "SMS Received" (message),
+		["opted out"] = source.track "SMS Unsubscribed" (message),
+		["inbound call completed"] = source.track "Call Completed" (call),
 		["outbound call completed"] = source.track "Call Completed" (call),
 
 		["message *"] = source.ignore,

@@ -19,9 +19,7 @@ return source.define {
 	time = get "form_response.submitted_at",
 	user = source.user {
 		-- Typeform shows a form's link with #user_id=xxxxx, to be filled in. Where nobody did, xxxxx is not a user.
-		get "form_response.hidden.user_id":apply(function(id)
-			return id ~= "xxxxx" and id or nil
-		end),
+		get "form_response.hidden.user_id":except "xxxxx",
 		email = email,
 		phone = phone,
 	},

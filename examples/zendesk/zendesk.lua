@@ -16,25 +16,21 @@ end
 
 local is_customer = get "detail.role":is "end-user" -- agents and admins are the help desk's people
 
-local has_organization = source.all(
-	is_customer, get "detail.organization_id", source.none(get "detail.organization_id":is("0", ""))
-)
-
-local function ticket(more)
-	local properties = {
-		ticket_id = get "detail.id",
-		ticket_type = get "detail.type":lower(),
-		subject = get "detail.subject",
-		status = get "detail.status":lower(),
-		priority = get "detail.priority":lower(),
-		channel = get "detail.via.channel",
-		tags = get "detail.tags",
-	}
-	for name, value in pairs(more or {}) do
-		properties[name] = value
-	end
-	return properties
+-- The organization that an end user belongs to; "0" is none.
+local function member_of(organization)
+	local there_is_one = organization:except("0", "")
+	return person(source.group(organization) {}):with { when = source.all(is_customer, there_is_one) }
 end
+
+local ticket = {
+	ticket_id = get "detail.id",
+	ticket_type = get "detail.type":lower(),
+	subject = get "detail.subject",
+	status = get "detail.status":lower(),
+	priority = get "detail.priority":lower(),
+	channel = get "detail.via.channel",
+	tags = get "detail.tags",
+}
 
 -- Where people talk in real time a ticket is one conversation.
 local is_chat = get "detail.via.channel":is(
@@ -43,7 +39,7 @@ local is_chat = get "detail.via.channel":is(
 local conversation = { conversation_id = get "detail.id" }
 
 local status = get "event.current":lower()
-local comment = ticket { comment_id = get "event.comment.id" }
+local comment = { ticket, comment_id = get "event.comment.id" }
 local is_public, is_by_agent = get "event.comment.is_public", get "event.comment.author.is_staff"
 
 return source.define {
@@ -60,12 +56,12 @@ return source.define {
 
 	on = {
 		["ticket.created"] = {
-			source.track "Ticket Created" (ticket()),
+			source.track "Ticket Created" (ticket),
 			source.track "Live Chat Conversation Started" (conversation):with { when = is_chat },
 		},
 		["ticket.status_changed"] = {
-			source.track "Ticket Solved" (ticket()):with { when = status:is "solved" },
-			source.track "Ticket Closed" (ticket()):with { when = status:is "closed" },
+			source.track "Ticket Solved" (ticket):with { when = status:is "solved" },
+			source.track "Ticket Closed" (ticket):with { when = status:is "closed" },
 			source.track "Live Chat Conversation Ended" (conversation):with { when = source.all(is_chat, status:is "closed") },
 		},
 		["ticket.comment_added"] = {
@@ -90,12 +86,14 @@ return source.define {
 		["user.created"] = {
 			person(source.identify { email = get "detail.email":lower(), created_at = get "detail.created_at":time() })
 				:with { when = is_customer },
-			person(source.group(get "detail.organization_id") {}):with { when = has_organization },
+			member_of(get "detail.organization_id"),
 		},
 		["user.external_id_changed"] = person(source.identify { email = get "detail.email":lower() }):with { when = is_customer },
 		["user.name_changed"] = person(source.identify { name = get "event.current":trim() }):with { when = is_customer },
-		["user.organization_membership_created"] = person(source.group(get "detail.organization_id") {})
-			:with { when = has_organization },
+		-- It may not be the first: then detail.organization_id is another.
+		["user.organization_membership_created"] = member_of(
+			source.any(get "event.organization.id", get "detail.organization_id")
+		),
 		["user.*"] = source.ignore,
 
 		["organization.*"] = source.ignore, -- a group call is somebody's, and here nobody is named

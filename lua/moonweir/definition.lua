@@ -294,6 +294,9 @@ end
 local function check_entry(event, value, constructors)
 	local line = place.of_field(event)
 	local fail = at(event, line)
+	if event:find "^[%w_.:/ -]*%*[%w_.:/* -]+$" then
+		fail 'a star stands for the end of a name alone, as in ["order.*"]'
+	end
 	if value == definition.ignore then
 		return { event = event, kind = "ignore", line = line }
 	elseif call.is(value) then

@@ -15,7 +15,6 @@ local bodies = {}
 
 ---@class moonweir.acceptance.Tool
 ---@field headers? fun(event: string, text: string): table<string, string>  of the request; `event` is the file's name before "--"
----@field body? fun(text: string, event: string): string   a request's body, of what is only a part of one
 ---@field with_user fun(text: string, headers: table, event: string): string   the same body with the customer's own id in it
 ---@field known? fun(text: string): table[]   facts of the identity store, where no field of a body holds the id (core.roll)
 ---@field types? table<string, string|false>   what independent libraries call an event: Segment's name, or false for none
@@ -120,7 +119,7 @@ end
 ---@param has_user boolean put the customer's own id in
 ---@return {messages: table[], tally: table, problems: table[]}
 function bodies.map(definition, tool, body, has_user)
-	local text = tool.body and tool.body(body.text, body.event) or body.text
+	local text = body.text
 	local headers = tool.headers and tool.headers(body.event, text) or {}
 	headers["Content-Type"] = headers["Content-Type"] or TYPES[body.kind]
 	if has_user then

@@ -21,6 +21,13 @@ local rows = {}
 local function print_table()
 	local form = ("%-11s" .. ("%9s"):rep(#COLUMNS - 1) .. "\n")
 	io.stdout:write("\n", form:format((table.unpack or unpack)(COLUMNS)))
+	local total = { tool = "all" }
+	for _, row in ipairs(rows) do
+		for i = 2, #COLUMNS do
+			total[COLUMNS[i]] = (total[COLUMNS[i]] or 0) + (row[COLUMNS[i]] or 0)
+		end
+	end
+	rows[#rows + 1] = total
 	for _, row in ipairs(rows) do
 		local cells = {}
 		for i, name in ipairs(COLUMNS) do
@@ -126,6 +133,7 @@ describe("the published bodies of", function()
 					add(row, "messages", made.tally.messages)
 					add(row, made.tally.messages > 0 and "mapped" or "ignored", 1)
 				end
+				assert.is_true((row.bodies or 0) > 0, shared .. " has no bodies of " .. name)
 			end)
 		end
 	end

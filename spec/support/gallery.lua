@@ -4,8 +4,10 @@
 ---
 --- All of it is read off the scripts and their golden files.
 
+package.path = "./?.lua;" .. package.path
 local fixtures = require "moonweir.cli.fixtures"
 local goldens = require "moonweir.cli.goldens"
+local length = require "spec.support.length"
 local spec = require "moonweir.spec"
 local stream = require "moonweir.stream"
 local verification = require "moonweir.verification"
@@ -39,15 +41,10 @@ function gallery.names()
 	return names
 end
 
--- Of the mapping: without blank lines, comments and the texts of `about`.
-local function count_lines(text)
-	local count = 0
-	for line in (text:gsub("\n\tabout = {.*", "") .. "\n"):gmatch "([^\n]*)\n" do
-		if line:find "%S" and not line:find "^%s*%-%-" then
-			count = count + 1
-		end
-	end
-	return count
+-- "38 (159)": and of the handler that was written by hand, where there is one.
+local function lines_of(name, text)
+	local _, by_hand = length.compared(name)
+	return (length.of(text)) .. (by_hand and (" (%d)"):format(by_hand.lines) or "")
 end
 
 -- "4 of Live chat, 5 custom; identify, group"
@@ -87,8 +84,8 @@ local function row(name)
 	local script = assert(fixtures.load(path))
 	local messages = goldens.messages(("examples/%s/fixtures/"):format(name), error)
 	local verify = script.definition.verify
-	return ("| [%s](%s) | %d | %s | %s | %s |"):format(
-		script.definition.about and script.definition.about.name or name, path, count_lines(script.text),
+	return ("| [%s](%s) | %s | %s | %s | %s |"):format(
+		script.definition.about and script.definition.about.name or name, path, lines_of(name, script.text),
 		verify and (PROOFS[verification.said(verify).tool.name] or "a signature") or "nothing",
 		sent(script.definition, messages), functions(script.definition, script.text))
 end

@@ -9,18 +9,6 @@ local function topic_of(event)
 		or (event:gsub("%-resource$", "/create"):gsub("%.", "/"))
 end
 
--- { gift = "yes" } to [{ name = "gift", value = "yes" }]: answers of Shopify's API have the first, webhooks the second.
-local function as_list(object)
-	local list = {}
-	if type(object) == "table" and #object == 0 then
-		for name, value in pairs(object) do
-			list[#list + 1] = { name = name, value = value }
-		end
-		return core.array(list)
-	end
-	return object
-end
-
 local function each_line(event, change)
 	for _, line in ipairs(type(event.line_items) == "table" and event.line_items or {}) do
 		change(line)
@@ -35,14 +23,6 @@ end
 return {
 	headers = function(event)
 		return { ["X-Shopify-Topic"] = topic_of(event), ["X-Shopify-Webhook-Id"] = "w1", ["X-Shopify-Shop-Domain"] = "a.example" }
-	end,
-	body = function(text)
-		return bodies.change(text, function(event)
-			event.note_attributes = as_list(event.note_attributes)
-			each_line(event, function(line)
-				line.properties = as_list(line.properties)
-			end)
-		end)
 	end,
 	with_user = function(text, headers)
 		return bodies.change(text, function(event)

@@ -62,7 +62,8 @@ local function email(event)
 	return {
 		email_id = type(event.sg_message_id) == "string" and event.sg_message_id:match "^[^.]+" or nil,
 		campaign_id = id_text(event.singlesend_id) or id_text(event.mc_auto_id) or id_text(event.marketing_campaign_id),
-		campaign_name = text(event.singlesend_name) or text(event.mc_auto_name) or text(event.marketing_campaign_name),
+		campaign_name = text(event.singlesend_name) or text(event.mc_auto_name) or text(event.marketing_campaign_name)
+			or text(type(event.category) == "table" and event.category[1] or event.category),
 	}
 end
 
@@ -74,10 +75,11 @@ local function context(event)
 end
 
 -- Of a delivery `ip` is SendGrid's own. Of an open it is a machine's, if a mail program loads what nobody has opened yet or if
--- Gmail loads it for the reader.
+-- Gmail or Yahoo loads it for the reader.
 local function is_by_person(event)
 	local agent = text(event.useragent) or ""
-	return event.sg_machine_open ~= true and not agent:find("(via ggpht.com GoogleImageProxy)", 1, true)
+	local is_proxy = agent:find("GoogleImageProxy", 1, true) or agent:find("YahooMailProxy", 1, true)
+	return event.sg_machine_open ~= true and not is_proxy
 end
 
 local function context_of_person(event)

@@ -86,7 +86,7 @@ local function iso8601(seconds)
 end
 
 local decimals = {}
-for code in ("BIF CLP DJF GNF ISK JPY KMF KRW MGA PYG RWF UGX UYI VND VUV XAF XOF XPF"):gmatch "%u+" do
+for code in ("BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF UYI VND VUV XAF XOF XPF"):gmatch "%u+" do
 	decimals[code] = 0
 end
 for code in ("BHD IQD JOD KWD LYD OMR TND"):gmatch "%u+" do
@@ -321,9 +321,11 @@ handlers["invoice.payment_failed"] = function(object, _, emit)
 end
 
 local ignored = {
-	"account.", "balance.", "charge.", "checkout.session.", "coupon.", "customer.", "invoice.", "invoiceitem.", "mandate.",
-	"payment_intent.", "payment_link.", "payment_method.", "payout.", "plan.", "price.", "product.", "quote.", "refund.",
-	"setup_intent.", "subscription_schedule.", "tax_rate.", "transfer.", "v1.", "v2.",
+	"account.", "application_fee.", "balance.", "billing.", "billing_portal.", "charge.", "checkout.session.",
+	"coupon.", "credit_note.", "customer.", "file.", "invoice.", "invoiceitem.", "mandate.", "payment_intent.",
+	"payment_link.", "payment_method.", "payout.", "plan.", "price.", "product.", "promotion_code.", "quote.",
+	"radar.", "refund.", "reporting.", "review.", "setup_intent.", "source.", "subscription_schedule.", "tax.",
+	"tax_rate.", "topup.", "transfer.", "v1.", "v2.",
 }
 
 local function is_ignored(kind)
