@@ -9,6 +9,7 @@ void mw_round_append(struct mw_round *r, struct mw_lane *lane)
 	else
 		r->front = lane;
 	r->back = lane;
+	r->count++;
 }
 
 void mw_round_prepend(struct mw_round *r, struct mw_lane *lane)
@@ -20,6 +21,7 @@ void mw_round_prepend(struct mw_round *r, struct mw_lane *lane)
 	else
 		r->back = lane;
 	r->front = lane;
+	r->count++;
 }
 
 void mw_round_remove(struct mw_round *r, struct mw_lane *lane)
@@ -33,4 +35,5 @@ void mw_round_remove(struct mw_round *r, struct mw_lane *lane)
 	else
 		r->back = lane->ready_before;
 	lane->ready_next = lane->ready_before = NULL;
+	r->count--;
 }

@@ -11,6 +11,7 @@
 struct mw_round {
 	struct mw_lane *front;
 	struct mw_lane *back;
+	uint32_t count;
 };
 
 void mw_round_append(struct mw_round *r, struct mw_lane *lane);
