@@ -30,11 +30,12 @@ object   = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(1))
 CORE    := $(call object,$(wildcard csrc/core/*.c))
 CORE_ONE := $(BUILD)/obj/core.o
 # Each a module of its own, so that the library needs none of their libraries.
-EXTRAS  := server xml inflate
+EXTRAS  := server xml inflate hiredis
 SERVER  := framing peers stream
+REDIS   := redis redis_link redis_nodes redis_reply redis_slot redis_url
 XML_CORE := $(addprefix csrc/core/,hash.c json_write.c number.c utf8.c)
-IO      := $(call object,$(filter-out $(EXTRAS:%=csrc/io/%.c) $(SERVER:%=csrc/io/server_%.c),$(wildcard csrc/io/*.c)))
-BINDING := $(filter-out $(EXTRAS) server_stream,$(patsubst csrc/lua/%.c,%,$(wildcard csrc/lua/*.c)))
+IO      := $(call object,$(filter-out $(EXTRAS:%=csrc/io/%.c) $(SERVER:%=csrc/io/server_%.c) $(REDIS:%=csrc/io/%.c),$(wildcard csrc/io/*.c)))
+BINDING := $(filter-out $(EXTRAS) server_stream redis,$(patsubst csrc/lua/%.c,%,$(wildcard csrc/lua/*.c)))
 
 VMS     := lua5.4 luajit
 MODULES := $(foreach vm,$(VMS),$(foreach module,core $(EXTRAS),$(BUILD)/$(vm)/moonweir/$(module).so))
@@ -68,7 +69,10 @@ $(BUILD)/$(1)/moonweir/xml.so: EXTRA = -lexpat
 $(BUILD)/$(1)/moonweir/inflate.so: EXTRA = -lz
 $(BUILD)/$(1)/moonweir/server.so: $(SERVER:%=$(BUILD)/obj/io/server_%.o) $(BUILD)/$(1)/obj/server_stream.o
 $(BUILD)/$(1)/moonweir/xml.so: $(call object,$(XML_CORE))
-$(EXTRAS:%=$(BUILD)/$(1)/moonweir/%.so): $(BUILD)/$(1)/moonweir/%.so: $(BUILD)/obj/io/%.o $(BUILD)/$(1)/obj/%.o $(call object,csrc/core/buf.c csrc/core/err.c)
+$(BUILD)/$(1)/moonweir/hiredis.so: EXTRA = -lhiredis -lssl -lcrypto -lsodium
+$(BUILD)/$(1)/moonweir/hiredis.so: $(REDIS:%=$(BUILD)/obj/io/%.o) $(BUILD)/obj/io/private.o $(BUILD)/$(1)/obj/redis.o
+$(patsubst %,$(BUILD)/$(1)/moonweir/%.so,$(filter-out hiredis,$(EXTRAS))): $(BUILD)/$(1)/moonweir/%.so: $(BUILD)/obj/io/%.o $(BUILD)/$(1)/obj/%.o
+$(EXTRAS:%=$(BUILD)/$(1)/moonweir/%.so): $(call object,csrc/core/buf.c csrc/core/err.c)
 	@mkdir -p $$(@D)
 	@echo "  LD $$@"
 	$(Q)$$(CC) $$(ALL_CFLAGS) $$(LTO) $$(LDFLAGS) -shared -o $$@ $$^ $$(EXTRA)
@@ -93,7 +97,7 @@ $(BUILD)/moonweir: Makefile
 # nginx's Lua module brings its own build of LuaJIT, which takes the place of the usual one.
 JIT := $(if $(shell dpkg-query -W -f '$${Status}' luajit2 2>/dev/null | grep 'ok installed'),luajit2 libluajit2-5.1-dev,luajit libluajit-5.1-dev)
 RUN_PACKAGES   := build-essential pkg-config lua5.4 liblua5.4-dev $(JIT) lua-argparse lua-cjson \
-                  libcurl4-openssl-dev libsodium-dev liblmdb-dev libssl-dev libmicrohttpd-dev libexpat1-dev zlib1g-dev ca-certificates
+                  libcurl4-openssl-dev libsodium-dev liblmdb-dev libssl-dev libmicrohttpd-dev libexpat1-dev zlib1g-dev libhiredis-dev ca-certificates
 TEST_PACKAGES  := $(RUN_PACKAGES) lua-busted luarocks openssl curl git python3-jsonschema
 CHECK_PACKAGES := $(TEST_PACKAGES) systemd lua-check clang clang-format libclang-rt-14-dev cppcheck valgrind
 
@@ -133,6 +137,8 @@ $(BUILD)/test/xml_test $(BUILD)/test/xml_memory_test: $(BUILD)/obj/io/xml.o
 $(BUILD)/test/xml_test $(BUILD)/test/xml_memory_test: LIBS += -lexpat
 $(BUILD)/test/inflate_test: $(BUILD)/obj/io/inflate.o
 $(BUILD)/test/inflate_test: LIBS += -lz
+$(BUILD)/test/redis_%test: $(REDIS:%=$(BUILD)/obj/io/%.o)
+$(BUILD)/test/redis_%test: LIBS += -lhiredis -lssl
 # The tests that make every allocation fail in turn put themselves between us and malloc.
 $(BUILD)/test/%_memory_test: LIBS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 # The one that cuts the power puts itself between liblmdb and libc.
