@@ -32,10 +32,10 @@ CORE_ONE := $(BUILD)/obj/core.o
 # Each a module of its own, so that the library needs none of their libraries.
 EXTRAS  := server xml inflate hiredis
 SERVER  := framing peers stream
-REDIS   := redis redis_link redis_nodes redis_reply redis_slot redis_url
+REDIS   := redis redis_lease redis_link redis_nodes redis_reply redis_slot redis_url
 XML_CORE := $(addprefix csrc/core/,hash.c json_write.c number.c utf8.c)
 IO      := $(call object,$(filter-out $(EXTRAS:%=csrc/io/%.c) $(SERVER:%=csrc/io/server_%.c) $(REDIS:%=csrc/io/%.c),$(wildcard csrc/io/*.c)))
-BINDING := $(filter-out $(EXTRAS) server_stream redis,$(patsubst csrc/lua/%.c,%,$(wildcard csrc/lua/*.c)))
+BINDING := $(filter-out $(EXTRAS) server_stream redis redis_lease,$(patsubst csrc/lua/%.c,%,$(wildcard csrc/lua/*.c)))
 
 VMS     := lua5.4 luajit
 MODULES := $(foreach vm,$(VMS),$(foreach module,core $(EXTRAS),$(BUILD)/$(vm)/moonweir/$(module).so))
@@ -70,7 +70,7 @@ $(BUILD)/$(1)/moonweir/inflate.so: EXTRA = -lz
 $(BUILD)/$(1)/moonweir/server.so: $(SERVER:%=$(BUILD)/obj/io/server_%.o) $(BUILD)/$(1)/obj/server_stream.o
 $(BUILD)/$(1)/moonweir/xml.so: $(call object,$(XML_CORE))
 $(BUILD)/$(1)/moonweir/hiredis.so: EXTRA = -lhiredis -lssl -lcrypto -lsodium
-$(BUILD)/$(1)/moonweir/hiredis.so: $(REDIS:%=$(BUILD)/obj/io/%.o) $(BUILD)/obj/io/private.o $(BUILD)/$(1)/obj/redis.o
+$(BUILD)/$(1)/moonweir/hiredis.so: $(REDIS:%=$(BUILD)/obj/io/%.o) $(BUILD)/obj/io/private.o $(BUILD)/$(1)/obj/redis.o $(BUILD)/$(1)/obj/redis_lease.o
 $(patsubst %,$(BUILD)/$(1)/moonweir/%.so,$(filter-out hiredis,$(EXTRAS))): $(BUILD)/$(1)/moonweir/%.so: $(BUILD)/obj/io/%.o $(BUILD)/$(1)/obj/%.o
 $(EXTRAS:%=$(BUILD)/$(1)/moonweir/%.so): $(call object,csrc/core/buf.c csrc/core/err.c)
 	@mkdir -p $$(@D)
