@@ -286,6 +286,7 @@ describe("a cluster of Redis", function()
 	lazy_setup(function()
 		for i = 1, 3 do
 			nodes[i] = redis.start { port = true, ["cluster-enabled"] = "yes", ["cluster-node-timeout"] = "2000",
+				["cluster-port"] = redis.free_port(),
 				["cluster-config-file"] = "nodes.conf", ["cluster-require-full-coverage"] = "no" }
 		end
 		for i, node in ipairs(nodes) do
@@ -295,7 +296,7 @@ describe("a cluster of Redis", function()
 		end
 		for _, node in ipairs(nodes) do
 			for _, other in ipairs(nodes) do
-				assert(node.client_:call("CLUSTER", "MEET", "127.0.0.1", other.port))
+				assert(node.client_:call("CLUSTER", "MEET", "127.0.0.1", other.port, other.settings["cluster-port"]))
 			end
 		end
 		redis.wait("the cluster", function()
