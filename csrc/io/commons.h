@@ -34,6 +34,7 @@ struct mw_commons {
 
 struct mw_commons_config {
 	const char *dir;
+	bool is_vault_only; /* no budget and no board */
 	unsigned partition;
 	double rate;
 	const char *master_key_file; /* NULL: the service manager's credential, if there is one */

@@ -159,6 +159,12 @@ static enum mw_err open_store(struct mw_engine *g, const struct mw_engine_config
 	if (!g->weir)
 		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the engine");
 	err = mw_depot_restore(&g->depot, g->weir, now_ms(), e);
+	if (err == MW_OK && !config->spool && config->vault_dir)
+		err = mw_commons_open(&g->commons,
+				      &(struct mw_commons_config){.dir = config->vault_dir,
+								  .is_vault_only = true,
+								  .master_key_file = config->master_key_file},
+				      e);
 	if (err != MW_OK || !config->spool)
 		return err;
 	g->spool_stats = mw_depot_stats(&g->depot);

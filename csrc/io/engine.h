@@ -25,6 +25,7 @@ struct mw_engine_config {
 	const struct mw_spool_config
 	    *spool;                  /* NULL: messages are kept in memory. Its report is the engine's own */
 	const char *master_key_file; /* of the spool's vault; NULL: the service manager's, if there is one */
+	const char *vault_dir;       /* without a spool: where the vault is all the same; NULL: there is none */
 	size_t queue_max; /* bytes that push takes before it says full: undelivered ones in memory, with
 			   * a spool those on their way to the disk. 0: the default */
 	struct mw_endpoint endpoint; /* where accounts without one of their own send */

@@ -520,6 +520,7 @@ static int client_new(lua_State *L)
 	memcpy(&config.weir.seed, random, sizeof config.weir.seed);
 	luaL_checkstack(L, 16, NULL);
 	config.master_key_file = opt_string(L, "master_key_file");
+	config.vault_dir = opt_string(L, "vault");
 	struct mw_spool_config spool = {.dir = opt_string(L, "spool")};
 	if (spool.dir) {
 		spool.disk_max = (uint64_t)opt_number(L, "disk_bytes", 0);

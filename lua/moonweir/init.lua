@@ -38,6 +38,7 @@ local LIBRARY = { name = "moonweir", version = core.version }
 ---@field queue_bytes? integer  undelivered bytes in memory before push answers "full"; default 256 MiB
 ---@field identities? moonweir.Identities  who is known by which address; default: those of the spool, if there is a master key
 ---@field spool? string         directory where messages are kept until Segment has them; without it, in memory
+---@field vault? string         without a spool: the directory of a store that holds the write keys (moonweir.redis.accounts)
 ---@field master_key_file? string  what opens the write keys in the spool; default: the credential of the service manager
 ---@field disk_bytes? integer   the most that the spool may take on disk; default 10 GiB, at least 4 MiB
 ---@field repeats_max? integer  ids remembered at most, the oldest are forgotten first; default 32 Mi
@@ -84,6 +85,7 @@ local OPTIONS = {
 	queue_bytes = { function(v) return whole(v) and v >= 64000 and v <= 2 ^ 48 end, "bytes, at least 64000" },
 	spool = { text, "the path of a directory" },
 	identities = { function(v) return type(v) == "userdata" end, "what identities.open gave" },
+	vault = { text, "the path of a directory" },
 	master_key_file = { text, "a path" },
 	disk_bytes = { function(v) return whole(v) and v >= 4194304 and v <= 2 ^ 48 end, "bytes, at least 4194304" },
 	repeats_max = { function(v) return whole(v) and v >= 256 and v <= 2 ^ 32 end, "ids, at least 256" },
