@@ -18,7 +18,7 @@ struct mw_batch {
 	bool is_damaged;    /* these can't be read any more */
 };
 
-enum mw_outcome { MW_OUTCOME_DELIVERED, MW_OUTCOME_DEAD, MW_OUTCOME_PARKED };
+enum mw_outcome { MW_OUTCOME_DELIVERED, MW_OUTCOME_DEAD, MW_OUTCOME_PARKED, MW_OUTCOME_WITHDRAWN };
 
 struct mw_answer {
 	int status;             /* HTTP, or MW_STATUS_* */
@@ -48,8 +48,8 @@ struct mw_store {
 	 * at most count_max, at least one however large. */
 	void (*measure)(void *context, const struct mw_lane *lane, size_t bytes_max, uint32_t count_max,
 			struct mw_batch *out);
-	/* The `count` oldest, of `bytes` together, are delivered or dead. The lane's counters are still those
-	 * from before. */
+	/* The `count` oldest, of `bytes` together, are delivered, dead or (in memory) withdrawn. The lane's
+	 * counters are still those from before. */
 	void (*settle)(void *context, const struct mw_lane *lane, uint32_t count, uint64_t bytes,
 		       enum mw_outcome outcome, const struct mw_answer *a);
 	void *context;

@@ -299,6 +299,24 @@ void mw_weir_pause(struct mw_weir *w, struct mw_lane *lane, int64_t now)
 	}
 }
 
+uint64_t mw_weir_withdraw(struct mw_weir *w, struct mw_lane *lane)
+{
+	static const struct mw_answer none = {.status = MW_STATUS_UNSENT, .retry_after_ms = -1};
+	if ((lane->state != MW_LANE_PARKED && lane->state != MW_LANE_PAUSED) || lane->counts.queued == 0)
+		return 0;
+	uint64_t count = lane->counts.queued, bytes = lane->bytes;
+	w->config.store.settle(w->config.store.context, lane, (uint32_t)count, bytes, MW_OUTCOME_WITHDRAWN,
+			       &none);
+	lane->bytes = 0;
+	lane->counts.accepted -= count;
+	lane->counts.queued = 0;
+	lane->attempts = lane->failures = lane->again = lane->suspects = 0;
+	w->stats.counts.accepted -= count;
+	w->stats.counts.queued -= count;
+	w->stats.queued_bytes -= bytes;
+	return count;
+}
+
 struct mw_weir_stats mw_weir_stats(const struct mw_weir *w)
 {
 	struct mw_weir_stats stats = w->stats;

@@ -116,6 +116,11 @@ void mw_weir_resume(struct mw_weir *w, struct mw_lane *lane, int64_t now);
 /* Keep the lane's messages and send none until resume. A request in flight runs to its end. */
 void mw_weir_pause(struct mw_weir *w, struct mw_lane *lane, int64_t now);
 
+/* The messages of a parked or paused lane go back to who gave them, who keeps them elsewhere: reported as
+ * MW_OUTCOME_WITHDRAWN, and as if they had never been accepted. The lane stays parked until its next probe is
+ * due, or paused. How many; 0 of any other lane. */
+uint64_t mw_weir_withdraw(struct mw_weir *w, struct mw_lane *lane);
+
 struct mw_weir_stats {
 	struct mw_counts counts;
 	uint64_t queued_bytes; /* in flight included */

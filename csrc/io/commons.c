@@ -13,13 +13,11 @@ enum mw_err mw_commons_open(struct mw_commons *c, const struct mw_commons_config
 		err = mw_vault_open(c->state, config->master_key_file, &c->vault, e);
 	if (err == MW_OK)
 		err = mw_vault_revision(c->vault, &c->revision, e);
-	if (err != MW_OK || config->is_vault_only)
-		return err;
-	if (snprintf(path, sizeof path, "%s/budget", config->dir) < PATH_ROOM)
+	if (err == MW_OK && snprintf(path, sizeof path, "%s/budget", config->dir) < PATH_ROOM)
 		err = mw_budget_open(path, config->rate, &c->budget, e);
 	/* On a disk that is full there may be no room for the board: `moonweir top` then has nothing to show,
 	 * and what would make room goes on. */
-	if (err == MW_OK &&
+	if (err == MW_OK && !config->has_no_board &&
 	    snprintf(path, sizeof path, "%s/p%u/board", config->dir, config->partition) < PATH_ROOM &&
 	    mw_board_open(path, &c->board, e) != MW_OK)
 		c->board = NULL;

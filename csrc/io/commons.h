@@ -4,11 +4,17 @@
  *     <dir>/budget     the rate, all of them together (budget.h)
  *     <dir>/pN/board   this engine's counters, for others to read (board.h)
  *
+<<<<<<< HEAD
  * Engines on many hosts have their rate in Redis: permits are then slots that somebody fetches from there
  * (core/slots.h, lessee.h), and the file is not used.
  *
  * Without a spool there are none: every call then answers as if there were no accounts and no limit.
  * Owned by the engine's thread, once it is open.
+=======
+ * An engine without a spool may use those of a directory all the same, but for the board. Without either
+ * there are none: every call then answers as if there were no accounts and no limit. Owned by the engine's
+ * thread, once it is open.
+>>>>>>> redis
  */
 #ifndef MW_COMMONS_H
 #define MW_COMMONS_H
@@ -34,8 +40,8 @@ struct mw_commons {
 
 struct mw_commons_config {
 	const char *dir;
-	bool is_vault_only; /* no budget and no board */
 	unsigned partition;
+	bool has_no_board; /* and no partition to keep it in */
 	double rate;
 	const char *master_key_file; /* NULL: the service manager's credential, if there is one */
 };

@@ -159,12 +159,16 @@ static enum mw_err open_store(struct mw_engine *g, const struct mw_engine_config
 	if (!g->weir)
 		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the engine");
 	err = mw_depot_restore(&g->depot, g->weir, now_ms(), e);
-	if (err == MW_OK && !config->spool && config->vault_dir)
-		err = mw_commons_open(&g->commons,
-				      &(struct mw_commons_config){.dir = config->vault_dir,
-								  .is_vault_only = true,
-								  .master_key_file = config->master_key_file},
-				      e);
+<<<<<<< HEAD
+=======
+	if (err == MW_OK && !config->spool && config->state_dir) {
+		const struct mw_commons_config commons = {.dir = config->state_dir,
+							  .rate = w.rate,
+							  .has_no_board = true,
+							  .master_key_file = config->master_key_file};
+		return mw_commons_open(&g->commons, &commons, e);
+	}
+>>>>>>> redis
 	if (err != MW_OK || !config->spool)
 		return err;
 	g->spool_stats = mw_depot_stats(&g->depot);
@@ -474,6 +478,24 @@ enum mw_err mw_engine_flush(struct mw_engine *g, int64_t timeout_ms)
 	}
 	hurry(g, -1);
 	return left;
+}
+
+uint64_t mw_engine_withdraw(struct mw_engine *g)
+{
+	uint64_t count = 0;
+	size_t position = 0;
+	const struct mw_lane *each;
+	if (mw_engine_is_forked(g) || g->has_spool)
+		return 0;
+	pthread_mutex_lock(&g->core);
+	while (!g->closed && (each = mw_weir_each(g->weir, &position)))
+		if (each->state == MW_LANE_PARKED || each->state == MW_LANE_PAUSED)
+			count += mw_weir_withdraw(g->weir, mw_weir_lane(g->weir, account_of(each)));
+	pthread_mutex_lock(&g->gate);
+	g->queued_bytes = mw_weir_totals(g->weir)->queued_bytes;
+	pthread_mutex_unlock(&g->gate);
+	pthread_mutex_unlock(&g->core);
+	return count;
 }
 
 /* What the thread left behind, for the caller of close. */

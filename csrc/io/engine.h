@@ -23,9 +23,15 @@ struct mw_engine;
 struct mw_engine_config {
 	struct mw_weir_config weir; /* its store and report are the engine's own: leave them NULL */
 	const struct mw_spool_config
+<<<<<<< HEAD
 	    *spool;                  /* NULL: messages are kept in memory. Its report is the engine's own */
 	const char *master_key_file; /* of the spool's vault; NULL: the service manager's, if there is one */
-	const char *vault_dir;       /* without a spool: where the vault is all the same; NULL: there is none */
+=======
+	    *spool; /* NULL: messages are kept in memory. Its report is the engine's own */
+	const char
+	    *state_dir; /* without a spool: whose accounts and budget count, as a spool directory's do */
+	const char *master_key_file; /* of the vault; NULL: the service manager's, if there is one */
+>>>>>>> redis
 	size_t queue_max; /* bytes that push takes before it says full: undelivered ones in memory, with
 			   * a spool those on their way to the disk. 0: the default */
 	struct mw_endpoint endpoint; /* where accounts without one of their own send */
@@ -86,6 +92,11 @@ enum mw_err mw_engine_wait_room(struct mw_engine *g, size_t bytes, int64_t timeo
 /* Hurry partial batches and wait until no message is left, or none but those of parked and paused lanes
  * (MW_PARKED). MW_TIMEOUT, MW_FORKED. */
 enum mw_err mw_engine_flush(struct mw_engine *g, int64_t timeout_ms);
+
+/* The messages of parked and paused lanes go back to the caller: a report each, MW_OUTCOME_WITHDRAWN, in
+ * poll. For who keeps them elsewhere, and pushes them again when the account is well. How many. Not with a
+ * spool. */
+uint64_t mw_engine_withdraw(struct mw_engine *g);
 
 /* Counters that add up at any instant: accepted = delivered + dead + queued + in_flight. */
 struct mw_engine_stats {

@@ -164,6 +164,20 @@ static enum mw_err push_event(lua_State *L, struct mwl_client *c, const struct m
 	return err;
 }
 
+/* opts.seed: a text of which ids are made that would be random. False: there is none. */
+static bool read_seed(lua_State *L, int options, uint8_t seed[32])
+{
+	lua_getfield(L, options, "seed");
+	bool is_there = !lua_isnil(L, -1);
+	if (is_there) {
+		luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, options, "seed must be a string");
+		struct mw_span text = mwl_check_span(L, -1);
+		mwl_sha256(text.at, text.len, seed);
+	}
+	lua_pop(L, 1);
+	return is_there;
+}
+
 /* client:push(event [, opts]) -> queued | nil, message, code, problems, tally */
 static int client_push(lua_State *L)
 {
@@ -183,9 +197,12 @@ static int client_push(lua_State *L)
 	struct mw_header headers[MWL_HEADERS_MAX];
 	struct mw_delivery d = {.now = mwl_now_wall(), .account = default_account(c)};
 	struct mwl_asked asked = {.sync_ms = -1};
+	uint8_t seed[32];
+	bool is_seeded = false;
 	if (!lua_isnil(L, 3)) {
 		mwl_delivery_options(L, 3, &d, headers);
 		asked = mwl_client_asked(L, 3);
+		is_seeded = read_seed(L, 3, seed);
 		lua_settop(L, 5);
 	}
 	if (lua_type(L, 2) == LUA_TTABLE) {
@@ -201,7 +218,11 @@ static int client_push(lua_State *L)
 
 	/* From here to the end the script's functions and finalizers may run, and call this client. */
 	c->busy = true;
+	if (is_seeded)
+		mwl_mapper_seed(mwl_check_mapper(L, 5), seed);
 	enum mw_err err = push_event(L, c, &d, asked);
+	if (is_seeded)
+		mwl_mapper_seed(mwl_check_mapper(L, 5), NULL);
 	bool usual =
 	    err == MW_OK && c->last.failed == 0 && c->last.events == 1 && d.format != MW_FORMAT_NDJSON;
 	if (err != MW_OK || usual) {
@@ -520,7 +541,6 @@ static int client_new(lua_State *L)
 	memcpy(&config.weir.seed, random, sizeof config.weir.seed);
 	luaL_checkstack(L, 16, NULL);
 	config.master_key_file = opt_string(L, "master_key_file");
-	config.vault_dir = opt_string(L, "vault");
 	struct mw_spool_config spool = {.dir = opt_string(L, "spool")};
 	if (spool.dir) {
 		spool.disk_max = (uint64_t)opt_number(L, "disk_bytes", 0);
@@ -531,6 +551,7 @@ static int client_new(lua_State *L)
 		config.spool = &spool;
 		keep_letters(L, spool.dir);
 	}
+	config.state_dir = opt_string(L, "state");
 	config.proxy = opt_string(L, "proxy");
 	config.ca_file = opt_string(L, "ca_file");
 	lua_getfield(L, 1, "endpoint");

@@ -6,6 +6,7 @@ static const char *const outcome_words[] = {
     [MW_OUTCOME_DELIVERED] = "delivered",
     [MW_OUTCOME_DEAD] = "dead",
     [MW_OUTCOME_PARKED] = "parked",
+    [MW_OUTCOME_WITHDRAWN] = "withdrawn",
 };
 
 /* The report that `poll_build` is to make a table of. */
@@ -76,6 +77,76 @@ static int client_poll(lua_State *L)
 		mw_engine_poll(c->engine, (size_t)max, poll_each, p);
 	c->reports_lost += p->lost;
 	lua_settop(L, POLL_LIST);
+	return 1;
+}
+
+/* What `settle_each` collects. */
+struct settled {
+	struct poll_state poll; /* first: poll_each gets it */
+	struct mw_buf tags;     /* int64_t each, of delivered messages */
+};
+
+/* A delivered message is its tag and nothing else: no table is made of it. */
+static void settle_each(void *context, const struct mw_report *r)
+{
+	struct settled *s = context;
+	if (r->outcome == MW_OUTCOME_DELIVERED && mw_buf_append(&s->tags, &r->tag, sizeof r->tag) == MW_OK)
+		return;
+	poll_each(&s->poll, r);
+}
+
+/* stack: tags as bytes in a struct settled -> list of tags */
+static int push_tags(lua_State *L)
+{
+	const struct settled *s = lua_touserdata(L, 1);
+	int count = (int)(s->tags.len / sizeof(int64_t));
+	lua_createtable(L, count, 0);
+	for (int i = 0; i < count; i++) {
+		int64_t tag;
+		memcpy(&tag, s->tags.data + (size_t)i * sizeof tag, sizeof tag);
+		lua_pushinteger(L, (lua_Integer)tag);
+		lua_rawseti(L, -2, i + 1);
+	}
+	return 1;
+}
+
+/* client:settled([max]) -> the tags of delivered messages, and poll's list of all other reports */
+static int client_settled(lua_State *L)
+{
+	struct mwl_client *c = luaL_checkudata(L, 1, MWL_CLIENT);
+	lua_Integer max = luaL_optinteger(L, 2, MW_REPORTS_MAX);
+	luaL_argcheck(L, max >= 0, 2, "how many reports at most");
+	if (c->engine && mw_engine_is_forked(c->engine))
+		return mwl_fail_code(L, MW_FORKED);
+	lua_settop(L, 2);
+	luaL_checkstack(L, 8, NULL);
+	lua_newtable(L);
+	struct settled *s = mwl_newuserdata(L, sizeof *s);
+	*s = (struct settled){.poll = {.L = L}};
+	mw_buf_init(&s->tags, SIZE_MAX);
+	lua_pushcfunction(L, poll_build);
+	lua_pushcfunction(L, push_tags); /* behind POLL_BUILD */
+	lua_pushvalue(L, POLL_STATE);
+	if (c->engine)
+		mw_engine_poll(c->engine, (size_t)max, settle_each, s);
+	c->reports_lost += s->poll.lost;
+	size_t count = s->tags.len / sizeof(int64_t);
+	int status = lua_pcall(L, 1, 1, 0);
+	mw_buf_deinit(&s->tags);
+	if (status != LUA_OK) {
+		c->reports_lost += count;
+		return lua_error(L);
+	}
+	lua_pushvalue(L, POLL_LIST);
+	return 2;
+}
+
+/* client:withdraw() -> how many messages of parked and paused accounts are given back, each with a report
+ * "withdrawn" */
+static int client_withdraw(lua_State *L)
+{
+	struct mwl_client *c = luaL_checkudata(L, 1, MWL_CLIENT);
+	lua_pushinteger(L, c->engine ? (lua_Integer)mw_engine_withdraw(c->engine) : 0);
 	return 1;
 }
 
@@ -269,8 +340,9 @@ static int client_review(lua_State *L)
 
 void mwl_client_state_methods(lua_State *L)
 {
-	static const luaL_Reg methods[] = {{"poll", client_poll},     {"stats", client_stats},
-					   {"lanes", client_lanes},   {"lane", client_lane},
-					   {"review", client_review}, {NULL, NULL}};
+	static const luaL_Reg methods[] = {{"poll", client_poll},         {"stats", client_stats},
+					   {"lanes", client_lanes},       {"lane", client_lane},
+					   {"review", client_review},     {"settled", client_settled},
+					   {"withdraw", client_withdraw}, {NULL, NULL}};
 	luaL_setfuncs(L, methods, 0);
 }

@@ -38,7 +38,7 @@ local LIBRARY = { name = "moonweir", version = core.version }
 ---@field queue_bytes? integer  undelivered bytes in memory before push answers "full"; default 256 MiB
 ---@field identities? moonweir.Identities  who is known by which address; default: those of the spool, if there is a master key
 ---@field spool? string         directory where messages are kept until Segment has them; without it, in memory
----@field vault? string         without a spool: the directory of a store that holds the write keys (moonweir.redis.accounts)
+---@field state? string         without a spool: a spool's directory whose accounts, identities and budget are used; no message is kept there
 ---@field master_key_file? string  what opens the write keys in the spool; default: the credential of the service manager
 ---@field disk_bytes? integer   the most that the spool may take on disk; default 10 GiB, at least 4 MiB
 ---@field repeats_max? integer  ids remembered at most, the oldest are forgotten first; default 32 Mi
@@ -84,8 +84,8 @@ local OPTIONS = {
 	batch_messages = { function(v) return whole(v) and v >= 1 and v <= 2500 end, "1 to 2500" },
 	queue_bytes = { function(v) return whole(v) and v >= 64000 and v <= 2 ^ 48 end, "bytes, at least 64000" },
 	spool = { text, "the path of a directory" },
+	state = { text, "the path of a directory" },
 	identities = { function(v) return type(v) == "userdata" end, "what identities.open gave" },
-	vault = { text, "the path of a directory" },
 	master_key_file = { text, "a path" },
 	disk_bytes = { function(v) return whole(v) and v >= 4194304 and v <= 2 ^ 48 end, "bytes, at least 4194304" },
 	repeats_max = { function(v) return whole(v) and v >= 256 and v <= 2 ^ 32 end, "ids, at least 256" },
@@ -124,6 +124,9 @@ local function check_options(options)
 	if options.send == false and not options.spool then
 		error("moonweir.open: send = false needs a spool, from where a later process sends", 3)
 	end
+	if options.state and options.spool then
+		error("moonweir.open: state is for clients without a spool, which has its own", 3)
+	end
 	if options.check == false and options.strict then
 		error("moonweir.open: strict = true needs the check that check = false turns off", 3)
 	end
@@ -145,13 +148,14 @@ end
 
 --- Who is known by which address: the store that was given, or that of the spool, where there is a master key to it.
 local function identities_of(options)
-	if options.identities or not options.spool then
+	local directory = options.spool or options.state
+	if options.identities or not directory then
 		return options.identities
 	end
 	if not options.master_key_file and not os.getenv "CREDENTIALS_DIRECTORY" then
 		return nil
 	end
-	local store, message, code = identities.open { spool = options.spool, master_key_file = options.master_key_file }
+	local store, message, code = identities.open { spool = directory, master_key_file = options.master_key_file }
 	if not store and code == "bad_master_key" and not options.master_key_file then
 		return nil -- credentials there are, and none of them is ours
 	end

@@ -47,7 +47,7 @@ function Client:safe_fd() end
 
 ---@class moonweir.Report
 ---@field account string
----@field outcome "delivered"|"dead"|"parked"
+---@field outcome "delivered"|"dead"|"parked"|"withdrawn"
 ---@field status integer   HTTP; 0: no answer, -2: no write key, -4: no OAuth token
 ---@field tag integer      as given with the event
 ---@field answer? string   what Segment said
@@ -74,6 +74,7 @@ function Client:safe_fd() end
 ---@field headers? table<string, string>  read by get.header; Content-Type decides the format
 ---@field format? "json"|"ndjson"|"form"|"xml"
 ---@field tag? integer     comes back with the reports
+---@field seed? string     names this event, for good: ids that would be random are made from it, the same each time
 ---@field wait? number     seconds to wait for room while the queue is full; default 0
 ---@field sync? boolean|number  true: return when it is synced in the spool, or why not, as client:sync does; a number: seconds
 
@@ -112,6 +113,17 @@ function Client:flush(seconds) end
 ---@param max? integer default 1000
 ---@return moonweir.Report[]
 function Client:poll(max) end
+
+--- The same with report = "all", for many messages: tags of those that were delivered, and what became of the others.
+---@param max? integer default all
+---@return integer[] tags
+---@return moonweir.Report[] others
+function Client:settled(max) end
+
+--- Messages of parked and paused accounts go back to the caller, who keeps them elsewhere: each has a report "withdrawn",
+--- and is as if it had never been pushed. Not with a spool.
+---@return integer count
+function Client:withdraw() end
 
 --- Counters; accepted = delivered + dead + queued + in_flight at any instant.
 --- `spec` holds what was found of Segment's Spec; nil if nothing is checked.
