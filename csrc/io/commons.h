@@ -4,17 +4,12 @@
  *     <dir>/budget     the rate, all of them together (budget.h)
  *     <dir>/pN/board   this engine's counters, for others to read (board.h)
  *
-<<<<<<< HEAD
  * Engines on many hosts have their rate in Redis: permits are then slots that somebody fetches from there
  * (core/slots.h, lessee.h), and the file is not used.
  *
- * Without a spool there are none: every call then answers as if there were no accounts and no limit.
- * Owned by the engine's thread, once it is open.
-=======
  * An engine without a spool may use those of a directory all the same, but for the board. Without either
  * there are none: every call then answers as if there were no accounts and no limit. Owned by the engine's
  * thread, once it is open.
->>>>>>> redis
  */
 #ifndef MW_COMMONS_H
 #define MW_COMMONS_H

@@ -159,8 +159,6 @@ static enum mw_err open_store(struct mw_engine *g, const struct mw_engine_config
 	if (!g->weir)
 		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the engine");
 	err = mw_depot_restore(&g->depot, g->weir, now_ms(), e);
-<<<<<<< HEAD
-=======
 	if (err == MW_OK && !config->spool && config->state_dir) {
 		const struct mw_commons_config commons = {.dir = config->state_dir,
 							  .rate = w.rate,
@@ -168,7 +166,6 @@ static enum mw_err open_store(struct mw_engine *g, const struct mw_engine_config
 							  .master_key_file = config->master_key_file};
 		return mw_commons_open(&g->commons, &commons, e);
 	}
->>>>>>> redis
 	if (err != MW_OK || !config->spool)
 		return err;
 	g->spool_stats = mw_depot_stats(&g->depot);

@@ -23,15 +23,10 @@ struct mw_engine;
 struct mw_engine_config {
 	struct mw_weir_config weir; /* its store and report are the engine's own: leave them NULL */
 	const struct mw_spool_config
-<<<<<<< HEAD
-	    *spool;                  /* NULL: messages are kept in memory. Its report is the engine's own */
-	const char *master_key_file; /* of the spool's vault; NULL: the service manager's, if there is one */
-=======
 	    *spool; /* NULL: messages are kept in memory. Its report is the engine's own */
 	const char
 	    *state_dir; /* without a spool: whose accounts and budget count, as a spool directory's do */
 	const char *master_key_file; /* of the vault; NULL: the service manager's, if there is one */
->>>>>>> redis
 	size_t queue_max; /* bytes that push takes before it says full: undelivered ones in memory, with
 			   * a spool those on their way to the disk. 0: the default */
 	struct mw_endpoint endpoint; /* where accounts without one of their own send */
