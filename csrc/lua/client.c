@@ -203,6 +203,9 @@ static int client_push(lua_State *L)
 		mwl_delivery_options(L, 3, &d, headers);
 		asked = mwl_client_asked(L, 3);
 		is_seeded = read_seed(L, 3, seed);
+		lua_getfield(L, 3, "now");
+		if (!lua_isnil(L, -1))
+			d.now = (int64_t)luaL_checknumber(L, -1);
 		lua_settop(L, 5);
 	}
 	if (lua_type(L, 2) == LUA_TTABLE) {

@@ -38,7 +38,8 @@ local LIBRARY = { name = "moonweir", version = core.version }
 ---@field queue_bytes? integer  undelivered bytes in memory before push answers "full"; default 256 MiB
 ---@field identities? moonweir.Identities  who is known by which address; default: those of the spool, if there is a master key
 ---@field spool? string         directory where messages are kept until Segment has them; without it, in memory
----@field state? string         without a spool: a spool's directory whose accounts, identities and budget are used; no message is kept there
+---@field state? string         without a spool: a spool's directory whose accounts, identities and budget are used; no
+---                             message is kept there
 ---@field master_key_file? string  what opens the write keys in the spool; default: the credential of the service manager
 ---@field disk_bytes? integer   the most that the spool may take on disk; default 10 GiB, at least 4 MiB
 ---@field repeats_max? integer  ids remembered at most, the oldest are forgotten first; default 32 Mi

@@ -74,6 +74,7 @@ function Client:safe_fd() end
 ---@field headers? table<string, string>  read by get.header; Content-Type decides the format
 ---@field format? "json"|"ndjson"|"form"|"xml"
 ---@field tag? integer     comes back with the reports
+---@field now? integer      when it happened, if the source does not say: ms since 1970; default: now
 ---@field seed? string     names this event, for good: ids that would be random are made from it, the same each time
 ---@field wait? number     seconds to wait for room while the queue is full; default 0
 ---@field sync? boolean|number  true: return when it is synced in the spool, or why not, as client:sync does; a number: seconds

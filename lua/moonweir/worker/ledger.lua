@@ -1,0 +1,122 @@
+--- ledger -- the entries that were read and are not finished.
+---
+---     read --push--> under way --its last message has come to its end--> over --acknowledged--> gone
+---
+--- An entry's messages are known by its tag; they are counted down. The ledger is what bounds a worker: so many entries,
+--- and so many messages of them.
+
+local letters = require "moonweir.worker.letter"
+
+---@class moonweir.worker.Ledger
+---@field count integer     entries
+---@field messages integer  of those under way
+---@field over moonweir.worker.Entry[]  to be acknowledged, buried or parked
+local Ledger = {}
+Ledger.__index = Ledger
+
+local ledger = {}
+
+---@return moonweir.worker.Ledger
+function ledger.new()
+	return setmetatable({ by_tag = {}, by_id = {}, count = 0, messages = 0, next_tag = 1, over = {} }, Ledger)
+end
+
+--- Is this entry being worked on?
+function Ledger:has(id)
+	return self.by_id[id] ~= nil
+end
+
+---@param entry moonweir.worker.Entry
+function Ledger:add(entry, now)
+	entry.tag = self.next_tag
+	self.next_tag = entry.tag + 1
+	entry.renewed = now
+	self.by_tag[entry.tag], self.by_id[entry.id] = entry, entry
+	self.count = self.count + 1
+end
+
+--- Its messages are on their way; with none it is over.
+function Ledger:start(entry, messages)
+	entry.left = messages
+	self.messages = self.messages + messages
+	if messages == 0 then
+		self:finish(entry)
+	end
+end
+
+function Ledger:finish(entry)
+	if not entry.is_over then
+		entry.is_over = true
+		self.over[#self.over + 1] = entry
+	end
+end
+
+--- A message of it came to its end.
+function Ledger:settle(tag)
+	local entry = self.by_tag[tag]
+	if not entry or entry.left == 0 then
+		return nil
+	end
+	entry.left = entry.left - 1
+	self.messages = self.messages - 1
+	if entry.left == 0 then
+		self:finish(entry)
+	end
+	return entry
+end
+
+--- What client:settled gave.
+---@param tags integer[]
+---@param others moonweir.Report[]
+function Ledger:settle_all(tags, others)
+	for i = 1, #tags do
+		self:settle(tags[i])
+	end
+	for _, report in ipairs(others) do
+		local entry = report.outcome ~= "parked" and self.by_tag[report.tag]
+		if entry then
+			if report.outcome == "dead" then
+				entry.letter = letters.refused(entry.letter, report)
+			elseif report.outcome == "withdrawn" then
+				entry.is_withdrawn, entry.account = true, report.account
+			end
+			self:settle(report.tag)
+		end
+	end
+end
+
+--- It is finished in Redis, too.
+function Ledger:forget(entry)
+	if self.by_tag[entry.tag] == entry then
+		self.by_tag[entry.tag], self.by_id[entry.id] = nil, nil
+		self.count = self.count - 1
+		self.messages = self.messages - entry.left
+	end
+end
+
+--- Ids of entries whose claim is older than `age` seconds, which count as renewed from now on.
+---@return string[]
+function Ledger:stale(now, age)
+	local ids = {}
+	for id, entry in pairs(self.by_id) do
+		if now - entry.renewed >= age then
+			entry.renewed = now
+			ids[#ids + 1] = id
+		end
+	end
+	return ids
+end
+
+--- Entries under way: their reports got lost, or the end has come. They stay pending in Redis.
+---@return moonweir.worker.Entry[]
+function Ledger:unfinished()
+	local list = {}
+	for _, entry in pairs(self.by_id) do
+		if not entry.is_over then
+			list[#list + 1] = entry
+		end
+	end
+	return list
+end
+
+return ledger

@@ -1,0 +1,73 @@
+--- parking -- entries of accounts without a good key wait in a stream of their own, so that they hold up nobody.
+---
+---     an account is parked     the engine gives its messages back; their entries move to {events}:parked:ACCOUNT
+---     its key is saved         this worker's engine notices: they go back to the stream
+---     nobody noticed           every 15 minutes one worker lets a few of them try
+---
+--- What comes back stands behind what came meanwhile, and has the messageIds that it would have had.
+
+local parking = {}
+
+local RETRY_MS = 15 * 60 * 1000 -- as the engine probes a parked account
+local PROBE = 100 -- entries that try
+local RETURN = 500 -- entries that return in one round, of one account
+local ACCOUNTS = 20 -- accounts that are looked after in one round
+
+---@class moonweir.worker.Parking
+local Parking = {}
+Parking.__index = Parking
+
+---@param group moonweir.worker.Group
+---@param script userdata
+function parking.new(group, script, now_ms)
+	return setmetatable({ group = group, script = script, now_ms = now_ms, due = {}, mine = {}, returned = 0 }, Parking)
+end
+
+--- When an account that is parked now is to try again.
+function Parking:next_try()
+	return ("%d"):format(self.now_ms() + RETRY_MS)
+end
+
+--- This worker's engine has parked it.
+function Parking:note(account)
+	self.mine[account] = true
+end
+
+--- What Redis says is parked.
+---@param due table<string, number>
+function Parking:refresh(due)
+	self.due = due
+	for account in pairs(self.mine) do
+		if not due[account] then
+			self.mine[account] = nil
+		end
+	end
+end
+
+local function is_well(client, account)
+	local lane = client:lane(account)
+	return lane and lane.state ~= "parked" and lane.state ~= "paused" and lane.in_flight == 0
+end
+
+--- Which accounts' entries are to go back now, and how many of each.
+---@param client moonweir.Client
+---@return {account: string, count: integer}[]
+function Parking:choose(client)
+	local list, now = {}, self.now_ms()
+	for account, at in pairs(self.due) do
+		local well = self.mine[account] and is_well(client, account)
+		if #list < ACCOUNTS and (well or now >= at) then
+			list[#list + 1] = { account = account, count = well and RETURN or PROBE }
+		end
+	end
+	return list
+end
+
+--- The command for one of them.
+function Parking:command(choice)
+	local names = self.group.names
+	return { self.script, 3, names.stream, names.parked_of(choice.account), names.parked, choice.account, choice.count,
+		self:next_try() }
+end
+
+return parking
