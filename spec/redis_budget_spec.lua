@@ -5,6 +5,7 @@ local child = require "spec.support.child"
 local mock = require "spec.support.mock"
 local mw = require "moonweir"
 local process = require("moonweir.core").process
+local busiest_second = require "spec.support.windows"
 local redis = require "spec.support.redis"
 
 local INTERVAL, AHEAD = 21601, 500000
@@ -139,23 +140,6 @@ describe("the script of the budget", function()
 		end
 	end)
 end)
-
---- The most requests that came in within one second; the log has when each arrived.
-local function busiest_second(requests)
-	local times = {}
-	for i, request in ipairs(requests) do
-		times[i] = tonumber(request[1])
-	end
-	table.sort(times)
-	local most, first = 0, 1
-	for last = 1, #times do
-		while times[last] - times[first] >= 1e9 do
-			first = first + 1
-		end
-		most = math.max(most, last - first + 1)
-	end
-	return most
-end
 
 describe("processes that share a budget in Redis", function()
 	local server, segment

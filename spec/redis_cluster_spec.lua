@@ -3,24 +3,9 @@
 local budget = require "moonweir.redis.budget"
 local child = require "spec.support.child"
 local mock = require "spec.support.mock"
+local busiest_second = require "spec.support.windows"
 local redis = require "spec.support.redis"
 local redis_cluster = require "spec.support.redis_cluster"
-
-local function busiest_second(requests)
-	local times = {}
-	for i, request in ipairs(requests) do
-		times[i] = tonumber(request[1])
-	end
-	table.sort(times)
-	local most, first = 0, 1
-	for last = 1, #times do
-		while times[last] - times[first] >= 1e9 do
-			first = first + 1
-		end
-		most = math.max(most, last - first + 1)
-	end
-	return most
-end
 
 describe("in a cluster", function()
 	local cluster, segment

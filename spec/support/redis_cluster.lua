@@ -23,7 +23,8 @@ end
 
 local function knows(server, count)
 	local info = server.red:call("CLUSTER", "INFO")
-	return info and info:find "cluster_state:ok" and info:find("cluster_known_nodes:" .. count) and info:find "cluster_slots_ok:16384"
+	return info and info:find "cluster_state:ok" and info:find "cluster_slots_ok:16384"
+		and info:find("cluster_known_nodes:" .. count)
 end
 
 function redis_cluster.start(options)
@@ -31,6 +32,7 @@ function redis_cluster.start(options)
 	for i, range in ipairs(RANGES) do
 		masters[i] = node()
 		assert(masters[i].red:call("CLUSTER", "ADDSLOTSRANGE", range[1], range[2]))
+		assert(masters[i].red:call("CLUSTER", "SET-CONFIG-EPOCH", i))
 		replicas[i] = options and options.replicas and node() or nil
 	end
 	local all = {}
@@ -84,7 +86,7 @@ function Cluster:master_of(key)
 end
 
 --- Crash the node; the others find out.
-function Cluster:kill(server)
+function Cluster:kill(server) -- luacheck: ignore self
 	server.is_dead = true
 	server:kill "KILL"
 end

@@ -181,9 +181,31 @@ function Accounts:has_master_key()
 	return self.copy:has_master_key()
 end
 
---- The copy stays, and so does the connection.
+--- The copy stays where it is.
 function Accounts:close()
 	self.copy:close()
+end
+
+--- A copy loses what Redis has not. So it must be one from the beginning: a vault with accounts of its own is left alone.
+local function claim(copy, dir)
+	local path = dir .. "/copy-of-redis"
+	local mark = io.open(path)
+	if mark then
+		mark:close()
+		return true
+	end
+	local list, message, code = copy:list()
+	if not list then
+		return nil, message, code
+	elseif #list > 0 then
+		return nil, dir .. " holds accounts of its own; a copy of those in Redis needs a directory of its own", "io"
+	end
+	mark, message = io.open(path, "w")
+	if not mark then
+		return nil, message, "io"
+	end
+	mark:close()
+	return true
 end
 
 --- Open the accounts in Redis, with a copy on this host.
@@ -196,6 +218,12 @@ end
 function accounts.open(options)
 	local copy, message, code = core_accounts.open { spool = options.dir, master_key_file = options.master_key_file }
 	if not copy then
+		return nil, message, code
+	end
+	local ok
+	ok, message, code = claim(copy, options.dir)
+	if not ok then
+		copy:close()
 		return nil, message, code
 	end
 	local replicas = {}

@@ -67,28 +67,29 @@ return { now, from - now, count, math.max(gate - now, 0), retry }
 
 --- Fetch permits for a client that was opened with `leased = true`, until the lease is closed.
 ---@param client moonweir.Client
----@param options table where Redis is, as moonweir.hiredis.new takes it; and key, default budget.KEY
+---@param where table|userdata where Redis is, as moonweir.hiredis.new takes it; or a connection, which is the lease's then:
+--- without patience, for a permit that comes late is of no use, and the lease asks again by itself
+---@param key? string of the budget; default budget.KEY
 ---@return moonweir.redis.Lease|nil
 ---@return string? message
 ---@return "io"|"no_memory"|"bad_endpoint"|"forked"|nil code
-function budget.lease(client, options)
-	local settings = { name = "moonweir-budget" }
-	for name, value in pairs(options) do
-		settings[name] = value
+function budget.lease(client, where, key)
+	local lessee, message, code = client:lessee()
+	if not lessee then
+		return nil, message, code
 	end
-	-- A permit that comes late is of no use: the thread asks again by itself.
-	settings.key, settings.timeout, settings.patience = nil, 1, 0
-	local red, message, code = hiredis.new(settings)
+	local red = where
+	if type(where) == "table" then
+		local settings = { name = "moonweir-budget", timeout = 1, patience = 0 }
+		for name, value in pairs(where) do
+			settings[name] = value
+		end
+		red, message, code = hiredis.new(settings)
+	end
 	if not red then
 		return nil, message, code
 	end
-	local lessee
-	lessee, message, code = client:lessee()
-	if not lessee then
-		red:close()
-		return nil, message, code
-	end
-	return red:lease(lessee, budget.script, options.key or budget.KEY)
+	return red:lease(lessee, budget.script, key or budget.KEY)
 end
 
 return budget

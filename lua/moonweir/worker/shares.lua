@@ -1,0 +1,74 @@
+--- shares -- what a worker has in common with those on other hosts, beside the stream: accounts, identities, the budget.
+
+local accounts = require "moonweir.redis.accounts"
+local budget = require "moonweir.redis.budget"
+
+local shares = {}
+
+---@class moonweir.worker.Shares
+local Shares = {}
+Shares.__index = Shares
+
+---@param options {red: userdata, dir: string|false|nil, master_key_file: string?}  dir: of this host's copy; without it
+--- accounts and identities are not shared
+function shares.new(options)
+	return setmetatable({ options = options }, Shares)
+end
+
+--- The copy, as far as Redis answers: one that does not is asked again with each look.
+---@return true|nil
+---@return string? message
+---@return string? code
+function Shares:open()
+	local o = self.options
+	if not o.dir then
+		return true
+	end
+	-- A connection of its own: when it breaks, all is read again.
+	local message, code
+	self.red, message, code = o.red:twin()
+	if self.red then
+		self.accounts, message, code = accounts.open { red = self.red, dir = o.dir, master_key_file = o.master_key_file }
+	end
+	if not self.accounts then
+		return nil, message, code
+	end
+	self.accounts:look(true)
+	return true
+end
+
+--- Permits for the client.
+---@param connect fun(more: table): userdata|nil, string?, string?
+function Shares:lease(client, connect)
+	local red, message, code = connect { name = "moonweir-budget", timeout = 1, patience = 0 }
+	if not red then
+		return nil, message, code
+	end
+	self.permits, message, code = budget.lease(client, red)
+	return self.permits and true, message, code
+end
+
+--- What was changed elsewhere. Cheap: asks Redis four times a second.
+---@return true|nil
+---@return string? message
+function Shares:look()
+	if not self.accounts then
+		return true
+	end
+	return self.accounts:look()
+end
+
+--- Before the client is closed.
+function Shares:close()
+	if self.permits then
+		self.permits:close()
+	end
+	if self.accounts then
+		self.accounts:close()
+	end
+	if self.red then
+		self.red:close()
+	end
+end
+
+return shares

@@ -1,0 +1,143 @@
+--- moonweir worker on several hosts: what they share through Redis, as the command does it.
+
+local busiest_second = require "spec.support.windows"
+local child = require "spec.support.child"
+local mock = require "spec.support.mock"
+local redis = require "spec.support.redis"
+local redis_cluster = require "spec.support.redis_cluster"
+
+local SOURCE = "spec/support/hosts_source.lua"
+
+describe("workers on many hosts", function()
+	local segment, master, url
+
+	before_each(function()
+		segment = mock.start()
+		master = child.folder() .. "/master-key"
+		os.remove(master)
+		assert.equal(0, (child.start({ "accounts", "new-master-key", master }):finish()))
+	end)
+	after_each(function()
+		segment:finish()
+		redis.clean()
+		child.clean()
+	end)
+
+	local function accounts(...)
+		local code, out, err = child.start({ "accounts", ... }, {
+			env = { MOONWEIR_REDIS = url, MOONWEIR_MASTER_KEY_FILE = master },
+		}):finish()
+		assert.equal(0, code, err)
+		return out
+	end
+
+	local function worker(...)
+		return child.start({ "worker", SOURCE, "--stream", "events", "--group", "g", "--shared", "--endpoint", segment.url, ... }, {
+			env = { MOONWEIR_REDIS = url, MOONWEIR_MASTER_KEY_FILE = master },
+		})
+	end
+
+	local function add(red, account, n)
+		return assert(red:call("XADD", "events", "*", "body",
+			('{"type":"opened","id":"%s-%d","account":"%s","user":"u%d","n":%d}'):format(account, n, account, n, n)))
+	end
+
+	local function arrived(count)
+		redis.wait(count .. " messages", function()
+			return #segment:messages() >= count
+		end)
+	end
+
+	it("send with the keys in Redis, and see at once what is changed there", function()
+		local server = redis.start { port = true }
+		url = server.url
+		local red = server:client()
+		segment:control "key refused-key-1 401"
+		local out = accounts("set", "acme", "--write-key", "refused-key-1", "--label", "Acme")
+		assert.truthy(out:find "acme%s+…ey%-1%s")
+		local two = { worker(), worker() }
+		for n = 1, 10 do
+			add(red, "acme", n)
+		end
+		redis.wait("the refusal", function()
+			return two[1]:err():find "parked" or two[2]:err():find "parked"
+		end)
+		assert.equal(0, #segment:messages())
+		accounts("set", "acme", "--write-key", "accepted-key-2")
+		arrived(10)
+		accounts("pause", "acme")
+		assert.truthy(accounts("list"):find "paused")
+		accounts("resume", "acme")
+		add(red, "acme", 11)
+		arrived(11)
+		for _, one in ipairs(two) do
+			os.execute("kill -TERM " .. one.pid)
+			local code, _, err = one:finish()
+			assert.equal(0, code, err)
+		end
+		assert.is_nil((two[1]:err() .. two[2]:err()):find("key-2", 1, true))
+	end)
+
+	it("need the master key, and say so", function()
+		url = "redis://127.0.0.1:1"
+		local one = child.start({ "worker", SOURCE, "--stream", "events", "--group", "g", "--shared", "--redis", url })
+		local code, _, err = one:finish()
+		assert.equal(2, code)
+		assert.truthy(err:find("--master-key-file", 1, true))
+		code, _, err = child.start({ "accounts", "list", "--redis", url, "--master-key-file", master }):finish()
+		assert.equal(1, code)
+		assert.truthy(err:find("Redis at redis://127.0.0.1:1", 1, true), err)
+	end)
+
+	it("work on in a cluster, while the master of budget and accounts dies", function()
+		local cluster = redis_cluster.start { replicas = true }
+		local holder = cluster:master_of "{moonweir}"
+		local other = cluster.nodes[1] == holder and cluster.nodes[2] or cluster.nodes[1]
+		url = other.url
+		local red = other:client(url)
+		for i = 1, 8 do
+			accounts("set", "account" .. i, "--write-key", "accepted-key-" .. i)
+		end
+		local workers = { worker(), worker(), worker() }
+		local function load(from, to)
+			for n = from, to do
+				for i = 1, 8 do
+					local body = ('{"type":"opened","id":"%d-%d","account":"account%d","user":"u","n":%d}'):format(i, n, i, n)
+					redis.wait("a place for an event", function()
+						return red:call("XADD", "events", "*", "body", body)
+					end)
+				end
+			end
+		end
+		load(1, 50)
+		arrived(100)
+		cluster:kill(holder)
+		load(51, 100)
+		local ids
+		redis.wait("all messages", function()
+			ids = {}
+			local count = 0
+			for _, message in ipairs(segment:messages()) do
+				count = count + (ids[message.messageId] and 0 or 1)
+				ids[message.messageId] = true
+			end
+			return count == 800
+		end)
+		assert.not_equal(holder, cluster:master_of "{moonweir}")
+		accounts("set", "late", "--write-key", "accepted-key-9")
+		assert(red:call("XADD", "events", "*", "body", '{"type":"opened","id":"x","account":"late","user":"u"}'))
+		redis.wait("the late account's", function()
+			for _, message in ipairs(segment:messages()) do
+				if not ids[message.messageId] then
+					return true
+				end
+			end
+		end)
+		for _, one in ipairs(workers) do
+			os.execute("kill -TERM " .. one.pid)
+			local code, _, err = one:finish()
+			assert.equal(0, code, err)
+		end
+		assert.is_true(busiest_second(segment:finish()) <= 50)
+	end)
+end)
