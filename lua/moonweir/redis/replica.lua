@@ -6,7 +6,8 @@
 --
 -- After a connection broke, all is read again: Redis may have been restarted with a file that lacks the last second, or a
 -- replica that lacks it took over, and then has what the follower has not and the other way round. The revision of the
--- removed is kept for a day; a follower that did not look for an hour reads all as well.
+-- removed is kept for a day; a follower that did not look for an hour reads all as well. A `steady` one does neither: what
+-- it follows only ever grows, so what Redis lost does no harm where it is known. It may keep its `revision` and go on later.
 --
 -- Both keys have one hash tag, so that a script may have both in a cluster.
 
@@ -43,9 +44,10 @@ local Replica = {}
 Replica.__index = Replica
 
 --- Follow the hash `key`, whose order is in `key:changes`. `red` is a connection of moonweir.hiredis's.
+---@param steady? boolean
 ---@return moonweir.redis.Replica
-function replica.new(red, key)
-	return setmetatable({ red = red, key = key, order = key .. ":changes", looked = -math.huge }, Replica)
+function replica.new(red, key, steady)
+	return setmetatable({ red = red, key = key, order = key .. ":changes", looked = -math.huge, steady = steady }, Replica)
 end
 
 --- Write one, if it still is what it was when it was last read: `old` false where there was nothing, nil: whatever it was.
@@ -136,12 +138,23 @@ function Replica:look(each, begin, finish)
 	local now = process.monotonic()
 	local connects = self.red:stats().connects
 	local fresh = self.revision and connects == self.connects and now - self.looked < STALE
+	if self.revision and self.steady and connects ~= self.connects then
+		-- Revisions only grow; a Redis that is behind ours is another one.
+		local latest, message, code = self:latest()
+		if not latest then
+			return nil, message, code
+		end
+		fresh = latest >= self.revision
+	elseif self.revision and self.steady then
+		fresh = true
+	end
 	if fresh then
 		local ok, message, code = self:changed(each)
 		if not ok then
 			return nil, message, code
 		end
-		fresh = self.red:stats().connects == connects
+		fresh = self.steady or self.red:stats().connects == connects
+		self.connects = self.steady and self.red:stats().connects or self.connects
 	end
 	if not fresh then
 		if begin then
