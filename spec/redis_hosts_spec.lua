@@ -78,6 +78,46 @@ describe("workers on many hosts", function()
 		assert.is_nil((two[1]:err() .. two[2]:err()):find("key-2", 1, true))
 	end)
 
+	it("find users who were made known anywhere before their events came", function()
+		local server = redis.start { port = true }
+		url = server.url
+		local red = server:client()
+		accounts("set", "acme", "--write-key", "accepted-key")
+		local function identities(...)
+			local code, out, err = child.start({ "identities", ... }, {
+				env = { MOONWEIR_REDIS = url, MOONWEIR_MASTER_KEY_FILE = master },
+			}):finish()
+			assert.equal(0, code, err)
+			return out
+		end
+		local two = { worker(), worker() }
+		for n = 1, 5 do
+			local csv = child.file("users.csv", ("userId,email\nknown%d,ann%d@example.com\n"):format(n, n))
+			identities("import", csv, "--account", "acme")
+			assert(red:call("XADD", "events", "*", "body",
+				('{"type":"opened","id":"%d","account":"acme","email":"Ann%d@Example.com"}'):format(n, n)))
+		end
+		arrived(5)
+		local users = {}
+		for _, message in ipairs(segment:messages()) do
+			users[message.userId] = true
+		end
+		for n = 1, 5 do
+			assert.is_true(users["known" .. n])
+		end
+		assert.truthy(identities("show", "ann3@example.com", "--by", "email", "--account", "acme"):find "known3")
+		identities("forget", "known3", "--account", "acme")
+		assert(red:call("XADD", "events", "*", "body", '{"type":"opened","id":"9","account":"acme","email":"ann3@example.com"}'))
+		redis.wait("the dead entry", function()
+			return red:call("XLEN", "{events}:dead") == 1
+		end)
+		for _, one in ipairs(two) do
+			os.execute("kill -TERM " .. one.pid)
+			one:finish()
+		end
+		assert.equal(5, #segment:messages())
+	end)
+
 	it("need the master key, and say so", function()
 		url = "redis://127.0.0.1:1"
 		local one = child.start({ "worker", SOURCE, "--stream", "events", "--group", "g", "--shared", "--redis", url })

@@ -1,6 +1,7 @@
 --- sharing -- what commands share through Redis: accounts and identities, each with a copy on this host.
 
 local accounts = require "moonweir.accounts"
+local identities = require "moonweir.identities"
 local keys = require "moonweir.cli.keys"
 local redislink = require "moonweir.cli.redislink"
 
@@ -71,6 +72,20 @@ function sharing.vault(args, existing)
 		return nil, message .. "; or --redis URL", "usage"
 	end
 	return accounts.open { spool = spool, master_key_file = keys.master_key_file(args), existing = existing }
+end
+
+--- The identities likewise, of which there is a store once somebody made one.
+function sharing.identities(args, existing)
+	if sharing.is_wanted(args) then
+		return open_copied(args, function(options)
+			return require("moonweir.redis.identities").open(options)
+		end)
+	end
+	local spool, message = keys.spool(args)
+	if not spool then
+		return nil, message .. "; or --redis URL", "usage"
+	end
+	return identities.open { spool = spool, master_key_file = keys.master_key_file(args), existing = existing }
 end
 
 return sharing

@@ -169,7 +169,7 @@ function Run:run()
 		self:tell(self.worker:round())
 		local ok, message = self.shares:look()
 		if not ok then
-			self:say_once("warning", "accounts in Redis: " .. message .. "; those known are used")
+			self:say_once("warning", "accounts and identities in Redis: " .. message .. "; what is known is used")
 		end
 		self:look()
 		if process.reload_wanted() then
@@ -305,6 +305,9 @@ local function deliver(args)
 	worker, message = workers.open {
 		client = client, red = red, stream = args.stream, group = args.group, slug = definition.slug,
 		consumer = args.consumer or hostname() .. "-" .. pid(), account = args.account, in_flight = args.in_flight,
+		prepare = function()
+			shared:prepare()
+		end,
 		batch = args.batch, idle = args.idle, delete = args.delete, start = args.start,
 	}
 	if not worker then

@@ -57,6 +57,7 @@ Worker.__index = Worker
 ---@field batch? integer          entries in one read; default 1,000
 ---@field idle? number            seconds; default 60
 ---@field delete? boolean         entries are deleted when they are finished: no other group reads the stream
+---@field prepare? fun()          called between the reading of entries and their mapping
 ---@field start? string           where a new group begins: an id, or "$"; default "0", all that is there
 
 ---@param options moonweir.worker.Options
@@ -73,7 +74,7 @@ function worker.open(options)
 	local self = setmetatable({
 		client = options.client, red = options.red, names = keys, group = group, ledger = ledger.new(),
 		in_flight = options.in_flight or 20000, batch = options.batch or 1000, idle = options.idle or 60,
-		delete = options.delete, start = options.start, account = options.account,
+		delete = options.delete, start = options.start, account = options.account, prepare = options.prepare,
 		seed = ("%s\0%s\0%s\0"):format(options.slug, options.account or "", keys.stream),
 		bury = hiredis.script(scripts.bury), park = hiredis.script(scripts.park), leave = hiredis.script(scripts.leave),
 		push_options = {}, held = {}, after = "0-0", finished = { acknowledged = 0, dead = 0, parked = 0, vanished = 0, read = 0 },
@@ -187,6 +188,9 @@ function Worker:add_read(x, is_busy)
 			return
 		end
 		local list = self.group.entries(reply)
+		if self.prepare and #list > 0 then
+			self.prepare()
+		end
 		for _, one in ipairs(list) do
 			self:take(one[1], one[2])
 		end

@@ -2,6 +2,7 @@
 
 local accounts = require "moonweir.redis.accounts"
 local budget = require "moonweir.redis.budget"
+local identities = require "moonweir.redis.identities"
 
 local shares = {}
 
@@ -30,11 +31,21 @@ function Shares:open()
 	if self.red then
 		self.accounts, message, code = accounts.open { red = self.red, dir = o.dir, master_key_file = o.master_key_file }
 	end
-	if not self.accounts then
+	if self.accounts then
+		self.identities, message, code = identities.open { red = self.red, dir = o.dir, master_key_file = o.master_key_file }
+	end
+	if not self.identities then
 		return nil, message, code
 	end
 	self.accounts:look(true)
 	return true
+end
+
+--- Before entries are mapped that were just read: who was known when they came is known now.
+function Shares:prepare()
+	if self.identities then
+		self.learned, self.trouble = self.identities:look(true)
+	end
 end
 
 --- Permits for the client.
@@ -55,7 +66,15 @@ function Shares:look()
 	if not self.accounts then
 		return true
 	end
-	return self.accounts:look()
+	local ok, message = self.accounts:look()
+	if ok then
+		ok, message = self.identities:look()
+	end
+	if ok and self.trouble then
+		ok, message = nil, self.trouble
+	end
+	self.trouble = nil
+	return ok, message
 end
 
 --- Before the client is closed.
@@ -63,8 +82,8 @@ function Shares:close()
 	if self.permits then
 		self.permits:close()
 	end
-	if self.accounts then
-		self.accounts:close()
+	for _, store in ipairs { self.accounts, self.identities } do
+		store:close()
 	end
 	if self.red then
 		self.red:close()
