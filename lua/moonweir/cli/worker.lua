@@ -159,9 +159,13 @@ function Run:begin()
 end
 
 function Run:is_done()
-	local stats = self.worker:stats()
-	local state = stats.group
-	return self.args.until_empty and self.worker.chores.has_looked and stats.in_flight == 0 and state.lag == 0 and state.pending == 0
+	local worker = self.worker
+	if not self.args.until_empty or worker.ledger.count > 0 or not worker.was_empty then
+		return false
+	end
+	local state = worker.chores.state
+	worker.chores.due = 0 -- it may be over: look once more, now
+	return worker.chores.has_looked and state.lag == 0 and state.pending == 0
 end
 
 function Run:run()

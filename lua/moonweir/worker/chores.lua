@@ -45,6 +45,8 @@ function Chores:claim(x, now)
 		if reply[1] ~= "0-0" then
 			self.claim_due = 0 -- there is more
 		end
+		-- From Redis 7 on it clears away what was deleted from the stream while it was pending, whoever's it was.
+		worker.finished.vanished = worker.finished.vanished + #(reply[3] or {})
 		for _, one in ipairs(reply[2]) do
 			if worker:take(one[1], one[2]) then
 				self.claimed = self.claimed + 1

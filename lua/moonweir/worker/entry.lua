@@ -66,7 +66,8 @@ end
 ---@param fields string[]
 ---@return moonweir.worker.Entry
 function entry.read(id, fields)
-	local self = { id = id, first_id = id, fields = fields, left = 0 }
+	-- With room for all that it will have: there is one of these for each event.
+	local self = { id = id, first_id = id, fields = fields, left = 0, event = false, tag = 0, renewed = 0, is_over = false }
 	local body, content_type, headers
 	for i = 1, #fields, 2 do
 		local name = fields[i]

@@ -41,6 +41,7 @@ local LATE_MS = 366 * 86400 * 1000 -- a time before that is none
 ---@field held moonweir.worker.Entry[]  read, and not taken by the engine yet, which is full
 ---@field after? string own pending entries are being read, from here on
 ---@field idle number seconds after which a consumer's entries are taken over
+---@field was_empty? boolean the last read brought nothing
 ---@field trouble? {message: string, code: string} with Redis, in the last round
 local Worker = {}
 Worker.__index = Worker
@@ -104,8 +105,8 @@ end
 --- When it came to Redis, which is when it happened if the source has no time: the id begins with that, in ms, unless the
 --- producer gave ids of its own.
 function Worker:time_of(entry)
-	local ms = tonumber(entry.first_id:match "^(%d+)-")
-	local now = self.parking.now_ms()
+	local ms = tonumber(entry.first_id:sub(1, 13))
+	local now = self.wall
 	return ms and ms > now - LATE_MS and ms <= now and ms or now
 end
 
@@ -191,6 +192,7 @@ function Worker:add_read(x, is_busy)
 		if self.prepare and #list > 0 then
 			self.prepare()
 		end
+		self.was_empty = #list == 0
 		for _, one in ipairs(list) do
 			self:take(one[1], one[2])
 		end
@@ -290,7 +292,7 @@ end
 --- answers.
 ---@return moonweir.Report[] others what became of messages, but for those that were delivered
 function Worker:round()
-	self.now = process.monotonic()
+	self.now, self.wall = process.monotonic(), self.parking.now_ms()
 	local others = self:collect()
 	self:push_held()
 	local x = exchange.new(self.red)
