@@ -4,7 +4,10 @@
 
 #include <sodium.h>
 
-enum { NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, TAG = crypto_aead_xchacha20poly1305_ietf_ABYTES };
+enum {
+	NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
+	TAG = crypto_aead_xchacha20poly1305_ietf_ABYTES
+};
 
 _Static_assert(MW_FACT_SEALED_MAX == (int)NONCE + MW_FACT_TEXT_MAX + (int)TAG, "room for all");
 
@@ -32,7 +35,8 @@ static void name_of(const struct mw_identities *d, const struct mw_identity_fact
 size_t mw_identities_seal(const struct mw_identities *d, const struct mw_identity_fact *f,
 			  uint8_t name[MW_FACT_NAME_LEN], uint8_t sealed[MW_FACT_SEALED_MAX])
 {
-	uint8_t plain[MW_IDENTITY_MAX], text[MW_FACT_TEXT_MAX], key[crypto_aead_xchacha20poly1305_ietf_KEYBYTES];
+	uint8_t plain[MW_IDENTITY_MAX], text[MW_FACT_TEXT_MAX],
+	    key[crypto_aead_xchacha20poly1305_ietf_KEYBYTES];
 	struct mw_span id = f->forget ? MW_SPAN("") : mw_identity_plain(f->kind, f->id, plain);
 	if ((!f->forget && id.len == 0) || f->user.len == 0 || f->user.len > MW_IDENTITY_MAX ||
 	    (!f->forget && f->kind == MW_IDENTITY_USER && mw_span_equal(id, f->user)))
@@ -51,8 +55,8 @@ size_t mw_identities_seal(const struct mw_identities *d, const struct mw_identit
 	}
 	derive(d, key);
 	randombytes_buf(sealed, NONCE);
-	crypto_aead_xchacha20poly1305_ietf_encrypt(sealed + NONCE, NULL, text, len, name, MW_FACT_NAME_LEN, NULL,
-						   sealed, key);
+	crypto_aead_xchacha20poly1305_ietf_encrypt(sealed + NONCE, NULL, text, len, name, MW_FACT_NAME_LEN,
+						   NULL, sealed, key);
 	sodium_memzero(key, sizeof key);
 	return NONCE + len + TAG;
 }
@@ -65,9 +69,8 @@ bool mw_identities_unseal(const struct mw_identities *d, const uint8_t name[MW_F
 		return false;
 	derive(d, key);
 	unsigned long long len;
-	int answer = crypto_aead_xchacha20poly1305_ietf_decrypt(room, &len, NULL, sealed.at + NONCE,
-								sealed.len - NONCE, name, MW_FACT_NAME_LEN,
-								sealed.at, key);
+	int answer = crypto_aead_xchacha20poly1305_ietf_decrypt(
+	    room, &len, NULL, sealed.at + NONCE, sealed.len - NONCE, name, MW_FACT_NAME_LEN, sealed.at, key);
 	sodium_memzero(key, sizeof key);
 	if (answer != 0)
 		return false;

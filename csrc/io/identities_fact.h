@@ -1,5 +1,5 @@
-/* identities_fact.h -- facts on their way to other hosts (moonweir.redis.identities): sealed, and named so that
- * who has no master key can tell which two are about the same, and no more.
+/* identities_fact.h -- facts on their way to other hosts (moonweir.redis.identities): sealed, and named so
+ * that who has no master key can tell which two are about the same, and no more.
  *
  *     name      16 bytes: the user's node, as in identity_row.h
  *               16 bytes: keyed hash of kind, fallback, account and id; zeros: the user is to be forgotten
@@ -18,7 +18,8 @@ enum {
 	MW_FACT_SEALED_MAX = 24 + MW_FACT_TEXT_MAX + 16,
 };
 
-/* Returns the length of `sealed`; 0: an id or a user of no or too many bytes, or an id that is its user's own name. */
+/* Returns the length of `sealed`; 0: an id or a user of no or too many bytes, or an id that is its user's own
+ * name. */
 size_t mw_identities_seal(const struct mw_identities *d, const struct mw_identity_fact *f,
 			  uint8_t name[MW_FACT_NAME_LEN], uint8_t sealed[MW_FACT_SEALED_MAX]);
 

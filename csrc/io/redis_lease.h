@@ -4,7 +4,8 @@
  * permits late. It sleeps while nothing is wanted. The script is moonweir.redis.budget's; it is called with
  *
  *     KEYS[1]  the budget
- *     ARGV     slots wanted, us between two, us that they may lie ahead, ms to close the gate, 1 to begin anew
+ *     ARGV     slots wanted, us between two, us that they may lie ahead, ms to close the gate, 1 to begin
+ * anew
  *
  * and answers the five numbers of struct mw_lease but for the interval, which is the one that was asked for.
  */

@@ -309,9 +309,8 @@ static enum mw_err edit(MDB_txn *txn, void *context, struct mw_error *e)
 	if (answer == 0)
 		answer = mw_vault_next_revision(d->v, txn, &r.revision);
 	if (answer == 0)
-		answer = d->what == REMOVE
-			     ? mw_vault_note_removal(d->v, txn, d->account, r.revision, d->now)
-			     : put_row(d, txn, &r);
+		answer = d->what == REMOVE ? mw_vault_note_removal(d->v, txn, d->account, r.revision, d->now)
+					   : put_row(d, txn, &r);
 	return answer == 0 ? MW_OK : mw_state_fail(d->v->state, answer, e);
 }
 

@@ -2,7 +2,8 @@
 
 #include "vault_own.h"
 
-enum { REVISION_AT = 8, REVISION_END = 16, CHECK_LEN = 8 };
+/* Where both kinds of rows have it. */
+enum { REVISION_AT = 8, REVISION_LEN = 8 };
 
 struct copying {
 	const struct mw_vault *v;
@@ -17,13 +18,6 @@ static bool fits(const struct mw_vault_copy *c)
 	size_t name_max = c->is_app ? MW_APP_NAME_MAX : MW_ACCOUNT_MAX;
 	size_t row_max = c->is_app ? (size_t)MW_APP_ROW_MAX : (size_t)MW_ACCOUNT_ROW_MAX;
 	return c->name.len > 0 && c->name.len <= name_max && (!c->row.at || c->row.len <= row_max);
-}
-
-/* But for the revision, and the check that covers it; both kinds of rows have them in the same places. */
-static bool is_alike(struct mw_span a, struct mw_span b)
-{
-	return a.len == b.len && a.len > REVISION_END + CHECK_LEN && memcmp(a.at, b.at, REVISION_AT) == 0 &&
-	       memcmp(a.at + REVISION_END, b.at + REVISION_END, a.len - REVISION_END - CHECK_LEN) == 0;
 }
 
 /* The row under another revision; what is damaged stays as it is. */
@@ -43,8 +37,21 @@ static struct mw_span renumber(const struct mw_vault_copy *c, uint64_t revision,
 	return c->row;
 }
 
+/* Is it the row that is here already, but for its number? */
+static bool is_alike(MDB_val old, const struct mw_vault_copy *c)
+{
+	uint8_t room[MW_VAULT_ROW_MAX];
+	uint64_t revision = 0;
+	if (old.mv_size < REVISION_AT + REVISION_LEN)
+		return false;
+	for (int i = REVISION_LEN - 1; i >= 0; i--)
+		revision = revision << 8 | ((const uint8_t *)old.mv_data)[REVISION_AT + i];
+	return mw_span_equal(mw_span_of(old), renumber(c, revision, room));
+}
+
 /* The old row's entry among the revisions; LMDB's answer. */
-static int forget_old(const struct mw_vault *v, MDB_txn *txn, const struct mw_vault_copy *c, struct mw_span old)
+static int forget_old(const struct mw_vault *v, MDB_txn *txn, const struct mw_vault_copy *c,
+		      struct mw_span old)
 {
 	struct mw_account_row r;
 	if (c->is_app || !mw_account_row_unpack(old, c->name, &r))
@@ -65,7 +72,7 @@ static int copy_one(struct copying *d, MDB_txn *txn, const struct mw_vault_copy 
 		return answer;
 	if (!found && !c->row.at)
 		return 0;
-	if (found && c->row.at && is_alike(mw_span_of(old), c->row))
+	if (found && c->row.at && is_alike(old, c))
 		return 0;
 	answer = found ? forget_old(v, txn, c, mw_span_of(old)) : 0;
 	if (answer == 0)

@@ -1,4 +1,5 @@
-/* vault_copy.h -- rows of a vault, sealed as they are, into another one: how hosts have their accounts in common.
+/* vault_copy.h -- rows of a vault, sealed as they are, into another one: how hosts have their accounts in
+ * common.
  *
  * The accounts of many hosts lie in Redis, each host's vault is a copy of them (moonweir.redis.accounts), and
  * the engine looks keys up in that, at send time, without a round trip. Rows cross the network sealed: nobody
@@ -23,8 +24,8 @@ struct mw_vault_copy {
 	struct mw_span row;
 };
 
-/* All of them in one commit, or none. `changed` counts those that were not here alike already. What is no row of
- * ours is taken as it is, and is damaged here as it was there. */
+/* All of them in one commit, or none. `changed` counts those that were not here alike already. What is no row
+ * of ours is taken as it is, and is damaged here as it was there. */
 enum mw_err mw_vault_copy_in(struct mw_vault *v, const struct mw_vault_copy *rows, size_t count,
 			     size_t *changed, struct mw_error *e);
 

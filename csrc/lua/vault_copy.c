@@ -9,7 +9,8 @@ static bool check_kind(lua_State *L, int index)
 	return luaL_checkoption(L, index, NULL, kinds) == 1;
 }
 
-/* vault:copy_in(kind, { name, row, name, row, … }) -> how many changed | nil, message, code. Row false: gone. */
+/* vault:copy_in(kind, { name, row, name, row, … }) -> how many changed | nil, message, code. Row false: gone.
+ */
 static int copy_in(lua_State *L)
 {
 	struct mwl_vault *v = mwl_check_vault(L);
