@@ -97,7 +97,7 @@ TEST(each_request_uses_a_slot_and_all_arrive)
 	struct lessor l;
 	begin(&r, &l);
 	for (int i = 0; i < 10; i++) {
-		char name[8];
+		char name[16];
 		snprintf(name, sizeof name, "a%d", i);
 		CHECK(rig_push(&r, name, 20) == MW_OK);
 	}
