@@ -1,8 +1,6 @@
 --- shares -- what a worker has in common with those on other hosts, beside the stream: accounts, identities, the budget.
 
-local accounts = require "moonweir.redis.accounts"
-local budget = require "moonweir.redis.budget"
-local identities = require "moonweir.redis.identities"
+-- What needs hiredis is loaded when it is used: the command must start without.
 
 local shares = {}
 
@@ -29,9 +27,11 @@ function Shares:open()
 	local message, code
 	self.red, message, code = o.red:twin()
 	if self.red then
+		local accounts = require "moonweir.redis.accounts"
 		self.accounts, message, code = accounts.open { red = self.red, dir = o.dir, master_key_file = o.master_key_file }
 	end
 	if self.accounts then
+		local identities = require "moonweir.redis.identities"
 		self.identities, message, code = identities.open { red = self.red, dir = o.dir, master_key_file = o.master_key_file }
 	end
 	if not self.identities then
@@ -55,7 +55,7 @@ function Shares:lease(client, connect)
 	if not red then
 		return nil, message, code
 	end
-	self.permits, message, code = budget.lease(client, red)
+	self.permits, message, code = require("moonweir.redis.budget").lease(client, red)
 	return self.permits and true, message, code
 end
 
