@@ -98,7 +98,7 @@ $(BUILD)/moonweir: Makefile
 JIT := $(if $(shell dpkg-query -W -f '$${Status}' luajit2 2>/dev/null | grep 'ok installed'),luajit2 libluajit2-5.1-dev,luajit libluajit-5.1-dev)
 RUN_PACKAGES   := build-essential pkg-config lua5.4 liblua5.4-dev $(JIT) lua-argparse lua-cjson \
                   libcurl4-openssl-dev libsodium-dev liblmdb-dev libssl-dev libmicrohttpd-dev libexpat1-dev zlib1g-dev libhiredis-dev ca-certificates
-TEST_PACKAGES  := $(RUN_PACKAGES) lua-busted luarocks openssl curl git python3-jsonschema
+TEST_PACKAGES  := $(RUN_PACKAGES) lua-busted luarocks openssl curl git python3-jsonschema redis-server lua-redis lua-socket
 CHECK_PACKAGES := $(TEST_PACKAGES) systemd lua-check clang clang-format libclang-rt-14-dev cppcheck valgrind
 
 # Node brings npm along or, from Debian, does not.
@@ -137,8 +137,8 @@ $(BUILD)/test/xml_test $(BUILD)/test/xml_memory_test: $(BUILD)/obj/io/xml.o
 $(BUILD)/test/xml_test $(BUILD)/test/xml_memory_test: LIBS += -lexpat
 $(BUILD)/test/inflate_test: $(BUILD)/obj/io/inflate.o
 $(BUILD)/test/inflate_test: LIBS += -lz
-$(BUILD)/test/redis_%test: $(REDIS:%=$(BUILD)/obj/io/%.o)
-$(BUILD)/test/redis_%test: LIBS += -lhiredis -lssl
+$(filter $(BUILD)/test/redis_%,$(TESTS)): $(REDIS:%=$(BUILD)/obj/io/%.o)
+$(filter $(BUILD)/test/redis_%,$(TESTS)): LIBS += -lhiredis -lssl
 # The tests that make every allocation fail in turn put themselves between us and malloc.
 $(BUILD)/test/%_memory_test: LIBS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 # The one that cuts the power puts itself between liblmdb and libc.
@@ -262,6 +262,10 @@ lint: check-packages ## warnings as errors with both compilers, cppcheck, luache
 	luacheck -q lua spec examples
 	cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,portability --suppress=missingInclude csrc
 	clang-format --dry-run -Werror $(wildcard csrc/*/*.[ch] spec/c/*.[ch] spec/crash/*.[ch] spec/support/*.c spec/bench/*.c)
+
+.PHONY: redis
+redis: test-packages all $(TOOLS) ## a million entries through four workers that are killed, and a Redis that is: REDIS_SOAK="entries kills seed"
+	@LUA_PATH='./?.lua;lua/?.lua;lua/?/init.lua;;' LUA_CPATH='$(BUILD)/lua5.4/?.so;;' lua5.4 spec/hosts/redis_soak.lua $(REDIS_SOAK)
 
 .PHONY: soak
 SOAK ?= 1e7 1e9 100

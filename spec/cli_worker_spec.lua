@@ -354,6 +354,22 @@ describe("moonweir worker", function()
 		assert_delivered(1, 20)
 	end)
 
+	it("reads large entries a few at a time", function()
+		local pad = (',"pad":"%s"'):format(("x"):rep(2000000))
+		for n = 1, 60 do
+			add(n, n, pad)
+		end
+		local worker = child.start(arguments { "--consumer", "c1" })
+		redis.wait("all of it", function()
+			return #segment:messages() == 60 and pending() == 0
+		end)
+		local peak = tonumber(child.read("/proc/" .. worker.pid .. "/status"):match "VmHWM:%s+(%d+) kB")
+		assert.truthy(peak < 300000, peak .. " kB") -- 120 MB of entries, some copies of a few of them at a time
+		worker:signal "TERM"
+		assert.equal(0, (worker:finish()))
+		assert_delivered(1, 60)
+	end)
+
 	it("deletes what is finished, if told to, and not what is not", function()
 		add(1, 100)
 		red:call("XADD", stream, "*", "body", "not json")
@@ -448,6 +464,33 @@ describe("moonweir worker", function()
 			assert.is_nil(err:find "hush")
 		end)
 
+		it("needs no more rights than the README says", function()
+			local readme = child.read "README.md"
+			local rights, keys = readme:match "The user needs `(.-)` on `(.-)`"
+			local other = redis.start()
+			local admin = other:client()
+			local command = { "ACL", "SETUSER", "w", "on", ">pw", "~" .. stream, "~{" .. stream .. "}:*" }
+			assert.equal("events", keys)
+			for right in rights:gmatch "%S+" do
+				command[#command + 1] = right
+			end
+			assert.equal("OK", admin:call((table.unpack or unpack)(command))) -- luacheck: ignore
+			add(1, 5, ',"account":"a"', admin)
+			admin:call("XADD", stream, "*", "body", "not json")
+			admin:call("XADD", stream, "*", "body", event(6, ',"account":"keyless"'))
+			admin:call("XADD", "{" .. stream .. "}:parked:old", "*", "body", event(7, ',"account":"a"'))
+			admin:call("ZADD", "{" .. stream .. "}:parked", 0, "old")
+			local accounts = child.file("accounts.json", ('{"a":"%s"}'):format(KEY))
+			local worker = child.start(arguments({ "--accounts", accounts, "--delete" }, "unix://w:pw@" .. other.url:sub(8)))
+			redis.wait("all of it", function()
+				return #segment:messages() == 6 and admin:call("XLEN", stream) == 0 and pending(admin) == 0
+			end)
+			assert.equal(1, admin:call("XLEN", "{" .. stream .. "}:dead"))
+			assert.equal(1, admin:call("XLEN", "{" .. stream .. "}:parked:keyless"))
+			assert.equal(1, (stop(worker)))
+			assert.is_nil(worker:err():find "NOPERM")
+		end)
+
 		it("never shows the password to other users of the machine", function()
 			local other = redis.start { requirepass = "very-secret" }
 			local file = child.file("redis.url", (other.url:gsub("unix://", "unix://:very-secret@")))
@@ -529,7 +572,7 @@ describe("moonweir worker", function()
 		local code, out = child.run { "worker", "--help" }
 		assert.equal(0, code)
 		assert.truthy(out:find "XADD events" and out:find "SIGTERM")
-		local err
+		local _, err
 		code, _, err = child.run { "worker", path, "--redis", server.url, "--write-key-file", key_file }
 		assert.equal(2, code)
 		assert.truthy(err:find "--stream NAME")

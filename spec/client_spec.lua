@@ -234,3 +234,100 @@ describe("a client that is not to send", function()
 		assert.matches("send = false needs a spool", message)
 	end)
 end)
+
+describe("what became of messages", function()
+	local mock = require "spec.support.mock"
+	local server
+	before_each(function()
+		server = mock.start()
+	end)
+	after_each(function()
+		server:finish()
+	end)
+	teardown(child.clean)
+
+	local function open_at(url, more)
+		local options = { endpoint = url, report = "all", linger = 0, source = source.define {
+			slug = "acme", version = "1", account = get "account", event = get "type", user = source.user { get "user" },
+			on = { t = { source.track "One" {}, source.track "Two" {} } },
+		} }
+		for name, value in pairs(more or {}) do
+			options[name] = value
+		end
+		return assert(mw.open(options))
+	end
+
+	it("is told by tags alone where it was delivered, and in full where not", function()
+		server:control "marker poison"
+		local client = open_at(server.url, { write_key = "key" })
+		client:push({ type = "t", user = "u" }, { tag = 5 })
+		assert.truthy(client:flush(30))
+		client:push({ type = "t", user = "poison" }, { tag = 6 })
+		assert.truthy(client:flush(30))
+		local tags, others = client:settled()
+		assert.same({ 5, 5 }, tags)
+		assert.same({ "dead", "dead" }, { others[1].outcome, others[2].outcome })
+		assert.equal(6, others[1].tag)
+		tags, others = client:settled()
+		assert.same({ {}, {} }, { tags, others })
+		client:close(0)
+	end)
+
+	it("has a seed make ids that would be random, the same each time and no other way", function()
+		local client = open_at(server.url, { write_key = "key" })
+		for _, seed in ipairs { "a", "b", "a" } do
+			client:push({ type = "t", user = "u" }, { seed = seed, now = 1700000000000 })
+		end
+		client:push { type = "t", user = "u" }
+		assert.truthy(client:flush(30))
+		client:close(0)
+		local ids, times = {}, {}
+		for i, message in ipairs(server:messages()) do
+			ids[i], times[i] = message.messageId, message.timestamp
+		end
+		assert.same({ ids[1], ids[2] }, { ids[5], ids[6] })
+		local different = {}
+		for _, id in ipairs(ids) do
+			different[id] = true
+		end
+		local count = 0
+		for _ in pairs(different) do
+			count = count + 1
+		end
+		assert.equal(6, count)
+		assert.equal("2023-11-14T22:13:20.000Z", times[1])
+	end)
+
+	it("can be taken back while an account is parked, and is as if it had never been", function()
+		local client = open_at(server.url, { accounts = { good = "key" } })
+		client:push({ type = "t", user = "u", account = "bad" }, { tag = 1 })
+		client:push({ type = "t", user = "u", account = "good" }, { tag = 2 })
+		client:flush(30)
+		assert.equal(2, client:withdraw())
+		assert.equal(0, client:withdraw())
+		local tags, others = client:settled()
+		assert.same({ 2, 2 }, tags)
+		local outcomes = {}
+		for i, report in ipairs(others) do
+			outcomes[i] = report.outcome .. report.tag
+		end
+		assert.same({ "parked0", "withdrawn1", "withdrawn1" }, outcomes)
+		local stats = client:stats()
+		assert.same({ 2, 2, 0 }, { stats.accepted, stats.delivered, stats.queued })
+		client:close(0)
+	end)
+
+	it("uses a directory's accounts and budget without keeping messages there", function()
+		local dir = child.folder() .. "/state"
+		local first = open_at(server.url, { spool = dir, write_key = "key" })
+		first:close(0)
+		local client = open_at(server.url, { state = dir, write_key = "key" })
+		client:push({ type = "t", user = "u", account = "a" }, { tag = 1 })
+		assert.truthy(client:flush(30))
+		assert.equal(2, client:stats().delivered)
+		client:close(0)
+		assert.has_error(function()
+			mw.open { state = dir, spool = dir, write_key = "key" }
+		end)
+	end)
+end)

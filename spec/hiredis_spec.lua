@@ -132,6 +132,16 @@ describe("a connection to Redis", function()
 		end
 	end)
 
+	it("knows that a web server is no Redis", function()
+		local web = require("spec.support.mock").start()
+		local reply, message, code = connect("redis://127.0.0.1:" .. web.port, { patience = 0, timeout = 1 }):call("POST", "x")
+		web:finish()
+		assert.is_nil(reply)
+		assert.truthy(message:find "does not speak as Redis does" or message:find "closed the connection"
+			or message:find "no answer", message)
+		assert.truthy(code == "io" or code == "timeout")
+	end)
+
 	it("refuses to work once it is closed", function()
 		red:close()
 		red:close()

@@ -45,10 +45,11 @@ local function stub()
 			ARGV = { tostring(want), tostring(INTERVAL), tostring(AHEAD), tostring(close or 0), anew and "1" or "0" },
 		}
 		local chunk
+		local script = budget.script:gsub("^#![^\n]*", "") -- for Redis
 		if setfenv then
-			chunk = setfenv(assert(loadstring(budget.script)), environment)
+			chunk = setfenv(assert(loadstring(script)), environment)
 		else
-			chunk = assert(load(budget.script, "script", "t", environment))
+			chunk = assert(load(script, "script", "t", environment))
 		end
 		local answer = chunk()
 		return { now = answer[1], ahead = answer[2], count = answer[3], gate = answer[4], retry = answer[5] }
@@ -219,6 +220,32 @@ describe("processes that share a budget in Redis", function()
 		assert.is_nil(client:stats().permit_trouble)
 		lease:close()
 		client:close(1)
+	end)
+
+	it("go on where Redis is out of memory, with no more rights than the budget needs", function()
+		local admin = server:client()
+		assert(admin:call("SET", "ballast", ("x"):rep(1000)))
+		assert(admin:call("CONFIG", "SET", "maxmemory", "1"))
+		assert.equal("oom", select(3, admin:call("SET", "more", "x")))
+		assert(admin:call("ACL", "SETUSER", "worker", "on", ">secret", "~{moonweir}:budget", "-@all", "+evalsha", "+eval",
+			"+time", "+info", "+hmget", "+hset"))
+		local url = server.url:gsub("//", "//worker:secret@")
+		local client = assert(mw.open { write_key = "key", endpoint = segment.url, leased = true, linger = 0, check = false })
+		local lease = assert(budget.lease(client, { url = url }))
+		assert(client:track("a", { userId = "u", event = "E" }))
+		assert.is_true(client:flush(30))
+		assert(admin:call("ACL", "SETUSER", "worker", "-info"))
+		assert(client:track("a", { userId = "u", event = "E" }))
+		redis.wait("a reason", function()
+			return client:stats().permit_trouble
+		end)
+		local trouble = client:stats().permit_trouble
+		assert.truthy(trouble:lower():find("info", 1, true) or trouble:find "permission", trouble)
+		assert.is_nil(trouble:find("secret", 1, true))
+		assert(admin:call("ACL", "SETUSER", "worker", "+info"))
+		assert.is_true(client:flush(30))
+		lease:close()
+		client:close(0)
 	end)
 
 	it("close the gate for each other", function()

@@ -85,7 +85,7 @@ local function raw(red, name, ...)
 			parts[#parts + 1] = piece
 		end
 	end
-	return red:raw_cmd(table.concat(parts))
+	return red:raw_cmd((table.concat(parts):gsub("\r\n$", ""))) -- which ends it itself
 end
 
 --- A reply, or nil and a message, whichever way the client says so: redis-lua raises, lua-resty-redis gives nil, or false

@@ -6,7 +6,7 @@
 
 #include "check.h"
 
-/* What the weir reported, one letter each: d delivered, x dead, p parked. */
+/* What the weir reported, one letter each: d delivered, x dead, p parked, w withdrawn. */
 static char reports[64];
 static struct mw_report last_report;
 
@@ -16,7 +16,7 @@ static void note(void *context, const struct mw_report *r)
 	(void)context;
 	last_report = *r;
 	if (len + 1 < sizeof reports)
-		reports[len] = "dxp"[r->outcome];
+		reports[len] = "dxpw"[r->outcome];
 }
 
 static struct mw_weir_config config;

@@ -147,6 +147,38 @@ TEST(a_paused_lane_that_is_parked_waits_for_resume)
 	CHECK(next(4) == 5);
 }
 
+TEST(what_a_parked_or_paused_lane_holds_can_be_withdrawn)
+{
+	push_many("good", 2, 0);
+	park("a", 0);
+	CHECK(next(0) == 2); /* good flies */
+	struct mw_request good = request;
+	struct mw_lane *lane = mw_weir_lane(w, span("a"));
+	CHECK(mw_weir_withdraw(w, good.lane) == 0);
+	CHECK(mw_weir_withdraw(w, lane) == 5 && !strcmp(reports, "pwwwww") && last_report.tag == 7);
+	struct mw_weir_stats s = mw_weir_stats(w);
+	CHECK(s.counts.accepted == 2 && s.counts.queued == 0 && s.counts.in_flight == 2 && s.held == 0);
+	CHECK(s.queued_bytes == 4 && queues.bytes == 4 && lane->bytes == 0 && lane->counts.accepted == 0);
+	CHECK(mw_weir_withdraw(w, lane) == 0 && state("a") == MW_LANE_PARKED);
+	/* When its probe is due it is empty, and what comes then is the probe. */
+	CHECK(next(MW_PROBE_MS) == 0 && state("a") == MW_LANE_EMPTY);
+	push_many("a", 3, MW_PROBE_MS);
+	CHECK(next(MW_PROBE_MS) == 1 && request.lane == lane);
+	CHECK(mw_weir_withdraw(w, lane) == 0); /* not in flight */
+	answer(401, -1, MW_PROBE_MS);
+	CHECK(mw_weir_withdraw(w, lane) == 3);
+	/* A new key wakes it, empty or not. */
+	mw_weir_resume(w, lane, MW_PROBE_MS + 1);
+	CHECK(state("a") == MW_LANE_EMPTY);
+	push_many("a", 4, MW_PROBE_MS + 1);
+	CHECK(next(MW_PROBE_MS + 1) == 4);
+	answer(200, -1, MW_PROBE_MS + 1);
+	mw_weir_pause(w, lane, MW_PROBE_MS + 2);
+	push_many("a", 2, MW_PROBE_MS + 2);
+	CHECK(mw_weir_withdraw(w, lane) == 2 && state("a") == MW_LANE_PAUSED);
+	CHECK(mw_weir_stats(w).counts.accepted == 6 && mw_weir_stats(w).counts.delivered == 4);
+}
+
 int main(void)
 {
 	RUN_FRESH(a_refused_key_parks_the_lane_and_keeps_its_messages);
@@ -158,5 +190,6 @@ int main(void)
 	RUN_FRESH(a_pause_taken_back_in_flight_never_was);
 	RUN_FRESH(neither_pause_nor_resume_ends_a_back_off);
 	RUN_FRESH(a_paused_lane_that_is_parked_waits_for_resume);
+	RUN_FRESH(what_a_parked_or_paused_lane_holds_can_be_withdrawn);
 	return CHECK_END();
 }

@@ -70,7 +70,7 @@ function redis.start(options)
 end
 
 function Redis:launch()
-	local words = { "redis-server" }
+	local words = { "env", "-u", "LD_PRELOAD", "redis-server" } -- a sanitizer's malloc and Redis's own don't go together
 	for name, value in pairs(self.settings) do
 		words[#words + 1] = "--" .. name
 		for word in (tostring(value) == "" and '""' or tostring(value)):gmatch "%S+" do

@@ -163,9 +163,8 @@ function Run:is_done()
 	if not self.args.until_empty or worker.ledger.count > 0 or not worker.was_empty then
 		return false
 	end
-	local state = worker.chores.state
 	worker.chores.due = 0 -- it may be over: look once more, now
-	return worker.chores.has_looked and state.lag == 0 and state.pending == 0
+	return worker.chores.has_looked and worker.chores.state.pending == 0
 end
 
 function Run:run()

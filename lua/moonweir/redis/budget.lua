@@ -13,7 +13,8 @@
 -- What the script knows may be gone or out of date: Redis was restarted with an older file, a replica took over that
 -- had not heard of the last slots, the key was evicted, the clock was set back. In all of these it begins anew behind
 -- whatever it can have handed out, which costs half a second. It knows a Redis by its run id, so whoever may run it
--- needs the command INFO.
+-- needs the command INFO. It writes the same few bytes over and over, and so may where memory is short: what is sent makes
+-- room. (Saying so takes Redis 7, or a Valkey.)
 
 local hiredis = require "moonweir.hiredis"
 
@@ -22,7 +23,7 @@ local budget = {}
 --- Where the budget lies, unless told otherwise. All workers that share one Segment partner's rate need the same.
 budget.KEY = "{moonweir}:budget"
 
-budget.script = [[
+budget.script = [[#!lua flags=allow-oom
 local want, interval, ahead = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local close, anew = tonumber(ARGV[4]) * 1000, ARGV[5] == "1"
 local time = redis.call("TIME")

@@ -22,6 +22,7 @@ local ACCOUNT_MAX = 255
 ---@field account? string
 ---@field headers? table<string, string>
 ---@field wrong? string      why it can't be read; then there is no event
+---@field bytes integer      of its fields
 ---@field tag integer        of its messages
 ---@field left integer       messages that are under way
 ---@field renewed number     when the claim on it was last made, monotonic
@@ -67,22 +68,26 @@ end
 ---@return moonweir.worker.Entry
 function entry.read(id, fields)
 	-- With room for all that it will have: there is one of these for each event.
-	local self = { id = id, first_id = id, fields = fields, left = 0, event = false, tag = 0, renewed = 0, is_over = false }
+	local self = { id = id, first_id = id, fields = fields, left = 0, event = false, tag = 0, renewed = 0, is_over = false,
+		bytes = 0 }
 	local body, content_type, headers
+	local bytes = 0
 	for i = 1, #fields, 2 do
-		local name = fields[i]
+		local name, value = fields[i], fields[i + 1]
+		bytes = bytes + #name + #value
 		if name == "body" then
-			body = fields[i + 1]
+			body = value
 		elseif name == "account" then
-			self.account = fields[i + 1]
+			self.account = value
 		elseif name == "content_type" then
-			content_type = fields[i + 1]
+			content_type = value
 		elseif name == "headers" then
-			headers = fields[i + 1]
+			headers = value
 		elseif name == "moonweir-id" then
-			self.first_id = fields[i + 1]
+			self.first_id = value
 		end
 	end
+	self.bytes = bytes
 	if self.account and (self.account == "" or #self.account > ACCOUNT_MAX) then
 		self.account, self.wrong = nil, "the field account holds 1 to 255 bytes"
 	end

@@ -98,7 +98,7 @@ end
 --- Commands whose replies `state` reads.
 function Group:ask_state(commands)
 	commands[#commands + 1] = { "XINFO", "GROUPS", self.names.stream }
-	commands[#commands + 1] = { "XLEN", self.names.stream }
+	commands[#commands + 1] = { "XINFO", "STREAM", self.names.stream }
 	commands[#commands + 1] = { "XLEN", self.names.dead }
 	commands[#commands + 1] = { "ZCARD", self.names.parked }
 	commands[#commands + 1] = { "ZRANGE", self.names.parked, 0, "-1", "WITHSCORES" }
@@ -116,12 +116,17 @@ end
 ---@return moonweir.worker.State
 ---@return table<string, number> due of parked accounts, ms since 1970
 function Group:state(replies, first)
-	local state = { pending = 0, consumers = 0, length = replies[first + 1] or 0, dead = replies[first + 2] or 0,
+	local stream = pairs_of(replies[first + 1])
+	local state = { pending = 0, consumers = 0, length = stream.length or 0, dead = replies[first + 2] or 0,
 		parked = replies[first + 3] or 0 }
 	for _, one in ipairs(replies[first] or {}) do
 		local it = pairs_of(one)
 		if it.name == self.name then
-			state.lag, state.pending, state.consumers = it.lag or nil, it.pending, it.consumers
+			state.pending, state.consumers = it.pending, it.consumers
+			state.lag = it.lag or nil
+			if it["last-delivered-id"] == stream["last-generated-id"] then
+				state.lag = 0 -- Redis's own reckoning is off after it has read its append-only file
+			end
 		end
 	end
 	local due = {}

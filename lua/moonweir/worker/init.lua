@@ -9,8 +9,8 @@
 --- when it is in the dead stream or with the parked ones. A worker that dies leaves its entries pending; it reads them first
 --- when it comes back under its name, or others claim them. Repeats have the same messageIds.
 ---
---- A round is one exchange with Redis: what is over is finished, more is read. Bounded: at most `in_flight` entries, and
---- MESSAGES_MAX messages of them (but for one entry that holds more).
+--- A round is one exchange with Redis: what is over is finished, more is read. Bounded: at most `in_flight` entries,
+--- MESSAGES_MAX messages and about BYTES_MAX bytes of them (but for one entry that holds more).
 
 local chores = require "moonweir.worker.chores"
 local entries = require "moonweir.worker.entry"
@@ -27,6 +27,9 @@ local process = require("moonweir.core").process
 local worker = {}
 
 local MESSAGES_MAX = 40000 -- well below the reports that the engine keeps (MW_REPORTS_MAX)
+local BYTES_MAX = 64 * 1024 * 1024
+local READ_BYTES = 8 * 1024 * 1024 -- of one read, by the size of the entries before
+local FIRST_BYTES = 64 * 1024 -- what an entry is thought to have before one was seen
 local FINISHED_MAX = 500 -- entries that are buried or parked in one round, each by a script
 local IDLE_BLOCK_MS = 200 -- as long a signal may go unnoticed
 local BUSY_BLOCK_MS = 5
@@ -41,7 +44,7 @@ local LATE_MS = 366 * 86400 * 1000 -- a time before that is none
 ---@field held moonweir.worker.Entry[]  read, and not taken by the engine yet, which is full
 ---@field after? string own pending entries are being read, from here on
 ---@field idle number seconds after which a consumer's entries are taken over
----@field was_empty? boolean the last read brought nothing
+---@field was_empty? boolean nothing was left to read, a moment ago
 ---@field trouble? {message: string, code: string} with Redis, in the last round
 local Worker = {}
 Worker.__index = Worker
@@ -78,7 +81,8 @@ function worker.open(options)
 		delete = options.delete, start = options.start, account = options.account, prepare = options.prepare,
 		seed = ("%s\0%s\0%s\0"):format(options.slug, options.account or "", keys.stream),
 		bury = hiredis.script(scripts.bury), park = hiredis.script(scripts.park), leave = hiredis.script(scripts.leave),
-		push_options = {}, held = {}, after = "0-0", finished = { acknowledged = 0, dead = 0, parked = 0, vanished = 0, read = 0 },
+		push_options = {}, held = {}, entry_bytes = FIRST_BYTES, after = "0-0",
+		finished = { acknowledged = 0, dead = 0, parked = 0, vanished = 0, read = 0 },
 	}, Worker)
 	self.parking = parking.new(group, hiredis.script(scripts.unpark), function()
 		return math.floor(process.wall() * 1000)
@@ -142,6 +146,7 @@ function Worker:take(id, fields)
 		return false
 	end
 	local entry = entries.read(id, fields or {})
+	self:learn_size(entry)
 	self.ledger:add(entry, self.now)
 	self.finished.read = self.finished.read + 1
 	if not fields then -- somebody deleted it: there is nothing left to deliver
@@ -155,10 +160,16 @@ end
 
 --- How many entries may be read now.
 function Worker:room()
-	if self.is_stopping or self.is_searching or #self.held > 0 or self.ledger.messages >= MESSAGES_MAX then
+	local left = math.min(READ_BYTES, BYTES_MAX - self.ledger.bytes)
+	if self.is_stopping or self.is_searching or #self.held > 0 or self.ledger.messages >= MESSAGES_MAX or left <= 0 then
 		return 0
 	end
-	return math.max(0, math.min(self.batch, self.in_flight - self.ledger.count))
+	return math.max(0, math.min(self.batch, self.in_flight - self.ledger.count, math.ceil(left / self.entry_bytes)))
+end
+
+--- How large entries are: the larger of the last one and most of what was thought before.
+function Worker:learn_size(entry)
+	self.entry_bytes = math.max(entry.bytes, self.entry_bytes * 0.99, 1)
 end
 
 function Worker:push_held()
@@ -178,8 +189,9 @@ end
 --- Reading goes on with own pending entries until there are none, then with new ones.
 function Worker:add_read(x, is_busy)
 	local room = self:room()
-	-- Many small reads would cost more than they bring.
-	if room == 0 or room < math.min(self.batch, self.in_flight / 4) then
+	-- Many small reads would cost more than they bring, while something is under way.
+	local few = math.min(self.batch, self.in_flight / 4, READ_BYTES / self.entry_bytes / 4)
+	if room == 0 or (room < few and self.ledger.count > 0) then
 		return false
 	end
 	local after = self.after
@@ -189,10 +201,10 @@ function Worker:add_read(x, is_busy)
 			return
 		end
 		local list = self.group.entries(reply)
+		self.was_empty = #list == 0 and not after
 		if self.prepare and #list > 0 then
 			self.prepare()
 		end
-		self.was_empty = #list == 0
 		for _, one in ipairs(list) do
 			self:take(one[1], one[2])
 		end
@@ -329,6 +341,8 @@ function Worker:stop(seconds, forget)
 		self.client:flush(0.05)
 		self:round()
 	end
+	self.chores.due = 0
+	self:round() -- for the figures of the summary
 	if forget and self.ledger.count == 0 then
 		self.red:call_again(self.leave, 1, self.names.stream, self.group.name, self.group.consumer)
 	end

@@ -3,13 +3,14 @@
 ---     read --push--> under way --its last message has come to its end--> over --acknowledged--> gone
 ---
 --- An entry's messages are known by its tag; they are counted down. The ledger is what bounds a worker: so many entries,
---- and so many messages of them.
+--- so many messages and bytes of them.
 
 local letters = require "moonweir.worker.letter"
 
 ---@class moonweir.worker.Ledger
 ---@field count integer     entries
 ---@field messages integer  of those under way
+---@field bytes integer     of the entries' fields, which are kept until they are gone
 ---@field over moonweir.worker.Entry[]  to be acknowledged, buried or parked
 local Ledger = {}
 Ledger.__index = Ledger
@@ -18,7 +19,7 @@ local ledger = {}
 
 ---@return moonweir.worker.Ledger
 function ledger.new()
-	return setmetatable({ by_tag = {}, by_id = {}, count = 0, messages = 0, next_tag = 1, over = {} }, Ledger)
+	return setmetatable({ by_tag = {}, by_id = {}, count = 0, messages = 0, bytes = 0, next_tag = 1, over = {} }, Ledger)
 end
 
 --- Is this entry being worked on?
@@ -32,7 +33,7 @@ function Ledger:add(entry, now)
 	self.next_tag = entry.tag + 1
 	entry.renewed = now
 	self.by_tag[entry.tag], self.by_id[entry.id] = entry, entry
-	self.count = self.count + 1
+	self.count, self.bytes = self.count + 1, self.bytes + entry.bytes
 end
 
 --- Its messages are on their way; with none it is over.
@@ -89,7 +90,7 @@ end
 function Ledger:forget(entry)
 	if self.by_tag[entry.tag] == entry then
 		self.by_tag[entry.tag], self.by_id[entry.id] = nil, nil
-		self.count = self.count - 1
+		self.count, self.bytes = self.count - 1, self.bytes - entry.bytes
 		self.messages = self.messages - entry.left
 	end
 end

@@ -1,0 +1,112 @@
+--- The parts of a worker that need no Redis: names, entries, letters, the ledger.
+
+local entries = require "moonweir.worker.entry"
+local exposition = require "moonweir.worker.exposition"
+local ledger = require "moonweir.worker.ledger"
+local letters = require "moonweir.worker.letter"
+local names = require "moonweir.worker.names"
+
+describe("the keys of a stream", function()
+	it("share a hash tag, the stream's own if it has one", function()
+		local keys = assert(names.of "events")
+		assert.same({ "events", "{events}:dead", "{events}:parked", "{events}:parked:a" },
+			{ keys.stream, keys.dead, keys.parked, keys.parked_of "a" })
+		keys = assert(names.of "{shop}:events")
+		assert.equal("{shop}:events:dead", keys.dead)
+		for _, name in ipairs { "", "{}x", "a}b{", "{a" } do
+			assert.is_nil(names.of(name))
+		end
+	end)
+end)
+
+describe("an entry", function()
+	it("is its body, or itself the event", function()
+		local it = entries.read("1-0", { "account", "a", "body", "{}", "content_type", "text/xml" })
+		assert.same({ "{}", "a", { ["Content-Type"] = "text/xml" } }, { it.event, it.account, it.headers })
+		it = entries.read("1-0", { "account", "a", "type", "x", "moonweir-id", "0-1" })
+		assert.same({ { type = "x" }, "a", "0-1" }, { it.event, it.account, it.first_id })
+	end)
+
+	it("says what is wrong with it", function()
+		for _, headers in ipairs { "x", "[", '{"a":1}', "[1]" } do
+			assert.truthy(entries.read("1-0", { "body", "{}", "headers", headers }).wrong, headers)
+		end
+		assert.truthy(entries.read("1-0", { "body", "{}", "account", "" }).wrong)
+	end)
+
+	it("keeps its first id and all its fields when it is copied, twice over", function()
+		local it = entries.read("5-0", { "body", "{}", "x", "1", "x", "2" })
+		local copy = entries.copy(it, { "moonweir-code", "json" })
+		assert.same({ "moonweir-id", "5-0", "moonweir-code", "json", "body", "{}", "x", "1", "x", "2" }, copy)
+		assert.same({ "moonweir-id", "5-0", "body", "{}", "x", "1", "x", "2" },
+			entries.copy(entries.read("9-9", entries.copy(it))))
+	end)
+end)
+
+describe("a letter", function()
+	it("has the first reason and counts the rest", function()
+		local it = letters.add(nil, "json", "at byte 3")
+		it = letters.refused(it, { status = 400, answer = "no", message = "{}" })
+		assert.same({ "moonweir-group", "g", "moonweir-code", "json", "moonweir-reason", "at byte 3", "moonweir-failed", "2" },
+			letters.fields(it, "g"))
+		it = letters.refused(nil, { status = 400, answer = ("n"):rep(5000), message = "{}" })
+		local fields = letters.fields(it, "g")
+		assert.truthy(#fields[6] < 1100)
+		assert.equal("{}", fields[10])
+	end)
+end)
+
+describe("the ledger", function()
+	local book
+	before_each(function()
+		book = ledger.new()
+	end)
+
+	local function add(id, messages)
+		local entry = entries.read(id, { "body", "{}" })
+		book:add(entry, 0)
+		book:start(entry, messages)
+		return entry
+	end
+
+	it("counts an entry's messages down, and it is over with the last", function()
+		local one, none = add("1-0", 3), add("2-0", 0)
+		assert.same({ none }, book.over)
+		assert.same({ 2, 3 }, { book.count, book.messages })
+		book:settle_all({ one.tag, one.tag }, {})
+		assert.equal(1, #book.over)
+		book:settle_all({}, { { outcome = "dead", tag = one.tag, status = 400, message = "{}" } })
+		assert.equal(one, book.over[2])
+		assert.equal("refused", one.letter.code)
+		book:settle_all({ one.tag, 999 }, {}) -- more than there were, and a stranger's
+		assert.same({ 2, 0, 2 }, { book.count, book.messages, #book.over })
+		book:forget(one)
+		book:forget(one)
+		assert.equal(1, book.count)
+		assert.is_false(book:has "1-0")
+	end)
+
+	it("marks what was withdrawn, with the account that is parked", function()
+		local one = add("1-0", 2)
+		book:settle_all({ one.tag }, { { outcome = "parked", account = "a" },
+			{ outcome = "withdrawn", tag = one.tag, account = "a" } })
+		assert.same({ true, "a", 1 }, { one.is_withdrawn, one.account, #book.over })
+	end)
+
+	it("knows which claims are old", function()
+		add("1-0", 1)
+		assert.same({ "1-0" }, book:stale(10, 5))
+		assert.same({}, book:stale(12, 5))
+	end)
+end)
+
+describe("the exposition", function()
+	it("leaves out what is not known, and never leaves half a file", function()
+		local stats = { read = 5, acknowledged = 4, dead = 1, parked = 0, returned = 0, claimed = 0, in_flight = 0, connects = 1,
+			group = { pending = 0, consumers = 1, length = 5, dead = 1, parked = 0 } }
+		local text = exposition.text(stats, { delivered = 4, queued = 0, in_flight = 0, requests = 1 })
+		assert.truthy(text:find("\nmoonweir_worker_entries_dead_total 1\n", 1, true))
+		assert.is_nil(text:find "group_lag")
+		assert.is_nil((exposition.write("/nowhere/at/all", stats, { delivered = 0, queued = 0, in_flight = 0, requests = 0 })))
+	end)
+end)
