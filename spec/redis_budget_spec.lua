@@ -41,7 +41,7 @@ local function stub()
 	--- Answers as a table with names.
 	function self.ask(want, close, anew)
 		local environment = {
-			redis = { call = call }, KEYS = { "k" }, tonumber = tonumber, string = string, math = math,
+			redis = { call = call, pcall = call }, KEYS = { "k" }, tonumber = tonumber, type = type, string = string, math = math,
 			ARGV = { tostring(want), tostring(INTERVAL), tostring(AHEAD), tostring(close or 0), anew and "1" or "0" },
 		}
 		local chunk
@@ -240,7 +240,7 @@ describe("processes that share a budget in Redis", function()
 			return client:stats().permit_trouble
 		end)
 		local trouble = client:stats().permit_trouble
-		assert.truthy(trouble:lower():find("info", 1, true) or trouble:find "permission", trouble)
+		assert.truthy(trouble:find("may not run INFO", 1, true), trouble)
 		assert.is_nil(trouble:find("secret", 1, true))
 		assert(admin:call("ACL", "SETUSER", "worker", "+info"))
 		assert.is_true(client:flush(30))

@@ -28,7 +28,11 @@ local want, interval, ahead = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARG
 local close, anew = tonumber(ARGV[4]) * 1000, ARGV[5] == "1"
 local time = redis.call("TIME")
 local now = time[1] * 1000000 + time[2]
-local run = string.match(redis.call("INFO", "server"), "run_id:(%w+)")
+local server = redis.pcall("INFO", "server")
+if type(server) == "table" then
+  return redis.error_reply("NOPERM the budget's script may not run INFO, by which it knows a Redis that was restarted")
+end
+local run = string.match(server, "run_id:(%w+)")
 local kept = redis.call("HMGET", KEYS[1], "next", "gate", "run")
 local first, gate = tonumber(kept[1]), tonumber(kept[2]) or 0
 
