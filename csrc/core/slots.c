@@ -8,6 +8,7 @@ enum {
 	MS_US = 1000,
 	STOCK_MIN = 8,
 	STOCK_MAX = 1 << 20,
+	CROWDED_MS = 100,  /* on average, between two questions while there are fewer slots than wanted */
 	ASK_EVERY_MS = 10, /* between two questions, whatever was answered */
 	FAILED_MS = 50,    /* and after one that failed, doubling ... */
 	FAILED_MAX_MS = 1000,
@@ -123,7 +124,8 @@ bool mw_slots_ask(struct mw_slots *s, uint32_t wanted, int64_t now_us, struct mw
 			*wait_ms = mw_slots_gate_ms(s, now);
 		return false;
 	}
-	if (now < s->ask_at) {
+	/* A gate is told at once. */
+	if (now < s->ask_at && (s->untold_ms == 0 || s->failures > 0)) {
 		*wait_ms = s->ask_at - now;
 		return false;
 	}
@@ -134,6 +136,7 @@ bool mw_slots_ask(struct mw_slots *s, uint32_t wanted, int64_t now_us, struct mw
 	    .anew = s->anew,
 	};
 	s->asked_us = now_us;
+	s->asked_count = out->count;
 	return true;
 }
 
@@ -146,6 +149,19 @@ static bool has_jumped(const struct mw_slots *s, const struct mw_lease *l, int64
 	int64_t least = s->asked_us - s->clock_answered_us, most = now_us - s->clock_asked_us;
 	int64_t slack = JUMP_US + age / JUMP_SHARE, passed = l->clock_us - s->clock_us;
 	return passed < least - slack || passed > most + slack;
+}
+
+/* Until it is asked again. With fewer slots than are wanted, all ask at the same pace, in an order that
+ * changes: nobody is served first for ever because it comes a moment before another. Slots are handed out so
+ * far ahead that none is lost by it. */
+static int64_t pause_ms(const struct mw_slots *s, const struct mw_lease *l)
+{
+	int64_t retry_ms = (l->retry_us + MS_US - 1) / MS_US;
+	if (l->count >= s->asked_count)
+		return 0;
+	int64_t crowded_ms =
+	    CROWDED_MS / 2 + (int64_t)((uint64_t)l->clock_us * 0x9e3779b97f4a7c15u >> 32) % (CROWDED_MS + 1);
+	return retry_ms > crowded_ms ? retry_ms : crowded_ms;
 }
 
 static void ask_in(struct mw_slots *s, int64_t now_us, int64_t wait_ms)
@@ -182,7 +198,7 @@ enum mw_slots_verdict mw_slots_grant(struct mw_slots *s, const struct mw_lease *
 		return MW_SLOTS_LATE;
 	}
 	s->failures = 0;
-	ask_in(s, now_us, l->count > 0 ? 0 : (l->retry_us + MS_US - 1) / MS_US);
+	ask_in(s, now_us, pause_ms(s, l));
 	if (l->count == 0 || l->interval_us <= 0 || s->run_count == MW_SLOT_RUNS)
 		return MW_SLOTS_TAKEN;
 	s->runs[(s->first + s->run_count++) % MW_SLOT_RUNS] =

@@ -61,6 +61,7 @@ struct mw_slots {
 	int64_t gate_until;                        /* ms */
 	int64_t untold_ms;                         /* a gate that the others don't know of yet; 0: none */
 	int64_t asked_us;                          /* since then a question is under way; -1: none is */
+	uint32_t asked_count;                      /* ... for so many slots */
 	int64_t ask_at;                            /* ms: not before */
 	int64_t clock_us;                          /* of the script, when it answered last ... */
 	int64_t clock_asked_us, clock_answered_us; /* ... and ours, before and after; -1: it never did */

@@ -33,6 +33,7 @@ struct worker {
 	int64_t clock_ahead, ppm; /* its monotonic clock */
 	int64_t stalled_until, stall_share;
 	uint32_t wanted;
+	uint64_t sent;
 	int64_t runs_at, answers_at; /* the question under way; 0: none */
 	struct mw_slots_ask ask;
 	struct mw_lease lease;
@@ -147,6 +148,7 @@ static void work(struct world *w, struct worker *k)
 	    (!w->is_late || is_last_moment(k, mine / 1000))) {
 		mw_slots_take(&k->slots, mine / 1000);
 		k->wanted--;
+		k->sent++;
 		arrive(w, w->now + delay(w, 1000 * MW_SLOT_JITTER_MS));
 	}
 }
@@ -297,6 +299,14 @@ TEST(busy_workers_use_what_there_is)
 		if (world.sent < 500)
 			fprintf(stderr, "only %" PRIu64 ": MW_SEED=%" PRIu64 "\n", world.sent, seed + i);
 		CHECK(world.sent >= 500 && world.sent <= 12 * 50);
+		for (uint32_t j = 0; j < world.worker_count; j++) {
+			double share =
+			    (double)world.workers[j].sent * world.worker_count / (double)world.sent;
+			if (share < 0.6)
+				fprintf(stderr, "a share of %.2f of %u: MW_SEED=%" PRIu64 "\n", share,
+					world.worker_count, seed + i);
+			CHECK(share >= 0.6);
+		}
 	}
 }
 

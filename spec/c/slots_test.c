@@ -78,16 +78,38 @@ TEST(only_what_is_needed_is_asked_for_and_once_at_a_time)
 	struct mw_slots_ask a;
 	int64_t wait;
 	CHECK(!mw_slots_ask(&s, 0, 0, &a, &wait) && wait == MW_SLOTS_NONE);
-	CHECK(asks(&s, 1000, 0, &a) && a.count == 8);
+	CHECK(asks(&s, 3, 0, &a) && a.count == 3);
 	CHECK(!asks(&s, 1000, 1000, &a));
 	mw_slots_grant(&s, &(struct mw_lease){.clock_us = 500, .count = 3, .interval_us = a.interval_us},
 		       1000);
+	CHECK(!mw_slots_ask(&s, 3, 2000, &a, &wait) && wait == MW_SLOTS_NONE);
 	CHECK(!mw_slots_ask(&s, 5, 2000, &a, &wait) && wait == 9);
 	CHECK(asks(&s, 5, 11000, &a) && a.count == 2);
-	mw_slots_grant(&s, &(struct mw_lease){.clock_us = 11500, .retry_us = 77000}, 12000);
-	CHECK(!mw_slots_ask(&s, 5, 13000, &a, &wait) && wait == 76);
+	mw_slots_grant(&s, &(struct mw_lease){.clock_us = 11500, .retry_us = 177000}, 12000);
+	CHECK(!mw_slots_ask(&s, 5, 13000, &a, &wait) && wait == 176);
+	s = slots_of(50);
+	CHECK(asks(&s, 1000, 0, &a) && a.count == 8);
 	struct mw_slots fast = slots_of(5000);
 	CHECK(asks(&fast, 10000, 0, &a) && a.count == 800);
+}
+
+TEST(while_there_are_too_few_all_ask_at_one_pace)
+{
+	int64_t least = MW_SLOTS_NONE, most = 0;
+	for (int64_t i = 0; i < 1000; i++) {
+		struct mw_slots s = slots_of(50);
+		struct mw_slots_ask a;
+		int64_t wait;
+		CHECK(asks(&s, 8, 0, &a));
+		mw_slots_grant(
+		    &s,
+		    &(struct mw_lease){.clock_us = HOUR_US + i * 777, .count = (uint32_t)i % 8, .interval_us = 21600},
+		    1000);
+		CHECK(!mw_slots_ask(&s, 8, 1000, &a, &wait));
+		least = wait < least ? wait : least;
+		most = wait > most ? wait : most;
+	}
+	CHECK(least >= 50 && least < 60 && most <= 150 && most > 140);
 }
 
 TEST(an_answer_that_took_longer_than_the_window_is_of_no_use)
@@ -191,6 +213,7 @@ int main(void)
 	RUN(a_slot_is_good_from_the_answer_on_until_its_window_after_the_question);
 	RUN(slots_of_one_answer_follow_each_other);
 	RUN(only_what_is_needed_is_asked_for_and_once_at_a_time);
+	RUN(while_there_are_too_few_all_ask_at_one_pace);
 	RUN(an_answer_that_took_longer_than_the_window_is_of_no_use);
 	RUN(failures_are_asked_again_less_and_less_often);
 	RUN(a_closed_gate_outranks_slots_and_is_told_once);
