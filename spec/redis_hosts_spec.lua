@@ -78,6 +78,31 @@ describe("workers on many hosts", function()
 		assert.is_nil((two[1]:err() .. two[2]:err()):find("key-2", 1, true))
 	end)
 
+	it("need no more rights in Redis than the README says", function()
+		local server = redis.start { port = true }
+		local readme = child.read "README.md"
+		local rights = {}
+		for list in readme:gmatch "needs? `(%+[^`]+)`" do
+			for right in list:gmatch "%S+" do
+				rights[#rights + 1] = right
+			end
+		end
+		local admin = server:client()
+		assert(admin:call("ACL", "SETUSER", "worker", "on", ">s3cret", "~events", "~{events}:*", "~{moonweir}:*", "-@all",
+			(table.unpack or unpack)(rights))) -- luacheck: ignore
+		url = server.url:gsub("//", "//worker:s3cret@")
+		accounts("set", "acme", "--write-key", "accepted-key-1")
+		local one = worker()
+		add(admin, "acme", 1)
+		arrived(1)
+		accounts("remove", "acme")
+		os.execute("kill -TERM " .. one.pid)
+		local code, _, err = one:finish()
+		assert.equal(0, code, err)
+		assert.is_nil(err:find("s3cret", 1, true))
+		assert.equal("", err)
+	end)
+
 	it("find users who were made known anywhere before their events came", function()
 		local server = redis.start { port = true }
 		url = server.url
