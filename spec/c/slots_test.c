@@ -101,10 +101,11 @@ TEST(while_there_are_too_few_all_ask_at_one_pace)
 		struct mw_slots_ask a;
 		int64_t wait;
 		CHECK(asks(&s, 8, 0, &a));
-		mw_slots_grant(
-		    &s,
-		    &(struct mw_lease){.clock_us = HOUR_US + i * 777, .count = (uint32_t)i % 8, .interval_us = 21600},
-		    1000);
+		mw_slots_grant(&s,
+			       &(struct mw_lease){.clock_us = HOUR_US + i * 777,
+						  .count = (uint32_t)i % 8,
+						  .interval_us = 21600},
+			       1000);
 		CHECK(!mw_slots_ask(&s, 8, 1000, &a, &wait));
 		least = wait < least ? wait : least;
 		most = wait > most ? wait : most;
