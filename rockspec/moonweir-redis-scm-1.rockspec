@@ -25,6 +25,7 @@ build = {
 				"csrc/core/err.c",
 				"csrc/io/private.c",
 				"csrc/io/redis.c",
+				"csrc/io/redis_advice.c",
 				"csrc/io/redis_lease.c",
 				"csrc/io/redis_link.c",
 				"csrc/io/redis_nodes.c",

@@ -285,6 +285,24 @@ describe("moonweir worker", function()
 		assert_delivered(1, 300)
 	end)
 
+	it("renews its claim on what is under way, so that it is not taken for dead", function()
+		add(1, 3)
+		segment:control "stall"
+		local worker = child.start(arguments { "--consumer", "c1", "--idle", "6" })
+		local before = 0
+		redis.wait("the claim to be new again", function()
+			local one = (red:call("XPENDING", stream, "g", "-", "+", 1) or {})[1]
+			local idle = one and one[3] or 0
+			local is_renewed = idle < before
+			before = idle
+			return is_renewed
+		end)
+		-- Whoever takes an entry over counts as delivering it once more; renewing does not.
+		assert.equal(1, red:call("XPENDING", stream, "g", "-", "+", 1)[1][4])
+		worker:signal "KILL"
+		worker:finish()
+	end)
+
 	it("leaves pending what it could not deliver in time, and says so", function()
 		segment:control "always 503"
 		add(1, 50)

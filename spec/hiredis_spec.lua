@@ -88,7 +88,7 @@ describe("a connection to Redis", function()
 		assert.equal("PONG", red:call "PING")
 		server:restart()
 		red = connect(server.url, { patience = 30 })
-		assert.equal("PONG", red:call "PING")
+		assert.equal("PONG", red:call_again "PING") -- the dying one may still have taken it
 		red:call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no")
 		assert.truthy(red:call_again("INCRBY", "again", 1))
 	end)

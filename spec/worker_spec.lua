@@ -25,6 +25,7 @@ describe("an entry", function()
 		assert.same({ "{}", "a", { ["Content-Type"] = "text/xml" } }, { it.event, it.account, it.headers })
 		it = entries.read("1-0", { "account", "a", "type", "x", "moonweir-id", "0-1" })
 		assert.same({ { type = "x" }, "a", "0-1" }, { it.event, it.account, it.first_id })
+		assert.is_nil(entries.read("1-0", {}).first_id)
 	end)
 
 	it("says what is wrong with it", function()
@@ -108,5 +109,105 @@ describe("the exposition", function()
 		assert.truthy(text:find("\nmoonweir_worker_entries_dead_total 1\n", 1, true))
 		assert.is_nil(text:find "group_lag")
 		assert.is_nil((exposition.write("/nowhere/at/all", stats, { delivered = 0, queued = 0, in_flight = 0, requests = 0 })))
+	end)
+end)
+
+describe("a worker whose connection is cut", function()
+	local child = require "spec.support.child"
+	local servers = require "spec.support.redis"
+	local workers = require "moonweir.worker"
+	lazy_teardown(function()
+		servers.clean()
+		child.clean()
+	end)
+
+	--- A client that has delivered at once whatever it was given.
+	local function instant()
+		local client = { pushed = {}, done = {} }
+		function client:push(event, options)
+			self.pushed[#self.pushed + 1] = event
+			self.done[#self.done + 1] = options.tag
+			return 1
+		end
+		function client:settled()
+			local done = self.done
+			self.done = {}
+			return done, {}
+		end
+		function client.stats()
+			return { reports_lost = 0, queued = 0, in_flight = 0 }
+		end
+		function client.flush()
+			return true
+		end
+		return client
+	end
+
+	--- A connection that runs what it is given and then may lose the answer.
+	local function lossy(red)
+		local link = { loses = 0 }
+		function link.stats()
+			return { repeats = 0, connects = 1 }
+		end
+		function link.call_again(_, ...)
+			return red:call_again(...)
+		end
+		function link.pipeline(_, commands, again)
+			local replies, message, code = red:pipeline(commands, again)
+			if link.loses > 0 then
+				link.loses = link.loses - 1
+				return nil, "gone", "io"
+			end
+			return replies, message, code
+		end
+		return link
+	end
+
+	it("reads again what was handed out and got lost on the way, and acknowledges it once", function()
+		local red = servers.start():client()
+		for i = 1, 10 do
+			red:call("XADD", "s", "*", "body", "first" .. i)
+		end
+		local client, link = instant(), lossy(red)
+		local worker = assert(workers.open { client = client, red = link, stream = "s", group = "g", consumer = "c", slug = "x" })
+		assert(worker:ensure())
+		worker:round() -- own pending entries: none
+		for round = 1, 3 do -- an answer lost while reading, then one while acknowledging, then both
+			link.loses = round == 3 and 2 or 1
+			worker:round()
+			assert.equal("io", worker.trouble.code)
+			servers.wait("all of it", function()
+				worker:round()
+				return #client.pushed == 10 * round and red:call("XPENDING", "s", "g")[1] == 0 and worker.ledger.count == 0
+			end)
+			for i = 1, 10 do
+				red:call("XADD", "s", "*", "body", "more" .. i)
+			end
+			if round == 1 then
+				worker:round() -- read in good order; what is lost next is the acknowledgement
+			end
+		end
+	end)
+
+	it("looks for what is missing when reports of the engine got lost", function()
+		local red = servers.start():client()
+		red:call("XADD", "s", "*", "body", "once")
+		local client = instant()
+		local reports_lost = 0
+		function client.stats()
+			return { reports_lost = reports_lost, queued = 0, in_flight = 0 }
+		end
+		local worker = assert(workers.open { client = client, red = lossy(red), stream = "s", group = "g", consumer = "c", slug = "x" })
+		assert(worker:ensure())
+		servers.wait("the push", function()
+			worker:round()
+			return #client.pushed == 1
+		end)
+		client.done, reports_lost = {}, 1 -- nobody will say what came of it
+		servers.wait("the second push, and the end", function()
+			worker:round()
+			return #client.pushed == 2 and worker.ledger.count == 0
+		end)
+		assert.equal(0, red:call("XPENDING", "s", "g")[1])
 	end)
 end)

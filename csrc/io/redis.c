@@ -1,5 +1,6 @@
 #include "redis.h"
 
+#include "redis_advice.h"
 #include "redis_nodes.h"
 #include "redis_slot.h"
 
@@ -237,73 +238,22 @@ void mw_redis_arg(struct mw_redis *r, struct mw_span arg)
 
 /* ---- what a reply says */
 
-static const char *advice(const char *code)
+/* Where a node is, for people. */
+static const char *where_is(const struct mw_redis *r, size_t node, char room[MW_REDIS_SHOWN_MAX])
 {
-	static const char *const table[][2] = {
-	    {"readonly", "this is a replica, which takes no writes; give the master's address"},
-	    {"loading", "it has just started; this passes"},
-	    {"masterdown", "this replica has lost its master"},
-	    {"noauth", "it wants a password: put it into the URL, redis://user:password@host"},
-	    {"wrongpass", "user or password is wrong, or the user is disabled"},
-	    {"noperm", "give this user the right (ACL SETUSER), or use another"},
-	    {"oom", "it is full and takes no writes; raise its maxmemory or make room"},
-	    {"misconf", "it can't write to its disk and so takes no writes; see its log"},
-	    {"busy", "a script there does not come to an end; SCRIPT KILL stops it"},
-	    {"clusterdown", "some slots of the cluster are nobody's just now"},
-	    {"tryagain", "keys are moving between nodes of the cluster; this passes"},
-	    {"crossslot", "keys that belong together need a common {tag} in their names"},
-	    {"noscript", "it forgot the script at once; is SCRIPT FLUSH in a loop somewhere?"},
-	};
-	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-		if (strcmp(code, table[i][0]) == 0)
-			return table[i][1];
-	return "";
-}
-
-static bool is_one_of(const char *code, const char *const *list)
-{
-	for (; *list; list++)
-		if (strcmp(code, *list) == 0)
-			return true;
-	return false;
-}
-
-/* The same error as a sentence that says where, and what to do. What a server says of a command it does not
- * know repeats the arguments, which may be anything: that is left out. */
-static struct mw_redis_reply *explain(struct mw_redis *r, size_t node, const struct mw_redis_reply *reply)
-{
-	const struct mw_redis_node *n = &r->nodes.node[node];
-	char where[MW_REDIS_SHOWN_MAX], text[256];
 	if (node == 0)
-		snprintf(where, sizeof where, "%s", r->address);
-	else
-		snprintf(where, sizeof where, "%.250s:%d", n->host, n->port);
-	size_t len = reply->text.len < sizeof text ? reply->text.len : sizeof text - 1;
-	memcpy(text, reply->text.at, len);
-	text[len] = '\0';
-	char *args = strstr(text, ", with args");
-	if (args)
-		*args = '\0';
-	for (char *at = text; *at; at++)
-		if ((unsigned char)*at < ' ' || *at == 127)
-			*at = '?';
-	const char *what = advice(reply->code);
-	len = strlen(text);
-	if (*what && len > 0 && text[len - 1] == '.')
-		text[len - 1] = '\0';
-	return mw_redis_reply_error(r->arena, reply->code, "Redis at %s: %s%s%s", where, text,
-				    *what ? ": " : "", what);
+		return r->address;
+	snprintf(room, MW_REDIS_SHOWN_MAX, "%.250s:%d", r->nodes.node[node].host, r->nodes.node[node].port);
+	return room;
 }
 
 /* An error reply, and what follows from it. True: there is something to be done at once. */
 static bool judge_error(struct mw_redis *r, size_t node, struct command *c, struct mw_redis_reply *reply)
 {
-	static const char *const not_now[] = {"loading",     "busy",       "tryagain",
-					      "clusterdown", "masterdown", NULL};
 	const char *code = reply->code;
 	bool moved = strcmp(code, "moved") == 0, ask = strcmp(code, "ask") == 0;
 	c->reply = reply;
-	if (c->followed < FOLLOWED_MAX && (moved || ask)) {
+	if (c->followed < FOLLOWED_MAX && (moved || ask) && reply->text.len > strlen(code)) {
 		size_t to = 0;
 		const char *text = (const char *)reply->text.at + strlen(code) + 1;
 		if (mw_redis_nodes_moved(&r->nodes, node, text, moved, &to) == MW_OK) {
@@ -317,8 +267,9 @@ static bool judge_error(struct mw_redis *r, size_t node, struct command *c, stru
 		c->is_whole = true;
 		return true;
 	}
-	c->reply = explain(r, node, reply);
-	if (is_one_of(code, not_now))
+	char room[MW_REDIS_SHOWN_MAX];
+	c->reply = mw_redis_explain(r->arena, where_is(r, node, room), reply);
+	if (mw_redis_says_not_now(code))
 		return false;
 	if (strcmp(code, "readonly") == 0 || (strcmp(code, "noauth") == 0 && r->nodes.url->password[0])) {
 		mw_redis_nodes_drop(&r->nodes, node, false);
@@ -410,17 +361,15 @@ static bool connect_node(struct mw_redis *r, size_t node)
 		mw_redis_nodes_drop(&r->nodes, node, false);
 	if (n->link)
 		return true;
-	char code[24], where[MW_REDIS_SHOWN_MAX];
+	char code[24], room[MW_REDIS_SHOWN_MAX];
 	struct mw_error e = {.code = MW_OK};
 	enum mw_err err = mw_redis_nodes_connect(&r->nodes, node, now_ms(), code, &e);
 	if (err == MW_OK)
 		return true;
 	bool is_final = err == MW_BAD_KEY && strcmp(code, "loading") != 0;
-	if (node == 0)
-		snprintf(where, sizeof where, "%s", r->address);
-	else
-		snprintf(where, sizeof where, "%.250s:%d", n->host, n->port);
-	hold(r, node, mw_redis_reply_error(r->arena, code, "Redis at %s: %s", where, e.detail), is_final);
+	hold(r, node,
+	     mw_redis_reply_error(r->arena, code, "Redis at %s: %s", where_is(r, node, room), e.detail),
+	     is_final);
 	if (!is_final)
 		mw_redis_nodes_drop(&r->nodes, node, true);
 	return false;

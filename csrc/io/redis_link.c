@@ -283,8 +283,10 @@ static enum mw_err begin_tls(struct mw_redis_link *k, const struct mw_redis_plac
 	X509_VERIFY_PARAM *check = SSL_get0_param(k->ssl);
 	/* An address is no server name (RFC 6066), and is looked for among the certificate's addresses. */
 	if (X509_VERIFY_PARAM_set1_ip_asc(check, place->host) != 1) {
-		X509_VERIFY_PARAM_set1_host(check, place->host, 0);
-		SSL_set_tlsext_host_name(k->ssl, place->host);
+		char name[256]; /* OpenSSL's macro casts its const away */
+		snprintf(name, sizeof name, "%s", place->host);
+		X509_VERIFY_PARAM_set1_host(check, name, 0);
+		SSL_set_tlsext_host_name(k->ssl, name);
 	}
 	return handshake(k, timeout_ms, e);
 }

@@ -142,7 +142,7 @@ static enum mw_err greet(struct mw_redis_nodes *n, struct mw_redis_link *link, c
 static int64_t pause_ms(unsigned failures)
 {
 	unsigned doublings = failures > 7 ? 7 : failures - 1;
-	uint32_t most = PAUSE_FIRST_MS << doublings;
+	uint32_t most = (uint32_t)PAUSE_FIRST_MS << doublings;
 	if (most > PAUSE_MAX_MS)
 		most = PAUSE_MAX_MS;
 	return most / 2 + randombytes_uniform(most / 2 + 1);

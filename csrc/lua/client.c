@@ -164,18 +164,16 @@ static enum mw_err push_event(lua_State *L, struct mwl_client *c, const struct m
 	return err;
 }
 
-/* opts.seed: a text of which ids are made that would be random. False: there is none. */
-static bool read_seed(lua_State *L, int options, uint8_t seed[32])
+/* opts.seed, a text of which ids are made that would be random; at == NULL: there is none. Good while the
+ * options are. */
+static struct mw_span read_seed(lua_State *L, int options)
 {
 	lua_getfield(L, options, "seed");
-	bool is_there = !lua_isnil(L, -1);
-	if (is_there) {
-		luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, options, "seed must be a string");
-		struct mw_span text = mwl_check_span(L, -1);
-		mwl_sha256(text.at, text.len, seed);
-	}
+	luaL_argcheck(L, lua_isnil(L, -1) || lua_type(L, -1) == LUA_TSTRING, options,
+		      "seed must be a string");
+	struct mw_span seed = lua_isnil(L, -1) ? (struct mw_span){NULL, 0} : mwl_check_span(L, -1);
 	lua_pop(L, 1);
-	return is_there;
+	return seed;
 }
 
 /* client:push(event [, opts]) -> queued | nil, message, code, problems, tally */
@@ -197,12 +195,11 @@ static int client_push(lua_State *L)
 	struct mw_header headers[MWL_HEADERS_MAX];
 	struct mw_delivery d = {.now = mwl_now_wall(), .account = default_account(c)};
 	struct mwl_asked asked = {.sync_ms = -1};
-	uint8_t seed[32];
-	bool is_seeded = false;
+	struct mw_span seed = {NULL, 0};
 	if (!lua_isnil(L, 3)) {
 		mwl_delivery_options(L, 3, &d, headers);
 		asked = mwl_client_asked(L, 3);
-		is_seeded = read_seed(L, 3, seed);
+		seed = read_seed(L, 3);
 		lua_getfield(L, 3, "now");
 		if (!lua_isnil(L, -1))
 			d.now = (int64_t)luaL_checknumber(L, -1);
@@ -221,10 +218,10 @@ static int client_push(lua_State *L)
 
 	/* From here to the end the script's functions and finalizers may run, and call this client. */
 	c->busy = true;
-	if (is_seeded)
-		mwl_mapper_seed(mwl_check_mapper(L, 5), seed);
+	if (seed.at)
+		mwl_mapper_seed_text(mwl_check_mapper(L, 5), seed);
 	enum mw_err err = push_event(L, c, &d, asked);
-	if (is_seeded)
+	if (seed.at)
 		mwl_mapper_seed(mwl_check_mapper(L, 5), NULL);
 	bool usual =
 	    err == MW_OK && c->last.failed == 0 && c->last.events == 1 && d.format != MW_FORMAT_NDJSON;

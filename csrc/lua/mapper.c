@@ -32,7 +32,8 @@ struct mwl_mapper {
 	size_t problems_lost;
 	bool keeps_letters; /* what fails goes into the outbox, as a dead letter */
 	struct mwl_letters letters;
-	const uint8_t *seed; /* of 32 bytes; NULL: ids are random */
+	const uint8_t *seed;      /* of 32 bytes; NULL: ids are random */
+	struct mw_span seed_text; /* of which it is made when it is needed; at == NULL: there is none */
 	uint64_t seeded;
 	uint8_t own_seed[32];             /* of what mapper:map was given */
 	struct mw_tally tally;            /* of the last run that mapper:map or :tally made */
@@ -91,6 +92,10 @@ static void on_random(void *context, uint8_t bytes[16])
 {
 	struct mwl_mapper *p = context;
 	uint8_t text[32 + sizeof p->seeded], digest[32];
+	if (!p->seed && p->seed_text.at) { /* only now: most sources name their events themselves */
+		mwl_sha256(p->seed_text.at, p->seed_text.len, p->own_seed);
+		p->seed = p->own_seed;
+	}
 	if (!p->seed) {
 		mwl_random(NULL, bytes);
 		return;
@@ -223,6 +228,14 @@ enum mw_err mwl_mapper_letters_lost(const struct mwl_mapper *p)
 void mwl_mapper_seed(struct mwl_mapper *p, const uint8_t seed[32])
 {
 	p->seed = seed;
+	p->seed_text.at = NULL;
+	p->seeded = 0;
+}
+
+void mwl_mapper_seed_text(struct mwl_mapper *p, struct mw_span text)
+{
+	p->seed = NULL;
+	p->seed_text = text;
 	p->seeded = 0;
 }
 

@@ -98,6 +98,8 @@ enum mw_err mwl_mapper_letters_lost(const struct mwl_mapper *p);
 /* Until it is taken back with NULL: ids that would be random are made from this, the same ones in each run.
  */
 void mwl_mapper_seed(struct mwl_mapper *p, const uint8_t seed[32]);
+/* The same from a text of any length, borrowed until it is taken back. */
+void mwl_mapper_seed_text(struct mwl_mapper *p, struct mw_span text);
 /* Pushes the problems of the last run as { {index=, code=, message=, account=, raw=}, ..., more= }, or nil if
  * there were none; `more` is how many were not kept. */
 void mwl_mapper_push_problems(lua_State *L, struct mwl_mapper *p);

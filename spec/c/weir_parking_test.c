@@ -149,9 +149,9 @@ TEST(a_paused_lane_that_is_parked_waits_for_resume)
 
 TEST(what_a_parked_or_paused_lane_holds_can_be_withdrawn)
 {
-	push_many("good", 2, 0);
 	park("a", 0);
-	CHECK(next(0) == 2); /* good flies */
+	push_many("good", 2, 0);
+	CHECK(next(0) == 2);
 	struct mw_request good = request;
 	struct mw_lane *lane = mw_weir_lane(w, span("a"));
 	CHECK(mw_weir_withdraw(w, good.lane) == 0);

@@ -16,7 +16,7 @@ local ACCOUNT_MAX = 255
 
 ---@class moonweir.worker.Entry
 ---@field id string          in the stream
----@field first_id string    the one it had when it first came
+---@field first_id? string   the one it had when it first came, if that is another
 ---@field fields string[]    name, value, name, value … as they came
 ---@field event string|table
 ---@field account? string
@@ -24,11 +24,10 @@ local ACCOUNT_MAX = 255
 ---@field wrong? string      why it can't be read; then there is no event
 ---@field bytes integer      of its fields
 ---@field tag integer        of its messages
----@field left integer       messages that are under way
+---@field left integer       messages that are under way; -1: it is over
 ---@field renewed number     when the claim on it was last made, monotonic
 ---@field letter? moonweir.worker.Letter
 ---@field is_withdrawn? boolean  its account is parked
----@field is_over? boolean
 
 local function headers_of(text, content_type)
 	local headers = {}
@@ -67,9 +66,8 @@ end
 ---@param fields string[]
 ---@return moonweir.worker.Entry
 function entry.read(id, fields)
-	-- With room for all that it will have: there is one of these for each event.
-	local self = { id = id, first_id = id, fields = fields, left = 0, event = false, tag = 0, renewed = 0, is_over = false,
-		bytes = 0 }
+	-- Eight fields, all there from the start: there is one of these for each event, and a table grows by doubling.
+	local self = { id = id, fields = fields, left = 0, event = false, tag = 0, renewed = 0, bytes = 0, account = nil }
 	local body, content_type, headers
 	local bytes = 0
 	for i = 1, #fields, 2 do
@@ -109,7 +107,7 @@ end
 ---@param ours? string[]
 ---@return string[]
 function entry.copy(self, ours)
-	local copy = { "moonweir-id", self.first_id }
+	local copy = { "moonweir-id", self.first_id or self.id }
 	for _, text in ipairs(ours or {}) do
 		copy[#copy + 1] = text
 	end

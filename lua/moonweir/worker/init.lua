@@ -108,9 +108,12 @@ end
 
 --- When it came to Redis, which is when it happened if the source has no time: the id begins with that, in ms, unless the
 --- producer gave ids of its own.
-function Worker:time_of(entry)
-	local ms = tonumber(entry.first_id:sub(1, 13))
-	local now = self.wall
+function Worker:time_of(id)
+	local text, now = id:sub(1, 13), self.wall
+	if text ~= self.time_text then -- entries come in runs of one millisecond
+		self.time_text, self.time = text, tonumber(text)
+	end
+	local ms = self.time
 	return ms and ms > now - LATE_MS and ms <= now and ms or now
 end
 
@@ -123,8 +126,8 @@ function Worker:push(entry)
 		return true
 	end
 	options.account, options.headers, options.tag = entry.account or self.account, entry.headers, entry.tag
-	options.seed = self.seed .. entry.first_id
-	options.now = self:time_of(entry)
+	local id = entry.first_id or entry.id
+	options.seed, options.now = self.seed .. id, self:time_of(id)
 	local ok, queued, message, code, problems, tally = pcall(self.client.push, self.client, entry.event, options)
 	if not ok then -- what would be misuse in a program, such as too many headers, came with the entry
 		queued, message, code = nil, tostring(queued), "invalid"
@@ -290,8 +293,9 @@ function Worker:add_finished(x)
 			if left > 0 then
 				return
 			end
-			for _, entry in ipairs(acknowledged) do
-				self:finish(entry, not failed and 1 or nil, "acknowledged")
+			local count = not failed and 1 or nil
+			for i = 1, #acknowledged do
+				self:finish(acknowledged[i], count, "acknowledged")
 			end
 		end)
 	end

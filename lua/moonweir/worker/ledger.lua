@@ -46,33 +46,35 @@ function Ledger:start(entry, messages)
 end
 
 function Ledger:finish(entry)
-	if not entry.is_over then
-		entry.is_over = true
+	if entry.left >= 0 then
+		entry.left = -1
 		self.over[#self.over + 1] = entry
 	end
 end
 
---- A message of it came to its end.
-function Ledger:settle(tag)
-	local entry = self.by_tag[tag]
-	if not entry or entry.left == 0 then
-		return nil
+--- A message of each of these came to its end.
+function Ledger:settle(tags)
+	local by_tag, over, messages = self.by_tag, self.over, 0
+	for i = 1, #tags do
+		local entry = by_tag[tags[i]]
+		local left = entry and entry.left or 0
+		if left > 0 then
+			messages = messages + 1
+			left = left - 1
+			if left == 0 then
+				over[#over + 1], left = entry, -1
+			end
+			entry.left = left
+		end
 	end
-	entry.left = entry.left - 1
-	self.messages = self.messages - 1
-	if entry.left == 0 then
-		self:finish(entry)
-	end
-	return entry
+	self.messages = self.messages - messages
 end
 
 --- What client:settled gave.
 ---@param tags integer[]
 ---@param others moonweir.Report[]
 function Ledger:settle_all(tags, others)
-	for i = 1, #tags do
-		self:settle(tags[i])
-	end
+	self:settle(tags)
 	for _, report in ipairs(others) do
 		local entry = report.outcome ~= "parked" and self.by_tag[report.tag]
 		if entry then
@@ -81,7 +83,7 @@ function Ledger:settle_all(tags, others)
 			elseif report.outcome == "withdrawn" then
 				entry.is_withdrawn, entry.account = true, report.account
 			end
-			self:settle(report.tag)
+			self:settle { report.tag }
 		end
 	end
 end
@@ -91,7 +93,7 @@ function Ledger:forget(entry)
 	if self.by_tag[entry.tag] == entry then
 		self.by_tag[entry.tag], self.by_id[entry.id] = nil, nil
 		self.count, self.bytes = self.count - 1, self.bytes - entry.bytes
-		self.messages = self.messages - entry.left
+		self.messages = self.messages - math.max(entry.left, 0)
 	end
 end
 
@@ -113,7 +115,7 @@ end
 function Ledger:unfinished()
 	local list = {}
 	for _, entry in pairs(self.by_id) do
-		if not entry.is_over then
+		if entry.left >= 0 then
 			list[#list + 1] = entry
 		end
 	end
