@@ -143,6 +143,39 @@ describe("workers on many hosts", function()
 		assert.equal(5, #segment:messages())
 	end)
 
+	it("bury nothing because they can't read who is known", function()
+		local server = redis.start { port = true }
+		url = server.url
+		local red = server:client()
+		accounts("set", "acme", "--write-key", "accepted-key")
+		local csv = child.file("users.csv", "userId,email\nknown1,ann@example.com\n")
+		local environment = { MOONWEIR_REDIS = url, MOONWEIR_MASTER_KEY_FILE = master }
+		assert.equal(0, (child.start({ "identities", "import", csv, "--account", "acme" }, { env = environment }):finish()))
+		local function event(id)
+			assert(red:call("XADD", "events", "*", "body",
+				('{"type":"opened","id":"%s","account":"acme","email":"ann@example.com"}'):format(id)))
+		end
+		local one = worker()
+		event "1"
+		arrived(1)
+		-- What another master key sealed is no reason to take users for unknown: it waits until that is mended.
+		red:call("HSET", "{moonweir}:identities", ("n"):rep(32), "1 1 not sealed")
+		red:call("ZADD", "{moonweir}:identities:changes", "9007199254740000", ("n"):rep(32))
+		event "2"
+		one:wait_for "another master key"
+		assert.equal(0, red:call("XLEN", "{events}:dead"))
+		assert.equal(1, #segment:messages())
+		-- One that starts now ends at once, and leaves the entry to others.
+		local code, _, err = worker("--consumer", "other"):finish()
+		assert.equal(1, code)
+		assert.truthy(err:find("another master key", 1, true))
+		red:call("ZREM", "{moonweir}:identities:changes", ("n"):rep(32))
+		red:call("HDEL", "{moonweir}:identities", ("n"):rep(32))
+		arrived(2)
+		os.execute("kill -TERM " .. one.pid)
+		assert.equal(0, (one:finish()))
+	end)
+
 	it("need the master key, and say so", function()
 		url = "redis://127.0.0.1:1"
 		local one = child.start({ "worker", SOURCE, "--stream", "events", "--group", "g", "--shared", "--redis", url })

@@ -147,6 +147,9 @@ function Run:begin()
 	while not process.interrupted() do
 		local ok, message, code = self.worker:ensure()
 		if ok then
+			ok, message, code = self.shares:begin()
+		end
+		if ok then
 			return true
 		elseif not patient[code] then
 			terminal.say("error", terminal.safe(message, 500))
@@ -309,7 +312,7 @@ local function deliver(args)
 		client = client, red = red, stream = args.stream, group = args.group, slug = definition.slug,
 		consumer = args.consumer or hostname() .. "-" .. pid(), account = args.account, in_flight = args.in_flight,
 		prepare = function()
-			shared:prepare()
+			return shared:prepare()
 		end,
 		batch = args.batch, idle = args.idle, delete = args.delete, start = args.start,
 	}

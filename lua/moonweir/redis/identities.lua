@@ -9,7 +9,7 @@
 -- id and a user, with the earliest and the latest time it was said. `dir` is this host's store (io/identities.h), which is
 -- taught all of them. It comes out the same in whatever order, and however often, it hears them; so hosts agree as soon as
 -- they have heard the same facts, a mapping looks up in a microsecond, and also while Redis is away. The price: every host
--- has all of it, and Redis some 300 bytes for a fact.
+-- has all of it, and Redis some 500 bytes for a fact.
 --
 -- Facts are sealed with the master key and named by keyed hashes: no address and no id is in Redis in clear, only how many
 -- facts there are, which are about the same user, and when they were said.

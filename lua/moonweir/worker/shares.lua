@@ -14,7 +14,7 @@ function shares.new(options)
 	return setmetatable({ options = options }, Shares)
 end
 
---- The copy, as far as Redis answers: one that does not is asked again with each look.
+--- The copy, still without a look at Redis.
 ---@return true|nil
 ---@return string? message
 ---@return string? code
@@ -37,15 +37,33 @@ function Shares:open()
 	if not self.identities then
 		return nil, message, code
 	end
-	self.accounts:look(true)
 	return true
 end
 
---- Before entries are mapped that were just read: who was known when they came is known now.
-function Shares:prepare()
-	if self.identities then
-		self.learned, self.trouble = self.identities:look(true)
+--- All that there is, before the first entry is read.
+---@return true|nil
+---@return string? message
+---@return string? code
+function Shares:begin()
+	if not self.accounts then
+		return true
 	end
+	local ok, message, code = self.accounts:look(true)
+	if ok then
+		ok, message, code = self.identities:look(true)
+	end
+	return ok, message, code
+end
+
+--- Before entries are mapped that were just read: who was known when they came is known now, or they wait.
+---@return boolean
+function Shares:prepare()
+	if not self.identities then
+		return true
+	end
+	local ok, message = self.identities:look(true)
+	self.trouble = message
+	return ok == true
 end
 
 --- Permits for the client.
