@@ -41,8 +41,8 @@ function command.define(parser, number)
 		.. "at once (host and process number)."):argname "<name>"
 	parser:option("--start", "Where a new group begins: an entry's id, or $ for what comes from now on (0: everything).")
 		:argname "<id>"
-	parser:option("--state", "The --spool directory of `moonweir accounts`: its accounts, identities and budget are used "
-		.. "(MOONWEIR_SPOOL)."):argname "<dir>"
+	parser:option("--state", "The --spool directory of `moonweir accounts`: its accounts and identities are used, with "
+		.. "--own-rate its budget too (MOONWEIR_SPOOL)."):argname "<dir>"
 	parser:flag("--shared", "Accounts and identities are those in Redis (moonweir accounts --redis); --state, if given, is where "
 		.. "this host's copy of them is.")
 	parser:flag("--own-rate", "Only this worker sends to Segment: --rate is kept here, and not in Redis with all others.")
