@@ -223,6 +223,21 @@ describe("moonweir worker", function()
 		assert.equal("POISON", cjson.decode(letters.refused["moonweir-message"]).userId)
 	end)
 
+	it("buries an entry of too many fields without them, and leaves it in the stream", function()
+		local command = { "XADD", stream, "*" }
+		for i = 1, 10000 do
+			command[#command + 1], command[#command + 2] = "f" .. i, "x"
+		end
+		local id = assert(red:pipeline { command })[1]
+		add(1, 2)
+		assert.equal(1, (run { "--delete" }))
+		local letters = dead()
+		assert.same({ 1, id, "invalid" }, { #letters, letters[1].fields["moonweir-id"], letters[1].fields["moonweir-code"] })
+		assert.is_nil(letters[1].fields.f1)
+		assert.equal(1, red:call("XLEN", stream))
+		assert_delivered(1, 2)
+	end)
+
 	it("puts dead entries back when the source is mended, and they keep their messageIds", function()
 		add(1, 2)
 		red:call("XADD", stream, "*", "body", "[" .. event(3) .. ',{"type":"later","user":"u4","n":4}]')
@@ -571,6 +586,26 @@ describe("moonweir worker", function()
 			assert.equal(0, (stop(worker)))
 		end)
 
+		it("finds its stream in a cluster, wherever that begins, and writes dead and parked ones there", function()
+			local nodes = redis.cluster()
+			local client = assert(hiredis.new { url = nodes[1].url, patience = 5 })
+			local accounts = child.file("accounts.json", ('{"a":"%s"}'):format(KEY))
+			for i = 1, 3 do -- as good as surely not all three on the first node
+				stream = ("cluster%d-%d"):format(number, i)
+				add(100 * i + 1, 100 * i + 10, ',"account":"a"', client)
+				client:call("XADD", stream, "*", "body", "not json")
+				client:call("XADD", stream, "*", "body", event(0, ',"account":"keyless"'))
+				local worker = child.start(arguments({ "--accounts", accounts, "--consumer", "c1" }, nodes[1].url))
+				redis.wait("all of it", function()
+					return #segment:messages() == 10 * i and pending(client) == 0
+						and client:call("XLEN", "{" .. stream .. "}:parked:keyless") == 1
+				end)
+				assert.equal(1, client:call("XLEN", "{" .. stream .. "}:dead"))
+				stop(worker)
+				assert.equal("", (worker:err():gsub("moonweir: warning: account keyless[^\n]*\n", "")))
+			end
+		end)
+
 		it("makes the group anew when somebody deletes the stream", function()
 			local worker = child.start(arguments { "--consumer", "c1" })
 			redis.wait("the group", function()
@@ -584,6 +619,15 @@ describe("moonweir worker", function()
 			end)
 			assert.equal(0, (stop(worker)))
 		end)
+	end)
+
+	it("has a demo that works", function()
+		local pipe = io.popen(("MOONWEIR='%s' LUA=%s sh examples/redis/demo.sh 2>&1; echo rc=$?"):format(os.getenv "MW_COMMAND",
+			child.lua))
+		local out = pipe:read "*a"
+		pipe:close()
+		assert.truthy(out:find "\nrc=0\n", out)
+		assert.truthy(out:find "unmatched", out)
 	end)
 
 	it("explains itself, and refuses what makes no sense", function()

@@ -189,3 +189,56 @@ function Client:spool_dir() end
 ---@param seconds? number default 5
 ---@return true|nil, string?, "timeout"|nil
 function Client:close(seconds) end
+
+-- moonweir.hiredis, a module of its own -----------------------------------------------------------------------
+
+---@class moonweir.hiredis.Options
+---@field url? string       redis://user:password@host:port/database, rediss:// for TLS, unix:///path?db=2
+---@field file? string      a file that holds it, which only its owner may read; if there is no url
+---@field env? string       the environment variable that holds it; if there is neither
+---@field ca_file? string   of rediss://: authorities to trust, in place of the system's
+---@field cert_file? string our certificate, and ...
+---@field key_file? string  ... its key
+---@field name? string      shown by CLIENT LIST
+---@field timeout? number   seconds without a byte moving; default 5
+---@field patience? number  seconds for which a command that could not run is tried again; default 0: once
+
+--- Connects when it is first used. hiredis.script(text) makes what is given in place of a command's name: it is sent as
+--- EVALSHA, and as EVAL where that is not known. hiredis.slot(key) is the cluster's slot of a key.
+---@class moonweir.Hiredis
+local Hiredis = {}
+
+--- One command. A null reply is false, so that nil is an error and nothing else.
+---@param command string|userdata  its name, or a script; the arguments of that: number of keys, keys, the rest
+---@param ... string|number
+---@return string|number|table|false|nil reply
+---@return string? message
+---@return string? code the server's first word in lower case ("noperm", "oom", "err" …), or "io", "timeout", "forked",
+---  "no_memory", "too_large"
+function Hiredis:call(command, ...) end
+
+--- The same for a command that may run twice, should the connection break before its answer is there.
+---@param command string|userdata
+---@param ... string|number
+---@return string|number|table|false|nil reply, string? message, string? code
+function Hiredis:call_again(command, ...) end
+
+--- Many at once; each stands for itself, and one that is tried again runs behind the others.
+---@param commands (string|number|userdata)[][]
+---@param may_run_twice? boolean
+---@return {[integer]: any, errors: table<integer, {message: string, code: string}>?}|nil replies false where there is an error
+---@return string? message, string? code
+function Hiredis:pipeline(commands, may_run_twice) end
+
+--- Another to the same place, with connections of its own.
+---@return moonweir.Hiredis|nil, string?, string?
+function Hiredis:twin() end
+
+--- Where it is, without user and password.
+---@return string
+function Hiredis:address() end
+
+---@return {commands: integer, connects: integer, redirects: integer, repeats: integer}
+function Hiredis:stats() end
+
+function Hiredis:close() end

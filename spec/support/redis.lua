@@ -94,10 +94,6 @@ function Redis:client(url)
 	return red
 end
 
-function Redis:log()
-	return child.read(self.folder .. "/log") or ""
-end
-
 --- One that is dead and waits for its parent to notice is dead.
 local function is_alive(pid)
 	local stat = child.read("/proc/" .. pid .. "/stat")
@@ -119,6 +115,36 @@ end
 function Redis:restart(name)
 	self:kill(name)
 	self:launch()
+end
+
+--- Three masters with a third of the slots each; `client_` of each is a connection to it.
+function redis.cluster()
+	local nodes = {}
+	for i = 1, 3 do
+		nodes[i] = redis.start { port = true, ["cluster-enabled"] = "yes", ["cluster-node-timeout"] = "2000",
+			["cluster-port"] = redis.free_port(), ["cluster-config-file"] = "nodes.conf",
+			["cluster-require-full-coverage"] = "no" }
+	end
+	for i, node in ipairs(nodes) do
+		node.client_ = node:client()
+		assert(node.client_:call("CLUSTER", "ADDSLOTSRANGE", (i - 1) * 5461, i == 3 and 16383 or i * 5461 - 1))
+		assert(node.client_:call("CLUSTER", "SET-CONFIG-EPOCH", i))
+	end
+	for _, node in ipairs(nodes) do
+		for _, other in ipairs(nodes) do
+			assert(node.client_:call("CLUSTER", "MEET", "127.0.0.1", other.port, other.settings["cluster-port"]))
+		end
+	end
+	redis.wait("the cluster", function()
+		for _, node in ipairs(nodes) do
+			local info = node.client_:call("CLUSTER", "INFO")
+			if not (info:find "cluster_state:ok" and info:find "cluster_known_nodes:3" and info:find "cluster_slots_ok:16384") then
+				return false
+			end
+		end
+		return true
+	end)
+	return nodes
 end
 
 --- End all of them. Before child.clean, which removes their folders.

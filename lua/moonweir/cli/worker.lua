@@ -19,8 +19,8 @@ local command = {
 	example = [[
 Examples:
   redis-cli XADD events '*' account acme body '{"type":"message.opened", ...}'
-  moonweir worker acme-mail.lua --redis redis://127.0.0.1 --stream events --group segment --accounts accounts.json
-  moonweir worker acme-mail.lua --redis-file redis.url --stream events --group segment --state /var/lib/acme/spool
+  moonweir worker acme.lua --redis redis://127.0.0.1 --stream events --group g --accounts keys.json
+  moonweir worker acme.lua --redis-file redis.url --stream events --group g --state /var/lib/spool
 
 An entry is acknowledged when Segment has its messages, or when it is in the stream {events}:dead
 with the reason. Workers of one group share its entries; what a dead one left is taken over after

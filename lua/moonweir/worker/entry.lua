@@ -13,6 +13,7 @@ local core = require "moonweir.core"
 local entry = {}
 
 local ACCOUNT_MAX = 255
+local STRINGS_MAX = 6000 -- names and values: Redis's Lua has a stack of 8,000, over which scripts move an entry
 
 ---@class moonweir.worker.Entry
 ---@field id string          in the stream
@@ -21,6 +22,7 @@ local ACCOUNT_MAX = 255
 ---@field event string|table
 ---@field account? string
 ---@field headers? table<string, string>
+---@field is_wide? boolean   it has too many fields to be moved
 ---@field wrong? string      why it can't be read; then there is no event
 ---@field bytes integer      of its fields
 ---@field tag integer        of its messages
@@ -86,6 +88,9 @@ function entry.read(id, fields)
 		end
 	end
 	self.bytes = bytes
+	if #fields > STRINGS_MAX then
+		self.is_wide, self.wrong = true, "more than 3,000 fields; they are in the stream still, under this id"
+	end
 	if self.account and (self.account == "" or #self.account > ACCOUNT_MAX) then
 		self.account, self.wrong = nil, "the field account holds 1 to 255 bytes"
 	end
@@ -111,7 +116,7 @@ function entry.copy(self, ours)
 	for _, text in ipairs(ours or {}) do
 		copy[#copy + 1] = text
 	end
-	for i = 1, #self.fields, 2 do
+	for i = 1, self.is_wide and 0 or #self.fields, 2 do
 		if self.fields[i] ~= "moonweir-id" then
 			copy[#copy + 1], copy[#copy + 2] = self.fields[i], self.fields[i + 1]
 		end

@@ -245,7 +245,8 @@ end
 
 function Worker:add_bury(x, entry)
 	local fields = entries.copy(entry, letters.fields(entry.letter, self.group.name))
-	local command = { self.bury, 2, self.names.stream, self.names.dead, self.group.name, entry.id, self.delete and 1 or 0 }
+	local command = { self.bury, 2, self.names.stream, self.names.dead, self.group.name, entry.id,
+		self.delete and not entry.is_wide and 1 or 0 }
 	for i = 1, #fields do
 		command[#command + 1] = fields[i]
 	end
