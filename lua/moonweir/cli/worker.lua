@@ -21,13 +21,13 @@ Examples:
   redis-cli XADD events '*' account acme body '{"type":"message.opened", ...}'
   moonweir worker acme.lua --redis redis://127.0.0.1 --stream events --group g --accounts keys.json
   moonweir worker acme.lua --redis-file redis.url --stream events --group g --state /var/lib/spool
-  moonweir worker acme.lua --stream events --group g --shared       with MOONWEIR_REDIS, on each host
+  moonweir worker acme.lua --stream events --group g --shared    with MOONWEIR_REDIS, on each host
 
-All workers of this Redis together keep to --rate. An entry is acknowledged when Segment has its messages, or when it is in the stream {events}:dead
-with the reason. Workers of one group share its entries; what a dead one left is taken over after
---idle. Entries of an account whose key was refused wait in {events}:parked:ACCOUNT and come back
-when a good key is saved. SIGTERM delivers what was read and stops; SIGHUP reads the source and
-the --accounts file again.]],
+All workers of this Redis together keep to --rate. An entry is acknowledged when Segment has its
+messages, or when it is in the stream {events}:dead with the reason. Workers of one group share its
+entries; what a dead one left is taken over after --idle. Entries of an account whose key was
+refused wait in {events}:parked:ACCOUNT and come back when a good key is saved. SIGTERM delivers
+what was read and stops; SIGHUP reads the source and the --accounts file again.]],
 }
 
 local SAID_AGAIN = 10 -- seconds before the same trouble is told again
