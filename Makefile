@@ -32,10 +32,10 @@ CORE_ONE := $(BUILD)/obj/core.o
 # Each a module of its own, so that the library needs none of their libraries.
 EXTRAS  := server xml inflate hiredis
 SERVER  := framing listen peers replies stream
-REDIS   := redis redis_advice redis_link redis_nodes redis_reply redis_slot redis_url
+REDIS   := redis redis_advice redis_lease redis_link redis_nodes redis_reply redis_slot redis_url
 XML_CORE := $(addprefix csrc/core/,hash.c json_write.c number.c utf8.c)
 IO      := $(call object,$(filter-out $(EXTRAS:%=csrc/io/%.c) $(SERVER:%=csrc/io/server_%.c) $(REDIS:%=csrc/io/%.c),$(wildcard csrc/io/*.c)))
-BINDING := $(filter-out $(EXTRAS) server_request server_stream redis,$(patsubst csrc/lua/%.c,%,$(wildcard csrc/lua/*.c)))
+BINDING := $(filter-out $(EXTRAS) server_request server_stream redis redis_lease,$(patsubst csrc/lua/%.c,%,$(wildcard csrc/lua/*.c)))
 
 VMS     := lua5.4 luajit
 MODULES := $(foreach vm,$(VMS),$(foreach module,core $(EXTRAS),$(BUILD)/$(vm)/moonweir/$(module).so))
@@ -70,7 +70,7 @@ $(BUILD)/$(1)/moonweir/inflate.so: EXTRA = -lz
 $(BUILD)/$(1)/moonweir/server.so: $(SERVER:%=$(BUILD)/obj/io/server_%.o) $(BUILD)/$(1)/obj/server_request.o $(BUILD)/$(1)/obj/server_stream.o
 $(BUILD)/$(1)/moonweir/xml.so: $(call object,$(XML_CORE))
 $(BUILD)/$(1)/moonweir/hiredis.so: EXTRA = -lhiredis -lssl -lcrypto -lsodium
-$(BUILD)/$(1)/moonweir/hiredis.so: $(REDIS:%=$(BUILD)/obj/io/%.o) $(BUILD)/obj/io/private.o $(BUILD)/$(1)/obj/redis.o
+$(BUILD)/$(1)/moonweir/hiredis.so: $(REDIS:%=$(BUILD)/obj/io/%.o) $(BUILD)/obj/io/private.o $(BUILD)/$(1)/obj/redis.o $(BUILD)/$(1)/obj/redis_lease.o
 $(patsubst %,$(BUILD)/$(1)/moonweir/%.so,$(filter-out hiredis,$(EXTRAS))): $(BUILD)/$(1)/moonweir/%.so: $(BUILD)/obj/io/%.o $(BUILD)/$(1)/obj/%.o
 $(EXTRAS:%=$(BUILD)/$(1)/moonweir/%.so): $(call object,csrc/core/buf.c csrc/core/err.c)
 	@mkdir -p $$(@D)
@@ -246,7 +246,7 @@ hosts: test-packages ## nginx under load, reloaded and its workers killed: MW_RE
 	  luajit /usr/bin/busted --output=plainTerminal spec/hosts/openresty_load.lua
 
 TSAN_TESTS := budget_test dead_test keyring_test secret_heap_test state_test vault_test http_test http_errand_test http_fault_test engine_test \
-              engine_life_test engine_spool_test engine_oauth_test engine_oauth_fault_test rsa_key_test vault_app_test
+              engine_life_test engine_spool_test engine_oauth_test engine_oauth_fault_test engine_lease_test rsa_key_test vault_app_test
 
 .PHONY: asan tsan valgrind
 asan: check-packages ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -258,7 +258,7 @@ tsan: check-packages ## the threaded tests under ThreadSanitizer
 
 .PHONY: spec-sanitized
 # Specs that do their work in this process; those that start many others are checked without sanitizers.
-OWN_SPECS = $(filter-out spec/e2e% spec/bad_input% spec/cli% spec/rockspec%,$(wildcard spec/*_spec.lua))
+OWN_SPECS = $(filter-out spec/e2e% spec/bad_input% spec/cli% spec/rockspec% spec/redis_hosts% spec/redis_cluster%,$(wildcard spec/*_spec.lua))
 PRELOAD = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)
 spec-sanitized: all $(TOOLS)
 	@MW_HISTORIES=500 MW_DOUBLES=100000 MW_TRIALS=2000 $(MAKE) SANITIZE=$(SANITIZE) spec-c

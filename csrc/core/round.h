@@ -13,6 +13,7 @@ struct mw_round {
 	enum mw_round_kind kind;
 	struct mw_lane *front;
 	struct mw_lane *back;
+	uint32_t count;
 };
 
 void mw_round_append(struct mw_round *r, struct mw_lane *lane);

@@ -220,21 +220,22 @@ static struct mw_lane *choose(struct mw_weir *w)
 	return w->laden.front;
 }
 
-bool mw_weir_next(struct mw_weir *w, int64_t now, struct mw_request *out, int64_t *wait_ms)
+int64_t mw_weir_wait(struct mw_weir *w, int64_t now)
 {
 	wake(w, now);
 	const struct mw_lane *first = mw_timers_first(&w->timers);
-	if (w->in_flight >= w->config.in_flight_max || (!w->round.front && !first)) {
-		*wait_ms = INT64_MAX;
-		return false;
-	}
-	if (!w->round.front) {
-		*wait_ms = first->due - now;
-		return false;
-	}
+	if (w->in_flight >= w->config.in_flight_max || (!w->round.front && !first))
+		return INT64_MAX;
+	if (!w->round.front)
+		return first->due - now;
 	int64_t paced = mw_rate_wait(&w->handouts, now);
 	int64_t permitted = mw_rate_wait(&w->permits, now);
-	*wait_ms = paced > permitted ? paced : permitted;
+	return paced > permitted ? paced : permitted;
+}
+
+bool mw_weir_next(struct mw_weir *w, int64_t now, struct mw_request *out, int64_t *wait_ms)
+{
+	*wait_ms = mw_weir_wait(w, now);
 	if (*wait_ms > 0)
 		return false;
 
@@ -366,6 +367,12 @@ struct mw_weir_stats mw_weir_stats(const struct mw_weir *w)
 			stats.held += load;
 	}
 	return stats;
+}
+
+uint32_t mw_weir_ready(const struct mw_weir *w)
+{
+	uint32_t room = w->config.in_flight_max - w->in_flight;
+	return w->round.count < room ? w->round.count : room;
 }
 
 const struct mw_weir_stats *mw_weir_totals(const struct mw_weir *w)

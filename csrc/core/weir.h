@@ -77,6 +77,9 @@ struct mw_request {
  * *wait_ms (INT64_MAX: until the next push or done). */
 bool mw_weir_next(struct mw_weir *w, int64_t now, struct mw_request *out, int64_t *wait_ms);
 
+/* How long next would have to wait; 0: it has a request, unless the store lost its messages. */
+int64_t mw_weir_wait(struct mw_weir *w, int64_t now);
+
 /* What a store kept from an earlier life of this lane, which is new: its counters, with everything
  * undelivered as queued, the bytes of that and when the oldest of it came. */
 void mw_weir_restore(struct mw_weir *w, struct mw_lane *lane, const struct mw_counts *counts, uint64_t bytes,
@@ -101,6 +104,9 @@ void mw_weir_release(struct mw_weir *w, struct mw_lane *lane, int64_t now);
 
 /* Send partial batches without waiting for company, from now on (true) or no longer (false). */
 void mw_weir_hurry(struct mw_weir *w, bool hurry, int64_t now);
+
+/* Requests that could be handed out by now, but for the rate. O(1). */
+uint32_t mw_weir_ready(const struct mw_weir *w);
 
 /* A lane by name, NULL if it never had a message. */
 struct mw_lane *mw_weir_lane(struct mw_weir *w, struct mw_span account);

@@ -4,6 +4,9 @@
  *     <dir>/budget     the rate, all of them together (budget.h)
  *     <dir>/pN/board   this engine's counters, for others to read (board.h)
  *
+ * Engines on many hosts have their rate in Redis: permits are then slots that somebody fetches from there
+ * (core/slots.h, lessee.h), and the file is not used.
+ *
  * An engine without a spool may use those of a directory all the same, but for the board. Without either
  * there are none: every call then answers as if there were no accounts and no limit. Owned by the engine's
  * thread, once it is open.
@@ -11,6 +14,7 @@
 #ifndef MW_COMMONS_H
 #define MW_COMMONS_H
 
+#include "../core/slots.h"
 #include "board.h"
 #include "budget.h"
 #include "vault_app.h"
@@ -21,7 +25,9 @@
 struct mw_commons {
 	struct mw_state *state; /* NULL: no spool */
 	struct mw_vault *vault;
-	struct mw_budget *budget;
+	struct mw_budget *budget; /* NULL too if is_leased */
+	struct mw_slots slots;
+	bool is_leased;
 	struct mw_board *board;
 	uint64_t revision; /* of the vault, as of the last look */
 	int64_t next_look;
@@ -51,8 +57,14 @@ enum mw_err mw_commons_key(struct mw_commons *c, struct mw_span account, struct 
 			   struct mw_endpoint *endpoint, char app[MW_APP_NAME_MAX + 1], bool *paused,
 			   struct mw_error *e);
 
-/* A permit of the common budget: 0, or ms to wait. */
+/* Permits are slots from now on, at so many a second over all hosts. */
+void mw_commons_lease(struct mw_commons *c, double rate);
+
+/* A permit of the common budget: 0, or ms to wait (MW_SLOTS_NONE: for slots, nobody knows how long). */
 int64_t mw_commons_permit(struct mw_commons *c, int64_t now);
+
+/* Is it worth while to hand out a request? 0, or ms to wait: one without a slot would go nowhere. */
+int64_t mw_commons_wait(struct mw_commons *c, int64_t now);
 
 /* A server closed our gate for so long: nobody else need try. */
 void mw_commons_close_gate(struct mw_commons *c, int64_t now, int64_t for_ms);

@@ -116,6 +116,8 @@ static void release(struct mw_engine *g)
 	mw_buf_deinit(&g->batch);
 	if (g->safe_fd >= 0)
 		close(g->safe_fd);
+	if (g->want_fd >= 0)
+		close(g->want_fd);
 	pthread_cond_destroy(&g->changed);
 	pthread_mutex_destroy(&g->core);
 	pthread_mutex_destroy(&g->gate);
@@ -192,6 +194,15 @@ static void bound_by_disk(struct mw_engine *g, uint64_t disk_max)
 		g->queue_max = (size_t)(disk / 3);
 }
 
+static enum mw_err lease(struct mw_engine *g, double rate, struct mw_error *e)
+{
+	g->want_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (g->want_fd < 0)
+		return mw_error_set(e, MW_IO, 0, "no eventfd: %s", strerror(errno));
+	mw_commons_lease(&g->commons, rate);
+	return MW_OK;
+}
+
 enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engine **out, struct mw_error *e)
 {
 	pthread_once(&process_once, prepare_process);
@@ -215,6 +226,8 @@ enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engi
 	g->has_adopted = !g->has_spool;
 	g->settled_since = -1;
 	g->safe_fd = -1;
+	g->want_fd = -1;
+	g->leased_at = now_ms();
 	g->queue_max = config->queue_max > 0 ? config->queue_max : MW_QUEUE_DEFAULT;
 	if (config->spool)
 		bound_by_disk(g, config->spool->disk_max);
@@ -238,6 +251,8 @@ enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engi
 		err = mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the engine");
 	if (err == MW_OK)
 		err = open_store(g, config, e);
+	if (err == MW_OK && config->is_leased)
+		err = lease(g, config->weir.rate, e);
 	if (err == MW_OK)
 		err = mw_http_new(&http, &g->http, e);
 	int no_thread = err == MW_OK ? start_thread(g) : 0;

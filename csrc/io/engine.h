@@ -15,6 +15,7 @@
 
 #include "../core/histogram.h"
 #include "endpoint.h"
+#include "lessee.h"
 #include "spool.h"
 
 struct mw_engine;
@@ -35,6 +36,7 @@ struct mw_engine_config {
 	const char *user_agent;      /* NULL: "moonweir/<version>" */
 	bool
 	    report_delivered; /* keep a report of every delivered message, not only of dead and parked ones */
+	bool is_leased; /* permits come by mw_engine_lessee, at weir.rate over all hosts, and not otherwise */
 	bool holds; /* sends nothing before mw_engine_start: keys can be saved first, or another process is to
 		       send */
 };
@@ -48,6 +50,9 @@ void mw_engine_start(struct mw_engine *g);
 
 /* Is this a child of the process that opened it? */
 bool mw_engine_is_forked(const struct mw_engine *g);
+
+/* For whoever fetches permits for it, if it is_leased. False: it is not, or after fork. */
+bool mw_engine_lessee(struct mw_engine *g, struct mw_lessee *out);
 
 /* Save an account's write key (and endpoint, NULL: the engine's): new, or in place of the old. A parked lane
  * resumes at once. `account` "" is the key for every account that has none of its own. MW_BAD_KEY never
@@ -97,6 +102,9 @@ struct mw_engine_stats {
 	uint64_t reports_lost;       /* not collected by poll in time */
 	uint64_t token_requests;     /* of OAuth apps; they are among the requests, and no lane's */
 	int64_t gate_ms;             /* how long a server keeps the gate closed; 0: open */
+	uint64_t slots_missed;       /* permits that were leased and not used in time */
+	int64_t unleased_ms;     /* requests wait, and there is no answer about permits since; 0: there is */
+	char lease_trouble[256]; /* why, for people; "" */
 };
 enum mw_err mw_engine_stats(struct mw_engine *g, struct mw_engine_stats *out);
 

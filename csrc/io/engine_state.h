@@ -71,6 +71,8 @@ struct mw_engine {
 	int64_t adopt_at;
 	struct mw_commons commons;
 	int64_t post_at;              /* not before, to the board */
+	int64_t napping_since;        /* a request waits in curl for its permit since; 0: none does */
+	int want_fd;                  /* whoever leases waits for it; -1: nobody leases */
 	struct mw_engine_lane *shown; /* room for the board: MW_BOARD_LANES of each */
 	struct mw_board_lane *posted;
 
@@ -84,6 +86,10 @@ struct mw_engine {
 	struct mw_spool_stats spool_stats;
 	struct mw_histogram commits;
 	uint64_t throttled;
+	uint32_t wanted;   /* requests that wait for a permit, as of the thread's last step */
+	bool is_wanting;   /* ... and whoever leases was told */
+	int64_t leased_at; /* when the script last answered */
+	char lease_trouble[256];
 
 	/* Guarded by gate. */
 	pthread_mutex_t gate;
@@ -123,6 +129,9 @@ int64_t mw_engine_on_permit(void *engine);
 void mw_engine_on_done(void *engine, const struct mw_request *r, const struct mw_answer *a,
 		       const char *error);
 void mw_engine_on_report(void *engine, const struct mw_report *r);
+
+/* Under core: so many requests wait for permits; whoever leases them hears of it. */
+void mw_engine_want(struct mw_engine *g, uint32_t wanted);
 
 /* Tokens of OAuth apps (engine_token.c). The one to send `r` with, borrowed until core is given up; NULL:
  * there is none, and `r` was given back to the weir. */

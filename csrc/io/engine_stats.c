@@ -15,6 +15,15 @@ enum mw_err mw_engine_stats(struct mw_engine *g, struct mw_engine_stats *out)
 					.commits = g->commits,
 					.throttled = g->throttled,
 					.gate_ms = mw_weir_gate_ms(g->weir, mw_engine_now(CLOCK_MONOTONIC))};
+	int64_t now = mw_engine_now(CLOCK_MONOTONIC);
+	if (g->commons.is_leased) {
+		int64_t slots_gate = mw_slots_gate_ms(&g->commons.slots, now);
+		out->gate_ms = slots_gate > out->gate_ms ? slots_gate : out->gate_ms;
+		out->slots_missed = g->commons.slots.missed;
+		if (g->wanted > 0 && *g->lease_trouble)
+			out->unleased_ms = now > g->leased_at ? now - g->leased_at : 1;
+		memcpy(out->lease_trouble, g->lease_trouble, sizeof out->lease_trouble);
+	}
 	pthread_mutex_lock(&g->gate);
 	uint64_t waiting = g->inbox.count - g->inbox.letters + g->taken_count - g->taken_letters;
 	out->weir.counts.accepted += waiting;

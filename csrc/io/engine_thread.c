@@ -8,6 +8,8 @@ enum {
 	STORE_RETRY_MS = 100,         /* without memory, or room on the disk */
 	POST_SHARE = 20,
 	POST_MAX_MS = 1000, /* between two posts, however long they take */
+	NAP_MS = 5,
+	NAP_MAX_MS = 300,
 };
 
 static int64_t now_ms(void)
@@ -35,6 +37,26 @@ void mw_engine_on_report(void *context, const struct mw_report *r)
 		mw_reports_add(g->reports, r);
 }
 
+/* A request that had to connect first comes too late for the slot it was handed out for. Refused, it would
+ * lose the connection again, so it waits for the next slot, if that comes in a while: nothing else may be
+ * sent before. Ms to wait as on_permit has it. */
+static int64_t nap(struct mw_engine *g, int64_t wait, int64_t now)
+{
+	bool is_gated = mw_slots_gate_ms(&g->commons.slots, now) > 0;
+	if (!g->commons.is_leased || wait <= 0 || is_gated) {
+		g->napping_since = 0;
+		return wait;
+	}
+	if (g->napping_since == 0)
+		g->napping_since = now;
+	mw_engine_want(g, g->wanted > 0 ? g->wanted : 1);
+	if (now - g->napping_since > NAP_MAX_MS) {
+		g->napping_since = 0;
+		return MW_HTTP_PERMIT_WAIT_MS + 1;
+	}
+	return sooner(wait, NAP_MS);
+}
+
 int64_t mw_engine_on_permit(void *context)
 {
 	struct mw_engine *g = context;
@@ -42,7 +64,7 @@ int64_t mw_engine_on_permit(void *context)
 	int64_t now = now_ms();
 	int64_t wait = mw_weir_permit_wait(g->weir, now);
 	if (wait == 0)
-		wait = mw_commons_permit(&g->commons, now);
+		wait = nap(g, mw_commons_permit(&g->commons, now), now);
 	if (wait == 0)
 		wait = mw_weir_permit(g->weir, now);
 	pthread_mutex_unlock(&g->core);
@@ -279,8 +301,14 @@ static int64_t send_ready(struct mw_engine *g)
 		return wait;
 	pthread_mutex_lock(&g->core);
 	int64_t now = now_ms();
-	while (mw_weir_next(g->weir, now, &r, &wait))
-		send_batch(g, &r, now);
+	do {
+		wait = mw_weir_wait(g->weir, now);
+		if (wait == 0)
+			wait = mw_commons_wait(&g->commons, now);
+		if (wait == 0 && mw_weir_next(g->weir, now, &r, &wait))
+			send_batch(g, &r, now);
+	} while (wait == 0);
+	mw_engine_want(g, mw_weir_ready(g->weir) + mw_http_unsent(g->http));
 	pthread_mutex_unlock(&g->core);
 	return wait;
 }

@@ -82,6 +82,9 @@ enum mw_err mw_http_ask(struct mw_http *h, uint32_t ticket, const char *url, str
 /* Do what can be done without waiting; calls permit and done. True if a request came to its end. */
 bool mw_http_work(struct mw_http *h);
 
+/* Requests that were started and have no permit yet. */
+uint32_t mw_http_unsent(const struct mw_http *h);
+
 /* Wait for sockets, a wake-up or the time. */
 void mw_http_wait(struct mw_http *h, int64_t timeout_ms);
 

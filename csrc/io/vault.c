@@ -161,12 +161,12 @@ int mw_vault_next_revision(const struct mw_vault *v, MDB_txn *txn, uint64_t *rev
 	return answer == 0 ? mdb_put(txn, v->by_revision, &key, &value, 0) : answer;
 }
 
-static int forget(MDB_txn *txn, MDB_dbi dbi, uint64_t revision)
+int mw_vault_forget_revision(const struct mw_vault *v, MDB_txn *txn, uint64_t revision)
 {
 	uint8_t bytes[MW_REVISION_LEN];
 	mw_revision_put(bytes, revision);
 	MDB_val key = {MW_REVISION_LEN, bytes};
-	int answer = mdb_del(txn, dbi, &key, NULL);
+	int answer = mdb_del(txn, v->by_revision, &key, NULL);
 	return answer == MDB_NOTFOUND ? 0 : answer;
 }
 
@@ -178,16 +178,16 @@ static int64_t removed_when(MDB_val v)
 	return (int64_t)when;
 }
 
-static int forget_old_removals(const struct edit *d, MDB_txn *txn)
+static int forget_old_removals(const struct mw_vault *v, MDB_txn *txn, int64_t now)
 {
 	MDB_cursor *cursor;
 	MDB_val key, value;
-	int answer = mdb_cursor_open(txn, d->v->removed, &cursor);
+	int answer = mdb_cursor_open(txn, v->removed, &cursor);
 	if (answer != 0)
 		return answer;
 	for (int i = 0; i < FORGET_MAX; i++) {
 		answer = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-		if (answer != 0 || removed_when(value) > d->now - REMOVED_MS)
+		if (answer != 0 || removed_when(value) > now - REMOVED_MS)
 			break;
 		answer = mdb_cursor_del(cursor, 0);
 		if (answer != 0)
@@ -197,29 +197,37 @@ static int forget_old_removals(const struct edit *d, MDB_txn *txn)
 	return answer == MDB_NOTFOUND ? 0 : answer;
 }
 
-static int note_removal(const struct edit *d, MDB_txn *txn, uint64_t revision)
+int mw_vault_note_removal(const struct mw_vault *v, MDB_txn *txn, struct mw_span account, uint64_t revision,
+			  int64_t now)
 {
 	uint8_t bytes[MW_REVISION_LEN], what[MW_REMOVED_AT_LEN + MW_ACCOUNT_MAX];
 	mw_revision_put(bytes, revision);
 	for (int i = 0; i < MW_REMOVED_AT_LEN; i++)
-		what[i] = (uint8_t)((uint64_t)d->now >> (8 * i));
-	memcpy(what + MW_REMOVED_AT_LEN, d->account.at, d->account.len);
-	MDB_val key = {MW_REVISION_LEN, bytes}, value = {MW_REMOVED_AT_LEN + d->account.len, what},
-		account = mw_value_of(d->account);
-	int answer = mdb_del(txn, d->v->accounts, &account, NULL);
+		what[i] = (uint8_t)((uint64_t)now >> (8 * i));
+	memcpy(what + MW_REMOVED_AT_LEN, account.at, account.len);
+	MDB_val key = {MW_REVISION_LEN, bytes}, value = {MW_REMOVED_AT_LEN + account.len, what},
+		name = mw_value_of(account);
+	int answer = mdb_del(txn, v->accounts, &name, NULL);
 	if (answer == 0)
-		answer = forget_old_removals(d, txn);
-	return answer == 0 ? mdb_put(txn, d->v->removed, &key, &value, 0) : answer;
+		answer = forget_old_removals(v, txn, now);
+	return answer == 0 ? mdb_put(txn, v->removed, &key, &value, 0) : answer;
+}
+
+int mw_vault_put_row(const struct mw_vault *v, MDB_txn *txn, struct mw_span account, struct mw_span row,
+		     uint64_t revision)
+{
+	uint8_t bytes[MW_REVISION_LEN];
+	MDB_val name = mw_value_of(account), value = mw_value_of(row), key = {MW_REVISION_LEN, bytes};
+	mw_revision_put(bytes, revision);
+	int answer = mdb_put(txn, v->accounts, &name, &value, 0);
+	return answer == 0 ? mdb_put(txn, v->by_revision, &key, &name, 0) : answer;
 }
 
 static int put_row(const struct edit *d, MDB_txn *txn, const struct mw_account_row *r)
 {
-	uint8_t bytes[MW_ACCOUNT_ROW_MAX], revision[MW_REVISION_LEN];
-	MDB_val account = mw_value_of(d->account), row = {mw_account_row_pack(r, d->account, bytes), bytes},
-		key = {MW_REVISION_LEN, revision};
-	mw_revision_put(revision, r->revision);
-	int answer = mdb_put(txn, d->v->accounts, &account, &row, 0);
-	return answer == 0 ? mdb_put(txn, d->v->by_revision, &key, &account, 0) : answer;
+	uint8_t bytes[MW_ACCOUNT_ROW_MAX];
+	struct mw_span row = {bytes, mw_account_row_pack(r, d->account, bytes)};
+	return mw_vault_put_row(d->v, txn, d->account, row, r->revision);
 }
 
 /* Applies a change to `r`. What is sealed is sealed anew if key or endpoint change; what the change leaves as
@@ -297,11 +305,12 @@ static enum mw_err edit(MDB_txn *txn, void *context, struct mw_error *e)
 	if (d->what == PAUSE || d->what == RESUME)
 		r.paused = d->what == PAUSE;
 	r.updated_at = d->now;
-	answer = before > 0 ? forget(txn, d->v->by_revision, before) : 0;
+	answer = before > 0 ? mw_vault_forget_revision(d->v, txn, before) : 0;
 	if (answer == 0)
 		answer = mw_vault_next_revision(d->v, txn, &r.revision);
 	if (answer == 0)
-		answer = d->what == REMOVE ? note_removal(d, txn, r.revision) : put_row(d, txn, &r);
+		answer = d->what == REMOVE ? mw_vault_note_removal(d->v, txn, d->account, r.revision, d->now)
+					   : put_row(d, txn, &r);
 	return answer == 0 ? MW_OK : mw_state_fail(d->v->state, answer, e);
 }
 

@@ -1,4 +1,5 @@
-/* vault_own.h -- what vault.c (changing), vault_read.c (reading) and vault_app.c (OAuth apps) share. */
+/* vault_own.h -- what vault.c (changing), vault_read.c (reading), vault_copy.c (rows from elsewhere) and
+ * vault_app.c (OAuth apps) share. */
 #ifndef MW_VAULT_OWN_H
 #define MW_VAULT_OWN_H
 
@@ -36,6 +37,14 @@ int mw_vault_read_counter(const struct mw_vault *v, MDB_txn *txn, uint64_t *revi
 
 /* The next revision, taken. */
 int mw_vault_next_revision(const struct mw_vault *v, MDB_txn *txn, uint64_t *revision);
+
+/* Writing, LMDB's answers: the account's row under its next revision; instead of it that it was removed; no
+ * longer the name under a revision that it had. */
+int mw_vault_put_row(const struct mw_vault *v, MDB_txn *txn, struct mw_span account, struct mw_span row,
+		     uint64_t revision);
+int mw_vault_note_removal(const struct mw_vault *v, MDB_txn *txn, struct mw_span account, uint64_t revision,
+			  int64_t now);
+int mw_vault_forget_revision(const struct mw_vault *v, MDB_txn *txn, uint64_t revision);
 
 /* Since 1970. */
 int64_t mw_vault_now_ms(void);

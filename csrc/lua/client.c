@@ -1,5 +1,6 @@
 /* client.c -- an engine with the calls that feed it: client:push, the six calls, flush, stats. */
 #include "client.h"
+#include "lessee.h"
 
 #include "request_of.h"
 
@@ -374,6 +375,25 @@ static int client_start(lua_State *L)
 	return 0;
 }
 
+/* client:lessee() -> what moonweir.hiredis fetches permits for | nil, message, code: it has its own, or was
+ * forked */
+static int client_lessee(lua_State *L)
+{
+	struct mwl_client *c = mwl_client_check_open(L);
+	struct mw_lessee *lessee = mwl_newuserdata(L, sizeof *lessee);
+	luaL_getmetatable(L, MWL_LESSEE);
+	lua_setmetatable(L, -2);
+	lua_newtable(L);
+	lua_pushvalue(L, 1);
+	lua_rawseti(L, -2, 1);
+	mwl_setuservalue(L, -2);
+	if (mw_engine_is_forked(c->engine))
+		return mwl_fail_code(L, MW_FORKED);
+	if (!mw_engine_lessee(c->engine, lessee))
+		return luaL_error(L, "lessee: this client was not opened with leased = true");
+	return 1;
+}
+
 static int client_flush(lua_State *L)
 {
 	struct mwl_client *c = mwl_client_check_open(L);
@@ -513,6 +533,9 @@ static int client_new(lua_State *L)
 	config.queue_max = (size_t)opt_number(L, "queue_bytes", 0);
 	config.weir.retries_max = (uint32_t)opt_number(L, "retries", config.weir.retries_max);
 	config.holds = true; /* until start */
+	lua_getfield(L, 1, "leased");
+	config.is_leased = lua_toboolean(L, -1);
+	lua_pop(L, 1);
 	config.timeout_ms = (int64_t)(1000 * opt_number(L, "timeout", 0));
 	lua_getfield(L, 1, "report");
 	config.report_delivered = lua_isstring(L, -1) && strcmp(lua_tostring(L, -1), "all") == 0;
@@ -558,9 +581,12 @@ void mwl_open_client(lua_State *L)
 	    {"flush", client_flush},
 	    {"start", client_start},
 	    {"close", client_close},
+	    {"lessee", client_lessee},
 	    {"set_account", client_set_account},
 	    {NULL, NULL},
 	};
+	luaL_newmetatable(L, MWL_LESSEE);
+	lua_pop(L, 1);
 	luaL_newmetatable(L, MWL_CLIENT);
 	lua_newtable(L);
 	luaL_setfuncs(L, methods, 0);

@@ -5,8 +5,7 @@
  *     store:teach { { account = "acme", kind = "email", id = "ann@example.com", user = "u1", at =
  * 1763935080000 } } store:find("acme", "email", "Ann@Example.com")                           -- "u1"
  */
-#include "../io/identities.h"
-#include "mwl.h"
+#include "identities.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -15,13 +14,6 @@
 #include <unistd.h>
 
 enum { FACTS_MAX = 65536, PAGE_MAX = 1000, PAGE_BYTES_MAX = 16 * 1024 * 1024 };
-
-struct mwl_identities {
-	struct mw_state *state;
-	struct mw_identities *store; /* NULL: closed */
-	uint8_t room[MW_IDENTITY_MAX];
-	struct mw_buf told; /* while a page is made */
-};
 
 struct mwl_identities *mwl_check_identities(lua_State *L, int index)
 {
@@ -35,7 +27,7 @@ enum mw_err mwl_identities_find(struct mwl_identities *d, struct mw_span account
 	return d->store ? mw_identities_find(d->store, account, kind, id, d->room, found, e) : MW_OK;
 }
 
-static struct mwl_identities *check_open(lua_State *L)
+struct mwl_identities *mwl_check_open_identities(lua_State *L)
 {
 	struct mwl_identities *d = mwl_check_identities(L, 1);
 	if (!d->store)
@@ -133,8 +125,7 @@ static bool flag(lua_State *L, const char *name)
 	return set;
 }
 
-/* The fact on top of the stack. */
-static struct mw_identity_fact check_fact(lua_State *L)
+struct mw_identity_fact mwl_check_fact(lua_State *L)
 {
 	struct mw_identity_fact f = {.kind = MW_IDENTITY_USER};
 	luaL_checktype(L, -1, LUA_TTABLE);
@@ -175,7 +166,7 @@ static void push_tally(lua_State *L, const struct mw_identity_tally *t)
  * -> tally | nil, message, code. On the disk when it returns; `at` is ms since 1970. */
 static int identities_teach(lua_State *L)
 {
-	struct mwl_identities *d = check_open(L);
+	struct mwl_identities *d = mwl_check_open_identities(L);
 	luaL_checktype(L, 2, LUA_TTABLE);
 	size_t count = lua_rawlen(L, 2);
 	luaL_argcheck(L, count <= FACTS_MAX, 2, "at most 65536 facts at once");
@@ -183,7 +174,7 @@ static int identities_teach(lua_State *L)
 	struct mw_identity_fact *facts = mwl_newuserdata_plain(L, (count ? count : 1) * sizeof *facts);
 	for (size_t i = 0; i < count; i++) {
 		lua_rawgeti(L, 2, (int)i + 1);
-		facts[i] = check_fact(L);
+		facts[i] = mwl_check_fact(L);
 		lua_pop(L, 1);
 	}
 	struct mw_identity_tally tally = {0};
@@ -219,7 +210,7 @@ static int push_found(lua_State *L, const struct mw_identity_found *found)
  * known instead */
 static int identities_find(lua_State *L)
 {
-	struct mwl_identities *d = check_open(L);
+	struct mwl_identities *d = mwl_check_open_identities(L);
 	struct mw_identity_found found;
 	struct mw_error e;
 	mw_error_clear(&e);
@@ -321,7 +312,7 @@ static void push_page(lua_State *L, const struct mw_buf *b)
  * what to pass as `after` for the next page or nil, how many were damaged | nil, message, code */
 static int identities_page(lua_State *L)
 {
-	struct mwl_identities *d = check_open(L);
+	struct mwl_identities *d = mwl_check_open_identities(L);
 	struct mw_span account = {NULL, 0};
 	struct mw_node after;
 	size_t len = 0;
@@ -353,7 +344,7 @@ static int identities_page(lua_State *L)
  * 1970, or nil | nil, message, code */
 static int identities_show(lua_State *L)
 {
-	struct mwl_identities *d = check_open(L);
+	struct mwl_identities *d = mwl_check_open_identities(L);
 	struct page p = {.buf = &d->told, .left = PAGE_MAX};
 	int64_t forgotten_at;
 	struct mw_error e;
@@ -374,7 +365,7 @@ static int identities_show(lua_State *L)
 /* store:drop(account) -> how many records are gone | nil, message, code */
 static int identities_drop(lua_State *L)
 {
-	struct mwl_identities *d = check_open(L);
+	struct mwl_identities *d = mwl_check_open_identities(L);
 	uint64_t removed;
 	struct mw_error e;
 	mw_error_clear(&e);
@@ -398,6 +389,7 @@ void mwl_open_identities(lua_State *L)
 	luaL_newmetatable(L, MWL_IDENTITIES);
 	lua_newtable(L);
 	luaL_setfuncs(L, methods, 0);
+	mwl_open_identities_fact(L);
 	lua_setfield(L, -2, "__index");
 	lua_pushcfunction(L, identities_close);
 	lua_setfield(L, -2, "__gc");

@@ -296,6 +296,19 @@ static int process_make_directory(lua_State *L)
 	return 1;
 }
 
+/* process.temporary_folder() -> path | nil, message, code. New, and only its owner's; in TMPDIR or /tmp. */
+static int process_temporary_folder(lua_State *L)
+{
+	const char *base = getenv("TMPDIR");
+	char path[PATH_MAX];
+	int len = snprintf(path, sizeof path, "%s/moonweir-XXXXXX", base && *base ? base : "/tmp");
+	errno = ENAMETOOLONG;
+	if (len >= (int)sizeof path || !mkdtemp(path))
+		return fail_io(L, path);
+	lua_pushstring(L, path);
+	return 1;
+}
+
 void mwl_open_process(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
@@ -317,6 +330,7 @@ void mwl_open_process(lua_State *L)
 	    {"files", process_files},
 	    {"file_kind", process_file_kind},
 	    {"make_directory", process_make_directory},
+	    {"temporary_folder", process_temporary_folder},
 	    {NULL, NULL},
 	};
 	lua_newtable(L);

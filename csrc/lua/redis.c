@@ -13,25 +13,18 @@
  *
  * A module of its own, so that the library does not need hiredis.
  */
-#include "../io/redis.h"
-
 #include "../io/private.h"
 #include "../io/redis_slot.h"
-#include "compat.h"
+#include "redis_own.h"
 
 #include <math.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MWL_REDIS        "moonweir.hiredis"
 #define MWL_REDIS_SCRIPT "moonweir.hiredis.script"
 
-struct mwl_redis {
-	struct mw_redis *redis; /* NULL: closed */
-};
-
-static int fail(lua_State *L, enum mw_err err, const char *detail)
+int mwl_redis_fail(lua_State *L, enum mw_err err, const char *detail)
 {
 	lua_pushnil(L);
 	lua_pushstring(L, detail && *detail ? detail : mw_err_sentence(err));
@@ -171,7 +164,7 @@ static int run_one(lua_State *L, bool may_run_twice)
 	add_command_on_stack(L, r, 2, lua_gettop(L));
 	enum mw_err err = mw_redis_run(r, may_run_twice);
 	if (err != MW_OK)
-		return fail(L, err, NULL);
+		return mwl_redis_fail(L, err, NULL);
 	const struct mw_redis_reply *reply = mw_redis_reply(r, 0);
 	if (reply->type == MW_REDIS_ERROR) {
 		lua_pushnil(L);
@@ -211,7 +204,7 @@ static int redis_pipeline(lua_State *L)
 	}
 	enum mw_err err = mw_redis_run(r, again);
 	if (err != MW_OK)
-		return fail(L, err, NULL);
+		return mwl_redis_fail(L, err, NULL);
 	lua_createtable(L, count, 0);
 	for (int i = 1; i <= count; i++) {
 		const struct mw_redis_reply *reply = mw_redis_reply(r, (size_t)i - 1);
@@ -288,7 +281,7 @@ static int redis_twin(lua_State *L)
 	struct mwl_redis *twin = push_redis(L);
 	struct mw_error e = {.code = MW_OK};
 	enum mw_err err = mw_redis_twin(r, &twin->redis, &e);
-	return err == MW_OK ? 1 : fail(L, err, e.detail);
+	return err == MW_OK ? 1 : mwl_redis_fail(L, err, e.detail);
 }
 
 /* ---- new */
@@ -368,7 +361,7 @@ static int redis_new(lua_State *L)
 	struct mwl_redis *r = push_redis(L);
 	struct mw_error e = {.code = MW_OK};
 	if (sodium_init() < 0)
-		return fail(L, MW_IO, "libsodium found no source of randomness");
+		return mwl_redis_fail(L, MW_IO, "libsodium found no source of randomness");
 	struct mw_redis_url *url = sodium_malloc(sizeof *url);
 	char *text = sodium_malloc(MW_REDIS_URL_MAX);
 	enum mw_err err = url && text ? read_url(&from, text, url, &e) : MW_NO_MEMORY;
@@ -377,7 +370,7 @@ static int redis_new(lua_State *L)
 		err = mw_redis_new(&config, &r->redis, &e);
 	sodium_free(text);
 	sodium_free(url);
-	return err == MW_OK ? 1 : fail(L, err, e.detail);
+	return err == MW_OK ? 1 : mwl_redis_fail(L, err, e.detail);
 }
 
 /* hiredis.slot(key) -> 0 to 16383: keys of one slot may be in one script */
@@ -405,6 +398,7 @@ int luaopen_moonweir_hiredis(lua_State *L)
 	luaL_newmetatable(L, MWL_REDIS);
 	lua_newtable(L);
 	luaL_setfuncs(L, methods, 0);
+	mwl_open_redis_lease(L);
 	lua_setfield(L, -2, "__index");
 	lua_pushcfunction(L, redis_close);
 	lua_setfield(L, -2, "__gc");

@@ -331,6 +331,7 @@ void mwl_open_vault(lua_State *L)
 	lua_newtable(L);
 	luaL_setfuncs(L, methods, 0);
 	mwl_open_vault_apps(L);
+	mwl_open_vault_copy(L);
 	lua_setfield(L, -2, "__index");
 	lua_pushcfunction(L, vault_close);
 	lua_setfield(L, -2, "__gc");

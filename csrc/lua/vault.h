@@ -36,4 +36,7 @@ int mwl_answer(lua_State *L, const struct mw_error *e);
 /* The methods about apps, into the table on top. */
 void mwl_open_vault_apps(lua_State *L);
 
+/* The methods that copy rows, likewise. */
+void mwl_open_vault_copy(lua_State *L);
+
 #endif

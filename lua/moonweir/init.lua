@@ -32,6 +32,7 @@ local LIBRARY = { name = "moonweir", version = core.version }
 ---@field account? string       whose events are those that name nobody; "default" if `write_key` is given
 ---@field endpoint? string      "us" (default), "eu", or a base URL
 ---@field rate? number          requests a second over all accounts; default 50, 0 is unlimited
+---@field leased? boolean      true: permits come from Redis (moonweir.redis.budget), `rate` is that of all hosts together
 ---@field linger? number        seconds a partial batch waits for company; default 0.2
 ---@field batch_messages? integer  at most this many messages a request; default and most 2500
 ---@field queue_bytes? integer  undelivered bytes in memory before push answers "full"; default 256 MiB
@@ -97,6 +98,7 @@ local OPTIONS = {
 	proxy = { proxy.is_valid, proxy.shape },
 	ca_file = { text, "a path" },
 	report = { function(v) return v == "dead" or v == "all" end, '"dead" or "all"' },
+	leased = { function(v) return type(v) == "boolean" end, "true or false" },
 	send = { function(v) return type(v) == "boolean" end, "true or false" },
 	check = { function(v) return type(v) == "boolean" end, "true or false" },
 	strict = { function(v) return type(v) == "boolean" end, "true or false" },

@@ -106,6 +106,12 @@ function Client:track(account, fields, opts) end
 ---@return true|nil, string?, "timeout"|"full"|"io"|nil
 function Client:sync(seconds) end
 
+--- What moonweir.redis.budget fetches permits for. Only of a client that was opened with `leased = true`; stats() then tells
+--- `permits_missed`, those that were not used in time, and while requests wait and none are to be had `unpermitted_for`, in
+--- seconds, and why: `permit_trouble`.
+---@return userdata|nil, string?, "forked"|nil
+function Client:lessee() end
+
 --- Send partial batches now and wait until everything is delivered or dead.
 ---@param seconds? number default 30
 ---@return true|nil, string?, "timeout"|"parked"|nil

@@ -55,7 +55,7 @@ end
 local started = {}
 local count = 0
 
---- Start `moonweir` with these arguments. Options: stdin (a path), env (a table).
+--- Start `moonweir` with these arguments. Options: stdin (a path), env (a table), program (another Lua script).
 function child.start(arguments, options)
 	options = options or {}
 	count = count + 1
@@ -65,7 +65,7 @@ function child.start(arguments, options)
 		words[#words + 1] = quote(name .. "=" .. value)
 	end
 	words[#words + 1] = child.lua
-	words[#words + 1] = "lua/moonweir/cli/moonweir.lua"
+	words[#words + 1] = options.program or "lua/moonweir/cli/moonweir.lua"
 	for _, argument in ipairs(arguments) do
 		words[#words + 1] = quote(argument)
 	end

@@ -10,7 +10,7 @@ local count = 0
 
 local function lines_of(path)
 	local list = {}
-	for line in (child.read(path) or ""):gmatch "[^\n]+" do
+	for line in (child.read(path) or ""):gmatch "([^\n]+)\n" do -- the last one may be in the middle of being written
 		list[#list + 1] = line
 	end
 	return list

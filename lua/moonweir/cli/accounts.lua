@@ -8,6 +8,8 @@ local columns = require "moonweir.cli.columns"
 local core = require "moonweir.core"
 local keys = require "moonweir.cli.keys"
 local link = require "moonweir.web.link"
+local redislink = require "moonweir.cli.redislink"
+local sharing = require "moonweir.cli.sharing"
 local terminal = require "moonweir.cli.terminal"
 
 local process = core.process
@@ -22,7 +24,10 @@ Examples:
   moonweir accounts list
 
 Keys are encrypted with the master key, and never shown again. What is saved counts at once for
-every process that sends from this spool.]],
+every process that sends from this spool.
+
+With --redis the accounts are those in Redis, for the workers of all hosts:
+  moonweir accounts set acme --redis redis://10.0.0.7 --master-key-file master-key]],
 }
 
 local NAME = "The account, as the tool calls its customer."
@@ -125,6 +130,7 @@ end
 
 function command.define(parser)
 	parser:target "accounts_command" -- apart from the option --accounts
+	redislink.define(parser)
 	parser:command_target "action"
 	for _, action in ipairs(ACTIONS) do
 		define_action(parser, action[1], action[2], action[3])
@@ -134,15 +140,6 @@ end
 local function fail(message, code)
 	terminal.say("error", terminal.safe(message, 600))
 	return (keys.is_usage(code) or code == "invalid") and 2 or 1
-end
-
---- The vault that the command is about. Only `set` makes one where there is none.
-local function open(args, existing)
-	local spool, message = keys.spool(args)
-	if not spool then
-		return nil, message, "usage"
-	end
-	return accounts.open { spool = spool, master_key_file = keys.master_key_file(args), existing = existing }
 end
 
 local function tail(a)
@@ -314,7 +311,7 @@ function command.run(args)
 	elseif args.action == "link" then
 		return make_link(args)
 	end
-	local vault, message, code = open(args, args.action ~= "set")
+	local vault, message, code = sharing.vault(args, args.action ~= "set") -- only `set` makes one
 	if not vault then
 		return fail(message, code)
 	end

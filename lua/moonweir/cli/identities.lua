@@ -2,9 +2,10 @@
 
 local core = require "moonweir.core"
 local file = require "moonweir.cli.identity_file"
-local identities = require "moonweir.identities"
 local keys = require "moonweir.cli.keys"
 local progress = require "moonweir.cli.progress"
+local redislink = require "moonweir.cli.redislink"
+local sharing = require "moonweir.cli.sharing"
 local terminal = require "moonweir.cli.terminal"
 
 local process = core.process
@@ -20,7 +21,8 @@ Examples:
 
 What Segment's identify, alias and delete calls say of who is who lies in the spool's state/,
 encrypted with the master key. A source finds users there by source.user { email = get "…" }. What
-is changed here counts at once for every process that works on this spool.]],
+is changed here counts at once for every process that works on this spool; with --redis URL, for
+the workers of all hosts.]],
 }
 
 local ACTIONS = {
@@ -74,6 +76,7 @@ local BY = { "user_id", "email", "phone", "anonymous_id", "tool_id" }
 
 function command.define(parser)
 	parser:command_target "action"
+	redislink.define(parser)
 	for _, a in ipairs(ACTIONS) do
 		local action = parser:command(a[1], a[2]):help_max_width(100):epilog(a[3])
 		if a[1] == "import" then
@@ -374,20 +377,13 @@ end
 
 --- The store that the command is about. Only `import` makes one where there is none.
 local function open(args)
-	local spool, message = keys.spool(args)
-	if not spool then
-		return nil, message, "usage"
-	end
-	local master = keys.master_key_file(args)
-	if not master and not os.getenv "CREDENTIALS_DIRECTORY" then
+	if not keys.master_key_file(args) and not os.getenv "CREDENTIALS_DIRECTORY" then
 		return nil,
 			"identities are encrypted. Give --master-key-file FILE, or set MOONWEIR_MASTER_KEY_FILE; "
 				.. "moonweir accounts new-master-key FILE makes one",
 			"usage"
 	end
-	return identities.open {
-		spool = spool, master_key_file = master, existing = args.action ~= "import",
-	}
+	return sharing.identities(args, args.action ~= "import")
 end
 
 function command.run(args)

@@ -2,10 +2,11 @@
 --
 -- A private key is read by the C side, from a file or a pipe, and sealed there; nothing here ever holds or prints one.
 
-local accounts = require "moonweir.accounts"
 local columns = require "moonweir.cli.columns"
 local core = require "moonweir.core"
 local keys = require "moonweir.cli.keys"
+local redislink = require "moonweir.cli.redislink"
+local sharing = require "moonweir.cli.sharing"
 local terminal = require "moonweir.cli.terminal"
 
 local process = core.process
@@ -21,7 +22,7 @@ Example, behind moonweir accounts new-master-key (moonweir accounts --help):
 
 An app gets its accounts one token for each region, and a new one when half of its life is over.
 Private keys are encrypted with the master key, and never shown again. What is saved counts at once
-for every process that sends from this spool.]],
+for every process that sends from this spool; with --redis URL, for the workers of all hosts.]],
 }
 
 local NAME = "What the app is called here: letters, digits, '.', '_' and '-'."
@@ -76,6 +77,7 @@ end
 
 function command.define(parser)
 	parser:command_target "action"
+	redislink.define(parser)
 	for _, action in ipairs(ACTIONS) do
 		define_action(parser, action[1], action[2], action[3])
 	end
@@ -84,14 +86,6 @@ end
 local function fail(message, code)
 	terminal.say("error", terminal.safe(message, 600))
 	return (keys.is_usage(code) or code == "invalid") and 2 or 1
-end
-
-local function open(args, existing)
-	local spool, message = keys.spool(args)
-	if not spool then
-		return nil, message, "usage"
-	end
-	return accounts.open { spool = spool, master_key_file = keys.master_key_file(args), existing = existing }
 end
 
 local function when(a)
@@ -201,7 +195,7 @@ function actions.remove(args, vault)
 end
 
 function command.run(args)
-	local vault, message, code = open(args, args.action ~= "set")
+	local vault, message, code = sharing.vault(args, args.action ~= "set")
 	if not vault then
 		return fail(message, code)
 	end

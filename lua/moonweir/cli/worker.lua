@@ -6,6 +6,8 @@ local findings = require "moonweir.cli.findings"
 local keys = require "moonweir.cli.keys"
 local redislink = require "moonweir.cli.redislink"
 local sandbox = require "moonweir.sandbox"
+local shares = require "moonweir.worker.shares"
+local sharing = require "moonweir.cli.sharing"
 local terminal = require "moonweir.cli.terminal"
 local watch = require "moonweir.cli.watch"
 local workers = require "moonweir.worker"
@@ -19,12 +21,13 @@ Examples:
   redis-cli XADD events '*' account acme body '{"type":"message.opened", ...}'
   moonweir worker acme.lua --redis redis://127.0.0.1 --stream events --group g --accounts keys.json
   moonweir worker acme.lua --redis-file redis.url --stream events --group g --state /var/lib/spool
+  moonweir worker acme.lua --stream events --group g --shared    with MOONWEIR_REDIS, on each host
 
-An entry is acknowledged when Segment has its messages, or when it is in the stream {events}:dead
-with the reason. Workers of one group share its entries; what a dead one left is taken over after
---idle. Entries of an account whose key was refused wait in {events}:parked:ACCOUNT and come back
-when a good key is saved. SIGTERM delivers what was read and stops; SIGHUP reads the source and
-the --accounts file again.]],
+All workers of this Redis together keep to --rate. An entry is acknowledged when Segment has its
+messages, or when it is in the stream {events}:dead with the reason. Workers of one group share its
+entries; what a dead one left is taken over after --idle. Entries of an account whose key was
+refused wait in {events}:parked:ACCOUNT and come back when a good key is saved. SIGTERM delivers
+what was read and stops; SIGHUP reads the source and the --accounts file again.]],
 }
 
 local SAID_AGAIN = 10 -- seconds before the same trouble is told again
@@ -39,8 +42,11 @@ function command.define(parser, number)
 		.. "at once (host and process number)."):argname "<name>"
 	parser:option("--start", "Where a new group begins: an entry's id, or $ for what comes from now on (0: everything).")
 		:argname "<id>"
-	parser:option("--state", "The --spool directory of `moonweir accounts`: its accounts, identities and budget are used "
-		.. "(MOONWEIR_SPOOL)."):argname "<dir>"
+	parser:option("--state", "The --spool directory of `moonweir accounts`: its accounts and identities are used, with "
+		.. "--own-rate its budget too (MOONWEIR_SPOOL)."):argname "<dir>"
+	parser:flag("--shared", "Accounts and identities are those in Redis (moonweir accounts --redis); --state, if given, is where "
+		.. "this host's copy of them is.")
+	parser:flag("--own-rate", "Only this worker sends to Segment: --rate is kept here, and not in Redis with all others.")
 	parser:option("--in-flight", "Entries read and not acknowledged, at most (20000)."):argname("<n>")
 		:convert(number("--in-flight", true))
 	parser:option("--batch", "Entries in one read, at most (1000)."):argname("<n>"):convert(number("--batch", true))
@@ -78,6 +84,10 @@ function Run:look()
 	local stats = self.client:stats()
 	if self.watch:is_due(stats) then
 		self.watch:look(stats)
+	end
+	if (stats.unpermitted_for or 0) > 1 then
+		self:say_once("warning", ("nothing is sent for lack of permits, %.0f s: %s"):format(stats.unpermitted_for,
+			stats.permit_trouble))
 	end
 	self.findings:say(self.client:findings())
 	if self.args.metrics and now >= self.metrics_at then
@@ -138,6 +148,9 @@ function Run:begin()
 	while not process.interrupted() do
 		local ok, message, code = self.worker:ensure()
 		if ok then
+			ok, message, code = self.shares:begin()
+		end
+		if ok then
 			return true
 		elseif not patient[code] then
 			terminal.say("error", terminal.safe(message, 500))
@@ -161,6 +174,10 @@ end
 function Run:run()
 	while not process.interrupted() and not self:is_done() do
 		self:tell(self.worker:round())
+		local ok, message = self.shares:look()
+		if not ok then
+			self:say_once("warning", "accounts and identities in Redis: " .. message .. "; what is known is used")
+		end
 		self:look()
 		if process.reload_wanted() then
 			self:reload()
@@ -199,6 +216,16 @@ local function replay_dead(red, worker, group)
 end
 
 local function options_of(args)
+	if args.shared and not keys.master_key_file(args) and not os.getenv "CREDENTIALS_DIRECTORY" then
+		return nil, sharing.NO_MASTER_KEY
+	elseif args.shared and not args.state then
+		local message
+		args.copy, message = sharing.folder()
+		if not args.copy then
+			return nil, message
+		end
+		args.state = args.copy
+	end
 	args.state = args.state or keys.spool(args)
 	args.spool = args.state -- so that no key need be given where a vault has them
 	local options, message = keys.options(args)
@@ -206,6 +233,7 @@ local function options_of(args)
 		return nil, message
 	end
 	options.state, options.spool = options.spool, nil
+	options.leased = not args.own_rate and options.rate ~= 0
 	options.report, options.strict, options.timeout = "all", args.strict, args.timeout
 	return options
 end
@@ -235,7 +263,7 @@ local function summary(stats, before, client, seconds, as_json)
 	terminal.print(as_json and "{" .. table.concat(parts, ",") .. "}" or table.concat(parts, "\n"))
 end
 
-function command.run(args)
+local function deliver(args)
 	if not args.stream or not args.group then
 		return usage "which entries? Give --stream NAME and --group NAME"
 	end
@@ -262,9 +290,20 @@ function command.run(args)
 	end
 	options.source = definition
 	local client
-	client, message, code = keys.open(options)
-	if not client then
-		terminal.say("error", message)
+	local shared = shares.new { red = red, dir = args.shared and args.state, master_key_file = options.master_key_file }
+	local ok
+	ok, message, code = shared:open()
+	if ok then
+		client, message, code = keys.open(options)
+	end
+	if client and options.leased then
+		ok, message, code = shared:lease(client, function(more)
+			return redislink.open(args, more)
+		end)
+	end
+	if not client or not ok then
+		shared:close()
+		terminal.say("error", terminal.safe(message, 500))
 		return keys.is_usage(code) and 2 or 1
 	end
 	process.catch_signals()
@@ -273,17 +312,24 @@ function command.run(args)
 	worker, message = workers.open {
 		client = client, red = red, stream = args.stream, group = args.group, slug = definition.slug,
 		consumer = args.consumer or hostname() .. "-" .. pid(), account = args.account, in_flight = args.in_flight,
+		prepare = function()
+			return shared:prepare()
+		end,
 		batch = args.batch, idle = args.idle, delete = args.delete, start = args.start,
 	}
 	if not worker then
+		shared:close()
 		client:close(0)
 		return usage(message)
 	end
 	local started, before = process.monotonic(), client:stats()
-	local self = setmetatable({ args = args, client = client, worker = worker, look_at = 0, metrics_at = 0, said_at = 0,
-		findings = findings.new(args.strict), watch = watch.new(client, args.endpoint or "us") }, Run)
+	local self = setmetatable({
+		args = args, shares = shared, client = client, worker = worker, look_at = 0, metrics_at = 0, said_at = 0,
+		findings = findings.new(args.strict), watch = watch.new(client, args.endpoint or "us"),
+	}, Run)
 	self.watch.collect = function() end -- the worker collects
 	if not self:begin() or (args.replay_dead and not replay_dead(red, worker, args.group)) then
+		shared:close()
 		client:close(0)
 		return 1
 	end
@@ -296,11 +342,20 @@ function command.run(args)
 		exposition.write(args.metrics, stats, client_stats)
 	end
 	summary(stats, before, client_stats, process.monotonic() - started, args.json)
+	shared:close()
 	client:close(0)
 	if left > 0 then
 		terminal.say("note", ("%s entries stay pending; whoever claims them delivers them"):format(terminal.count(left)))
 	end
 	return (left > 0 or stats.dead > 0) and 1 or 0
+end
+
+function command.run(args)
+	local code = deliver(args)
+	if args.copy then
+		sharing.remove(args.copy)
+	end
+	return code
 end
 
 return command

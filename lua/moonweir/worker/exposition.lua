@@ -20,6 +20,10 @@ local METRICS = {
 	{ "redis_connects_total", "counter", "Connections made to Redis.", function(w) return w.connects end },
 	{ "messages_delivered_total", "counter", "Messages that Segment has taken.", function(_, c) return c.delivered end },
 	{ "messages_queued", "gauge", "Messages in the engine.", function(_, c) return c.queued + c.in_flight end },
+	{ "permits_missed_total", "counter", "Permits that were leased and not used in time.",
+		function(_, c) return c.permits_missed end },
+	{ "unpermitted_seconds", "gauge", "For how long requests have waited in vain for permits.",
+		function(_, c) return c.unpermitted_for or 0 end },
 	{ "requests_total", "counter", "Requests sent to Segment.", function(_, c) return c.requests end },
 }
 

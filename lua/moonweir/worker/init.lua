@@ -61,6 +61,7 @@ Worker.__index = Worker
 ---@field batch? integer          entries in one read; default 1,000
 ---@field idle? number            seconds; default 60
 ---@field delete? boolean         entries are deleted when they are finished: no other group reads the stream
+---@field prepare? fun(): boolean  called between the reading of entries and their mapping; false: they are to wait for it
 ---@field start? string           where a new group begins: an id, or "$"; default "0", all that is there
 
 ---@param options moonweir.worker.Options
@@ -77,7 +78,7 @@ function worker.open(options)
 	local self = setmetatable({
 		client = options.client, red = options.red, names = keys, group = group, ledger = ledger.new(),
 		in_flight = options.in_flight or 20000, batch = options.batch or 1000, idle = options.idle or 60,
-		delete = options.delete, start = options.start, account = options.account,
+		delete = options.delete, start = options.start, account = options.account, prepare = options.prepare, is_ready = true,
 		seed = ("%s\0%s\0%s\0"):format(options.slug, options.account or "", keys.stream),
 		bury = hiredis.script(scripts.bury), park = hiredis.script(scripts.park), leave = hiredis.script(scripts.leave),
 		push_options = {}, held = {}, entry_bytes = FIRST_BYTES, after = "0-0",
@@ -142,6 +143,11 @@ function Worker:push(entry)
 	return true
 end
 
+--- What the mapping needs is there. Without it no entry is mapped: what was not known of its user would bury it.
+function Worker:make_ready()
+	self.is_ready = not self.prepare or self.prepare()
+end
+
 --- An entry that was read or claimed. False: it is being worked on already.
 function Worker:take(id, fields)
 	if self.ledger:has(id) then
@@ -154,7 +160,7 @@ function Worker:take(id, fields)
 	if not fields then -- somebody deleted it: there is nothing left to deliver
 		self.finished.vanished = self.finished.vanished + 1
 		self.ledger:finish(entry)
-	elseif #self.held > 0 or not self:push(entry) then
+	elseif #self.held > 0 or not self.is_ready or not self:push(entry) then
 		self.held[#self.held + 1] = entry
 	end
 	return true
@@ -176,6 +182,12 @@ end
 
 function Worker:push_held()
 	local held = self.held
+	if #held > 0 and not self.is_ready then
+		self:make_ready()
+	end
+	if not self.is_ready then
+		return
+	end
 	local done = 0
 	while done < #held and self:push(held[done + 1]) do
 		done = done + 1
@@ -204,6 +216,9 @@ function Worker:add_read(x, is_busy)
 		end
 		local list = self.group.entries(reply)
 		self.was_empty = #list == 0 and not after
+		if #list > 0 then
+			self:make_ready()
+		end
 		for _, one in ipairs(list) do
 			self:take(one[1], one[2])
 		end

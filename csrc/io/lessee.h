@@ -1,0 +1,32 @@
+/* lessee.h -- an engine, as whoever fetches slots for it sees it (core/slots.h).
+ *
+ * The library must not need hiredis, and a module that is loaded beside it can't call into it: so an engine
+ * hands out these functions. Whoever has them asks in a thread of its own, so that no round trip to Redis
+ * ever holds up the engine:
+ *
+ *     for (;;) {
+ *             if (lessee.ask(lessee.engine, &ask, &wait_ms))
+ *                     ... run the script; lessee.grant(lessee.engine, &lease) or lessee.failed(lessee.engine,
+ * why) else poll(lessee.fd, wait_ms), and read it empty
+ *     }
+ *
+ * All of them may be called from any one thread, until the engine is freed; one that is closed wants nothing.
+ */
+#ifndef MW_LESSEE_H
+#define MW_LESSEE_H
+
+#include "../core/slots.h"
+
+#include <stddef.h>
+
+struct mw_lessee {
+	void *engine;
+	int fd; /* an eventfd that becomes readable when there may be something to ask; the engine's own */
+	/* As mw_slots_ask. */
+	bool (*ask)(void *engine, struct mw_slots_ask *out, int64_t *wait_ms);
+	enum mw_slots_verdict (*grant)(void *engine, const struct mw_lease *l);
+	/* `why` is for people, and copied. */
+	void (*failed)(void *engine, const char *why);
+};
+
+#endif
