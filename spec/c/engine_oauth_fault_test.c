@@ -145,8 +145,9 @@ TEST(an_answer_that_is_no_token_is_none)
 		CHECK(i > 0 || push_each(&r, 1, 1));
 		RIG_UNTIL(requests(&r, "/token", NULL) > 0);
 		struct mw_engine_lane lane = {.account_len = 0};
-		RIG_UNTIL(rig_lane(&r, "a0", &lane) && strstr(lane.last_error, "the answer holds none"));
-		CHECK(lane.awaits_token && requests(&r, "/v1/batch", NULL) == 0);
+		RIG_UNTIL(rig_lane(&r, "a0", &lane) && lane.awaits_token &&
+			  strstr(lane.last_error, "the answer holds none"));
+		CHECK(requests(&r, "/v1/batch", NULL) == 0);
 	}
 	CHECK(mock_script(&r.mock, "token-body") && flush(&r));
 	close_all(&r, &h);
