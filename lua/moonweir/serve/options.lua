@@ -14,6 +14,7 @@ local options = {}
 ---@field expects string      what the check wants, for messages
 ---@field default any         nil: there is none
 ---@field example? string     Lua text shown where there is no default
+---@field is_path? boolean    a relative one begins at the folder of the config file
 ---@field reload? boolean     SIGHUP changes it
 
 local function text(value)
@@ -126,7 +127,7 @@ local function number_option(name, least, most, default, doc, more)
 end
 
 local function path_option(name, doc, example, more)
-	local made = { example = example }
+	local made = { example = example, is_path = true }
 	for key, value in pairs(more or {}) do
 		made[key] = value
 	end
