@@ -122,6 +122,8 @@ describe("the config", function()
 		local old = assert(load 'return { source = "a", spool = "b" }')
 		local new = assert(load 'return { source = "c", spool = "b", listen = "127.0.0.1:1", log = { level = "debug" } }')
 		assert.same({ "listen" }, config.needs_restart(old, new))
+		new = assert(load 'return { source = "a", spool = "b", segment = { api_keys_file = "keys" } }')
+		assert.same({ "segment" }, config.needs_restart(old, new)) -- the keys would be read again, but nobody asks for them
 	end)
 
 	it("reads secrets from private files, and says which is missing without its value", function()

@@ -114,6 +114,11 @@ function config.needs_restart(old, new)
 			names[#names + 1] = option.name
 		end
 	end
+	for _, page in ipairs { "settings", "segment" } do -- served if they are given at all
+		if old.values[page] ~= new.values[page] then
+			names[#names + 1] = page
+		end
+	end
 	return names
 end
 

@@ -231,7 +231,7 @@ function Daemon:round()
 	end
 end
 
---- Read config, script and secrets again: all of it or none.
+--- Read config, script, secrets and Segment's keys again: all of it or none.
 ---@return true|nil
 ---@return string? message
 function Daemon:reload()

@@ -221,7 +221,7 @@ path_option("settings.enable_client_secret_file", { "That app's secret; only its
 
 path_option("segment.api_keys_file", {
 	"/segment/<account>, where Segment tells who the tool's users are, is there if `segment` is. The keys that the tool issued:",
-	'JSON { "account": "key" }; only its owner may read it.' }, '"/etc/moonweir/segment-keys.json"')
+	'JSON { "account": "key" }; only its owner may read it.' }, '"/etc/moonweir/segment-keys.json"', RELOADS)
 option("segment.shared_secret", text, "the name of a secret", nil, { "The name of the secret of X-Signature, as in `secrets`." },
 	{ example = '"SEGMENT_SHARED_SECRET"' })
 

@@ -39,6 +39,7 @@ service.ANSWER_SECONDS = 30
 ---@field router moonweir.Router             for whoever posts
 ---@field operations_router moonweir.Router  /metrics and /healthz, for whoever runs it
 ---@field settings_page? moonweir.Settings   its tick is the host's to call, many times a second
+---@field segment_keys? table<string, string|string[]>  by account, where Segment calls
 ---@field learned table<string, true>        accounts of which Segment taught something
 ---@field reports_max integer               told at each tick
 ---@field sync? fun(seconds: number): true|nil, string?, string?  in place of client:sync, from a host that must not block
@@ -175,6 +176,12 @@ function Service:kept(safe, message, code)
 	end
 end
 
+-- What Segment said; or what kept it from being asked: no write key, no token for the account's OAuth app.
+local function why_parked(self, report)
+	local lane = not report.answer and self.client:lane(report.account)
+	return report.answer or lane and lane.last_error or "no write key"
+end
+
 local function tell_reports(self)
 	local told = 0
 	for _, report in ipairs(self.client:poll(self.reports_max)) do
@@ -187,7 +194,7 @@ local function tell_reports(self)
 			end
 		elseif report.outcome == "parked" then
 			self.log:say("warning", "parked", {
-				account = report.account, status = report.status, reason = report.answer or "no write key" })
+				account = report.account, status = report.status, reason = why_parked(self, report) })
 		end
 	end
 end
@@ -256,7 +263,7 @@ function Service:metrics(request)
 	return 200, headers, self.all_numbers and self.all_numbers() or self:numbers()
 end
 
---- Read config, script and secrets again: all of it or none.
+--- Read config, script, secrets and Segment's keys again: all of it or none.
 ---@return true|nil
 ---@return string? message
 function Service:reload()
@@ -268,7 +275,11 @@ function Service:reload()
 	if not definition then
 		return nil, found
 	end
-	local ok
+	local keys, ok
+	keys, message = setup.segment_keys(config.values)
+	if not keys then
+		return nil, message
+	end
 	ok, message = self.client:reload(definition)
 	if not ok then
 		return nil, message
@@ -281,7 +292,7 @@ function Service:reload()
 	for _, name in ipairs(late) do
 		config.values[name] = self.config.values[name]
 	end
-	self.config, self.definition, self.secrets = config, definition, found
+	self.config, self.definition, self.secrets, self.segment_keys = config, definition, found, keys
 	self.webhooks.definition, self.webhooks.public_url = definition, config.values.public_url
 	self.health.stuck_seconds = config.values["health.stuck_seconds"]
 	self.log.level = config.values["log.level"]
