@@ -153,6 +153,7 @@ build = {
 		["moonweir.serve.log"] = "lua/moonweir/serve/log.lua",
 		["moonweir.serve.metrics"] = "lua/moonweir/serve/metrics.lua",
 		["moonweir.serve.options"] = "lua/moonweir/serve/options.lua",
+		["moonweir.serve.readiness"] = "lua/moonweir/serve/readiness.lua",
 		["moonweir.serve.run"] = "lua/moonweir/serve/run.lua",
 		["moonweir.serve.secrets"] = "lua/moonweir/serve/secrets.lua",
 		["moonweir.serve.service"] = "lua/moonweir/serve/service.lua",

@@ -88,6 +88,9 @@ function serve.open(config, log, worker)
 		speak_for_all(self)
 	end
 	self:warn_about_source()
+	if not worker or worker.number == 1 then
+		made:warn_about_vault()
+	end
 	return self
 end
 

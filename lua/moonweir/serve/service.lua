@@ -15,6 +15,7 @@ local configs = require "moonweir.serve.config"
 local health = require "moonweir.serve.health"
 local metrics = require "moonweir.serve.metrics"
 local mw = require "moonweir"
+local readiness = require "moonweir.serve.readiness"
 local receive = require "moonweir.receive"
 local router = require "moonweir.web.router"
 local setup = require "moonweir.serve.setup"
@@ -50,6 +51,14 @@ Service.__index = Service
 function Service:warn_about_source()
 	for _, sentence in ipairs(receive.warnings(self.definition)) do
 		self.log:say("warning", "source", { reason = sentence })
+	end
+end
+
+--- Keys that can't be opened: once, at the start. The messages that wait for them are kept.
+function Service:warn_about_vault()
+	local reason = readiness.vault(self.vault, self.config.values)
+	if reason then
+		self.log:say("error", "vault", { reason = reason })
 	end
 end
 

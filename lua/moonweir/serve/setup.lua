@@ -76,8 +76,10 @@ function setup.webhooks(self)
 	end
 end
 
--- The app of "Enable with Segment", if there is one.
-local function enable_options(values)
+--- The app of "Enable with Segment"; nil: there is none.
+---@return table|nil
+---@return string? message
+function setup.enable_options(values)
 	local id, path = values["settings.enable_client_id"], values["settings.enable_client_secret_file"]
 	if not id and not path then
 		return nil
@@ -104,7 +106,7 @@ function setup.settings(self)
 		return nil, "settings: the page is not installed here (moonweir.web.settings)"
 	end
 	local about = self.definition.about
-	local enable, message = enable_options(values)
+	local enable, message = setup.enable_options(values)
 	if message then
 		return nil, "settings: " .. message
 	end
