@@ -149,6 +149,7 @@ build = {
 		["moonweir.serve"] = "lua/moonweir/serve/init.lua",
 		["moonweir.serve.config"] = "lua/moonweir/serve/config.lua",
 		["moonweir.serve.destination"] = "lua/moonweir/serve/destination.lua",
+		["moonweir.serve.failures"] = "lua/moonweir/serve/failures.lua",
 		["moonweir.serve.health"] = "lua/moonweir/serve/health.lua",
 		["moonweir.serve.log"] = "lua/moonweir/serve/log.lua",
 		["moonweir.serve.metrics"] = "lua/moonweir/serve/metrics.lua",

@@ -12,6 +12,7 @@
 local accounts = require "moonweir.accounts"
 local core = require "moonweir.core"
 local configs = require "moonweir.serve.config"
+local failures = require "moonweir.serve.failures"
 local health = require "moonweir.serve.health"
 local metrics = require "moonweir.serve.metrics"
 local mw = require "moonweir"
@@ -117,7 +118,7 @@ function service.open(config, log, loaded)
 	local self = setmetatable({
 		config = config, log = log, client = client, definition = definition, secrets = found,
 		reports_max = 10000, requests = {}, dead = {}, learned = {}, rate_at = now, rate_requests = 0, budget_used = 0,
-		health = health.new(config.values["health.stuck_seconds"], now),
+		health = health.new(config.values["health.stuck_seconds"], now), failures = failures.new(log),
 	}, Service)
 	local ok
 	self.vault, message, code = accounts.open { spool = config.values.spool, master_key_file = config.values.master_key_file }
@@ -220,7 +221,7 @@ local function replay_learned(self)
 	end
 end
 
---- Dead messages, health, what Segment taught us: to be called about once a second.
+--- Failures, dead messages, health, what Segment taught us: to be called about once a second.
 function Service:tick()
 	local now = process.monotonic()
 	local stats = self.client:stats()
@@ -231,6 +232,7 @@ function Service:tick()
 	end
 	self.rate_at, self.rate_requests = now, stats.requests
 	self.health:look(stats, now)
+	self.failures:look(self.client, stats)
 	tell_reports(self)
 	replay_learned(self)
 	local code, reason = self.health:own_trouble()
