@@ -211,6 +211,7 @@ build = {
 		["moonweir.web.settings.enable"] = "lua/moonweir/web/settings/enable.lua",
 		["moonweir.web.settings.forms"] = "lua/moonweir/web/settings/forms.lua",
 		["moonweir.web.settings.html"] = "lua/moonweir/web/settings/html.lua",
+		["moonweir.web.settings.lanes"] = "lua/moonweir/web/settings/lanes.lua",
 		["moonweir.web.settings.main"] = "lua/moonweir/web/settings/main.lua",
 		["moonweir.web.settings.page"] = "lua/moonweir/web/settings/page.lua",
 		["moonweir.web.settings.server"] = "lua/moonweir/web/settings/server.lua",
