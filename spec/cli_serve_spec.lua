@@ -379,6 +379,11 @@ describe("moonweir serve", function()
 	it("prints a config that it takes itself", function()
 		local code, text = child.run { "serve", "--print-config" }
 		assert.equal(0, code)
+		local changes
+		text = text:gsub('"/var/lib/moonweir/spool"', '"spool-of-the-printed"')
+		text, changes = text:gsub("%-%- (write_key_file = )[^\n]*", '%1"key",')
+		assert.equal(1, changes)
+		child.file("key", ("k"):rep(32))
 		local path = child.file("printed.lua", text)
 		child.file("acme-mail.lua", daemon.source)
 		code, text = child.run { "serve", path, "--check" }

@@ -3,6 +3,7 @@
 local child = require "spec.support.child"
 local config = require "moonweir.serve.config"
 local core = require "moonweir.core"
+local failures = require "moonweir.serve.failures"
 local health = require "moonweir.serve.health"
 local log = require "moonweir.serve.log"
 local metrics = require "moonweir.serve.metrics"
@@ -76,7 +77,7 @@ describe("the config", function()
 		assert.same({ A = { folder .. "s" }, B = { "/t", folder .. "u" } }, made.secrets)
 	end)
 
-	pending("completes the path of every option that is one", function()
+	it("completes the path of every option that is one", function()
 		local made = assert(load [[return { source = "a.lua", spool = "/x", public_url = "https://h.example",
 			settings = { link_key_file = "l", enable_client_id = "i", enable_client_secret_file = "e" } }]])
 		assert.equal(child.folder() .. "/l", made.values["settings.link_key_file"])
@@ -122,6 +123,8 @@ describe("the config", function()
 		local old = assert(load 'return { source = "a", spool = "b" }')
 		local new = assert(load 'return { source = "c", spool = "b", listen = "127.0.0.1:1", log = { level = "debug" } }')
 		assert.same({ "listen" }, config.needs_restart(old, new))
+		new = assert(load 'return { source = "a", spool = "b", segment = { api_keys_file = "keys" } }')
+		assert.same({ "segment" }, config.needs_restart(old, new)) -- the keys would be read again, but nobody asks for them
 	end)
 
 	it("reads secrets from private files, and says which is missing without its value", function()
@@ -254,6 +257,45 @@ local function parse(text)
 	end
 	return samples
 end
+
+describe("failures", function()
+	it("are told when they begin and when they are over, not while they last", function()
+		local said, now, fails, tokenless, tries = {}, 0, 0, 0, 0
+		local watch = failures.new({
+			say = function(_, level, event, fields)
+				said[#said + 1] = { level, event, fields }
+			end,
+		}, function()
+			return now
+		end)
+		local client = {
+			stats = function()
+				return { lanes_failing = fails, retries = tries, lanes_without_token = tokenless, token_requests = tries,
+					token_trouble = "why" }
+			end,
+			lanes = function()
+				return {
+					{ account = "parked", attempts = 3, state = "parked" }, { account = "well", attempts = 0, state = "ready" },
+					{ account = "a", attempts = 1, state = "waiting", last_status = 503, last_error = "busy" },
+				}
+			end,
+		}
+		local function look(failing, without_token)
+			fails, tokenless, now, tries = failing, without_token, now + 1, tries + 2
+			watch:look(client)
+			local told = said
+			said = {}
+			return told
+		end
+		assert.same({}, look(0, 0))
+		assert.same({ { "warning", "deliveries_fail", { accounts = 2, account = "a", status = 503, reason = "busy" } } }, look(2, 0))
+		assert.same({}, look(5, 0))
+		assert.same({ { "warning", "tokens_fail", { accounts = 1, reason = "why" } } }, look(1, 1))
+		assert.same({ { "info", "deliveries_work", { seconds = 3, retries = 6 } } }, look(0, 2))
+		assert.same({ { "info", "tokens_work", { seconds = 2, requests = 4 } } }, look(0, 0))
+		assert.same({}, look(0, 0))
+	end)
+end)
 
 describe("metrics", function()
 	teardown(child.clean)

@@ -3,6 +3,7 @@
 local accounts = require "moonweir.accounts"
 local child = require "spec.support.child"
 local core = require "moonweir.core"
+local daemon = require "spec.support.daemon"
 local mock = require "spec.support.mock"
 local mw = require "moonweir"
 local settings = require "moonweir.web.settings"
@@ -401,6 +402,27 @@ describe("the settings page", function()
 		assert.equal(200, (ask("POST", "/settings/api/oauth", { client_id = "x", key_id = "y", private_key = pem }, session)))
 		assert.equal("c", vault:show_app("shared").client_id)
 		assert.not_equal("shared", vault:show("sharer").oauth)
+	end)
+
+	it("tells of all processes' deliveries", function()
+		local session = session_of "everywhere"
+		assert.equal(200, (ask("POST", "/settings/api/connect", { write_key = KEY, region = "us" }, session)))
+		local other = daemon.start((daemon.config {
+			write_key_file = "none", master_key_file = child.folder() .. "/master", spool = child.folder() .. "/spool",
+		}))
+		for _, id in ipairs { "1", "2" } do
+			assert.equal(200, (daemon.post(other, "/webhooks/everywhere", ('{"type":"t","event_id":"%s","user":"u"}'):format(id))))
+		end
+		local state = wait_for(session, function(s) return s.delivered == 2 end)
+		assert.is_true(state.delivered_ago < 60)
+		assert.equal("good", state.status.tone)
+		assert(client:track("everywhere", { userId = "u", event = "e" }))
+		wait_for(session, function(s) return s.delivered == 3 and s.waiting == 0 end)
+		segment:control "status 401"
+		assert.equal(200, (daemon.post(other, "/webhooks/everywhere", '{"type":"t","event_id":"3","user":"u"}')))
+		wait_for(session, function(s) return s.status.title == "Segment refused the write key" and s.waiting == 1 end)
+		other:signal "TERM"
+		other:finish()
 	end)
 
 	it("raises on misuse", function()

@@ -121,6 +121,13 @@ static inline uint64_t mw_lane_load(const struct mw_lane *lane)
 	return lane->counts.queued + lane->counts.in_flight;
 }
 
+/* Does it try again what failed? Not while it is parked; nor is it a failure that a token was refused, 401,
+ * when the next one is tried at once. */
+static inline bool mw_lane_is_failing(const struct mw_lane *lane)
+{
+	return lane->attempts > 0 && lane->last_status != 401 && !lane->parked && !lane->paused;
+}
+
 /* How many messages the next batch may hold: at least 1, at most count_max. */
 uint32_t mw_lane_batch_max(const struct mw_lane *lane, uint32_t count_max);
 

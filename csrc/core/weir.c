@@ -362,6 +362,7 @@ struct mw_weir_stats mw_weir_stats(const struct mw_weir *w)
 			stats.oldest_due = lane->since;
 		stats.lanes_parked += lane->parked;
 		stats.lanes_backing_off += lane->state == MW_LANE_WAITING && lane->backing_off;
+		stats.lanes_failing += mw_lane_is_failing(lane);
 		stats.lanes_held += lane->state == MW_LANE_WAITING && lane->held;
 		if (lane->parked || lane->paused)
 			stats.held += load;

@@ -135,9 +135,10 @@ struct mw_weir_stats {
 	uint64_t lanes;
 	uint64_t lanes_parked;
 	uint64_t lanes_backing_off;
-	uint64_t lanes_held; /* until their token is there */
-	int64_t oldest;      /* when the oldest queued message was pushed; -1 if none */
-	int64_t oldest_due;  /* the same of lanes that are neither parked nor paused: what should move */
+	uint64_t lanes_failing; /* mw_lane_is_failing: backing off, or trying again */
+	uint64_t lanes_held;    /* until their token is there */
+	int64_t oldest;         /* when the oldest queued message was pushed; -1 if none */
+	int64_t oldest_due;     /* the same of lanes that are neither parked nor paused: what should move */
 };
 
 /* O(lanes). */

@@ -67,7 +67,8 @@ struct mw_board_lane {
 	uint32_t attempts;
 	int32_t last_status; /* HTTP, or MW_STATUS_* */
 	uint32_t account_len;
-	uint32_t unused;
+	uint32_t
+	    delivered_s; /* seconds since the last delivery, and 1; 0: none in this life of the process */
 	char account[MW_ACCOUNT_MAX + 1]; /* any bytes; a 0 behind them */
 	char last_error[MW_BOARD_ERROR_MAX];
 };

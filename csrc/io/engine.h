@@ -101,6 +101,8 @@ struct mw_engine_stats {
 	uint64_t throttled;          /* answers 429 */
 	uint64_t reports_lost;       /* not collected by poll in time */
 	uint64_t token_requests;     /* of OAuth apps; they are among the requests, and no lane's */
+	uint64_t lanes_tokenless;    /* with messages, and whose app's last request for a token failed */
+	char token_trouble[256];     /* of one of them: why, for people; "" */
 	int64_t gate_ms;             /* how long a server keeps the gate closed; 0: open */
 	uint64_t slots_missed;       /* permits that were leased and not used in time */
 	int64_t unleased_ms;     /* requests wait, and there is no answer about permits since; 0: there is */

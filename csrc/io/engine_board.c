@@ -42,7 +42,9 @@ static void show_lane(const struct mw_engine_lane *l, struct mw_board_lane *out)
 				      .state = (uint32_t)l->state,
 				      .attempts = l->attempts,
 				      .last_status = l->last_status,
-				      .account_len = (uint32_t)l->account_len};
+				      .account_len = (uint32_t)l->account_len,
+				      .delivered_s =
+					  l->delivered_ms < 0 ? 0 : (uint32_t)(l->delivered_ms / 1000) + 1};
 	if (l->state == MW_LANE_PARKED)
 		out->flags = MW_BOARD_PARKED;
 	if (l->state == MW_LANE_PAUSED)

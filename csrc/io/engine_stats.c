@@ -3,6 +3,17 @@
 
 #include <stdio.h>
 
+/* Under core. Which accounts are without a token, and why one of them is. */
+static void find_tokenless(const struct mw_engine *g, struct mw_engine_stats *out)
+{
+	size_t position = 0;
+	for (const struct mw_lane *l; (l = mw_weir_each(g->weir, &position));) {
+		const char *trouble = mw_lane_load(l) > 0 ? mw_oauth_trouble(g->oauth, l->grant) : "";
+		if (*trouble && out->lanes_tokenless++ == 0)
+			snprintf(out->token_trouble, sizeof out->token_trouble, "%s", trouble);
+	}
+}
+
 enum mw_err mw_engine_stats(struct mw_engine *g, struct mw_engine_stats *out)
 {
 	if (mw_engine_is_forked(g))
@@ -15,6 +26,7 @@ enum mw_err mw_engine_stats(struct mw_engine *g, struct mw_engine_stats *out)
 					.commits = g->commits,
 					.throttled = g->throttled,
 					.gate_ms = mw_weir_gate_ms(g->weir, mw_engine_now(CLOCK_MONOTONIC))};
+	find_tokenless(g, out);
 	int64_t now = mw_engine_now(CLOCK_MONOTONIC);
 	if (g->commons.is_leased) {
 		int64_t slots_gate = mw_slots_gate_ms(&g->commons.slots, now);

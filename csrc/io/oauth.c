@@ -117,7 +117,7 @@ const char *mw_oauth_token(const struct mw_oauth *o, uint32_t ticket, uint32_t *
 
 const char *mw_oauth_trouble(const struct mw_oauth *o, uint32_t ticket)
 {
-	return entry_of(o, ticket)->trouble;
+	return ticket > 0 && ticket <= o->count ? entry_of(o, ticket)->trouble : "";
 }
 
 static enum mw_err write_form(struct mw_oauth *o, const struct entry *n, const struct mw_app *app,

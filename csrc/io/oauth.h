@@ -34,7 +34,8 @@ struct mw_grant_say mw_oauth_ask(const struct mw_oauth *o, uint32_t ticket, int6
 /* The token to use, borrowed until the next call, and its number. */
 const char *mw_oauth_token(const struct mw_oauth *o, uint32_t ticket, uint32_t *generation);
 
-/* Why there is none, for people; "" if nothing is known against it. Never holds a secret. */
+/* Why there is none, for people; "" if nothing is known against it, or this is no ticket. Never holds a
+ * secret. */
 const char *mw_oauth_trouble(const struct mw_oauth *o, uint32_t ticket);
 
 /* The form of a request, signed now, borrowed until the next one; the app counts as asking from then on.

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
+#include <string.h>
+#include <unistd.h>
 
 /* Looks so old are another boot's: CLOCK_MONOTONIC begins anew with each. */
 static lua_Number age_of(const struct mw_board_head *head)
@@ -34,6 +36,7 @@ static void set_head(lua_State *L, const struct mw_board_head *head)
 {
 	mwl_set_count(L, "number", head->number);
 	mwl_set_count(L, "pid", (uint64_t)head->pid);
+	set_flag(L, "own", head->pid == (int64_t)getpid());
 	set_flag(L, "exists", head->pid > 0 && (kill((pid_t)head->pid, 0) == 0 || errno == EPERM));
 	lua_pushnumber(L, age_of(head));
 	lua_setfield(L, -2, "age");
@@ -90,18 +93,21 @@ static void push_lane(lua_State *L, const struct mw_board_lane *lane)
 	lua_pushinteger(L, lane->last_status);
 	lua_setfield(L, -2, "last_status");
 	set_seconds(L, "due_in", lane->due_in_ms);
+	set_seconds(L, "delivered_ago", (int64_t)lane->delivered_s * 1000 - 1000);
 	if (lane->last_error[0]) {
 		lua_pushstring(L, lane->last_error);
 		lua_setfield(L, -2, "last_error");
 	}
 }
 
-/* core.board(path) -> { pid =, age =, exists =, accepted =, ..., lanes_shown = {...} } | nil, message, code
- */
+/* core.board(path [, account]) -> { pid =, own =, age =, exists =, accepted =, ..., lanes_shown = {...} } |
+ * nil, message, code. Of all lanes, or of the account's. */
 static int core_board(lua_State *L)
 {
 	const char *path = luaL_checkstring(L, 1);
-	lua_settop(L, 1);
+	size_t len = 0;
+	const char *account = luaL_optlstring(L, 2, NULL, &len);
+	lua_settop(L, 2);
 	/* Lua's, so that an error on the way frees it. */
 	struct mw_board_copy *copy = mwl_newuserdata_plain(L, sizeof *copy);
 	struct mw_error e = {.code = MW_OK};
@@ -110,10 +116,13 @@ static int core_board(lua_State *L)
 	lua_createtable(L, 0, 40);
 	set_head(L, &copy->head);
 	set_totals(L, &copy->totals);
-	lua_createtable(L, (int)copy->head.lane_count, 0);
-	for (size_t i = 0; i < copy->head.lane_count; i++) {
-		push_lane(L, &copy->lanes[i]);
-		lua_rawseti(L, -2, (int)i + 1);
+	lua_createtable(L, account ? 1 : (int)copy->head.lane_count, 0);
+	for (size_t i = 0, shown = 0; i < copy->head.lane_count; i++) {
+		const struct mw_board_lane *lane = &copy->lanes[i];
+		if (account && (lane->account_len != len || memcmp(lane->account, account, len) != 0))
+			continue;
+		push_lane(L, lane);
+		lua_rawseti(L, -2, (int)++shown);
 	}
 	lua_setfield(L, -2, "lanes_shown");
 	return 1;

@@ -201,6 +201,8 @@ static int client_stats(lua_State *L)
 	mwl_set_count(L, "lanes", s.weir.lanes);
 	mwl_set_count(L, "lanes_parked", s.weir.lanes_parked);
 	mwl_set_count(L, "lanes_backing_off", s.weir.lanes_backing_off);
+	mwl_set_count(L, "lanes_failing", s.weir.lanes_failing);
+	mwl_set_count(L, "lanes_without_token", s.lanes_tokenless);
 	mwl_set_count(L, "lanes_awaiting_token", s.weir.lanes_held);
 	mwl_set_count(L, "token_requests", s.token_requests);
 	mwl_set_count(L, "commits", s.spool.commits);
@@ -223,6 +225,10 @@ static int client_stats(lua_State *L)
 	int64_t now = mwl_now_monotonic();
 	set_age(L, "oldest", now, s.weir.oldest);
 	set_age(L, "oldest_due", now, s.weir.oldest_due);
+	if (s.token_trouble[0]) {
+		lua_pushstring(L, s.token_trouble);
+		lua_setfield(L, -2, "token_trouble");
+	}
 	push_commit_times(L, &s.commits);
 	lua_setfield(L, -2, "commit_times");
 	lua_pushnumber(L, (lua_Number)s.gate_ms / 1000);

@@ -10,6 +10,7 @@
  */
 #include "vault.h"
 
+#include "../io/master_key.h"
 #include "secret.h"
 
 #include <errno.h>
@@ -101,6 +102,26 @@ static int new_master_key(lua_State *L)
 	if (mw_master_key_create(luaL_checkstring(L, 1), &e) != MW_OK)
 		return mwl_fail(L, &e);
 	lua_pushboolean(L, 1);
+	return 1;
+}
+
+/* core.master_key_id(path | nil) -> 8 hex digits | false: there is none | nil, message, code */
+static int master_key_id(lua_State *L)
+{
+	const char *path = luaL_optstring(L, 1, NULL);
+	struct mw_master_key key;
+	struct mw_error e;
+	mw_error_clear(&e);
+	if (mw_master_key_load(&key, path, &e) != MW_OK)
+		return mwl_fail(L, &e);
+	char id[MW_KID_TEXT];
+	mw_kid_text(key.kid, id);
+	bool is_there = key.bytes != NULL;
+	mw_master_key_wipe(&key); /* before Lua is asked for memory */
+	if (is_there)
+		lua_pushstring(L, id);
+	else
+		lua_pushboolean(L, 0);
 	return 1;
 }
 
@@ -342,4 +363,6 @@ void mwl_open_vault(lua_State *L)
 	lua_setfield(L, -2, "vault");
 	lua_pushcfunction(L, new_master_key);
 	lua_setfield(L, -2, "new_master_key");
+	lua_pushcfunction(L, master_key_id);
+	lua_setfield(L, -2, "master_key_id");
 }

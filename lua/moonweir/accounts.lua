@@ -103,4 +103,13 @@ function accounts.new_master_key(path)
 	return core.new_master_key(path)
 end
 
+--- Which master key is it that a vault would be opened with? Opens no vault.
+---@param path? string nil: the service manager's credential
+---@return string|false|nil id 8 hex digits, as moonweir.Account has them; false: there is none
+---@return string? message
+---@return "io"|"bad_master_key"|"no_memory"|nil code
+function accounts.master_key_id(path)
+	return core.master_key_id(path)
+end
+
 return accounts

@@ -100,6 +100,9 @@ local function try_to_open()
 		return false
 	end
 	worker.service, worker.client, worker.why = made, made.client, nil
+	if ngx.worker.id() == 0 then -- once, however many workers there are
+		made:warn_about_vault()
+	end
 	worker.commits = commits.new(made.client)
 	worker.others = workers.new(ngx.shared[DICT])
 	made.reports_max = REPORTS_MAX

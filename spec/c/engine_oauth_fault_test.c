@@ -36,7 +36,9 @@ TEST(a_failing_token_server_is_tried_again_and_the_lanes_wait)
 	      lane_says(&r, "a2", "no token for OAuth app \"app\""));
 	struct mw_engine_stats s;
 	CHECK(mw_engine_stats(r.engine, &s) == MW_OK && s.weir.lanes_parked == 0);
+	CHECK(s.lanes_tokenless > 0 && strstr(s.token_trouble, "answered 50"));
 	CHECK(flush(&r) && requests(&r, "/token", NULL) == 4);
+	CHECK(mw_engine_stats(r.engine, &s) == MW_OK && s.lanes_tokenless == 0 && !*s.token_trouble);
 	close_all(&r, &h);
 }
 

@@ -130,6 +130,26 @@ TEST(neither_pause_nor_resume_ends_a_back_off)
 	CHECK(mw_weir_stats(w).lanes_backing_off == 0);
 }
 
+TEST(a_lane_is_failing_from_its_failure_to_its_success_but_not_while_it_is_parked_or_paused)
+{
+	push_many("a", 1, 0);
+	CHECK(next(0) == 1 && mw_weir_stats(w).lanes_failing == 0);
+	struct mw_lane *lane = request.lane;
+	answer(503, -1, 0);
+	CHECK(mw_weir_stats(w).lanes_failing == 1);
+	mw_weir_pause(w, lane, 0);
+	CHECK(mw_weir_stats(w).lanes_failing == 0);
+	mw_weir_resume(w, lane, 0);
+	CHECK(next(60000) == 1 && mw_weir_stats(w).lanes_failing == 1);
+	answer(200, -1, 60000);
+	CHECK(mw_weir_stats(w).lanes_failing == 0);
+	CHECK(push("a", "{}", 60000) && next(60000) == 1);
+	answer(401, -1, 60000);
+	CHECK(state("a") == MW_LANE_PARKED && next(60000 + MW_PROBE_MS) == 1);
+	answer(503, -1, 60000 + MW_PROBE_MS);
+	CHECK(state("a") == MW_LANE_PARKED && mw_weir_stats(w).lanes_failing == 0);
+}
+
 TEST(a_paused_lane_that_is_parked_waits_for_resume)
 {
 	push_many("a", 1, 0);
@@ -189,6 +209,7 @@ int main(void)
 	RUN_FRESH(a_pause_holds_a_lane_in_any_state_until_resume);
 	RUN_FRESH(a_pause_taken_back_in_flight_never_was);
 	RUN_FRESH(neither_pause_nor_resume_ends_a_back_off);
+	RUN_FRESH(a_lane_is_failing_from_its_failure_to_its_success_but_not_while_it_is_parked_or_paused);
 	RUN_FRESH(a_paused_lane_that_is_parked_waits_for_resume);
 	RUN_FRESH(what_a_parked_or_paused_lane_holds_can_be_withdrawn);
 	return CHECK_END();

@@ -29,7 +29,7 @@ function command.define(parser)
 	parser:argument("config", "The config file; see --print-config."):args "?"
 	parser:flag("--print-config", "Print a config file with every option, its meaning and its default.")
 	parser:option("--workers", "So many processes serve side by side, in place of the config's `workers`."):convert(tonumber)
-	parser:flag("--check", "Load config, script and secrets, say what is wrong, and stop.")
+	parser:flag("--check", "Load config, script and secrets, look for spool and keys, say what is wrong, and stop.")
 end
 
 local function fail(log, event, message)
@@ -44,6 +44,13 @@ local function check(config, log)
 	end
 	for _, sentence in ipairs(require("moonweir.receive").warnings(definition)) do
 		log:say("warning", "source", { reason = sentence })
+	end
+	local missing = require("moonweir.serve.readiness").check(config, definition)
+	for _, one in ipairs(missing) do
+		log:say("error", one.event, { reason = one.reason })
+	end
+	if missing[1] then
+		return 1
 	end
 	terminal.print(config.path .. ": good")
 	return 0

@@ -8,9 +8,6 @@ local options = require "moonweir.serve.options"
 
 local config = {}
 
-local PATHS = { "source", "spool", "master_key_file", "write_key_file", "delivery.ca_file", "settings.link_key_file",
-	"segment.api_keys_file" }
-
 -- Nothing to call but a string's methods, under the limits of a script that is loaded.
 local function run(name, text)
 	if text:byte(1) == 27 then
@@ -62,9 +59,9 @@ function config.of(given, folder, overrides)
 	for option, value in pairs(overrides or {}) do
 		values[option] = value
 	end
-	for _, option in ipairs(PATHS) do
-		if values[option] then
-			values[option] = complete(folder, values[option])
+	for _, option in ipairs(options) do
+		if option.is_path and values[option.name] then
+			values[option.name] = complete(folder, values[option.name])
 		end
 	end
 	local secrets = {}
@@ -115,6 +112,11 @@ function config.needs_restart(old, new)
 		local a, b = old.values[option.name], new.values[option.name]
 		if not option.reload and type(a) ~= "table" and a ~= b then
 			names[#names + 1] = option.name
+		end
+	end
+	for _, page in ipairs { "settings", "segment" } do -- served if they are given at all
+		if old.values[page] ~= new.values[page] then
+			names[#names + 1] = page
 		end
 	end
 	return names

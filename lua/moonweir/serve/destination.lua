@@ -6,9 +6,25 @@ local process = core.process
 
 local destination = {}
 
+-- Nobody's: who has none is told what who has a wrong one is told.
+local NO_KEY = core.random_id()
+
 local JSON = { ["Content-Type"] = "application/json", ["X-Content-Type-Options"] = "nosniff" }
 
----@param path string JSON { "account": "key" }
+local function is_key(key)
+	return type(key) == "string" and key ~= ""
+end
+
+local function are_keys(keys)
+	for _, key in ipairs(type(keys) == "table" and keys or { keys }) do
+		if not is_key(key) then
+			return false
+		end
+	end
+	return is_key(keys) or type(keys) == "table" and #keys > 0
+end
+
+---@param path string JSON { "account": "key" }, or { "account": ["new", "old"] }
 ---@return table<string, string|string[]>|nil
 ---@return string? message
 function destination.keys(path)
@@ -21,27 +37,29 @@ function destination.keys(path)
 		return nil, path .. ': not JSON like { "account": "key" }'
 	end
 	for account, key in pairs(keys) do
-		if type(account) ~= "string" or (type(key) ~= "string" and type(key) ~= "table") then
+		if type(account) ~= "string" or not are_keys(key) then
 			return nil, path .. ': not JSON like { "account": "key" }'
 		end
 	end
 	return keys
 end
 
----@param self {identities: userdata, slug: string, api_keys: table, shared_secret: (fun(): string[]?), log: moonweir.serve.Log,
---- now: (fun(): number), learned: fun(account: string)}
+---@param self {identities: userdata, slug: string, api_key: (fun(account: string): string|string[]|nil),
+--- shared_secret: (fun(): string[]?), log: moonweir.serve.Log, now: (fun(): number), learned: fun(account: string)}
 ---@return moonweir.web.Handler
 function destination.new(self)
 	local receive = require "moonweir.receive.destination"
 	return function(request)
+		-- An account without a key is answered as one with a wrong key is: who asks does not learn which there are.
+		local key = self.api_key(request.account)
 		local config = {
-			account = request.account, api_key = self.api_keys[request.account] or {}, shared_secret = self.shared_secret() or {},
+			account = request.account, api_key = key or NO_KEY, shared_secret = self.shared_secret() or {},
 			identities = self.identities, slug = self.slug, now = math.floor(self.now() * 1000),
 		}
-		-- An account without a key is answered as one with a wrong key is: who asks does not learn which there are.
 		local status, reply, counts = receive.receive(request, config)
 		if counts.reason then
-			self.log:say("warning", "segment", { account = request.account, status = status, reason = counts.reason })
+			local reason = status == 401 and not key and "no key is known for this account; " .. counts.reason or counts.reason
+			self.log:say("warning", "segment", { account = request.account, status = status, reason = reason })
 		end
 		if (counts.learned or 0) > 0 then
 			self.learned(request.account)

@@ -88,6 +88,9 @@ function serve.open(config, log, worker)
 		speak_for_all(self)
 	end
 	self:warn_about_source()
+	if not worker or worker.number == 1 then
+		made:warn_about_vault()
+	end
 	return self
 end
 
@@ -231,7 +234,7 @@ function Daemon:round()
 	end
 end
 
---- Read config, script and secrets again: all of it or none.
+--- Read config, script, secrets and Segment's keys again: all of it or none.
 ---@return true|nil
 ---@return string? message
 function Daemon:reload()

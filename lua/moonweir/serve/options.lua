@@ -14,6 +14,7 @@ local options = {}
 ---@field expects string      what the check wants, for messages
 ---@field default any         nil: there is none
 ---@field example? string     Lua text shown where there is no default
+---@field is_path? boolean    a relative one begins at the folder of the config file
 ---@field reload? boolean     SIGHUP changes it
 
 local function text(value)
@@ -126,7 +127,7 @@ local function number_option(name, least, most, default, doc, more)
 end
 
 local function path_option(name, doc, example, more)
-	local made = { example = example }
+	local made = { example = example, is_path = true }
 	for key, value in pairs(more or {}) do
 		made[key] = value
 	end
@@ -220,7 +221,7 @@ path_option("settings.enable_client_secret_file", { "That app's secret; only its
 
 path_option("segment.api_keys_file", {
 	"/segment/<account>, where Segment tells who the tool's users are, is there if `segment` is. The keys that the tool issued:",
-	'JSON { "account": "key" }; only its owner may read it.' }, '"/etc/moonweir/segment-keys.json"')
+	'JSON { "account": "key" }; only its owner may read it.' }, '"/etc/moonweir/segment-keys.json"', RELOADS)
 option("segment.shared_secret", text, "the name of a secret", nil, { "The name of the secret of X-Signature, as in `secrets`." },
 	{ example = '"SEGMENT_SHARED_SECRET"' })
 

@@ -12,9 +12,11 @@
 local accounts = require "moonweir.accounts"
 local core = require "moonweir.core"
 local configs = require "moonweir.serve.config"
+local failures = require "moonweir.serve.failures"
 local health = require "moonweir.serve.health"
 local metrics = require "moonweir.serve.metrics"
 local mw = require "moonweir"
+local readiness = require "moonweir.serve.readiness"
 local receive = require "moonweir.receive"
 local router = require "moonweir.web.router"
 local setup = require "moonweir.serve.setup"
@@ -39,6 +41,7 @@ service.ANSWER_SECONDS = 30
 ---@field router moonweir.Router             for whoever posts
 ---@field operations_router moonweir.Router  /metrics and /healthz, for whoever runs it
 ---@field settings_page? moonweir.Settings   its tick is the host's to call, many times a second
+---@field segment_keys? table<string, string|string[]>  by account, where Segment calls
 ---@field learned table<string, true>        accounts of which Segment taught something
 ---@field reports_max integer               told at each tick
 ---@field sync? fun(seconds: number): true|nil, string?, string?  in place of client:sync, from a host that must not block
@@ -49,6 +52,14 @@ Service.__index = Service
 function Service:warn_about_source()
 	for _, sentence in ipairs(receive.warnings(self.definition)) do
 		self.log:say("warning", "source", { reason = sentence })
+	end
+end
+
+--- Keys that can't be opened: once, at the start. The messages that wait for them are kept.
+function Service:warn_about_vault()
+	local reason = readiness.vault(self.vault, self.config.values)
+	if reason then
+		self.log:say("error", "vault", { reason = reason })
 	end
 end
 
@@ -107,7 +118,7 @@ function service.open(config, log, loaded)
 	local self = setmetatable({
 		config = config, log = log, client = client, definition = definition, secrets = found,
 		reports_max = 10000, requests = {}, dead = {}, learned = {}, rate_at = now, rate_requests = 0, budget_used = 0,
-		health = health.new(config.values["health.stuck_seconds"], now),
+		health = health.new(config.values["health.stuck_seconds"], now), failures = failures.new(log),
 	}, Service)
 	local ok
 	self.vault, message, code = accounts.open { spool = config.values.spool, master_key_file = config.values.master_key_file }
@@ -175,6 +186,12 @@ function Service:kept(safe, message, code)
 	end
 end
 
+-- What Segment said; or what kept it from being asked: no write key, no token for the account's OAuth app.
+local function why_parked(self, report)
+	local lane = not report.answer and self.client:lane(report.account)
+	return report.answer or lane and lane.last_error or "no write key"
+end
+
 local function tell_reports(self)
 	local told = 0
 	for _, report in ipairs(self.client:poll(self.reports_max)) do
@@ -187,7 +204,7 @@ local function tell_reports(self)
 			end
 		elseif report.outcome == "parked" then
 			self.log:say("warning", "parked", {
-				account = report.account, status = report.status, reason = report.answer or "no write key" })
+				account = report.account, status = report.status, reason = why_parked(self, report) })
 		end
 	end
 end
@@ -204,7 +221,7 @@ local function replay_learned(self)
 	end
 end
 
---- Dead messages, health, what Segment taught us: to be called about once a second.
+--- Failures, dead messages, health, what Segment taught us: to be called about once a second.
 function Service:tick()
 	local now = process.monotonic()
 	local stats = self.client:stats()
@@ -215,6 +232,7 @@ function Service:tick()
 	end
 	self.rate_at, self.rate_requests = now, stats.requests
 	self.health:look(stats, now)
+	self.failures:look(self.client, stats)
 	tell_reports(self)
 	replay_learned(self)
 	local code, reason = self.health:own_trouble()
@@ -256,7 +274,7 @@ function Service:metrics(request)
 	return 200, headers, self.all_numbers and self.all_numbers() or self:numbers()
 end
 
---- Read config, script and secrets again: all of it or none.
+--- Read config, script, secrets and Segment's keys again: all of it or none.
 ---@return true|nil
 ---@return string? message
 function Service:reload()
@@ -268,7 +286,11 @@ function Service:reload()
 	if not definition then
 		return nil, found
 	end
-	local ok
+	local keys, ok
+	keys, message = setup.segment_keys(config.values)
+	if not keys then
+		return nil, message
+	end
 	ok, message = self.client:reload(definition)
 	if not ok then
 		return nil, message
@@ -281,7 +303,7 @@ function Service:reload()
 	for _, name in ipairs(late) do
 		config.values[name] = self.config.values[name]
 	end
-	self.config, self.definition, self.secrets = config, definition, found
+	self.config, self.definition, self.secrets, self.segment_keys = config, definition, found, keys
 	self.webhooks.definition, self.webhooks.public_url = definition, config.values.public_url
 	self.health.stuck_seconds = config.values["health.stuck_seconds"]
 	self.log.level = config.values["log.level"]

@@ -76,8 +76,10 @@ function setup.webhooks(self)
 	end
 end
 
--- The app of "Enable with Segment", if there is one.
-local function enable_options(values)
+--- The app of "Enable with Segment"; nil: there is none.
+---@return table|nil
+---@return string? message
+function setup.enable_options(values)
 	local id, path = values["settings.enable_client_id"], values["settings.enable_client_secret_file"]
 	if not id and not path then
 		return nil
@@ -104,7 +106,7 @@ function setup.settings(self)
 		return nil, "settings: the page is not installed here (moonweir.web.settings)"
 	end
 	local about = self.definition.about
-	local enable, message = enable_options(values)
+	local enable, message = setup.enable_options(values)
 	if message then
 		return nil, "settings: " .. message
 	end
@@ -130,6 +132,21 @@ function setup.settings(self)
 	end
 end
 
+--- The keys by which Segment calls; none without their file.
+---@return table<string, string|string[]>|nil
+---@return string? message
+function setup.segment_keys(values)
+	local path = values["segment.api_keys_file"]
+	if not path then
+		return {}
+	end
+	local keys, message = require("moonweir.serve.destination").keys(path)
+	if not keys then
+		return nil, "segment: " .. message
+	end
+	return keys
+end
+
 --- Where Segment tells who is who.
 ---@return moonweir.web.Handler|nil
 ---@return string? message
@@ -144,15 +161,15 @@ function setup.segment(self)
 	if not store then
 		return nil, "segment: " .. tostring(message)
 	end
-	local keys = {}
-	if values["segment.api_keys_file"] then
-		keys, message = destination.keys(values["segment.api_keys_file"])
-		if not keys then
-			return nil, "segment: " .. message
-		end
+	self.segment_keys, message = setup.segment_keys(values)
+	if not self.segment_keys then
+		return nil, message
 	end
 	return destination.new {
-		identities = store, slug = self.definition.slug, api_keys = keys, log = self.log, now = process.wall,
+		identities = store, slug = self.definition.slug, log = self.log, now = process.wall,
+		api_key = function(account)
+			return self.segment_keys[account]
+		end,
 		shared_secret = function()
 			return self.secrets[values["segment.shared_secret"] or false]
 		end,

@@ -97,6 +97,7 @@ end
 -- What does not add up: of these the largest counts.
 local LARGEST = {
 	oldest = true, oldest_due = true, gate_closed_for = true, lanes = true, lanes_parked = true, lanes_backing_off = true,
+	lanes_failing = true, lanes_without_token = true,
 }
 
 local function add(sum, more)

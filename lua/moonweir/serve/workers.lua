@@ -10,7 +10,7 @@
 ---     a worker dies             another takes its place, after a pause that doubles each time it dies young; its partition is
 ---                               that one's, or adopted by another
 ---     the parent is killed      its workers get SIGTERM from the kernel, and stop as if told to
----     SIGHUP                    config, script and secrets are tried here; if they are good, all workers read them
+---     SIGHUP                    config, script, secrets and keys are tried here; if they are good, all workers read them
 ---     SIGTERM                   no more connections; workers stop; who is not done after stop.seconds and some is killed
 
 local core = require "moonweir.core"
@@ -118,7 +118,8 @@ function Parent:tell(name)
 	end
 end
 
---- A config that is good here is good for each worker; one that is not is told once, and no worker hears of it.
+--- A config that is good here, with its script, secrets and keys, is good for each worker; one that is not is told once, and
+--- no worker hears of it.
 function Parent:reload()
 	local config, message = configs.load(self.config.path, self.config.overrides)
 	local definition, found
@@ -129,6 +130,9 @@ function Parent:reload()
 	local compiled = definition
 	if definition then
 		compiled, message = mw.load(definition)
+	end
+	if compiled then
+		compiled, message = setup.segment_keys(config.values)
 	end
 	if not compiled then
 		self.log:say("error", "reload_failed", { reason = tostring(message) .. "; the old one goes on" })

@@ -127,6 +127,7 @@ function settings.new(options)
 		assets = page.new(options.about.name, options.color, framing, options.enable ~= nil),
 	}, Settings)
 	self.api = api.new {
+		spool = options.spool,
 		vault = options.vault,
 		client = options.client,
 		about = options.about,

@@ -12,6 +12,7 @@
 --- shown, of a private key the fingerprint of its public half. The account is the session's and nothing in a request.
 
 local core = require "moonweir.core"
+local lanes = require "moonweir.web.settings.lanes"
 local trim = require "moonweir.trim"
 local words = require "moonweir.web.settings.words"
 
@@ -33,7 +34,8 @@ end
 local Api = {}
 Api.__index = Api
 
----@param parts {vault: table, client: table, about: table, endpoints: table, oauth: boolean, enable: boolean, trial: table}
+---@param parts {spool: string, vault: table, client: table, about: table, endpoints: table, oauth: boolean, enable: boolean,
+--- trial: table}
 function api.new(parts)
 	return setmetatable(parts, Api)
 end
@@ -93,7 +95,7 @@ end
 function Api:state(account, now)
 	local a = read_account(self, account)
 	local test = self.trial:outcome(account, now)
-	local lane = self.client:lane(account) -- after the test: it shall not be delivered before it counts
+	local lane = lanes.of(self.spool, self.client, account) -- after the test: it shall not be delivered before it counts
 	local status = words.status(a, lane, self.about.name)
 	local is_known = a ~= nil and a.state ~= "damaged"
 	return {
