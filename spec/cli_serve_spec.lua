@@ -252,6 +252,13 @@ describe("moonweir serve", function()
 		stop(serve)
 	end)
 
+	it("closes a connection whose body came fast and then all but stops: it holds memory that others need", function()
+		local serve = start { limits = { body_rate = 1000 } }
+		local head = "POST /webhooks/acme HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n"
+		assert.is_true(dripping(serve.port, head .. (" "):rep(900000), "a") < 1200)
+		stop(serve)
+	end)
+
 	it("refuses what is too large, before it is kept", function()
 		local serve = start { limits = { body_bytes = 2000, head_bytes = 2000 } }
 		local body = EVENT:format(("x"):rep(2000 - #EVENT + 2))
