@@ -45,6 +45,12 @@ enum { ASKED_MAX = 32, ASK_MS = 1 };
 
 enum { METHOD_MAX = 23 };
 
+/* How many connections are accepted before those that are there get their turn. */
+enum { ACCEPTS_MAX = 16 };
+
+/* Of what is polled these come first: libmicrohttpd's epoll and the listener. */
+enum { OWN_WATCHED = 2 };
+
 enum stage {
 	STAGE_READING, /* headers or body still coming */
 	STAGE_READY,   /* complete, in the queue */
@@ -90,7 +96,9 @@ struct mw_server {
 	size_t bodies, memory_max; /* bytes of them */
 	struct mw_peers peers;
 	uint64_t refused;
-	struct pollfd watched[1 + MW_SERVER_WATCHED]; /* the first is libmicrohttpd's epoll */
+	struct mw_listener listener;
+	unsigned connections_max;
+	struct pollfd watched[OWN_WATCHED + MW_SERVER_WATCHED];
 	nfds_t watched_count;
 	bool is_quiet;
 	bool has_answers; /* given, and not yet fetched by libmicrohttpd, which nothing tells of them */
@@ -184,6 +192,7 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 		if (*socket_context)
 			mw_peers_remove(&s->peers, *socket_context);
 		*socket_context = NULL;
+		mw_listener_wake(&s->listener);
 		return;
 	}
 	const union MHD_ConnectionInfo *info =
@@ -369,6 +378,26 @@ static void configure(struct mw_server *s, const struct mw_server_config *config
 	s->peers.body_rate_min = config->body_rate_min;
 }
 
+/* libmicrohttpd, without a socket to listen on. */
+static struct MHD_Daemon *start(struct mw_server *s, const struct mw_server_config *config)
+{
+	/* The logger comes first: options are read in order, and the others may log. */
+	return MHD_start_daemon(
+	    MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL,
+	    NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, be_quiet, NULL, MHD_OPTION_URI_LOG_CALLBACK,
+	    on_uri, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+	    on_connection, s, MHD_OPTION_CONNECTION_LIMIT, s->connections_max,
+	    MHD_OPTION_PER_IP_CONNECTION_LIMIT, config->connections_per_ip, MHD_OPTION_CONNECTION_TIMEOUT,
+	    config->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, s->head_max + CONNECTION_EXTRA,
+	    MHD_OPTION_END);
+}
+
+static int inner_epoll(const struct mw_server *s)
+{
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	return info ? info->epoll_fd : -1;
+}
+
 enum mw_err mw_server_open(const struct mw_server_config *config, struct mw_server **out, struct mw_error *e)
 {
 	*out = NULL;
@@ -384,23 +413,21 @@ enum mw_err mw_server_open(const struct mw_server_config *config, struct mw_serv
 		free(s);
 		return MW_IO;
 	}
-	/* The logger comes first: options are read in order, and the others may log. */
-	s->daemon = MHD_start_daemon(
-	    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, s,
-	    MHD_OPTION_EXTERNAL_LOGGER, be_quiet, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-	    MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_CONNECTION_LIMIT,
-	    mw_server_connections_within(config->connections_max), MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-	    config->connections_per_ip, MHD_OPTION_CONNECTION_TIMEOUT, config->idle_timeout_s,
-	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, s->head_max + CONNECTION_EXTRA, MHD_OPTION_END);
-	if (!s->daemon) {
-		close(fd);
+	s->connections_max = mw_server_share_take(config->connections_max);
+	s->daemon = start(s, config);
+	if (!s->daemon || !mw_listener_init(&s->listener, fd, inner_epoll(s))) {
+		if (s->daemon)
+			MHD_stop_daemon(s->daemon);
+		else
+			close(fd);
+		mw_server_share_return(s->connections_max);
 		free(s);
 		return mw_error_set(e, MW_IO, 0,
 				    "the HTTP server did not start (out of memory or descriptors)");
 	}
-	s->watched[0] = (struct pollfd){.fd = mw_server_fd(s), .events = POLLIN};
-	s->watched_count = 1;
+	s->watched[0] = (struct pollfd){.fd = inner_epoll(s), .events = POLLIN};
+	s->watched[1] = (struct pollfd){.events = POLLIN};
+	s->watched_count = OWN_WATCHED;
 	*out = s;
 	return MW_OK;
 }
@@ -424,6 +451,8 @@ void mw_server_close(struct mw_server *s)
 		if (MHD_run_wait(s->daemon, 10) != MHD_YES)
 			break;
 	MHD_stop_daemon(s->daemon);
+	mw_listener_deinit(&s->listener);
+	mw_server_share_return(s->connections_max);
 	while (s->exchanges) /* whose clients went first */
 		exchange_free(s->exchanges);
 	mw_replies_deinit(&s->replies);
@@ -437,13 +466,12 @@ uint16_t mw_server_port(const struct mw_server *s)
 
 int mw_server_fd(const struct mw_server *s)
 {
-	const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-	return info ? info->epoll_fd : -1;
+	return s->listener.epoll;
 }
 
 bool mw_server_watch(struct mw_server *s, int fd)
 {
-	if (s->watched_count > MW_SERVER_WATCHED)
+	if (s->watched_count == OWN_WATCHED + MW_SERVER_WATCHED)
 		return false;
 	s->watched[s->watched_count++] = (struct pollfd){.fd = fd, .events = POLLIN};
 	return true;
@@ -460,11 +488,11 @@ static bool sleep_until(struct mw_server *s, int64_t timeout_ms)
 	s->has_answers = s->has_moved = false;
 	if (MHD_get_timeout(s->daemon, &own) == MHD_YES && own < (MHD_UNSIGNED_LONG_LONG)timeout_ms)
 		timeout_ms = (int64_t)own < least && least < timeout_ms ? least : (int64_t)own;
-	if (timeout_ms <= 0 && s->watched_count == 1)
-		return true;
+	s->watched[1].fd = mw_listener_fd(&s->listener);
+	s->watched[1].revents = 0;
 	if (poll(s->watched, s->watched_count, (int)timeout_ms) <= 0)
 		return timeout_ms > 0 && errno == EINTR ? false : true;
-	for (nfds_t i = 1; i < s->watched_count; i++) {
+	for (nfds_t i = OWN_WATCHED; i < s->watched_count; i++) {
 		uint64_t count;
 		if (s->watched[i].revents) {
 			/* An eventfd is emptied; another server's epoll can't be read, and says so. */
@@ -475,6 +503,30 @@ static bool sleep_until(struct mw_server *s, int64_t timeout_ms)
 	return true;
 }
 
+static unsigned connections(const struct mw_server *s)
+{
+	const union MHD_DaemonInfo *info =
+	    MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+	return info ? info->num_connections : 0;
+}
+
+static void accept_some(struct mw_server *s)
+{
+	struct mw_accepted a;
+	for (int i = 0; i < ACCEPTS_MAX; i++) {
+		if (connections(s) >= s->connections_max) {
+			mw_listener_rest(&s->listener, now_ms());
+			return;
+		}
+		int fd = mw_listener_accept(&s->listener, now_ms(), &a);
+		if (fd < 0)
+			return;
+		s->has_moved = true;
+		/* Closes it, if it is one too many of its address. */
+		MHD_add_connection(s->daemon, fd, (struct sockaddr *)&a.from, a.from_len);
+	}
+}
+
 void mw_server_wait(struct mw_server *s, int64_t timeout_ms)
 {
 	int64_t until = now_ms() + timeout_ms;
@@ -483,9 +535,12 @@ void mw_server_wait(struct mw_server *s, int64_t timeout_ms)
 	while (more) {
 		errno = 0;
 		more = sleep_until(s, s->ready.first ? 0 : left > LOOK_MS ? LOOK_MS : left);
+		if (s->watched[1].revents)
+			accept_some(s);
 		if (MHD_run_wait(s->daemon, 0) != MHD_YES)
 			return;
 		int64_t now = now_ms();
+		mw_listener_look(&s->listener, now);
 		if (now - s->peers.looked_at >= LOOK_MS)
 			mw_peers_look(&s->peers, now, s->is_quiet);
 		left = until - now;
@@ -532,9 +587,7 @@ void mw_server_quiesce(struct mw_server *s)
 	if (s->is_quiet)
 		return;
 	s->is_quiet = true;
-	int fd = MHD_quiesce_daemon(s->daemon);
-	if (fd >= 0)
-		close(fd);
+	mw_listener_close(&s->listener);
 	mw_peers_look(&s->peers, now_ms(), true);
 }
 
