@@ -357,6 +357,42 @@ open(sys.argv[2], "w").write("gone")' %s %s.done <%s &]]):format(s:port(), reque
 		s:close()
 	end)
 
+	it("lets who is one connection too many wait until another closes", function()
+		s:close()
+		s = assert(server.open { port = 0, body_max = 1000, connections_max = 1 })
+		local first = client(GET)
+		local x = next_exchange()
+		local second = client(GET)
+		for _ = 1, 5 do
+			assert.is_nil(s:next(0.01))
+		end
+		assert.equal(1, s:stats().connections)
+		x:answer(200, nil, "first")
+		local y = next_exchange() -- its client waits for the end of what it gets, and closes
+		y:answer(200, nil, "second")
+		assert.matches("second$", answer_of(second))
+		assert.matches("first$", answer_of(first))
+		assert.equal(2, s:stats().accepted)
+	end)
+
+	it("is readable by its descriptor when somebody connects, as long as it may accept", function()
+		local other = assert(server.open { port = 0, body_max = 1000 })
+		other:watch(s:fd())
+		client(GET)
+		local from = process.monotonic()
+		other:wait(30)
+		assert.is_true(process.monotonic() - from < 29)
+		next_exchange():answer(200)
+		s:quiesce()
+		while s:stats().connections > 0 do
+			s:wait(0.01)
+		end
+		client(GET) -- refused
+		other:wait(0.05)
+		assert.equal(0, s:stats().connections)
+		other:close()
+	end)
+
 	it("refuses misuse", function()
 		client(GET)
 		local x = next_exchange()
