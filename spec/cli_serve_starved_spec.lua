@@ -71,6 +71,7 @@ describe("moonweir serve", function()
 		serve:wait("their places", function()
 			return daemon.metric(serve, "moonweir_http_connections") == 0
 		end)
+		assert.equal(READERS, daemon.metric(serve, "moonweir_http_too_slow_total"))
 		crowd:close()
 		assert.equal(200, (daemon.post(serve, "/webhooks/acme", EVENT:format "after")))
 		arrive(serve, "before", "beside", "after")

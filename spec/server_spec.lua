@@ -393,6 +393,17 @@ open(sys.argv[2], "w").write("gone")' %s %s.done <%s &]]):format(s:port(), reque
 		other:close()
 	end)
 
+	it("closes who has nothing more to ask, and does not call that slow; a body that stops is slow even without a rate", function()
+		s:close()
+		s = assert(server.open { port = 0, body_max = 1000, idle_timeout = 1 })
+		local idle = client((GET:gsub("Connection: close\r\n", "")))
+		next_exchange():answer(200, nil, "done")
+		assert.matches("done$", answer_of(idle))
+		assert.equal(0, s:stats().too_slow)
+		assert.equal("", answer_of(client(post(10, "half"))))
+		assert.equal(1, s:stats().too_slow)
+	end)
+
 	it("refuses misuse", function()
 		client(GET)
 		local x = next_exchange()

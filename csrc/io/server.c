@@ -36,8 +36,9 @@ enum { DRAIN_FACTOR = 4, DRAIN_MAX = 1024 * 1024 };
 /* How long mw_server_close waits for answers to be taken. */
 enum { CLOSE_MS = 200 };
 
-/* How often slow peers are looked for. */
-enum { LOOK_MS = 1000 };
+/* How often slow peers are looked for; and how much later than ours libmicrohttpd's own timeout may come. It
+ * is there for what has no deadline of ours: a body without a rate, a stream that nobody reads. */
+enum { LOOK_MS = 1000, BACKSTOP_S = 3 };
 
 /* How often libmicrohttpd may ask for an answer before its connection is suspended, and how long it is kept
  * from asking again when nothing else is to be done. */
@@ -345,11 +346,13 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 static void on_completed(void *context, struct MHD_Connection *connection, void **request,
 			 enum MHD_RequestTerminationCode why)
 {
-	(void)context, (void)connection, (void)why;
+	(void)context, (void)connection;
 	struct mw_exchange *x = *request;
 	*request = NULL;
 	if (!x)
 		return;
+	if (why == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED)
+		x->server->peers.too_slow++;
 	enter(x, MW_PEER_WAITING);
 	if (x->stage == STAGE_READING || x->stage == STAGE_ANSWERED) {
 		exchange_free(x);
@@ -378,6 +381,14 @@ static void configure(struct mw_server *s, const struct mw_server_config *config
 	s->peers.body_rate_min = config->body_rate_min;
 }
 
+static unsigned backstop_s(const struct mw_server_config *config)
+{
+	unsigned ours = config->idle_timeout_s;
+	if (ours > 0 && ours < config->head_timeout_s)
+		ours = config->head_timeout_s;
+	return ours > 0 ? ours + BACKSTOP_S : 0;
+}
+
 /* libmicrohttpd, without a socket to listen on. */
 static struct MHD_Daemon *start(struct mw_server *s, const struct mw_server_config *config)
 {
@@ -388,7 +399,7 @@ static struct MHD_Daemon *start(struct mw_server *s, const struct mw_server_conf
 	    on_uri, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
 	    on_connection, s, MHD_OPTION_CONNECTION_LIMIT, s->connections_max,
 	    MHD_OPTION_PER_IP_CONNECTION_LIMIT, config->connections_per_ip, MHD_OPTION_CONNECTION_TIMEOUT,
-	    config->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, s->head_max + CONNECTION_EXTRA,
+	    backstop_s(config), MHD_OPTION_CONNECTION_MEMORY_LIMIT, s->head_max + CONNECTION_EXTRA,
 	    MHD_OPTION_END);
 }
 

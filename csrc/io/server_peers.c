@@ -67,7 +67,7 @@ void mw_peers_look(struct mw_peers *p, int64_t now, bool idle_too)
 			next_spell(peer, now);
 			continue;
 		}
-		p->too_slow += late;
+		p->too_slow += late && peer->phase != MW_PEER_WAITING; /* that one is done, not slow */
 		mw_peer_enter(peer, MW_PEER_CUT, now);
 		shutdown(peer->fd, SHUT_RDWR);
 	}
