@@ -404,6 +404,32 @@ open(sys.argv[2], "w").write("gone")' %s %s.done <%s &]]):format(s:port(), reque
 		assert.equal(1, s:stats().too_slow)
 	end)
 
+	it("lets a body that takes long give way when there is no memory for another", function()
+		s:close()
+		s = assert(server.open { port = 0, body_max = 1000, memory_max = 1500 })
+		local slow = client(post(1000, ("x"):rep(900)))
+		local until_ = process.monotonic() + 60
+		local was_refused, has_room = false, false
+		while not has_room and process.monotonic() < until_ do
+			local answer, x = client(post(900, ("y"):rep(900))), nil
+			while not x and not child.read(answer) do
+				x = s:next(0.01)
+			end
+			if x then
+				x:answer(200)
+			end
+			local status = answer_of(answer):match "^HTTP/1.1 (%d+) "
+			was_refused = was_refused or status == "503"
+			has_room = was_refused and status == "200"
+		end
+		assert.is_true(has_room)
+		assert.is_nil(child.read(slow)) -- told 503 once it is complete, and no longer a burden
+		s:close()
+		while not child.read(slow) and process.monotonic() < until_ do
+			process.wait(0.01)
+		end
+	end)
+
 	it("refuses misuse", function()
 		client(GET)
 		local x = next_exchange()

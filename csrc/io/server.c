@@ -246,6 +246,41 @@ static size_t length_max(const struct mw_server *s)
 	       (s->body_max > DRAIN_MAX / DRAIN_FACTOR ? DRAIN_MAX : s->body_max * DRAIN_FACTOR);
 }
 
+/* What is kept of a body is of no more use. */
+static void drop_body(struct mw_exchange *x, unsigned refusal)
+{
+	x->refusal = refusal;
+	x->server->bodies -= x->body.len;
+	mw_buf_deinit(&x->body);
+}
+
+/* Has it been coming for so long that it had better make room? */
+static bool is_lasting(const struct mw_exchange *x, int64_t now)
+{
+	return x->stage == STAGE_READING && x->body.len > 0 && x->peer && mw_peer_is_lasting(x->peer, now);
+}
+
+/* Room for `n` bytes more of x: bodies that last give way to those that don't, the oldest first, or a few
+ * that are kept alive with a byte now and then would be all that is ever in memory. */
+static bool has_room(struct mw_exchange *x, size_t n)
+{
+	struct mw_server *s = x->server;
+	if (s->memory_max == 0)
+		return true;
+	int64_t now = now_ms();
+	bool lasts = is_lasting(x, now); /* it pushes nobody out */
+	while (s->bodies + n > s->memory_max) {
+		struct mw_exchange *oldest = NULL;
+		for (struct mw_exchange *y = lasts ? NULL : s->exchanges; y; y = y->behind)
+			if (is_lasting(y, now))
+				oldest = y;
+		if (!oldest)
+			return false;
+		drop_body(oldest, MHD_HTTP_SERVICE_UNAVAILABLE);
+	}
+	return true;
+}
+
 static enum MHD_Result take_body(struct mw_exchange *x, const char *bytes, size_t *len)
 {
 	struct mw_server *s = x->server;
@@ -255,19 +290,13 @@ static enum MHD_Result take_body(struct mw_exchange *x, const char *bytes, size_
 	if (x->peer)
 		x->peer->body += n;
 	if (!x->refusal && n > x->body.max - x->body.len)
-		x->refusal = MHD_HTTP_CONTENT_TOO_LARGE;
-	else if (!x->refusal && s->memory_max > 0 && s->bodies + n > s->memory_max)
-		x->refusal = MHD_HTTP_SERVICE_UNAVAILABLE;
+		drop_body(x, MHD_HTTP_CONTENT_TOO_LARGE);
+	else if (!x->refusal && (!has_room(x, n) || mw_buf_append(&x->body, bytes, n) != MW_OK))
+		drop_body(x, MHD_HTTP_SERVICE_UNAVAILABLE);
 	if (!x->refusal) {
 		s->bodies += n;
-		if (mw_buf_append(&x->body, bytes, n) == MW_OK)
-			return MHD_YES;
-		s->bodies -= n;
-		x->refusal = MHD_HTTP_SERVICE_UNAVAILABLE;
+		return MHD_YES;
 	}
-	/* What was kept of it is of no more use. */
-	s->bodies -= x->body.len;
-	mw_buf_deinit(&x->body);
 	x->discarded += n;
 	return x->discarded <= length_max(s) ? MHD_YES : MHD_NO;
 }

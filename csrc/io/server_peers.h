@@ -36,6 +36,7 @@ struct mw_peer {
 	struct mw_peer *before, *behind;
 	int fd;
 	enum mw_peer_phase phase;
+	int64_t began; /* the phase */
 	int64_t since; /* of the phase; of a body: of this spell */
 	uint64_t body; /* bytes that came in the spell */
 };
@@ -55,8 +56,14 @@ void mw_peers_remove(struct mw_peers *p, struct mw_peer *peer);
 static inline void mw_peer_enter(struct mw_peer *peer, enum mw_peer_phase phase, int64_t now)
 {
 	peer->phase = phase;
-	peer->since = now;
+	peer->began = peer->since = now;
 	peer->body = 0;
+}
+
+/* Has a body been coming for more than one spell? */
+static inline bool mw_peer_is_lasting(const struct mw_peer *peer, int64_t now)
+{
+	return peer->phase == MW_PEER_BODY && now - peer->began >= MW_PEER_SPELL_MS;
 }
 
 /* Shut down who is late. With `idle_too` also who has no request under way. */
