@@ -31,7 +31,7 @@ CORE    := $(call object,$(wildcard csrc/core/*.c))
 CORE_ONE := $(BUILD)/obj/core.o
 # Each a module of its own, so that the library needs none of their libraries.
 EXTRAS  := server xml inflate
-SERVER  := framing listen peers replies stream
+SERVER  := exchange framing intake listen peers replies stream
 XML_CORE := $(addprefix csrc/core/,hash.c json_write.c number.c utf8.c)
 IO      := $(call object,$(filter-out $(EXTRAS:%=csrc/io/%.c) $(SERVER:%=csrc/io/server_%.c),$(wildcard csrc/io/*.c)))
 BINDING := $(filter-out $(EXTRAS) server_request server_stream,$(patsubst csrc/lua/%.c,%,$(wildcard csrc/lua/*.c)))
