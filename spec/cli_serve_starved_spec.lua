@@ -23,9 +23,9 @@ describe("moonweir serve", function()
 		child.clean()
 	end)
 
-	local function start(options)
+	local function start(options, how)
 		options.delivery = { endpoint = segment.url, rate = 0 }
-		return daemon.start((daemon.config(options)))
+		return daemon.start((daemon.config(options)), how)
 	end
 
 	local function stop(serve)
@@ -71,6 +71,7 @@ describe("moonweir serve", function()
 		serve:wait("their places", function()
 			return daemon.metric(serve, "moonweir_http_connections") == 0
 		end)
+		assert.equal(READERS, daemon.metric(serve, "moonweir_http_too_slow_total"))
 		crowd:close()
 		assert.equal(200, (daemon.post(serve, "/webhooks/acme", EVENT:format "after")))
 		arrive(serve, "before", "beside", "after")
@@ -125,7 +126,7 @@ describe("moonweir serve", function()
 		stop(serve)
 	end)
 
-	pending("is not deaf afterwards because another client keeps it busy", function()
+	it("is not deaf afterwards because another client keeps it busy", function()
 		local serve = start {}
 		local posted = child.folder() .. "/posted"
 		os.execute(("%s %d %s busy 1 >/dev/null 2>&1 &"):format(os.getenv "MW_POSTER", serve.port, posted)) -- ends with the daemon
@@ -143,6 +144,28 @@ describe("moonweir serve", function()
 		serve:wait("the answer", function()
 			return answer():find "^HTTP/1.1 200 "
 		end)
+		stop(serve)
+	end)
+
+	it("shares few descriptors out between its two addresses, and keeps some for delivery", function()
+		local few = 64
+		local serve = start({}, { descriptors = few })
+		local posted, told = child.folder() .. "/posted-few", child.folder() .. "/crowd-few"
+		os.execute(("%s %d %s few 1 >/dev/null 2>&1 &"):format(os.getenv "MW_POSTER", serve.port, posted))
+		serve:wait("a busy client", function()
+			return #(child.read(posted) or "") > 100
+		end)
+		for _, port in ipairs { serve.port, serve.operations } do
+			os.execute(("%s %d %d >%s-%d 2>&1 &"):format(os.getenv "MW_CROWD", port, 2 * few, told, port))
+			serve:wait("the crowd", function()
+				return (child.read(("%s-%d"):format(told, port)) or ""):find "open"
+			end)
+		end
+		local before = #child.read(posted)
+		serve:wait("many a chance to accept", function()
+			return #child.read(posted) > before + 1000
+		end)
+		assert.is_true(open_files(serve) <= few - 6, open_files(serve) .. " of " .. few)
 		stop(serve)
 	end)
 end)

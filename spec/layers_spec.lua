@@ -43,7 +43,8 @@ local not_in_core = {
 -- Headers of other libraries, and who alone may include them.
 local owners = {
 	["lua.h"] = "^csrc/lua/compat%.h$", ["lauxlib.h"] = "^csrc/lua/compat%.h$", ["curl/curl.h"] = "^csrc/io/http_?%a*%.[ch]$",
-	["microhttpd.h"] = "^csrc/io/server[_a-z]*%.c$", ["sodium.h"] = "^csrc/%a+/", ["expat.h"] = "^csrc/io/xml%.c$",
+	["microhttpd.h"] = { "^csrc/io/server[_a-z]*%.c$", "^csrc/io/server_own%.h$" },
+	["sodium.h"] = "^csrc/%a+/", ["expat.h"] = "^csrc/io/xml%.c$",
 	["zlib.h"] = "^csrc/io/inflate%.c$", ["hiredis/"] = { "^csrc/io/redis_link%.c$", "^csrc/io/redis_reply%.c$" },
 	["openssl/"] = { "^csrc/io/signature%.c$", "^csrc/io/rsa_key%.c$", "^csrc/io/redis%.c$", "^csrc/io/redis_link%.c$" },
 }

@@ -43,6 +43,15 @@ describe("Twilio", function()
 		assert.equal("forged", twilio_code(signature, URL:gsub("sms", "smt"), "ab=%C3%A9&B=%2B+2&A=1B"))
 	end)
 
+	it("costs no stranger more than the largest form that Twilio sends", function()
+		local value = ("%41"):rep(80000)
+		assert.equal("genuine", twilio_code(signed(URL .. "A" .. ("A"):rep(80000)), URL, "A=" .. value))
+		local code, reason = code_of(verify, { url = URL, body = "A=" .. ("%41"):rep(88000), headers = {
+			["X-Twilio-Signature"] = signed(URL .. "A" .. ("A"):rep(88000)), ["Content-Type"] = FORM } })
+		assert.equal("unsigned", code)
+		assert.matches("264002 bytes.*262144", reason)
+	end)
+
 	it("takes each value of a name once", function()
 		assert.equal("genuine", twilio_code(signed(URL .. "D1234D5678" .. "Sid1"), URL, "Sid=1&D=5678&D=1234&D=1234"))
 	end)
@@ -155,6 +164,15 @@ describe("Segment", function()
 		assert.equal("forged", code("[" .. one:gsub("track", "trace") .. "]", one))
 	end)
 
+	it("looks for the first element no further than a message can be long", function()
+		local long = ("x"):rep(300000)
+		assert.is_true(segment.first('[{"a":"' .. long .. '"}]') == nil)
+		assert.equal("{}", segment.first('[{},"' .. long .. '"]'))
+		local one = '{"a":"' .. long .. '"}'
+		assert.equal("genuine", code(one, one)) -- the body as a whole, however long
+		assert.equal("genuine", code("[" .. one .. "]", "[" .. one .. "]"))
+	end)
+
 	it("finds the first element whatever stands in it", function()
 		assert.equal('{"a":"\\\\"}', segment.first '[{"a":"\\\\"},{"b":1}]')
 		assert.equal('{"a":"\\\\\\"}"}', segment.first ' [ {"a":"\\\\\\"}"} , 1]')
@@ -167,7 +185,7 @@ end)
 -- What grows with the square of its input would not come to an end here.
 describe("large requests", function()
 	it("are refused in time that grows with their size alone", function()
-		local quotes = '[{"a":"' .. ('\\"'):rep(300000) .. '"},1]'
+		local quotes = '[{"a":"' .. ('\\"'):rep(120000) .. '"},1]'
 		local spaces = "v1=" .. (" "):rep(300000) .. "x"
 		local stripe = source.verify.stripe { secret = KEY }
 		assert.equal(#quotes - 4, #segment.first(quotes))
@@ -185,6 +203,11 @@ describe("forms", function()
 		assert.same({}, form.pairs "")
 		assert.is_nil(form.pairs "a=%4")
 		assert.is_nil(form.pairs "%zz=1")
+		assert.same({ { "%20", "AZaz" } }, form.pairs "%2520=%41%5A%61%7a")
+		for _, broken in ipairs { "%", "a%", "%4", "%%41", "%4%41", "%41%", "%4g", "%g4", "+%" } do
+			assert.is_nil(form.pairs(broken), broken)
+			assert.is_nil(form.pairs("a=" .. broken .. "&b"), broken)
+		end
 		assert.is_nil(form.pairs(("a&"):rep(10001)))
 	end)
 

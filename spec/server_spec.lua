@@ -357,6 +357,79 @@ open(sys.argv[2], "w").write("gone")' %s %s.done <%s &]]):format(s:port(), reque
 		s:close()
 	end)
 
+	it("lets who is one connection too many wait until another closes", function()
+		s:close()
+		s = assert(server.open { port = 0, body_max = 1000, connections_max = 1 })
+		local first = client(GET)
+		local x = next_exchange()
+		local second = client(GET)
+		for _ = 1, 5 do
+			assert.is_nil(s:next(0.01))
+		end
+		assert.equal(1, s:stats().connections)
+		x:answer(200, nil, "first")
+		local y = next_exchange() -- its client waits for the end of what it gets, and closes
+		y:answer(200, nil, "second")
+		assert.matches("second$", answer_of(second))
+		assert.matches("first$", answer_of(first))
+		assert.equal(2, s:stats().accepted)
+	end)
+
+	it("is readable by its descriptor when somebody connects, as long as it may accept", function()
+		local other = assert(server.open { port = 0, body_max = 1000 })
+		other:watch(s:fd())
+		client(GET)
+		local from = process.monotonic()
+		other:wait(30)
+		assert.is_true(process.monotonic() - from < 29)
+		next_exchange():answer(200)
+		s:quiesce()
+		while s:stats().connections > 0 do
+			s:wait(0.01)
+		end
+		client(GET) -- refused
+		other:wait(0.05)
+		assert.equal(0, s:stats().connections)
+		other:close()
+	end)
+
+	it("closes who has nothing more to ask, and does not call that slow; a body that stops is slow even without a rate", function()
+		s:close()
+		s = assert(server.open { port = 0, body_max = 1000, idle_timeout = 1 })
+		local idle = client((GET:gsub("Connection: close\r\n", "")))
+		next_exchange():answer(200, nil, "done")
+		assert.matches("done$", answer_of(idle))
+		assert.equal(0, s:stats().too_slow)
+		assert.equal("", answer_of(client(post(10, "half"))))
+		assert.equal(1, s:stats().too_slow)
+	end)
+
+	it("lets a body that takes long give way when there is no memory for another", function()
+		s:close()
+		s = assert(server.open { port = 0, body_max = 1000, memory_max = 1500 })
+		local slow = client(post(1000, ("x"):rep(900)))
+		local until_ = process.monotonic() + 60
+		local was_refused, has_room = false, false
+		while not has_room and process.monotonic() < until_ do
+			local answer, x = client(post(900, ("y"):rep(900))), nil
+			while not x and not child.read(answer) do
+				x = s:next(0.01)
+			end
+			if x then
+				x:answer(200)
+			end
+			local status = answer_of(answer):match "^HTTP/1.1 (%d+) "
+			was_refused = was_refused or status == "503"
+			has_room = was_refused and status == "200"
+		end
+		assert.is_true(has_room)
+		assert.is_nil(child.read(slow)) -- told 503 once it is complete, and no longer a burden
+		s:close()
+		while not child.read(slow) and process.monotonic() < until_ do
+			process.wait(0.01)
+		end
+	end)
+
 	it("refuses misuse", function()
 		client(GET)
 		local x = next_exchange()

@@ -28,13 +28,13 @@ struct mw_server_config {
 	uint16_t port;    /* 0: any free one */
 	int listener;     /* > 0: a socket of mw_server_listen in place of them, which the server closes */
 	size_t body_max;
-	size_t memory_max;           /* of all bodies together; beyond it 503. 0: no bound but the others */
+	size_t memory_max;           /* of all bodies together; beyond it 503, the slow first. 0: no bound */
 	size_t head_max;             /* request line and headers, at most MW_SERVER_HEAD_MAX; 0: that */
 	unsigned connections_max;    /* fewer if the process may not have so many descriptors */
 	unsigned connections_per_ip; /* 0: no limit */
 	unsigned idle_timeout_s;     /* a connection without a request under way, and without progress */
 	unsigned head_timeout_s;     /* request line and headers; 0: the idle one */
-	unsigned body_rate_min;      /* bytes a second, once a body has had its first seconds; 0: any */
+	unsigned body_rate_min;      /* bytes a second of a body, in every 10 s of it; 0: any */
 };
 
 enum { MW_SERVER_HEAD_MAX = 24 * 1024 };

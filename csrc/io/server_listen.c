@@ -5,13 +5,17 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 /* Descriptors that are left to everything else: stores, connections to Segment, files. */
 enum { DESCRIPTORS_KEPT = 256 };
+
+/* Connections that a first server leaves to a second, such as that of metrics, if there are few. */
+enum { LEFT_MAX = 16 };
 
 enum { BACKLOG = 1024 };
 
@@ -40,19 +44,115 @@ int mw_server_listen(const char *host, uint16_t *port, struct mw_error *e)
 	return fd;
 }
 
-unsigned mw_server_connections_within(unsigned wanted)
+bool mw_listener_init(struct mw_listener *l, int fd, int inner)
+{
+	struct epoll_event wanted = {.events = EPOLLIN};
+	*l = (struct mw_listener){.fd = fd, .epoll = epoll_create1(EPOLL_CLOEXEC)};
+	if (l->epoll >= 0 && epoll_ctl(l->epoll, EPOLL_CTL_ADD, inner, &wanted) == 0 &&
+	    epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &wanted) == 0)
+		return true;
+	mw_listener_deinit(l);
+	return false;
+}
+
+void mw_listener_deinit(struct mw_listener *l)
+{
+	mw_listener_close(l);
+	if (l->epoll >= 0)
+		close(l->epoll);
+	l->epoll = -1;
+}
+
+static void watch(struct mw_listener *l, bool wanted)
+{
+	struct epoll_event e = {.events = wanted ? EPOLLIN : 0};
+	if (l->fd >= 0)
+		epoll_ctl(l->epoll, EPOLL_CTL_MOD, l->fd, &e);
+}
+
+void mw_listener_close(struct mw_listener *l)
+{
+	if (l->fd < 0)
+		return;
+	/* Another process may hold the socket still, and an epoll does not forget it before all have closed.
+	 */
+	epoll_ctl(l->epoll, EPOLL_CTL_DEL, l->fd, NULL);
+	close(l->fd);
+	l->fd = -1;
+}
+
+int mw_listener_fd(const struct mw_listener *l)
+{
+	return l->rests_till > 0 ? -1 : l->fd;
+}
+
+int mw_listener_accept(struct mw_listener *l, int64_t now, struct mw_accepted *out)
+{
+	int fd;
+	do {
+		out->from_len = sizeof out->from;
+		fd = accept4(l->fd, (struct sockaddr *)&out->from, &out->from_len,
+			     SOCK_CLOEXEC | SOCK_NONBLOCK);
+	} while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+	if (fd < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+		mw_listener_rest(l, now);
+	return fd;
+}
+
+void mw_listener_rest(struct mw_listener *l, int64_t now)
+{
+	if (l->rests_till == 0)
+		watch(l, false);
+	l->rests_till = now + MW_LISTENER_REST_MS;
+}
+
+void mw_listener_wake(struct mw_listener *l)
+{
+	if (l->rests_till > 0)
+		watch(l, true);
+	l->rests_till = 0;
+}
+
+void mw_listener_look(struct mw_listener *l, int64_t now)
+{
+	if (l->rests_till > 0 && now >= l->rests_till)
+		mw_listener_wake(l);
+}
+
+/* What this process's servers have taken together. */
+static atomic_uint shares;
+
+static rlim_t descriptors(rlim_t needed)
 {
 	struct rlimit limit;
-	rlim_t needed = (rlim_t)wanted + DESCRIPTORS_KEPT;
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return wanted;
+		return needed;
 	if (limit.rlim_cur < needed) {
 		limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
 		setrlimit(RLIMIT_NOFILE, &limit);
 		getrlimit(RLIMIT_NOFILE, &limit);
 	}
-	if (limit.rlim_cur >= needed)
-		return wanted;
-	return limit.rlim_cur > 2 * DESCRIPTORS_KEPT ? (unsigned)(limit.rlim_cur - DESCRIPTORS_KEPT)
-						     : (unsigned)(limit.rlim_cur / 2);
+	return limit.rlim_cur;
+}
+
+unsigned mw_server_share_take(unsigned wanted)
+{
+	unsigned taken = atomic_load(&shares);
+	rlim_t needed = (rlim_t)taken + wanted + DESCRIPTORS_KEPT;
+	rlim_t have = descriptors(needed);
+	unsigned share = wanted;
+	if (have < needed) {
+		rlim_t all = have > 2 * DESCRIPTORS_KEPT ? have - DESCRIPTORS_KEPT : have / 2;
+		rlim_t for_second = all / 4 < LEFT_MAX ? all / 4 : LEFT_MAX;
+		rlim_t others = taken > 0 ? taken : for_second;
+		share = all > others ? (unsigned)(all - others) : 1;
+	}
+	share = share < wanted ? share : wanted;
+	atomic_fetch_add(&shares, share);
+	return share;
+}
+
+void mw_server_share_return(unsigned share)
+{
+	atomic_fetch_sub(&shares, share);
 }

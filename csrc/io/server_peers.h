@@ -5,7 +5,7 @@
  *
  *     waiting   for a first request: head_ms. For a next one: idle_ms
  *     head      from the end of the request line to the end of the headers: head_ms
- *     body      GRACE_MS, then at least body_rate_min bytes a second over all of its time
+ *     body      in each MW_PEER_SPELL_MS at least body_rate_min bytes a second
  *     busy      with the caller: none
  *     answer    until the peer has taken it: idle_ms
  *
@@ -29,12 +29,16 @@ enum mw_peer_phase {
 	MW_PEER_CUT,
 };
 
+/* So long a body may be slow: the peer's own disk, a lost packet. */
+enum { MW_PEER_SPELL_MS = 10000 };
+
 struct mw_peer {
 	struct mw_peer *before, *behind;
 	int fd;
 	enum mw_peer_phase phase;
-	int64_t since; /* of the phase */
-	uint64_t body; /* bytes of it, so far */
+	int64_t began; /* the phase */
+	int64_t since; /* of the phase; of a body: of this spell */
+	uint64_t body; /* bytes that came in the spell */
 };
 
 struct mw_peers {
@@ -52,8 +56,14 @@ void mw_peers_remove(struct mw_peers *p, struct mw_peer *peer);
 static inline void mw_peer_enter(struct mw_peer *peer, enum mw_peer_phase phase, int64_t now)
 {
 	peer->phase = phase;
-	peer->since = now;
+	peer->began = peer->since = now;
 	peer->body = 0;
+}
+
+/* Has a body been coming for more than one spell? */
+static inline bool mw_peer_is_lasting(const struct mw_peer *peer, int64_t now)
+{
+	return peer->phase == MW_PEER_BODY && now - peer->began >= MW_PEER_SPELL_MS;
 }
 
 /* Shut down who is late. With `idle_too` also who has no request under way. */

@@ -4,7 +4,6 @@
 
 #include "server_own.h"
 
-#include <microhttpd.h>
 #include <stdlib.h>
 
 /* What libmicrohttpd asks for at a time. */
@@ -81,7 +80,7 @@ enum mw_err mw_exchange_stream(struct mw_exchange *x, unsigned status, const cha
 		mw_exchange_respond(x, 0, NULL);
 		return MW_NO_MEMORY;
 	}
-	s->connection = mw_exchange_connection(x);
+	s->connection = x->connection;
 	mw_buf_init(&s->buf, waiting_max);
 	for (size_t i = 0; i < headers; i++) {
 		if (MHD_add_response_header(r, names[i], values[i]) != MHD_YES) {

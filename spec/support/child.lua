@@ -55,12 +55,13 @@ end
 local started = {}
 local count = 0
 
---- Start `moonweir` with these arguments. Options: stdin (a path), env (a table), program (another Lua script).
+--- Start `moonweir` with these arguments. Options: stdin (a path), env (a table), program (another Lua script),
+--- descriptors (no more than so many).
 function child.start(arguments, options)
 	options = options or {}
 	count = count + 1
 	local base = child.folder() .. "/child" .. count
-	local words = { "exec", "env" }
+	local words = { options.descriptors and ("ulimit -n %d && exec env"):format(options.descriptors) or "exec env" }
 	for name, value in pairs(options.env or {}) do
 		words[#words + 1] = quote(name .. "=" .. value)
 	end

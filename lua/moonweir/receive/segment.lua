@@ -8,6 +8,10 @@ local segment = {}
 
 local HEADER = "X-Signature"
 
+-- Bytes in which the first message of a batch has to end: Segment takes none of more than 32 KB, and escapes make up to six
+-- bytes of one.
+local FIRST_MAX = 256 * 1024
+
 -- Behind the quote that ends a string; what follows a backslash is passed over.
 local function behind_string(text, at)
 	while true do
@@ -21,10 +25,11 @@ local function behind_string(text, at)
 	end
 end
 
---- The text of the first element of an array, as it stands there; nil if there is none.
+--- The text of the first element of an array, as it stands there; nil if there is none, or none so short.
 ---@param text string
 ---@return string|nil
 function segment.first(text)
+	text = text:sub(1, FIRST_MAX)
 	local start = text:match "^%s*%[%s*(){"
 	if not start then
 		return nil

@@ -182,14 +182,14 @@ number_option("spooling.dead_days", 0, 36500, 30, { "Days for which dead letters
 whole_option("limits.body_bytes", 1024, 16 * 2 ^ 20 - 1, 4 * 2 ^ 20, { "One body, as it comes: 413." })
 whole_option("limits.head_bytes", 1024, 24 * 1024, 16 * 1024, {
 	"Request line and headers: 431. The line alone: 4,096 bytes, 414." })
-whole_option("limits.memory_bytes", 2 ^ 20, 2 ^ 31 - 1, 256 * 2 ^ 20, { "All bodies together: 503." })
+whole_option("limits.memory_bytes", 2 ^ 20, 2 ^ 31 - 1, 256 * 2 ^ 20, { "All bodies together; beyond it slow ones give way to new ones: 503." })
 whole_option("limits.connections", 1, 60000, 10000, {
 	"Open connections; more wait in the system's queue. The limit of descriptors is raised to fit." })
 whole_option("limits.connections_per_ip", 0, 60000, 1000, {
 	"Open connections of one address; 0: no limit. Behind a proxy all come from its address: set 0 there." })
 whole_option("limits.head_seconds", 1, 3600, 10, { "A request's line and headers have to be there in this time." })
 whole_option("limits.idle_seconds", 1, 86400, 60, { "A connection with nothing under way is closed after this." })
-whole_option("limits.body_rate", 0, 2 ^ 20, 500, { "Bytes a second that a body has to make after its first 10 seconds." })
+whole_option("limits.body_rate", 0, 2 ^ 20, 500, { "Bytes a second that a body has to make, in every 10 seconds." })
 
 do
 	local check, expects = one_of("debug", "info", "warning", "error")
