@@ -79,6 +79,17 @@ describe("moonweir serve", function()
 		assert.equal(3, select(2, out:gsub("\n", "")))
 	end)
 
+	it("reads parameters of the URL, and keeps them with a dead letter, and nothing else of it", function()
+		local serve, _, values = start(nil, (daemon.source:gsub('get "user" }', 'get.query "user_id" }')))
+		assert.equal(200, (daemon.post(serve, "/webhooks/acme?x=hush&user_id=ann%20%2B1", EVENT:format "asked")))
+		assert.equal("ann +1", arrived(serve, "asked").userId)
+		assert.equal(200, (daemon.post(serve, "/webhooks/acme?x=hush&user_id=bob", '{"type":"bad","event_id":"b"}')))
+		stop(serve)
+		local _, out = child.run { "dead", "export", "--spool", values.spool }
+		assert.matches('"?user_id":"bob"', out, 1, true)
+		assert.not_matches("hush", out, 1, true)
+	end)
+
 	it("shows metrics that equal what was sent", function()
 		local serve = start()
 		for i = 1, 7 do
@@ -368,6 +379,11 @@ describe("moonweir serve", function()
 	it("prints a config that it takes itself", function()
 		local code, text = child.run { "serve", "--print-config" }
 		assert.equal(0, code)
+		local changes
+		text = text:gsub('"/var/lib/moonweir/spool"', '"spool-of-the-printed"')
+		text, changes = text:gsub("%-%- (write_key_file = )[^\n]*", '%1"key",')
+		assert.equal(1, changes)
+		child.file("key", ("k"):rep(32))
 		local path = child.file("printed.lua", text)
 		child.file("acme-mail.lua", daemon.source)
 		code, text = child.run { "serve", path, "--check" }
