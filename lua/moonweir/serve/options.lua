@@ -182,7 +182,8 @@ number_option("spooling.dead_days", 0, 36500, 30, { "Days for which dead letters
 whole_option("limits.body_bytes", 1024, 16 * 2 ^ 20 - 1, 4 * 2 ^ 20, { "One body, as it comes: 413." })
 whole_option("limits.head_bytes", 1024, 24 * 1024, 16 * 1024, {
 	"Request line and headers: 431. The line alone: 4,096 bytes, 414." })
-whole_option("limits.memory_bytes", 2 ^ 20, 2 ^ 31 - 1, 256 * 2 ^ 20, { "All bodies together; beyond it slow ones give way to new ones: 503." })
+whole_option("limits.memory_bytes", 2 ^ 20, 2 ^ 31 - 1, 256 * 2 ^ 20, {
+	"All bodies together; beyond it slow ones give way to new ones: 503." })
 whole_option("limits.connections", 1, 60000, 10000, {
 	"Open connections; more wait in the system's queue. The limit of descriptors is raised to fit." })
 whole_option("limits.connections_per_ip", 0, 60000, 1000, {
