@@ -112,7 +112,7 @@ describe("the exposition", function()
 	end)
 end)
 
-describe("a worker whose connection is cut", function()
+describe("a worker beside Redis", function()
 	local child = require "spec.support.child"
 	local servers = require "spec.support.redis"
 	local workers = require "moonweir.worker"
@@ -163,7 +163,7 @@ describe("a worker whose connection is cut", function()
 		return link
 	end
 
-	it("reads again what was handed out and got lost on the way, and acknowledges it once", function()
+	it("reads again what was handed out and got lost as the connection was cut, and acknowledges it once", function()
 		local red = servers.start():client()
 		for i = 1, 10 do
 			red:call("XADD", "s", "*", "body", "first" .. i)
@@ -209,5 +209,54 @@ describe("a worker whose connection is cut", function()
 			return #client.pushed == 2 and worker.ledger.count == 0
 		end)
 		assert.equal(0, red:call("XPENDING", "s", "g")[1])
+	end)
+
+	it("makes a group that began with what comes from now on anew where that was", function()
+		local red = servers.start():client()
+		red:call("XADD", "s", "*", "body", "old")
+		local client = instant()
+		local worker = assert(workers.open { client = client, red = lossy(red), stream = "s", group = "g", consumer = "c", slug = "x",
+			start = "$" })
+		assert(worker:ensure())
+		red:call("XADD", "s", "*", "body", "first")
+		servers.wait("the first", function()
+			worker:round()
+			return #client.pushed == 1 and worker.ledger.count == 0
+		end)
+		red:call("XADD", "s", "*", "body", "unread")
+		red:call("XGROUP", "DESTROY", "s", "g")
+		servers.wait("what nobody had read, and the first again", function()
+			worker:round()
+			return #client.pushed == 3 and worker.ledger.count == 0
+		end)
+		assert.same({ "first", "first", "unread" }, client.pushed)
+	end)
+
+	it("lets all accounts that are parked try when it starts, however many they are", function()
+		local red = servers.start():client()
+		for i = 1, 70 do
+			red:call("XADD", "{s}:parked:a" .. i, "*", "account", "a" .. i, "body", "b")
+			red:call("ZADD", "{s}:parked", 1e15, "a" .. i) -- another worker has just tried
+		end
+		local client = instant()
+		function client.lane()
+			return nil
+		end
+		function client.withdraw() end
+		local worker = assert(workers.open { client = client, red = lossy(red), stream = "s", group = "g", consumer = "c", slug = "x" })
+		assert(worker:ensure())
+		servers.wait("all of them", function()
+			worker:round()
+			return #client.pushed == 70
+		end)
+		assert.equal(0, red:call("EXISTS", "{s}:parked"))
+	end)
+
+	it("puts back the letter of an entry that had fields named like ours", function()
+		local red = servers.start():client()
+		local keys = assert(names.of "s")
+		local it = entries.read("1-0", { "body", "b", "moonweir-group", "another" })
+		red:call("XADD", keys.dead, "*", (table.unpack or unpack)(entries.copy(it, letters.fields(letters.add(nil, "json", ""), "g")))) -- luacheck: ignore
+		assert.equal(1, require("moonweir.redis").replay(red, "s", "g"))
 	end)
 end)

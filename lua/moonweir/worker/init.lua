@@ -92,9 +92,14 @@ function worker.open(options)
 	return self
 end
 
---- The group, made if there is none.
+--- The group, made if there is none; if somebody destroys it, once more where it began.
+---@return string|nil began, string? message, string? code
 function Worker:ensure()
-	return self.group:ensure(self.start)
+	local began, message, code = self.group:ensure(self.start)
+	if began and self.start == "$" then
+		self.start = began
+	end
+	return began, message, code
 end
 
 -- Entries in ----------------------------------------------------------------------------------------------
