@@ -35,6 +35,18 @@ describe("an entry", function()
 		assert.truthy(entries.read("1-0", { "body", "{}", "account", "" }).wrong)
 	end)
 
+	it("is not moved if it is larger than one pipeline may be", function()
+		local it = entries.read("1-0", { "body", "{}" })
+		assert.is_nil(it.wrong or it.is_wide)
+		local fields, mebibyte = { "body", "{}" }, ("x"):rep(1048576)
+		for i = 1, 256 do
+			fields[2 * i + 1], fields[2 * i + 2] = "more", mebibyte
+		end
+		it = entries.read("1-0", fields)
+		assert.truthy(it.is_wide and it.wrong:find "256 MiB")
+		assert.same({ "moonweir-id", "1-0" }, entries.copy(it))
+	end)
+
 	it("keeps its first id and all its fields when it is copied, twice over", function()
 		local it = entries.read("5-0", { "body", "{}", "x", "1", "x", "2" })
 		local copy = entries.copy(it, { "moonweir-code", "json" })
@@ -250,6 +262,36 @@ describe("a worker beside Redis", function()
 			return #client.pushed == 70
 		end)
 		assert.equal(0, red:call("EXISTS", "{s}:parked"))
+	end)
+
+	it("moves large entries a few at a time: a pipeline has an end", function()
+		local red = servers.start():client()
+		local large = ("x"):rep(10 * 1048576)
+		for _ = 1, 10 do
+			red:call("XADD", "s", "*", "body", large)
+		end
+		local client, link, most = instant(), lossy(red), 0
+		function client.push()
+			return nil, "no JSON", "json"
+		end
+		local pipeline = link.pipeline
+		function link.pipeline(self, commands, again)
+			local bytes = 0
+			for _, command in ipairs(commands) do
+				for _, argument in ipairs(command) do
+					bytes = bytes + (type(argument) == "string" and #argument or 0)
+				end
+			end
+			most = math.max(most, bytes)
+			return pipeline(self, commands, again)
+		end
+		local worker = assert(workers.open { client = client, red = link, stream = "s", group = "g", consumer = "c", slug = "x" })
+		assert(worker:ensure())
+		servers.wait("all letters", function()
+			worker:round()
+			return worker.finished.dead == 10
+		end)
+		assert.truthy(most < 70 * 1048576, most)
 	end)
 
 	it("puts back the letter of an entry that had fields named like ours", function()

@@ -43,14 +43,15 @@ end
 ---@return string? message
 ---@return string? code
 function Group:ensure(start)
-	local from, why, word = start or "0", nil, nil
+	local from, message, code = start or "0"
 	if from == "$" then -- as an id, so that the group can be made once more where it was
-		from, why, word = self:last_id()
+		from, message, code = self:last_id()
 		if not from then
-			return nil, why, word
+			return nil, message, code
 		end
 	end
-	local ok, message, code = self.red:call_again("XGROUP", "CREATE", self.names.stream, self.name, from, "MKSTREAM")
+	local ok
+	ok, message, code = self.red:call_again("XGROUP", "CREATE", self.names.stream, self.name, from, "MKSTREAM")
 	if ok then
 		return from
 	elseif code == "busygroup" then
