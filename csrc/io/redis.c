@@ -222,6 +222,15 @@ static void hold(struct mw_redis *r, size_t node, struct mw_redis_reply *reply, 
 				command(r, i)->asked = -1;
 }
 
+/* Why there is no link to it. */
+static struct mw_redis_reply *why_not(struct mw_redis *r, size_t node)
+{
+	char room[MW_REDIS_SHOWN_MAX];
+	const struct mw_redis_node *n = &r->nodes.node[node];
+	return mw_redis_reply_error(r->arena, n->code, "Redis at %s: %s", where_is(r, node, room),
+				    n->why.detail);
+}
+
 static bool connect_node(struct mw_redis *r, size_t node)
 {
 	struct mw_redis_node *n = &r->nodes.node[node];
@@ -229,27 +238,25 @@ static bool connect_node(struct mw_redis *r, size_t node)
 		mw_redis_nodes_drop(&r->nodes, node, false);
 	if (n->link)
 		return true;
-	char code[24], room[MW_REDIS_SHOWN_MAX];
-	struct mw_error e = {.code = MW_OK};
-	enum mw_err err = mw_redis_nodes_connect(&r->nodes, node, now_ms(), code, &e);
+	enum mw_err err = mw_redis_nodes_connect(&r->nodes, node, now_ms());
 	if (err == MW_OK)
 		return true;
-	bool is_final = err == MW_BAD_KEY && strcmp(code, "loading") != 0;
-	hold(r, node,
-	     mw_redis_reply_error(r->arena, code, "Redis at %s: %s", where_is(r, node, room), e.detail),
-	     is_final);
+	bool is_final = err == MW_BAD_KEY && strcmp(n->code, "loading") != 0;
+	hold(r, node, why_not(r, node), is_final);
 	if (!is_final)
 		mw_redis_nodes_drop(&r->nodes, node, true);
 	return false;
 }
 
-/* The link failed behind `got` replies and `sent` bytes. */
-static void sort_out(struct mw_redis *r, struct mw_redis_command *c, size_t sent, bool may_run_twice,
-		     const struct mw_error *e)
+/* The link failed behind `sent` bytes. */
+static void sort_out(struct mw_redis *r, size_t node, struct mw_redis_command *c, size_t sent,
+		     bool may_run_twice, const struct mw_error *e)
 {
+	char room[MW_REDIS_SHOWN_MAX];
 	bool unsent = c->sent_end > sent, again = unsent || may_run_twice;
-	c->reply = mw_redis_reply_error(r->arena, mw_err_word(e->code), "Redis at %s: %s%s", r->address,
-					e->detail, again ? "" : "; whether the command ran is not known");
+	c->reply =
+	    mw_redis_reply_error(r->arena, mw_err_word(e->code), "Redis at %s: %s%s", where_is(r, node, room),
+				 e->detail, again ? "" : "; whether the command ran is not known");
 	c->is_done = !again;
 	r->stats.repeats += again && !unsent;
 }
@@ -284,7 +291,7 @@ static bool exchange(struct mw_redis *r, size_t node, bool may_run_twice)
 		next += c->asked >= 0; /* that of ASKING says nothing */
 		c->asked = -1;
 		if (next >= got)
-			sort_out(r, c, sent, may_run_twice, &e);
+			sort_out(r, node, c, sent, may_run_twice, &e);
 		else if (replies[next]->type == MW_REDIS_ERROR)
 			at_once = judge_error(r, node, c, replies[next]) || at_once;
 		else {
@@ -312,6 +319,8 @@ static bool round_trip(struct mw_redis *r, bool may_run_twice, int64_t *resume)
 			continue;
 		struct mw_redis_node *n = &r->nodes.node[node];
 		bool is_tried = n->link || now_ms() >= n->not_before || r->patience_ms == 0;
+		if (!is_tried && n->failures > 0)
+			hold(r, node, why_not(r, node), false);
 		if (is_tried && connect_node(r, node))
 			at_once = exchange(r, node, may_run_twice) || at_once;
 		n = &r->nodes.node[node]; /* there may be more of them now, elsewhere */

@@ -144,7 +144,7 @@ end
 --- Redis may start after us; what it will not forgive ends the command.
 function Run:begin()
 	local patient = { io = true, timeout = true, loading = true, busy = true, clusterdown = true, tryagain = true,
-		masterdown = true, readonly = true, oom = true }
+		masterdown = true, readonly = true, oom = true, misconf = true, noreplicas = true }
 	while not process.interrupted() do
 		local ok, message, code = self.worker:ensure()
 		if ok then
