@@ -38,7 +38,7 @@ function command.define(parser, number)
 	redislink.define(parser)
 	parser:option("--stream", "The stream's key."):argname "<name>"
 	parser:option("--group", "The consumer group; made if it is missing, at the stream's beginning."):argname "<name>"
-	parser:option("--consumer", "This worker's name in the group: one that comes back under it goes on with its own entries "
+	parser:option("--consumer", "This worker's own name in the group: one that comes back under it goes on with its own entries "
 		.. "at once (host and process number)."):argname "<name>"
 	parser:option("--start", "Where a new group begins: an entry's id, or $ for what comes from now on (0: everything).")
 		:argname "<id>"
