@@ -32,7 +32,7 @@ CORE_ONE := $(BUILD)/obj/core.o
 # Each a module of its own, so that the library needs none of their libraries.
 EXTRAS  := server xml inflate hiredis
 SERVER  := exchange framing intake listen peers replies stream
-REDIS   := redis redis_advice redis_lease redis_link redis_nodes redis_reply redis_slot redis_url
+REDIS   := redis redis_advice redis_lease redis_link redis_nodes redis_pipeline redis_reply redis_slot redis_url
 XML_CORE := $(addprefix csrc/core/,hash.c json_write.c number.c utf8.c)
 IO      := $(call object,$(filter-out $(EXTRAS:%=csrc/io/%.c) $(SERVER:%=csrc/io/server_%.c) $(REDIS:%=csrc/io/%.c),$(wildcard csrc/io/*.c)))
 BINDING := $(filter-out $(EXTRAS) server_request server_stream redis redis_lease,$(patsubst csrc/lua/%.c,%,$(wildcard csrc/lua/*.c)))

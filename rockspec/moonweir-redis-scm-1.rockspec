@@ -29,6 +29,7 @@ build = {
 				"csrc/io/redis_lease.c",
 				"csrc/io/redis_link.c",
 				"csrc/io/redis_nodes.c",
+				"csrc/io/redis_pipeline.c",
 				"csrc/io/redis_reply.c",
 				"csrc/io/redis_slot.c",
 				"csrc/io/redis_url.c",

@@ -586,6 +586,19 @@ describe("moonweir worker", function()
 			assert.equal(0, (stop(worker)))
 		end)
 
+		it("waits, also at the start, while its Redis takes no writes for want of replicas", function()
+			local other = redis.start { ["min-replicas-to-write"] = 1 }
+			local client = other:client()
+			local worker = start(other)
+			worker:wait_for "NOREPLICAS"
+			client:call("CONFIG", "SET", "min-replicas-to-write", 0)
+			add(1, 10, nil, client)
+			redis.wait("ten messages", function()
+				return #segment:messages() == 10
+			end)
+			assert.equal(0, (stop(worker)))
+		end)
+
 		it("finds its stream in a cluster, wherever that begins, and writes dead and parked ones there", function()
 			local nodes = redis.cluster()
 			local client = assert(hiredis.new { url = nodes[1].url, patience = 5 })

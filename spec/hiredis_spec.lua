@@ -132,6 +132,14 @@ describe("a connection to Redis", function()
 		end
 	end)
 
+	it("says why there is no connection also while it pauses between attempts", function()
+		local nowhere = connect("unix:///nowhere/at/all", { patience = 0.02 })
+		for _ = 1, 8 do
+			local _, message, code = nowhere:call "PING"
+			assert.same({ "Redis at unix:///nowhere/at/all: No such file or directory", "io" }, { message, code })
+		end
+	end)
+
 	it("knows that a web server is no Redis", function()
 		local web = require("spec.support.mock").start()
 		local reply, message, code = connect("redis://127.0.0.1:" .. web.port, { patience = 0, timeout = 1 }):call("POST", "x")
@@ -180,6 +188,10 @@ describe("a Redis that does not let everybody in", function()
 		local _, message, code = connect(server.url, { patience = 0 }):call "PING"
 		assert.equal("noauth", code)
 		assert.truthy(message:find "redis://user:password@host")
+		local listening = redis.start { requirepass = "top-secret", port = true }
+		_, message, code = connect(listening.url .. "/3"):call "PING" -- what it says to SELECT is not about the database
+		assert.equal("noauth", code)
+		assert.truthy(message:find("it wants a password", 1, true), message)
 		_, message, code = with_login(server, ":other-secret"):call "PING"
 		assert.equal("wrongpass", code)
 		assert.is_nil(message:find "other")

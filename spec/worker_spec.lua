@@ -35,6 +35,18 @@ describe("an entry", function()
 		assert.truthy(entries.read("1-0", { "body", "{}", "account", "" }).wrong)
 	end)
 
+	it("is not moved if it is larger than one pipeline may be", function()
+		local it = entries.read("1-0", { "body", "{}" })
+		assert.is_nil(it.wrong or it.is_wide)
+		local fields, mebibyte = { "body", "{}" }, ("x"):rep(1048576)
+		for i = 1, 256 do
+			fields[2 * i + 1], fields[2 * i + 2] = "more", mebibyte
+		end
+		it = entries.read("1-0", fields)
+		assert.truthy(it.is_wide and it.wrong:find "256 MiB")
+		assert.same({ "moonweir-id", "1-0" }, entries.copy(it))
+	end)
+
 	it("keeps its first id and all its fields when it is copied, twice over", function()
 		local it = entries.read("5-0", { "body", "{}", "x", "1", "x", "2" })
 		local copy = entries.copy(it, { "moonweir-code", "json" })
@@ -112,7 +124,7 @@ describe("the exposition", function()
 	end)
 end)
 
-describe("a worker whose connection is cut", function()
+describe("a worker beside Redis", function()
 	local child = require "spec.support.child"
 	local servers = require "spec.support.redis"
 	local workers = require "moonweir.worker"
@@ -163,7 +175,7 @@ describe("a worker whose connection is cut", function()
 		return link
 	end
 
-	it("reads again what was handed out and got lost on the way, and acknowledges it once", function()
+	it("reads again what was handed out and got lost as the connection was cut, and acknowledges it once", function()
 		local red = servers.start():client()
 		for i = 1, 10 do
 			red:call("XADD", "s", "*", "body", "first" .. i)
@@ -209,5 +221,84 @@ describe("a worker whose connection is cut", function()
 			return #client.pushed == 2 and worker.ledger.count == 0
 		end)
 		assert.equal(0, red:call("XPENDING", "s", "g")[1])
+	end)
+
+	it("makes a group that began with what comes from now on anew where that was", function()
+		local red = servers.start():client()
+		red:call("XADD", "s", "*", "body", "old")
+		local client = instant()
+		local worker = assert(workers.open { client = client, red = lossy(red), stream = "s", group = "g", consumer = "c", slug = "x",
+			start = "$" })
+		assert(worker:ensure())
+		red:call("XADD", "s", "*", "body", "first")
+		servers.wait("the first", function()
+			worker:round()
+			return #client.pushed == 1 and worker.ledger.count == 0
+		end)
+		red:call("XADD", "s", "*", "body", "unread")
+		red:call("XGROUP", "DESTROY", "s", "g")
+		servers.wait("what nobody had read, and the first again", function()
+			worker:round()
+			return #client.pushed == 3 and worker.ledger.count == 0
+		end)
+		assert.same({ "first", "first", "unread" }, client.pushed)
+	end)
+
+	it("lets all accounts that are parked try when it starts, however many they are", function()
+		local red = servers.start():client()
+		for i = 1, 70 do
+			red:call("XADD", "{s}:parked:a" .. i, "*", "account", "a" .. i, "body", "b")
+			red:call("ZADD", "{s}:parked", 1e15, "a" .. i) -- another worker has just tried
+		end
+		local client = instant()
+		function client.lane()
+			return nil
+		end
+		function client.withdraw() end
+		local worker = assert(workers.open { client = client, red = lossy(red), stream = "s", group = "g", consumer = "c", slug = "x" })
+		assert(worker:ensure())
+		servers.wait("all of them", function()
+			worker:round()
+			return #client.pushed == 70
+		end)
+		assert.equal(0, red:call("EXISTS", "{s}:parked"))
+	end)
+
+	it("moves large entries a few at a time: a pipeline has an end", function()
+		local red = servers.start():client()
+		local large = ("x"):rep(10 * 1048576)
+		for _ = 1, 10 do
+			red:call("XADD", "s", "*", "body", large)
+		end
+		local client, link, most = instant(), lossy(red), 0
+		function client.push()
+			return nil, "no JSON", "json"
+		end
+		local pipeline = link.pipeline
+		function link.pipeline(self, commands, again)
+			local bytes = 0
+			for _, command in ipairs(commands) do
+				for _, argument in ipairs(command) do
+					bytes = bytes + (type(argument) == "string" and #argument or 0)
+				end
+			end
+			most = math.max(most, bytes)
+			return pipeline(self, commands, again)
+		end
+		local worker = assert(workers.open { client = client, red = link, stream = "s", group = "g", consumer = "c", slug = "x" })
+		assert(worker:ensure())
+		servers.wait("all letters", function()
+			worker:round()
+			return worker.finished.dead == 10
+		end)
+		assert.truthy(most < 70 * 1048576, most)
+	end)
+
+	it("puts back the letter of an entry that had fields named like ours", function()
+		local red = servers.start():client()
+		local keys = assert(names.of "s")
+		local it = entries.read("1-0", { "body", "b", "moonweir-group", "another" })
+		red:call("XADD", keys.dead, "*", (table.unpack or unpack)(entries.copy(it, letters.fields(letters.add(nil, "json", ""), "g")))) -- luacheck: ignore
+		assert.equal(1, require("moonweir.redis").replay(red, "s", "g"))
 	end)
 end)

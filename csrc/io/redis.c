@@ -1,8 +1,7 @@
 #include "redis.h"
 
 #include "redis_advice.h"
-#include "redis_nodes.h"
-#include "redis_slot.h"
+#include "redis_pipeline.h"
 
 #include <openssl/evp.h>
 #include <poll.h>
@@ -19,34 +18,13 @@ enum {
 	FOLLOWED_MAX = 16, /* redirections of one command, one behind the other */
 };
 
-enum state { PENDING, DONE };
-
-struct command {
-	size_t at, len; /* in `bytes` */
-	size_t rest;    /* of a script: where its arguments begin, behind name and SHA-1 */
-	size_t args;
-	const struct mw_redis_script *script;
-	bool is_whole; /* EVAL, for the server does not know it */
-	int slot;
-	int asked; /* the node that ASK named; -1: none */
-	unsigned followed;
-	enum state state;
-	struct mw_redis_reply *reply; /* of one that is pending: why it still is */
-	size_t sent_end;              /* where it ends in what went to its node; 0: it did not go */
-};
-
 struct mw_redis {
 	struct mw_redis_nodes nodes;
 	char address[MW_REDIS_SHOWN_MAX];
 	int64_t patience_ms;
 	pid_t pid;
-	struct mw_buf bytes; /* the pipeline as it was given */
-	struct mw_buf out;   /* what goes to one node, where that is not all of it */
-	struct mw_buf list;  /* struct command */
-	struct mw_redis_keyed keyed;
-	enum mw_err err; /* of putting it together */
+	struct mw_redis_pipeline pipeline;
 	struct mw_redis_arena *arena;
-	int64_t block_ms;
 	struct mw_redis_stats stats;
 };
 
@@ -65,9 +43,7 @@ enum mw_err mw_redis_new(const struct mw_redis_config *config, struct mw_redis *
 	if (!r)
 		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for a connection to Redis");
 	struct mw_redis_nodes *n = &r->nodes;
-	mw_buf_init(&r->bytes, MW_REDIS_PIPELINE_MAX);
-	mw_buf_init(&r->out, MW_REDIS_PIPELINE_MAX);
-	mw_buf_init(&r->list, MW_REDIS_PIPELINE_MAX);
+	mw_redis_pipeline_init(&r->pipeline, MW_REDIS_PIPELINE_MAX);
 	r->pid = getpid();
 	r->patience_ms = config->patience_ms;
 	r->arena = mw_redis_arena_new();
@@ -113,9 +89,7 @@ void mw_redis_free(struct mw_redis *r)
 		return;
 	mw_redis_nodes_deinit(&r->nodes);
 	mw_redis_arena_free(r->arena);
-	mw_buf_deinit(&r->bytes);
-	mw_buf_deinit(&r->out);
-	mw_buf_deinit(&r->list);
+	mw_redis_pipeline_deinit(&r->pipeline);
 	free(r);
 }
 
@@ -141,99 +115,42 @@ void mw_redis_script_init(struct mw_redis_script *s, struct mw_span text)
 		snprintf(s->sha1 + 2 * i, 3, "%02x", digest[i]);
 }
 
-/* ---- putting a pipeline together */
+/* ---- the commands */
 
-static struct command *commands(const struct mw_redis *r)
+static struct mw_redis_command *command(const struct mw_redis *r, size_t i)
 {
-	return (struct command *)(void *)r->list.data;
+	return mw_redis_pipeline_at(&r->pipeline, i);
 }
 
 size_t mw_redis_count(const struct mw_redis *r)
 {
-	return r->list.len / sizeof(struct command);
+	return mw_redis_pipeline_count(&r->pipeline);
 }
 
 const struct mw_redis_reply *mw_redis_reply(const struct mw_redis *r, size_t i)
 {
-	return commands(r)[i].reply;
+	return command(r, i)->reply;
 }
 
 void mw_redis_begin(struct mw_redis *r)
 {
-	mw_buf_clear(&r->bytes);
-	mw_buf_clear(&r->list);
+	mw_redis_pipeline_clear(&r->pipeline);
 	mw_redis_arena_clear(r->arena);
-	r->err = MW_OK;
-	r->block_ms = 0;
-}
-
-static void append(struct mw_redis *r, const void *bytes, size_t len)
-{
-	if (r->err == MW_OK)
-		r->err = mw_buf_append(&r->bytes, bytes, len);
-}
-
-/* "*3\r\n" or "$5\r\n" */
-static size_t write_head(char out[32], char mark, size_t n)
-{
-	char digits[24];
-	size_t count = 0, len = 0;
-	do
-		digits[count++] = (char)('0' + n % 10);
-	while ((n /= 10) > 0);
-	out[len++] = mark;
-	while (count > 0)
-		out[len++] = digits[--count];
-	out[len++] = '\r';
-	out[len++] = '\n';
-	return len;
-}
-
-/* The command whose arguments are coming in. */
-static struct command *last(struct mw_redis *r)
-{
-	return &commands(r)[mw_redis_count(r) - 1];
-}
-
-static void begin_command(struct mw_redis *r, const struct mw_redis_script *script, size_t args)
-{
-	struct command c = {
-	    .at = r->bytes.len, .args = args, .script = script, .slot = MW_REDIS_NO_SLOT, .asked = -1};
-	char head[32];
-	if (r->err == MW_OK)
-		r->err = mw_buf_append(&r->list, &c, sizeof c);
-	append(r, head, write_head(head, '*', args));
-	mw_redis_keyed_init(&r->keyed);
 }
 
 void mw_redis_command(struct mw_redis *r, size_t args)
 {
-	begin_command(r, NULL, args);
+	mw_redis_pipeline_begin(&r->pipeline, NULL, args);
 }
 
 void mw_redis_command_script(struct mw_redis *r, const struct mw_redis_script *script, size_t args)
 {
-	begin_command(r, script, args + 2);
-	mw_redis_arg(r, MW_SPAN("EVALSHA"));
-	mw_redis_arg(r, (struct mw_span){(const uint8_t *)script->sha1, 40});
-	if (r->err == MW_OK)
-		last(r)->rest = r->bytes.len - last(r)->at;
+	mw_redis_pipeline_begin(&r->pipeline, script, args);
 }
 
 void mw_redis_arg(struct mw_redis *r, struct mw_span arg)
 {
-	char head[32];
-	append(r, head, write_head(head, '$', arg.len));
-	append(r, arg.at, arg.len);
-	append(r, "\r\n", 2);
-	if (r->err != MW_OK)
-		return;
-	mw_redis_keyed_arg(&r->keyed, arg);
-	struct command *c = last(r);
-	c->slot = r->keyed.slot;
-	c->len = r->bytes.len - c->at;
-	if (r->keyed.block_ms > r->block_ms)
-		r->block_ms = r->keyed.block_ms;
+	mw_redis_pipeline_arg(&r->pipeline, arg);
 }
 
 /* ---- what a reply says */
@@ -248,7 +165,8 @@ static const char *where_is(const struct mw_redis *r, size_t node, char room[MW_
 }
 
 /* An error reply, and what follows from it. True: there is something to be done at once. */
-static bool judge_error(struct mw_redis *r, size_t node, struct command *c, struct mw_redis_reply *reply)
+static bool judge_error(struct mw_redis *r, size_t node, struct mw_redis_command *c,
+			struct mw_redis_reply *reply)
 {
 	const char *code = reply->code;
 	bool moved = strcmp(code, "moved") == 0, ask = strcmp(code, "ask") == 0;
@@ -275,65 +193,15 @@ static bool judge_error(struct mw_redis *r, size_t node, struct command *c, stru
 		mw_redis_nodes_drop(&r->nodes, node, false);
 		return false;
 	}
-	c->state = DONE;
+	c->is_done = true;
 	return false;
 }
 
 /* ---- a round: every pending command goes to its node once */
 
-static size_t node_of(const struct mw_redis *r, const struct command *c)
+static bool is_for(const struct mw_redis *r, const struct mw_redis_command *c, size_t node)
 {
-	return c->asked >= 0 ? (size_t)c->asked : mw_redis_nodes_of(&r->nodes, c->slot);
-}
-
-/* What goes to this node, and how many replies it will have. */
-static enum mw_err gather(struct mw_redis *r, size_t node, struct mw_span *out, size_t *replies)
-{
-	static const char asking[] = "*1\r\n$6\r\nASKING\r\n";
-	size_t count = mw_redis_count(r);
-	bool all = true;
-	*replies = 0;
-	for (size_t i = 0; i < count && all; i++) {
-		struct command *c = &commands(r)[i];
-		all = c->state == PENDING && node_of(r, c) == node && c->asked < 0 && !c->is_whole;
-	}
-	if (all) {
-		for (size_t i = 0; i < count; i++)
-			commands(r)[i].sent_end = commands(r)[i].at + commands(r)[i].len;
-		*replies = count;
-		*out = mw_buf_span(&r->bytes);
-		return MW_OK;
-	}
-	enum mw_err err = MW_OK;
-	mw_buf_clear(&r->out);
-	for (size_t i = 0; i < count && err == MW_OK; i++) {
-		struct command *c = &commands(r)[i];
-		if (c->state != PENDING || node_of(r, c) != node)
-			continue;
-		size_t skip = 0;
-		char head[32];
-		if (c->asked >= 0)
-			err = mw_buf_append(&r->out, asking, sizeof asking - 1);
-		if (c->is_whole && err == MW_OK) {
-			skip = c->rest;
-			err = mw_buf_append(&r->out, head, write_head(head, '*', c->args));
-			if (err == MW_OK)
-				err = mw_buf_append_literal(&r->out, "$4\r\nEVAL\r\n");
-			if (err == MW_OK)
-				err =
-				    mw_buf_append(&r->out, head, write_head(head, '$', c->script->text.len));
-			if (err == MW_OK)
-				err = mw_buf_append_span(&r->out, c->script->text);
-			if (err == MW_OK)
-				err = mw_buf_append_literal(&r->out, "\r\n");
-		}
-		if (err == MW_OK)
-			err = mw_buf_append(&r->out, r->bytes.data + c->at + skip, c->len - skip);
-		c->sent_end = r->out.len;
-		*replies += c->asked >= 0 ? 2 : 1;
-	}
-	*out = mw_buf_span(&r->out);
-	return err;
+	return !c->is_done && mw_redis_command_node(c, &r->nodes) == node;
 }
 
 /* All pending commands of a node: `reply` is why they can't go, and pending they stay unless that is final.
@@ -341,17 +209,26 @@ static enum mw_err gather(struct mw_redis *r, size_t node, struct mw_span *out, 
 static void hold(struct mw_redis *r, size_t node, struct mw_redis_reply *reply, bool is_final)
 {
 	for (size_t i = 0; i < mw_redis_count(r); i++) {
-		struct command *c = &commands(r)[i];
-		if (c->state == PENDING && node_of(r, c) == node) {
+		struct mw_redis_command *c = command(r, i);
+		if (is_for(r, c, node)) {
 			c->reply = reply;
-			c->state = is_final ? DONE : PENDING;
+			c->is_done = is_final;
 		}
 	}
 	/* Its slots, and what ASK said, may be elsewhere by now. */
 	if (!is_final)
 		for (size_t i = 0; i < mw_redis_count(r); i++)
-			if (commands(r)[i].asked == (int)node)
-				commands(r)[i].asked = -1;
+			if (command(r, i)->asked == (int)node)
+				command(r, i)->asked = -1;
+}
+
+/* Why there is no link to it. */
+static struct mw_redis_reply *why_not(struct mw_redis *r, size_t node)
+{
+	char room[MW_REDIS_SHOWN_MAX];
+	const struct mw_redis_node *n = &r->nodes.node[node];
+	return mw_redis_reply_error(r->arena, n->code, "Redis at %s: %s", where_is(r, node, room),
+				    n->why.detail);
 }
 
 static bool connect_node(struct mw_redis *r, size_t node)
@@ -361,28 +238,26 @@ static bool connect_node(struct mw_redis *r, size_t node)
 		mw_redis_nodes_drop(&r->nodes, node, false);
 	if (n->link)
 		return true;
-	char code[24], room[MW_REDIS_SHOWN_MAX];
-	struct mw_error e = {.code = MW_OK};
-	enum mw_err err = mw_redis_nodes_connect(&r->nodes, node, now_ms(), code, &e);
+	enum mw_err err = mw_redis_nodes_connect(&r->nodes, node, now_ms());
 	if (err == MW_OK)
 		return true;
-	bool is_final = err == MW_BAD_KEY && strcmp(code, "loading") != 0;
-	hold(r, node,
-	     mw_redis_reply_error(r->arena, code, "Redis at %s: %s", where_is(r, node, room), e.detail),
-	     is_final);
+	bool is_final = err == MW_BAD_KEY && strcmp(n->code, "loading") != 0;
+	hold(r, node, why_not(r, node), is_final);
 	if (!is_final)
 		mw_redis_nodes_drop(&r->nodes, node, true);
 	return false;
 }
 
-/* The link failed behind `got` replies and `sent` bytes. */
-static void sort_out(struct mw_redis *r, struct command *c, size_t sent, bool may_run_twice,
-		     const struct mw_error *e)
+/* The link failed behind `sent` bytes. */
+static void sort_out(struct mw_redis *r, size_t node, struct mw_redis_command *c, size_t sent,
+		     bool may_run_twice, const struct mw_error *e)
 {
+	char room[MW_REDIS_SHOWN_MAX];
 	bool unsent = c->sent_end > sent, again = unsent || may_run_twice;
-	c->reply = mw_redis_reply_error(r->arena, mw_err_word(e->code), "Redis at %s: %s%s", r->address,
-					e->detail, again ? "" : "; whether the command ran is not known");
-	c->state = again ? PENDING : DONE;
+	c->reply =
+	    mw_redis_reply_error(r->arena, mw_err_word(e->code), "Redis at %s: %s%s", where_is(r, node, room),
+				 e->detail, again ? "" : "; whether the command ran is not known");
+	c->is_done = !again;
 	r->stats.repeats += again && !unsent;
 }
 
@@ -393,7 +268,7 @@ static bool exchange(struct mw_redis *r, size_t node, bool may_run_twice)
 	size_t expected, sent = 0, got = 0, next = 0;
 	struct mw_error e = {.code = MW_OK};
 	bool at_once = false;
-	enum mw_err err = gather(r, node, &out, &expected);
+	enum mw_err err = mw_redis_pipeline_gather(&r->pipeline, &r->nodes, node, &out, &expected);
 	struct mw_redis_reply **replies =
 	    err == MW_OK ? mw_redis_arena_take(r->arena, expected * sizeof *replies) : NULL;
 	if (!replies) {
@@ -402,7 +277,7 @@ static bool exchange(struct mw_redis *r, size_t node, bool may_run_twice)
 	}
 	struct mw_redis_node *n = &r->nodes.node[node];
 	err = mw_redis_link_exchange(n->link, out, r->arena, replies, expected,
-				     r->nodes.timeout_ms + r->block_ms, &sent, &got, &e);
+				     r->nodes.timeout_ms + r->pipeline.block_ms, &sent, &got, &e);
 	if (err != MW_OK) {
 		/* A short pause, lest a server that closes each connection is connected to in a circle. */
 		n->not_before = now_ms() + REFUSED_FIRST_MS;
@@ -410,18 +285,18 @@ static bool exchange(struct mw_redis *r, size_t node, bool may_run_twice)
 	}
 	/* Who holds what may change while replies are looked at: the commands that were sent are marked. */
 	for (size_t i = 0; i < mw_redis_count(r); i++) {
-		struct command *c = &commands(r)[i];
-		if (c->state != PENDING || c->sent_end == 0)
+		struct mw_redis_command *c = command(r, i);
+		if (c->is_done || c->sent_end == 0)
 			continue;
 		next += c->asked >= 0; /* that of ASKING says nothing */
 		c->asked = -1;
 		if (next >= got)
-			sort_out(r, c, sent, may_run_twice, &e);
+			sort_out(r, node, c, sent, may_run_twice, &e);
 		else if (replies[next]->type == MW_REDIS_ERROR)
 			at_once = judge_error(r, node, c, replies[next]) || at_once;
 		else {
 			c->reply = replies[next];
-			c->state = DONE;
+			c->is_done = true;
 		}
 		c->sent_end = 0;
 		next++;
@@ -437,13 +312,15 @@ static bool round_trip(struct mw_redis *r, bool may_run_twice, int64_t *resume)
 	for (size_t node = 0; node < r->nodes.count; node++) {
 		bool has_work = false;
 		for (size_t i = 0; i < mw_redis_count(r) && !has_work; i++)
-			has_work = commands(r)[i].state == PENDING && node_of(r, &commands(r)[i]) == node;
+			has_work = is_for(r, command(r, i), node);
 		for (size_t i = 0; i < mw_redis_count(r); i++)
-			commands(r)[i].sent_end = 0;
+			command(r, i)->sent_end = 0;
 		if (!has_work)
 			continue;
 		struct mw_redis_node *n = &r->nodes.node[node];
 		bool is_tried = n->link || now_ms() >= n->not_before || r->patience_ms == 0;
+		if (!is_tried && n->failures > 0)
+			hold(r, node, why_not(r, node), false);
 		if (is_tried && connect_node(r, node))
 			at_once = exchange(r, node, may_run_twice) || at_once;
 		n = &r->nodes.node[node]; /* there may be more of them now, elsewhere */
@@ -456,7 +333,7 @@ static bool round_trip(struct mw_redis *r, bool may_run_twice, int64_t *resume)
 static bool has_pending(const struct mw_redis *r)
 {
 	for (size_t i = 0; i < mw_redis_count(r); i++)
-		if (commands(r)[i].state == PENDING)
+		if (!command(r, i)->is_done)
 			return true;
 	return false;
 }
@@ -465,8 +342,8 @@ enum mw_err mw_redis_run(struct mw_redis *r, bool may_run_twice)
 {
 	if (r->pid != getpid())
 		return MW_FORKED;
-	if (r->err != MW_OK)
-		return r->err;
+	if (r->pipeline.err != MW_OK)
+		return r->pipeline.err;
 	r->stats.commands += mw_redis_count(r);
 	int64_t until = now_ms() + r->patience_ms, resume;
 	uint32_t pause = REFUSED_FIRST_MS;
@@ -488,8 +365,8 @@ enum mw_err mw_redis_run(struct mw_redis *r, bool may_run_twice)
 		pause = pause * 2 < REFUSED_MAX_MS ? pause * 2 : REFUSED_MAX_MS;
 	}
 	for (size_t i = 0; i < mw_redis_count(r); i++)
-		if (!commands(r)[i].reply)
-			commands(r)[i].reply = mw_redis_reply_error(
+		if (!command(r, i)->reply)
+			command(r, i)->reply = mw_redis_reply_error(
 			    r->arena, "io", "Redis at %s: not reached; trying again shortly", r->address);
 	return MW_OK;
 }

@@ -1,6 +1,6 @@
 #include "redis_advice.h"
 
-static const char *advice(const char *code)
+const char *mw_redis_advice(const char *code)
 {
 	static const char *const table[][2] = {
 	    {"readonly", "this is a replica, which takes no writes; give the master's address"},
@@ -11,6 +11,7 @@ static const char *advice(const char *code)
 	    {"noperm", "give this user the right (ACL SETUSER), or use another"},
 	    {"oom", "it is full and takes no writes; raise its maxmemory or make room"},
 	    {"misconf", "it can't write to its disk and so takes no writes; see its log"},
+	    {"noreplicas", "it has too few replicas and so takes no writes"},
 	    {"busy", "a script there does not come to an end; SCRIPT KILL stops it"},
 	    {"clusterdown", "some slots of the cluster are nobody's just now"},
 	    {"tryagain", "keys are moving between nodes of the cluster; this passes"},
@@ -45,7 +46,7 @@ struct mw_redis_reply *mw_redis_explain(struct mw_redis_arena *a, const char *wh
 	for (char *at = text; *at; at++)
 		if ((unsigned char)*at < ' ' || *at == 127)
 			*at = '?';
-	const char *what = advice(error->code);
+	const char *what = mw_redis_advice(error->code);
 	len = strlen(text);
 	if (*what && len > 0 && text[len - 1] == '.')
 		text[len - 1] = '\0';

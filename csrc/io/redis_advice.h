@@ -9,6 +9,9 @@
 
 #include "redis_reply.h"
 
+/* What the code means and what to do, for people; empty: the server's own words say it. */
+const char *mw_redis_advice(const char *code);
+
 /* The same error as a sentence that says where, and what to do. What a server says of a command it does not
  * know repeats the arguments, which may be anything: that is left out. */
 struct mw_redis_reply *mw_redis_explain(struct mw_redis_arena *a, const char *where,

@@ -1,5 +1,6 @@
 #include "redis_nodes.h"
 
+#include "redis_advice.h"
 #include "redis_slot.h"
 
 #include <sodium.h>
@@ -101,6 +102,8 @@ static enum mw_err judge_greeting(const struct mw_redis_nodes *n, struct mw_redi
 	}
 	if (select && select->type == MW_REDIS_ERROR) {
 		snprintf(code, 24, "%s", select->code);
+		if (strcmp(code, "noauth") == 0)
+			return mw_error_set(e, MW_BAD_KEY, 0, "%s", mw_redis_advice(code));
 		return mw_error_set(e, MW_BAD_KEY, 0, "no database %d there: %.100s", n->url->db,
 				    (const char *)select->text.at);
 	}
@@ -148,20 +151,17 @@ static int64_t pause_ms(unsigned failures)
 	return most / 2 + randombytes_uniform(most / 2 + 1);
 }
 
-enum mw_err mw_redis_nodes_connect(struct mw_redis_nodes *n, size_t i, int64_t now, char code[24],
-				   struct mw_error *e)
+enum mw_err mw_redis_nodes_connect(struct mw_redis_nodes *n, size_t i, int64_t now)
 {
 	struct mw_redis_node *node = &n->node[i];
 	const struct mw_redis_place place = {
 	    .host = node->host, .port = node->port, .path = n->url->path, .tls = n->tls};
 	n->connects++;
-	enum mw_err err = mw_redis_link_open(&place, n->timeout_ms, &node->link, e);
-	snprintf(code, 24, "%s", mw_err_word(err));
-	if (err == MW_OK) {
-		err = greet(n, node->link, code, e);
-		if (err != MW_OK && err != MW_BAD_KEY)
-			snprintf(code, 24, "%s", mw_err_word(err));
-	}
+	enum mw_err err = mw_redis_link_open(&place, n->timeout_ms, &node->link, &node->why);
+	if (err == MW_OK)
+		err = greet(n, node->link, node->code, &node->why);
+	if (err != MW_BAD_KEY) /* whose code is the server's */
+		snprintf(node->code, sizeof node->code, "%s", mw_err_word(err));
 	if (err == MW_OK) {
 		node->failures = 0;
 		node->not_before = 0;

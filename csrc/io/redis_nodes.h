@@ -17,6 +17,8 @@ struct mw_redis_node {
 	struct mw_redis_link *link; /* NULL: not connected */
 	unsigned failures;          /* to connect, in a row */
 	int64_t not_before;         /* monotonic ms: the pause behind the last failure */
+	struct mw_error why;        /* it failed */
+	char code[24];              /* the same for programs */
 };
 
 struct mw_redis_nodes {
@@ -42,9 +44,8 @@ enum mw_err mw_redis_nodes_moved(struct mw_redis_nodes *n, size_t from, const ch
 				 size_t *out);
 
 /* A link to it, authenticated, with the database selected. MW_IO, MW_TIMEOUT: not reached, and not to be
- * tried before node->not_before; MW_BAD_KEY: reached, and not let in. In `code` the word for programs. */
-enum mw_err mw_redis_nodes_connect(struct mw_redis_nodes *n, size_t node, int64_t now, char code[24],
-				   struct mw_error *e);
+ * tried before node->not_before; MW_BAD_KEY: reached, and not let in. node->why says it in words. */
+enum mw_err mw_redis_nodes_connect(struct mw_redis_nodes *n, size_t node, int64_t now);
 
 /* The link failed, or is of no use any more. `away`: the node does not answer, so its slots may be elsewhere.
  */

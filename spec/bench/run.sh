@@ -77,6 +77,8 @@ for vm in lua5.4 luajit; do
 done
 echo "== in nginx: two workers under wrk, the same handler without and with a push"
 sh spec/bench/openresty.sh 5 3
+echo "== a Redis stream through one worker"
+sh spec/bench/worker.sh
 echo "== how long a sync takes at 45,000 events/s"
 start_sink sync
 for _ in 1 2 3; do

@@ -1,6 +1,10 @@
 #!/bin/sh
 # What one entry of a Redis stream costs: one worker, no rate limit, a sink that is never the bottleneck. CPU time is the
-# figure to look at; events/s only on a machine with nothing else to do. MW_EVENTS=300000 MW_RUNS=3 [perf record …]
+# figure to look at; events/s only on a machine with nothing else to do. MW_EVENTS=300000 MW_RUNS=3
+#
+# What bounds a worker is Lua: on Lua 5.4 about 64 % of its instructions are the interpreter's own (an entry's fields become a
+# table, the ledger counts it in and out), 15 % copying and malloc, 8 % the mapping; hiredis has 2 %, curl 1 %. Counted with
+# MW_UNDER="valgrind --tool=callgrind --trace-children=yes" MW_EVENTS=20000 MW_RUNS=1 MW_VMS=lua5.4
 set -eu
 build=$(realpath "${MW_BUILD:-build}")
 work=$(mktemp -d)

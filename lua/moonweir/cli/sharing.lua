@@ -31,8 +31,9 @@ function sharing.remove(folder)
 end
 
 --- A store in Redis, whose copy goes when it is closed.
----@param open fun(options: table): table|nil, string?, string?
-local function open_copied(args, open)
+---@param module string that opens it; loaded when hiredis is known to be there
+---@return table|nil, string? message, string? code
+local function open_copied(args, module)
 	local folder, message, code = sharing.folder()
 	if not folder then
 		return nil, message, code
@@ -41,7 +42,7 @@ local function open_copied(args, open)
 	red, message, code = redislink.open(args, { name = "moonweir", patience = 2 })
 	local store
 	if red then
-		store, message, code = open { red = red, dir = folder, master_key_file = keys.master_key_file(args) }
+		store, message, code = require(module).open { red = red, dir = folder, master_key_file = keys.master_key_file(args) }
 	end
 	if not store then
 		sharing.remove(folder)
@@ -56,36 +57,32 @@ local function open_copied(args, open)
 	return store
 end
 
---- The vault that a command is about: in Redis, or that of a spool.
+--- What a command is about: in Redis, or that of a spool.
+local function open(args, existing, shared, own)
+	if sharing.is_wanted(args) then
+		return open_copied(args, shared)
+	end
+	local spool, message = keys.spool(args)
+	if not spool then
+		return nil, message .. "; or --redis URL", "usage"
+	end
+	return own.open { spool = spool, master_key_file = keys.master_key_file(args), existing = existing }
+end
+
 ---@param existing boolean an error where there is none
 ---@return moonweir.Vault|nil
 ---@return string? message
 ---@return string? code "usage": the command line is wrong
 function sharing.vault(args, existing)
-	if sharing.is_wanted(args) then
-		return open_copied(args, function(options)
-			return require("moonweir.redis.accounts").open(options)
-		end)
-	end
-	local spool, message = keys.spool(args)
-	if not spool then
-		return nil, message .. "; or --redis URL", "usage"
-	end
-	return accounts.open { spool = spool, master_key_file = keys.master_key_file(args), existing = existing }
+	return open(args, existing, "moonweir.redis.accounts", accounts)
 end
 
---- The identities likewise, of which there is a store once somebody made one.
+--- Of which there is one once somebody made it.
+---@return moonweir.Identities|nil
+---@return string? message
+---@return string? code
 function sharing.identities(args, existing)
-	if sharing.is_wanted(args) then
-		return open_copied(args, function(options)
-			return require("moonweir.redis.identities").open(options)
-		end)
-	end
-	local spool, message = keys.spool(args)
-	if not spool then
-		return nil, message .. "; or --redis URL", "usage"
-	end
-	return identities.open { spool = spool, master_key_file = keys.master_key_file(args), existing = existing }
+	return open(args, existing, "moonweir.redis.identities", identities)
 end
 
 return sharing

@@ -38,7 +38,7 @@ function command.define(parser, number)
 	redislink.define(parser)
 	parser:option("--stream", "The stream's key."):argname "<name>"
 	parser:option("--group", "The consumer group; made if it is missing, at the stream's beginning."):argname "<name>"
-	parser:option("--consumer", "This worker's name in the group: one that comes back under it goes on with its own entries "
+	parser:option("--consumer", "This worker's own name in the group: one that comes back under it goes on with its own entries "
 		.. "at once (host and process number)."):argname "<name>"
 	parser:option("--start", "Where a new group begins: an entry's id, or $ for what comes from now on (0: everything).")
 		:argname "<id>"
@@ -144,7 +144,7 @@ end
 --- Redis may start after us; what it will not forgive ends the command.
 function Run:begin()
 	local patient = { io = true, timeout = true, loading = true, busy = true, clusterdown = true, tryagain = true,
-		masterdown = true, readonly = true, oom = true }
+		masterdown = true, readonly = true, oom = true, misconf = true, noreplicas = true }
 	while not process.interrupted() do
 		local ok, message, code = self.worker:ensure()
 		if ok then

@@ -61,6 +61,9 @@ function Chores:return_parked(x)
 		worker.parking:note(choice.account)
 		x:add(worker.parking:command(choice), function(count)
 			self.returned = self.returned + (count or 0)
+			if count then
+				worker.parking:tried(choice.account)
+			end
 			if count and count > 0 then
 				self.due = 0
 			end
@@ -78,12 +81,7 @@ function Chores:ask_state(x)
 			if i == count and replies[1] then
 				local due
 				self.state, due = worker.group:state(replies, 1)
-				if not self.has_looked then
-					self.has_looked = true -- a new worker may have new keys: every account may try
-					for account in pairs(due) do
-						due[account] = 0
-					end
-				end
+				self.has_looked = true
 				worker.parking:refresh(due)
 			end
 		end)

@@ -14,6 +14,7 @@ local entry = {}
 
 local ACCOUNT_MAX = 255
 local STRINGS_MAX = 6000 -- names and values: Redis's Lua has a stack of 8,000, over which scripts move an entry
+local BYTES_MAX = 256 * 1024 * 1024 -- half of what one pipeline may hold (MW_REDIS_PIPELINE_MAX), which moves an entry
 
 ---@class moonweir.worker.Entry
 ---@field id string          in the stream
@@ -22,7 +23,7 @@ local STRINGS_MAX = 6000 -- names and values: Redis's Lua has a stack of 8,000, 
 ---@field event string|table
 ---@field account? string
 ---@field headers? table<string, string>
----@field is_wide? boolean   it has too many fields to be moved
+---@field is_wide? boolean   it has too many fields, or too large ones, to be moved
 ---@field wrong? string      why it can't be read; then there is no event
 ---@field bytes integer      of its fields
 ---@field tag integer        of its messages
@@ -90,6 +91,8 @@ function entry.read(id, fields)
 	self.bytes = bytes
 	if #fields > STRINGS_MAX then
 		self.is_wide, self.wrong = true, "more than 3,000 fields; they are in the stream still, under this id"
+	elseif bytes > BYTES_MAX then
+		self.is_wide, self.wrong = true, "more than 256 MiB; its fields are in the stream still, under this id"
 	end
 	if self.account and (self.account == "" or #self.account > ACCOUNT_MAX) then
 		self.account, self.wrong = nil, "the field account holds 1 to 255 bytes"

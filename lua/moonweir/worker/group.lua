@@ -12,18 +12,50 @@ Group.__index = Group
 
 local group = {}
 
+local function pairs_of(list)
+	local it = {}
+	for i = 1, #(list or {}), 2 do
+		it[list[i]] = list[i + 1]
+	end
+	return it
+end
+
 ---@return moonweir.worker.Group
 function group.new(red, names, name, consumer)
 	return setmetatable({ red = red, names = names, name = name, consumer = consumer }, Group)
 end
 
---- The group is there afterwards, and its stream. A new one begins with what is already in the stream, or at `start`.
+--- Of the stream's last entry, be it deleted; "0" if there is no stream.
+---@return string|nil, string? message, string? code
+function Group:last_id()
+	local info, message, code = self.red:call_again("XINFO", "STREAM", self.names.stream)
+	if info then
+		return pairs_of(info)["last-generated-id"]
+	elseif message:find("no such key", 1, true) then
+		return "0"
+	end
+	return nil, message, code
+end
+
+--- The group is there afterwards, and its stream. A new one begins with what is already in the stream, or behind `start`.
 ---@param start? string an id; "$": with what comes from now on
----@return true|nil, string? message, string? code
+---@return string|nil began behind which id; of a group that was there already "0", for nobody knows
+---@return string? message
+---@return string? code
 function Group:ensure(start)
-	local ok, message, code = self.red:call_again("XGROUP", "CREATE", self.names.stream, self.name, start or "0", "MKSTREAM")
-	if ok or code == "busygroup" then
-		return true
+	local from, message, code = start or "0"
+	if from == "$" then -- as an id, so that the group can be made once more where it was
+		from, message, code = self:last_id()
+		if not from then
+			return nil, message, code
+		end
+	end
+	local ok
+	ok, message, code = self.red:call_again("XGROUP", "CREATE", self.names.stream, self.name, from, "MKSTREAM")
+	if ok then
+		return from
+	elseif code == "busygroup" then
+		return "0"
 	end
 	return nil, message, code
 end
@@ -85,14 +117,6 @@ end
 ---@return table command
 function Group:claim(from, idle, count)
 	return { "XAUTOCLAIM", self.names.stream, self.name, self.consumer, math.floor(idle * 1000), from, "COUNT", count }
-end
-
-local function pairs_of(list)
-	local it = {}
-	for i = 1, #(list or {}), 2 do
-		it[list[i]] = list[i + 1]
-	end
-	return it
 end
 
 --- Commands whose replies `state` reads.

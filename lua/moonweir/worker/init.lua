@@ -31,6 +31,7 @@ local BYTES_MAX = 64 * 1024 * 1024
 local READ_BYTES = 8 * 1024 * 1024 -- of one read, by the size of the entries before
 local FIRST_BYTES = 64 * 1024 -- what an entry is thought to have before one was seen
 local FINISHED_MAX = 500 -- entries that are buried or parked in one round, each by a script
+local FINISHED_BYTES = 64 * 1024 * 1024 -- of them, but for one that has more: a pipeline holds MW_REDIS_PIPELINE_MAX
 local IDLE_BLOCK_MS = 200 -- as long a signal may go unnoticed
 local BUSY_BLOCK_MS = 5
 local TROUBLE_PAUSE = 0.2
@@ -92,9 +93,14 @@ function worker.open(options)
 	return self
 end
 
---- The group, made if there is none.
+--- The group, made if there is none; if somebody destroys it, once more where it began.
+---@return string|nil began, string? message, string? code
 function Worker:ensure()
-	return self.group:ensure(self.start)
+	local began, message, code = self.group:ensure(self.start)
+	if began and self.start == "$" then
+		self.start = began
+	end
+	return began, message, code
 end
 
 -- Entries in ----------------------------------------------------------------------------------------------
@@ -280,15 +286,15 @@ end
 function Worker:add_finished(x)
 	local over = self.ledger.over
 	self.ledger.over = {}
-	local ids, acknowledged, scripted = {}, {}, 0
+	local ids, acknowledged, scripted, bytes = {}, {}, 0, 0
 	for _, entry in ipairs(over) do
 		local needs_script = entry.is_withdrawn or entry.letter
 		if not needs_script then
 			ids[#ids + 1], acknowledged[#acknowledged + 1] = entry.id, entry
-		elseif scripted == FINISHED_MAX then
+		elseif scripted == FINISHED_MAX or (scripted > 0 and bytes + entry.bytes > FINISHED_BYTES) then
 			self.ledger.over[#self.ledger.over + 1] = entry
 		else
-			scripted = scripted + 1
+			scripted, bytes = scripted + 1, bytes + entry.bytes
 			if entry.is_withdrawn then
 				self:add_park(x, entry)
 			else

@@ -20,7 +20,7 @@ Parking.__index = Parking
 ---@param group moonweir.worker.Group
 ---@param script userdata
 function parking.new(group, script, now_ms)
-	return setmetatable({ group = group, script = script, now_ms = now_ms, due = {}, mine = {}, returned = 0 }, Parking)
+	return setmetatable({ group = group, script = script, now_ms = now_ms, due = {}, mine = {} }, Parking)
 end
 
 --- When an account that is parked now is to try again.
@@ -37,6 +37,12 @@ end
 ---@param due table<string, number>
 function Parking:refresh(due)
 	self.due = due
+	if not self.untried then -- a new worker may have new keys: every account may try
+		self.untried = {}
+		for account in pairs(due) do
+			self.untried[account] = true
+		end
+	end
 	for account in pairs(self.mine) do
 		if not due[account] then
 			self.mine[account] = nil
@@ -56,11 +62,16 @@ function Parking:choose(client)
 	local list, now = {}, self.now_ms()
 	for account, at in pairs(self.due) do
 		local well = self.mine[account] and is_well(client, account)
-		if #list < ACCOUNTS and (well or now >= at) then
+		if #list < ACCOUNTS and (well or now >= at or self.untried[account]) then
 			list[#list + 1] = { account = account, count = well and RETURN or PROBE }
 		end
 	end
 	return list
+end
+
+--- It has tried.
+function Parking:tried(account)
+	self.untried[account] = nil
 end
 
 --- The command for one of them.

@@ -53,7 +53,7 @@ for _, entry in ipairs(list) do
 	local fields, group = {}, nil
 	for i = 1, #entry[2], 2 do
 		local name, value = entry[2][i], entry[2][i + 1]
-		if name == 'moonweir-group' then group = value end
+		if name == 'moonweir-group' then group = group or value end -- ours stands before what the entry came with
 		if string.sub(name, 1, 9) ~= 'moonweir-' or name == 'moonweir-id' then
 			fields[#fields + 1], fields[#fields + 2] = name, value
 		end
