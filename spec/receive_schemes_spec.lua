@@ -134,6 +134,14 @@ describe("Mailgun", function()
 		assert.equal("stale", mailgun(fields:format(NOW, token, signature), FORM, NOW + 86401))
 	end)
 
+	it("reads of a form nothing but the three, wherever they stand: the rest is a stranger's so far", function()
+		local three = fields:format(NOW, token, signature)
+		for _, body in ipairs { "broken=%zz&" .. three, "xtoken=1&token2=2&" .. three, three .. "&token=second&x=%" } do
+			assert.equal("genuine", mailgun(body, FORM), body)
+		end
+		assert.equal("unsigned", mailgun("x" .. three, FORM))
+	end)
+
 	it("may come as multipart", function()
 		local parts = {}
 		for name, value in pairs { timestamp = "" .. NOW, token = token, signature = signature, event = "opened" } do

@@ -48,6 +48,16 @@ function form.encode(list)
 	return table.concat(parts, "&")
 end
 
+--- The same of a form's text, of which nothing else is read: a stranger's may be long. Only for names of letters, which nobody
+--- escapes; nil if the value can't be decoded.
+---@param text string
+---@param name string
+---@return string|nil
+function form.find(text, name)
+	local value = text:match("^" .. name .. "=([^&]*)") or text:match("&" .. name .. "=([^&]*)")
+	return value and decode(value)
+end
+
 --- The value of the first pair of that name.
 ---@param list string[][]
 ---@param name string

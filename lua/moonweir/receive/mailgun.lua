@@ -17,23 +17,22 @@ end
 -- { "signature": { "timestamp":, "token":, "signature": } }, or a form with these three fields.
 local function parts(request)
 	local kind = request:content_type()
-	local list
 	if kind == "application/x-www-form-urlencoded" then
-		list = form.pairs(request.body)
+		local body = request.body
+		return form.find(body, "timestamp"), form.find(body, "token"), form.find(body, "signature")
 	elseif kind == "multipart/form-data" then
-		list = multipart.pairs(request.body, request:header "Content-Type")
-	else
-		local body = core.decode(request.body)
-		local inner = type(body) == "table" and body.signature
-		if type(inner) ~= "table" then
-			return nil
+		local list = multipart.pairs(request.body, request:header "Content-Type")
+		if list then
+			return form.value(list, "timestamp"), form.value(list, "token"), form.value(list, "signature")
 		end
-		return text_of(inner.timestamp), text_of(inner.token), text_of(inner.signature)
+		return nil
 	end
-	if list then
-		return form.value(list, "timestamp"), form.value(list, "token"), form.value(list, "signature")
+	local body = core.decode(request.body)
+	local inner = type(body) == "table" and body.signature
+	if type(inner) ~= "table" then
+		return nil
 	end
-	return nil
+	return text_of(inner.timestamp), text_of(inner.token), text_of(inner.signature)
 end
 
 function mailgun.verify(tool, request, now, keys)
