@@ -263,7 +263,7 @@ tsan: check-packages ## the threaded tests under ThreadSanitizer
 
 .PHONY: spec-sanitized
 # Specs that do their work in this process; those that start many others are checked without sanitizers.
-OWN_SPECS = $(filter-out spec/e2e% spec/bad_input% spec/cli% spec/rockspec% spec/redis_hosts% spec/redis_cluster%,$(wildcard spec/*_spec.lua))
+OWN_SPECS = $(filter-out spec/e2e% spec/bad_input% spec/cli% spec/rockspec% spec/redis_hosts% spec/redis_cluster% spec/tutorial%,$(wildcard spec/*_spec.lua))
 PRELOAD = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)
 spec-sanitized: all $(TOOLS)
 	@MW_HISTORIES=500 MW_DOUBLES=100000 MW_TRIALS=2000 $(MAKE) SANITIZE=$(SANITIZE) spec-c
