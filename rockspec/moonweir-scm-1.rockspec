@@ -353,6 +353,7 @@ build = {
 				"csrc/lua/core.c",
 				"csrc/lua/dead.c",
 				"csrc/lua/decode.c",
+				"csrc/lua/delivery.c",
 				"csrc/lua/digits.c",
 				"csrc/lua/emit.c",
 				"csrc/lua/encode.c",

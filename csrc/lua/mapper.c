@@ -6,11 +6,9 @@
  * What fails is collected in C while the body is mapped, and becomes Lua values only afterwards.
  */
 #include "mwl.h"
-#include "request_of.h"
 #include "xml_reader.h"
 
 #include <math.h>
-#include <strings.h>
 
 /* Kept of one body: so many problems by default, so much of each event, so many bytes in all. */
 enum { PROBLEMS_DEFAULT = 1000, RAW_MAX = 64 * 1024, PROBLEM_BYTES_MAX = 16 * 1024 * 1024 };
@@ -273,175 +271,6 @@ void mwl_mapper_run(lua_State *L, int mapper_index, const struct mw_delivery *d,
 	unkeep(L, p);
 }
 
-static struct mw_span check_field(lua_State *L, const char *name, int type)
-{
-	if (lua_type(L, -1) != type)
-		luaL_error(L, "%s must be a %s", name, lua_typename(L, type));
-	return mwl_check_span(L, -1);
-}
-
-/* stack: ... name value; `value` is a string, or a list of them of which the first counts (ngx gives repeated
- * headers so) */
-static struct mw_header check_header(lua_State *L)
-{
-	if (lua_type(L, -1) == LUA_TTABLE) {
-		lua_rawgeti(L, -1, 1);
-		lua_replace(L, -2);
-	}
-	if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
-		luaL_error(L, "headers must be strings by name");
-	return (struct mw_header){mwl_check_span(L, -2), mwl_check_span(L, -1)};
-}
-
-static bool span_is_nocase(struct mw_span s, const char *word)
-{
-	return s.len == strlen(word) && strncasecmp((const char *)s.at, word, s.len) == 0;
-}
-
-/* "text/xml", "application/soap+xml" */
-static bool is_xml(struct mw_span type)
-{
-	return span_is_nocase(type, "text/xml") || span_is_nocase(type, "application/xml") ||
-	       (type.len > 4 && strncasecmp((const char *)type.at + type.len - 4, "+xml", 4) == 0);
-}
-
-/* "application/json; charset=utf-8": what stands before the semicolon. What is no form, no XML and no lines
- * is read as JSON, for tools send JSON under all sorts of names. */
-static enum mw_format format_of(struct mw_span type)
-{
-	static const char *const lines[] = {"application/x-ndjson", "application/ndjson", "application/jsonl",
-					    "application/x-jsonlines"};
-	const uint8_t *end = memchr(type.at, ';', type.len);
-	if (end)
-		type.len = (size_t)(end - type.at);
-	while (type.len > 0 && type.at[type.len - 1] == ' ')
-		type.len--;
-	if (span_is_nocase(type, "application/x-www-form-urlencoded"))
-		return MW_FORMAT_FORM;
-	if (is_xml(type))
-		return MW_FORMAT_XML;
-	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-		if (span_is_nocase(type, lines[i]))
-			return MW_FORMAT_NDJSON;
-	}
-	return MW_FORMAT_JSON;
-}
-
-/* Of a request of another module: as they lie there. */
-static bool read_headers_of(lua_State *L, struct mw_delivery *d, struct mw_header *room)
-{
-	const struct mwl_request_of *of = mwl_request_of(L, -1);
-	if (!of)
-		return false;
-	d->header_count = of->headers(L, lua_gettop(L), room, MWL_HEADERS_MAX);
-	for (size_t i = 0; i < d->header_count; i++)
-		if (span_is_nocase(room[i].name, "content-type"))
-			d->format = format_of(room[i].value);
-	return true;
-}
-
-static void read_headers(lua_State *L, struct mw_delivery *d, struct mw_header *room)
-{
-	d->headers = room;
-	if (read_headers_of(L, d, room))
-		return;
-	luaL_checktype(L, -1, LUA_TTABLE);
-	lua_pushnil(L);
-	while (lua_next(L, -2)) {
-		if (d->header_count == MWL_HEADERS_MAX)
-			luaL_error(L, "more than %d headers", MWL_HEADERS_MAX);
-		struct mw_header header = check_header(L);
-		if (span_is_nocase(header.name, "content-type"))
-			d->format = format_of(header.value);
-		room[d->header_count++] = header;
-		lua_pop(L, 1);
-	}
-}
-
-static enum mw_format check_format(struct mw_span word, lua_State *L)
-{
-	static const char *const words[] = {"json", "ndjson", "form", "xml"};
-	for (int i = 0; i < 4; i++) {
-		if (mw_span_is(word, words[i]))
-			return (enum mw_format)i;
-	}
-	luaL_error(L, "format must be \"json\", \"ndjson\", \"form\" or \"xml\"");
-	return MW_FORMAT_JSON;
-}
-
-static bool push_option(lua_State *L, int index, const char *name)
-{
-	lua_getfield(L, index, name);
-	return !lua_isnil(L, -1);
-}
-
-static int64_t check_integer(lua_State *L, const char *name)
-{
-	int64_t i = 0;
-	if (lua_type(L, -1) != LUA_TNUMBER || !mwl_exact_integer(L, -1, &i))
-		luaL_error(L, "%s must be an integer", name);
-	return i;
-}
-
-/* Those of the last four are for whoever called. */
-enum option { FORMAT, HEADERS, ACCOUNT, TAG, NOW, WAIT, SYNC, SEED, OPTIONS };
-
-/* stack: ... name value */
-static enum option check_option(lua_State *L)
-{
-	static const char *const known[] = {"format", "headers", "account", "tag", "now",
-					    "wait",   "sync",    "seed",    NULL};
-	size_t len;
-	const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &len) : NULL;
-	if (!name)
-		luaL_error(L, "options are named, as in { account = \"a1\" }");
-	int i = 0;
-	while (known[i] && strcmp(name, known[i]) != 0)
-		i++;
-	if (!known[i]) {
-		char hint[64];
-		mwl_suggest(hint, sizeof hint, name, len, known);
-		luaL_error(L, "no option \"%s\"%s", name, hint);
-	}
-	return (enum option)i;
-}
-
-void mwl_delivery_options(lua_State *L, int index, struct mw_delivery *d,
-			  struct mw_header room[MWL_HEADERS_MAX])
-{
-	if (lua_isnoneornil(L, index))
-		return;
-	luaL_checktype(L, index, LUA_TTABLE);
-	luaL_checkstack(L, 8, NULL);
-	index = lua_absindex(L, index);
-	bool has_format = false;
-	enum mw_format format = d->format;
-	/* Once over all of them: this is done for each push. */
-	for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
-		switch (check_option(L)) {
-		case FORMAT:
-			format = check_format(check_field(L, "format", LUA_TSTRING), L);
-			has_format = true;
-			break;
-		case HEADERS:
-			read_headers(L, d, room);
-			break;
-		case ACCOUNT:
-			d->account = check_field(L, "account", LUA_TSTRING);
-			if (d->account.len == 0 || d->account.len > MW_ACCOUNT_MAX)
-				luaL_error(L, "an account is named by 1 to %d bytes", MW_ACCOUNT_MAX);
-			break;
-		case TAG:
-			d->tag = check_integer(L, "tag");
-			break;
-		default:
-			break;
-		}
-	}
-	if (has_format) /* says more than a header does */
-		d->format = format;
-}
-
 static void push_messages(lua_State *L, const struct mw_outbox *box)
 {
 	lua_createtable(L, (int)box->count, 0);
@@ -477,7 +306,7 @@ static void read_seed(lua_State *L, struct mwl_mapper *p)
 	p->seed = NULL;
 	if (lua_isnil(L, -1))
 		return;
-	struct mw_span text = check_field(L, "seed", LUA_TSTRING);
+	struct mw_span text = mwl_check_field(L, "seed", LUA_TSTRING);
 	mwl_sha256(text.at, text.len, p->own_seed);
 	mwl_mapper_seed(p, p->own_seed);
 }
@@ -493,9 +322,9 @@ static int map_body(lua_State *L)
 	read_seed(L, p);
 	if (!lua_isnil(L, 3)) {
 		mwl_delivery_options(L, 3, &d, headers);
-		if (push_option(L, 3, "now"))
-			d.now = check_integer(L, "now");
-		push_option(L, 3, "seed");
+		if (mwl_push_option(L, 3, "now"))
+			d.now = mwl_check_integer(L, "now");
+		mwl_push_option(L, 3, "seed");
 		read_seed(L, p);
 		lua_settop(L, 3);
 	}

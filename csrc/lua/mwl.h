@@ -107,6 +107,11 @@ void mwl_mapper_seed_text(struct mwl_mapper *p, struct mw_span text);
 void mwl_mapper_push_problems(lua_State *L, struct mwl_mapper *p);
 /* Pushes { events =, messages =, ignored =, unmatched =, failed = }. */
 void mwl_tally_push(lua_State *L, const struct mw_tally *t);
+/* delivery.c: options one by one. push_option pushes a member of the table at `index`, false if it is nil;
+ * the others take the value on top of the stack, and raise in the option's name if it is of another type. */
+struct mw_span mwl_check_field(lua_State *L, const char *name, int type);
+bool mwl_push_option(lua_State *L, int index, const char *name);
+int64_t mwl_check_integer(lua_State *L, const char *name);
 /* Reads the fields format, headers, account and tag of the options table at `index` (nil: none) into `d`;
  * headers into `room`. Without format the Content-Type decides. Misuse raises. The spans are good while the
  * table is. */
