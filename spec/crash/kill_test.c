@@ -69,11 +69,38 @@ static void work(struct ledger *b, uint64_t random, unsigned rounds)
 	_exit(0);
 }
 
-/* From just after the fork to well into sending. */
-static int64_t moment_us(uint64_t *random)
+static pid_t start(struct ledger *b, uint64_t seed)
+{
+	pid_t pid = fork();
+	if (pid == 0)
+		work(b, seed, UINT32_MAX);
+	return pid;
+}
+
+/* From nothing to well into sending. */
+static void pass_a_moment(uint64_t *random)
 {
 	static const uint64_t within_us[MOMENTS] = {1500, 6000, 20000, 60000};
-	return (int64_t)(check_random(random) % within_us[check_random(random) % MOMENTS]);
+	int64_t us = (int64_t)(check_random(random) % within_us[check_random(random) % MOMENTS]);
+	nanosleep(&(struct timespec){us / 1000000, us % 1000000 * 1000}, NULL); /* the moment, not a wait */
+}
+
+static bool has_ended(pid_t pid)
+{
+	siginfo_t info = {.si_pid = 0};
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == pid;
+}
+
+/* Kill it a moment after its fork or, one time in three, after it was told for the first time that something
+ * is safe: however slow the machine is, some processes get that far. */
+static void kill_at_some_moment(struct ledger *b, pid_t pid, uint32_t syncs_before, uint64_t *random)
+{
+	if (check_random(random) % 3 == 0)
+		while (atomic_load(&b->syncs) == syncs_before && !has_ended(pid))
+			nanosleep(&(struct timespec){0, 100000}, NULL);
+	pass_a_moment(random);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
 }
 
 /* One spool, killed a few times, drained at the end. */
@@ -86,14 +113,8 @@ static bool history(const struct mock *m, uint64_t *random, uint64_t *kills)
 		if (!set_mood(m, moods[check_random(random) % (sizeof moods / sizeof *moods)]) ||
 		    !ledger_before(b))
 			return false;
-		pid_t pid = fork();
-		if (pid == 0)
-			work(b, seed, UINT32_MAX);
-		int64_t us = moment_us(random);
-		nanosleep(&(struct timespec){us / 1000000, us % 1000000 * 1000},
-			  NULL); /* the moment, not a wait */
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
+		uint32_t syncs = atomic_load(&b->syncs);
+		kill_at_some_moment(b, start(b, seed), syncs, random);
 		(*kills)++;
 		if (!ledger_after(b))
 			return false;
@@ -125,21 +146,13 @@ TEST(a_process_killed_at_any_moment_loses_nothing_that_was_safe)
 	bool fine = true;
 	while (fine && kills < trials)
 		fine = history(&m, &random, &kills);
-	bool something = ledger_sums.safe > trials && ledger_sums.seen > 0 && ledger_sums.dead > 0;
+	bool something = ledger_sums.safe > trials / 4 && ledger_sums.seen > 0 && ledger_sums.dead > 0;
 	tell("kills at random", kills, since);
 	mock_stop(&m);
 	CHECK(fine && something);
 }
 
 /* ---- two at a time */
-
-static pid_t start(struct ledger *b, uint64_t seed)
-{
-	pid_t pid = fork();
-	if (pid == 0)
-		work(b, seed, UINT32_MAX);
-	return pid;
-}
 
 /* Two processes on one spool, each with books of its own; whoever comes next adopts what is left. */
 static bool history_of_two(const struct mock *m, struct ledger *two[2], uint64_t *random, uint64_t *kills)
@@ -150,15 +163,13 @@ static bool history_of_two(const struct mock *m, struct ledger *two[2], uint64_t
 	two[0]->is_shared = two[1]->is_shared = true;
 	for (uint64_t left = 1 + check_random(random) % 4; left > 0; left--, *kills += 2) {
 		pid_t pids[2];
+		uint32_t syncs[2] = {atomic_load(&two[0]->syncs), atomic_load(&two[1]->syncs)};
 		if (!set_mood(m, moods[check_random(random) % (sizeof moods / sizeof *moods)]))
 			return false;
 		for (int i = 0; i < 2; i++)
 			pids[i] = start(two[i], check_random(random));
 		for (int i = 0; i < 2; i++) {
-			int64_t us = moment_us(random);
-			nanosleep(&(struct timespec){us / 1000000, us % 1000000 * 1000}, NULL);
-			kill(pids[i], SIGKILL);
-			waitpid(pids[i], NULL, 0);
+			kill_at_some_moment(two[i], pids[i], syncs[i], random);
 			atomic_store(&two[i]->has_found, false);
 			if (!ledger_after(two[i]))
 				return false;
@@ -179,7 +190,7 @@ TEST(what_two_killed_processes_leave_is_adopted_whole)
 	bool fine = true;
 	while (fine && kills < trials)
 		fine = history_of_two(&m, two, &random, &kills);
-	bool something = ledger_sums.safe > trials && ledger_sums.seen > 0;
+	bool something = ledger_sums.safe > trials / 4 && ledger_sums.seen > 0;
 	tell("kills, two processes at a time", kills, since);
 	mock_stop(&m);
 	CHECK(fine && something);

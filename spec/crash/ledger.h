@@ -45,6 +45,7 @@ struct ledger {
 	char url[64];
 	struct ledger_lane lanes[LEDGER_ACCOUNTS];
 	_Atomic bool has_found; /* the process got as far as to read its counts */
+	_Atomic uint32_t syncs; /* that said yes, in all processes of the history */
 	bool is_shared;         /* another history goes on in the same spool: counts are of both */
 	char complaint[512];    /* of a process that ended by itself */
 	/* The test's own. */
@@ -125,6 +126,7 @@ __attribute__((unused)) static void ledger_begin(struct ledger *b, const struct 
 	memset(b->lanes, 0, sizeof b->lanes);
 	b->history = ++ledger_histories;
 	b->repeats = b->dead = b->letters = 0;
+	atomic_store(&b->syncs, 0);
 	b->partial = 0;
 	b->is_shared = false;
 	snprintf(name, sizeof name, "h%u", b->history);
@@ -335,6 +337,7 @@ __attribute__((unused)) static enum mw_err ledger_sync(struct ledger *b, struct 
 	for (unsigned i = 0; i < LEDGER_ACCOUNTS; i++)
 		while (first[i] < atomic_load(&b->lanes[i].next))
 			atomic_store(&b->lanes[i].state[first[i]++], SAFE);
+	atomic_fetch_add(&b->syncs, 1);
 	return MW_OK;
 }
 
