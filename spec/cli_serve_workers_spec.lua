@@ -7,6 +7,7 @@ local core = require "moonweir.core"
 local daemon = require "spec.support.daemon"
 local mock = require "spec.support.mock"
 local mw = require "moonweir"
+local server = require "moonweir.server"
 
 local unpack = table.unpack or unpack
 
@@ -269,6 +270,64 @@ describe("moonweir serve with workers", function()
 		serve:wait("the letter to be replayed", function()
 			return serve:err():find("event=replayed", 1, true)
 		end)
+	end)
+
+	it("enables with Segment, each step in another worker", function()
+		local link_key = child.folder() .. "/link-key-2"
+		assert(accounts.new_master_key(link_key))
+		local master = child.folder() .. "/master-key-2"
+		assert(accounts.new_master_key(master))
+		local url, nonce, key = "http://127.0.0.1:9999", ("n"):rep(43), ("k3y4"):rep(8)
+		local identity = assert(server.open { port = 0 })
+		local there = "http://127.0.0.1:" .. identity:port()
+		start { write_key_file = "none", master_key_file = master, public_url = url, settings = {
+			link_key_file = link_key, enable_client_id = "app", enable_client_secret_file = child.file("secret", "s3cret", "600"),
+			enable_authorize_url = there .. "/auth", enable_token_url = there .. "/token", enable_api_url = there, enable_scope = "all",
+		} }
+		local function ask(path, body, bearer)
+			local status, text = child.http(serve.port, body and "POST" or "GET", path, {
+				["Content-Type"] = "application/json", Origin = url, Authorization = bearer and "Bearer " .. bearer or nil },
+				body and core.encode(body))
+			assert.equal(200, status)
+			return core.decode(text)
+		end
+		local one, two = unpack(workers_of(serve))
+		local session, ticket, state
+		alone(one, function()
+			local link = assert(mw.settings_link("acme", { base_url = url, key = link_key }))
+			session = ask("/settings/session", { token = link:match "#(.+)$" }).session
+			ticket = ask("/settings/api/enable", { region = "eu" }, session).ticket
+		end)
+		alone(two, function()
+			local go = ask("/settings/enable/start", { ticket = ticket, nonce_hash = core.base64url(core.sha256(nonce)) }).go
+			assert.equal(there .. "/auth", go:match "^[^?]+")
+			assert.matches("scope=all", go, 1, true)
+			state = go:match "state=([^&]+)"
+		end)
+		alone(one, function()
+			ask("/settings/enable/finish", { code = "c0de", state = state, nonce = nonce })
+		end)
+		local answers = {
+			["/token"] = '{"access_token":"t","source_names":["workspaces/acme/sources/mail"]}',
+			["/v1beta/workspaces/acme/sources/mail"] = core.encode { write_keys = { key } },
+		}
+		serve:wait("the key to be fetched, and that to be told in any worker", function()
+			local x = identity:next(0.01)
+			if x then
+				x:answer(200, {}, answers[x.path])
+			end
+			return ask("/settings/enable/look", { state = state, nonce = nonce }).outcome == "done"
+		end)
+		for _, pid in ipairs { one, two } do
+			alone(pid, function()
+				assert.equal("done", ask("/settings/enable/look", { state = state, nonce = nonce }).outcome)
+				serve:wait("the key to be there", function()
+					return ask("/settings/api/state", nil, session).key == "…k3y4"
+				end)
+			end)
+		end
+		identity:close()
+		assert.is_nil(serve:err():find("s3cret", 1, true))
 	end)
 
 	it("reads a good script in all of them, and a broken one in none, which is told once", function()

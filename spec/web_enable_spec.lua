@@ -14,7 +14,7 @@ local HASH = core.base64url(core.sha256(NONCE))
 local SECRET = "canary:client%secret"
 
 describe("Enable with Segment", function()
-	local page, vault, client, segment, answers, asked, log, now, key_path
+	local page, vault, client, segment, answers, asked, log, now, key_path, open_page
 
 	setup(function()
 		local master, spool = child.folder() .. "/master", child.folder() .. "/spool"
@@ -25,16 +25,19 @@ describe("Enable with Segment", function()
 		client = assert(mw.open { spool = spool, master_key_file = master, integration = { name = "a", version = "1.0.0" } })
 		vault = assert(accounts.open { spool = spool, master_key_file = master })
 		local here = "http://127.0.0.1:" .. segment:port()
-		page = assert(settings.new {
-			base_url = BASE, link_key_file = key_path, spool = spool, vault = vault, client = client,
-			about = { name = "Acme Mail", slug = "acme-mail" },
-			enable = {
-				client_id = "acme app", client_secret = SECRET, authorize_url = here .. "/auth", token_url = here .. "/token",
-				api_url = here .. "/api",
-			},
-			log = function(entry) log[#log + 1] = core.encode(entry) end,
-			now = function() return now end,
-		})
+		function open_page()
+			return assert(settings.new {
+				base_url = BASE, link_key_file = key_path, spool = spool, vault = vault, client = client,
+				about = { name = "Acme Mail", slug = "acme-mail" },
+				enable = {
+					client_id = "acme app", client_secret = SECRET, authorize_url = here .. "/auth", token_url = here .. "/token",
+					api_url = here .. "/api",
+				},
+				log = function(entry) log[#log + 1] = core.encode(entry) end,
+				now = function() return now end,
+			})
+		end
+		page = open_page()
 	end)
 	teardown(function()
 		page:close()
@@ -181,6 +184,40 @@ describe("Enable with Segment", function()
 			assert.is_nil((vault:show "failing"))
 			answers[answer[1]] = before
 		end
+	end)
+
+	it("goes through other processes step by step, and is told in each", function()
+		local here, there = page, open_page()
+		local ticket = start "many"
+		page = there
+		local state = query_of(ticket).state
+		page = here
+		assert.equal(200, (ask("/settings/enable/finish", { code = "c", state = state, nonce = NONCE })))
+		page = there
+		local look = { state = state, nonce = NONCE }
+		assert.same({ outcome = "waiting" }, select(2, ask("/settings/enable/look", look)))
+		assert.equal(403, (ask("/settings/enable/finish", { code = "c", state = state, nonce = NONCE })))
+		page = here
+		assert.equal("done", outcome(state).outcome)
+		page = there
+		assert.same({ outcome = "done" }, select(2, ask("/settings/enable/look", look)))
+		assert.equal(404, (ask("/settings/enable/look", { state = state, nonce = NONCE .. "x" })))
+		assert.equal(404, (ask("/settings/enable/look", { state = query_of(start "many").state, nonce = NONCE })))
+		page = here
+		there:close()
+	end)
+
+	it("is told to have failed, if the process that had it under way is gone", function()
+		local gone = open_page()
+		local state = query_of(start "gone").state
+		page, gone = gone, page
+		assert.equal(200, (ask("/settings/enable/finish", { code = "c", state = state, nonce = NONCE })))
+		page, gone = gone, page
+		gone:close()
+		local look = { state = state, nonce = NONCE }
+		assert.same({ outcome = "waiting" }, select(2, ask("/settings/enable/look", look)))
+		now = now + 901
+		assert.equal("failed", select(2, ask("/settings/enable/look", look)).outcome)
 	end)
 
 	it("needs a session, and a region that is offered", function()

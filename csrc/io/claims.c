@@ -91,12 +91,34 @@ static enum mw_err step(struct MDB_txn *txn, void *context, struct mw_error *e)
 	return MW_OK;
 }
 
+static void hash_name(uint8_t hash[NAME_LEN], struct mw_span name)
+{
+	crypto_generichash(hash, NAME_LEN, name.at, name.len, NULL, 0);
+}
+
 enum mw_err mw_claims_take(struct mw_claims *c, struct mw_span name, int64_t until, int64_t now, bool *taken,
 			   struct mw_error *e)
 {
 	struct take t = {.claims = c, .until = until, .now = now};
-	crypto_generichash(t.name, sizeof t.name, name.at, name.len, NULL, 0);
+	hash_name(t.name, name);
 	enum mw_err err = mw_state_write(c->state, step, &t, e);
 	*taken = err == MW_OK && t.taken;
 	return err;
+}
+
+enum mw_err mw_claims_holds(struct mw_claims *c, struct mw_span name, int64_t now, bool *holds,
+			    struct mw_error *e)
+{
+	uint8_t hash[NAME_LEN];
+	MDB_txn *txn;
+	MDB_val key = {NAME_LEN, hash}, row;
+	*holds = false;
+	enum mw_err err = mw_state_read(c->state, &txn, e);
+	if (err != MW_OK)
+		return err;
+	hash_name(hash, name);
+	int answer = mdb_get(txn, c->dbi, &key, &row);
+	*holds = answer == 0 && end_of(row) > now;
+	mw_state_read_end(c->state, txn);
+	return answer == 0 || answer == MDB_NOTFOUND ? MW_OK : mw_state_fail(c->state, answer, e);
 }

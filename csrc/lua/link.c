@@ -6,6 +6,7 @@
  *     key:is_genuine("text", mac)
  *     local claims = core.claims("spool")
  *     claims:take("link 7f3a", until_, now)                   -- true the first time; seconds since 1970
+ *     claims:holds("link 7f3a", now)                          -- was it taken, anywhere?
  */
 #include "../io/claims.h"
 #include "../io/link_key.h"
@@ -104,20 +105,41 @@ static int64_t check_ms(lua_State *L, int index)
 	return (int64_t)(seconds * 1000);
 }
 
-/* claims:take(name, until, now) -> boolean | nil, message, code. Seconds since 1970. */
-static int claims_take(lua_State *L)
+static struct mw_claims *check_claims(lua_State *L)
 {
 	struct mwl_claims *c = luaL_checkudata(L, 1, MWL_CLAIMS);
 	if (!c->claims)
-		return luaL_error(L, "these claims are closed");
+		luaL_error(L, "these claims are closed");
+	return c->claims;
+}
+
+/* claims:take(name, until, now) -> boolean | nil, message, code. Seconds since 1970. */
+static int claims_take(lua_State *L)
+{
+	struct mw_claims *c = check_claims(L);
 	struct mw_span name = mwl_check_span(L, 2);
 	int64_t until = check_ms(L, 3), now = check_ms(L, 4);
 	struct mw_error e;
 	mw_error_clear(&e);
 	bool taken;
-	if (mw_claims_take(c->claims, name, until, now, &taken, &e) != MW_OK)
+	if (mw_claims_take(c, name, until, now, &taken, &e) != MW_OK)
 		return mwl_fail(L, &e);
 	lua_pushboolean(L, taken);
+	return 1;
+}
+
+/* claims:holds(name, now) -> boolean | nil, message, code */
+static int claims_holds(lua_State *L)
+{
+	struct mw_claims *c = check_claims(L);
+	struct mw_span name = mwl_check_span(L, 2);
+	int64_t now = check_ms(L, 3);
+	struct mw_error e;
+	mw_error_clear(&e);
+	bool holds;
+	if (mw_claims_holds(c, name, now, &holds, &e) != MW_OK)
+		return mwl_fail(L, &e);
+	lua_pushboolean(L, holds);
 	return 1;
 }
 
@@ -194,7 +216,7 @@ void mwl_open_link(lua_State *L)
 	    {NULL, NULL},
 	};
 	static const luaL_Reg claim_methods[] = {
-	    {"take", claims_take}, {"close", claims_close}, {NULL, NULL}};
+	    {"take", claims_take}, {"holds", claims_holds}, {"close", claims_close}, {NULL, NULL}};
 	static const luaL_Reg functions[] = {
 	    {"link_key", link_key_new},
 	    {"claims", claims_new},

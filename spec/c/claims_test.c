@@ -27,6 +27,13 @@ static bool takes(struct mw_claims *c, const char *name, int64_t until, int64_t 
 	return mw_claims_take(c, span, until, now, &taken, &error) == MW_OK && taken;
 }
 
+static bool holds(struct mw_claims *c, const char *name, int64_t now)
+{
+	bool yes = false;
+	struct mw_span span = {(const uint8_t *)name, strlen(name)};
+	return mw_claims_holds(c, span, now, &yes, &error) == MW_OK && yes;
+}
+
 TEST(a_claim_is_taken_once_until_it_ends)
 {
 	struct mw_state *s;
@@ -45,6 +52,15 @@ TEST(it_holds_for_those_who_open_the_store_later)
 	CHECK(opens("later", &s, &c) && takes(c, "a", 100, 0));
 	closes(s, c);
 	CHECK(opens("later", &s, &c) && !takes(c, "a", 200, 50));
+	closes(s, c);
+}
+
+TEST(it_is_seen_to_hold_until_it_ends)
+{
+	struct mw_state *s;
+	struct mw_claims *c;
+	CHECK(opens("seen", &s, &c) && !holds(c, "a", 0));
+	CHECK(takes(c, "a", 100, 0) && holds(c, "a", 99) && !holds(c, "a", 100) && !holds(c, "b", 0));
 	closes(s, c);
 }
 
@@ -129,6 +145,7 @@ int main(void)
 {
 	RUN(a_claim_is_taken_once_until_it_ends);
 	RUN(it_holds_for_those_who_open_the_store_later);
+	RUN(it_is_seen_to_hold_until_it_ends);
 	RUN(of_many_processes_one_gets_it);
 	RUN(ended_claims_go);
 	RUN(a_child_process_gets_none_of_its_parents);

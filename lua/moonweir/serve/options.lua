@@ -219,6 +219,11 @@ option("settings.enable_client_id", text, "a text", nil, {
 	{ example = '"your-client-id"' })
 path_option("settings.enable_client_secret_file", { "That app's secret; only its owner may read it." },
 	'"/etc/moonweir/enable-secret"')
+option("settings.enable_authorize_url", text, "a URL", nil, { "Where it goes to, if not to Segment's own, and the two below." },
+	{ example = '"https://id.segmentapis.com/oauth2/auth"' })
+option("settings.enable_token_url", text, "a URL", nil, {}, { example = '"https://id.segmentapis.com/oauth2/token"' })
+option("settings.enable_api_url", text, "a URL", nil, {}, { example = '"https://platform.segmentapis.com"' })
+option("settings.enable_scope", text, "a text", nil, { "What the app asks for." }, { example = '"workspace:read"' })
 
 path_option("segment.api_keys_file", {
 	"/segment/<account>, where Segment tells who the tool's users are, is there if `segment` is. The keys that the tool issued:",

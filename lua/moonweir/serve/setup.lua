@@ -92,7 +92,9 @@ function setup.enable_options(values)
 	end
 	return {
 		client_id = id, client_secret = secret:match "^%s*(.-)%s*$", ca_file = values["delivery.ca_file"],
-		proxy = values["delivery.proxy"],
+		proxy = values["delivery.proxy"], scope = values["settings.enable_scope"],
+		authorize_url = values["settings.enable_authorize_url"], token_url = values["settings.enable_token_url"],
+		api_url = values["settings.enable_api_url"],
 	}
 end
 

@@ -233,9 +233,6 @@ function workers.run(config, log, count, say_started)
 		log:say("error", "start_failed", { reason = reason })
 		return 1
 	end
-	if config.values["settings.enable_client_id"] then
-		return fail "Enable with Segment needs workers = 1: its windows come back to the process that opened them"
-	end
 	local definition, found = setup.source(config)
 	if not definition then
 		return fail(found)

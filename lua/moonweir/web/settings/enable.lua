@@ -10,7 +10,8 @@
 ---
 --- Ticket and state are signed (link key) and good once. The state holds the nonce's hash, and the nonce never leaves its
 --- window: a code that comes back to another browser is refused. PKCE's verifier is made of the state and the link key, so
---- nothing is kept between the steps but in the window. The two requests run in threads; `tick` looks after them.
+--- nothing is kept between the steps but in the window, and each step may be another process's. The two requests run in
+--- threads of one of them; its `tick` looks after them. What came of them is a claim, which every process can see.
 
 local core = require "moonweir.core"
 local link = require "moonweir.web.link"
@@ -18,7 +19,7 @@ local link = require "moonweir.web.link"
 local enable = {}
 
 local TICKET_LIFE, STATE_LIFE = 120, 900 -- seconds
-local KEPT = 600 -- for which an outcome is told
+local KEPT = 600 -- for which an outcome is told, once the state has ended
 local UNDER_WAY = 64 -- flows at most whose requests run
 local TOKEN_MAX = 4096
 
@@ -50,7 +51,7 @@ Enable.__index = Enable
 ---@param options moonweir.settings.EnableOptions
 ---@param parts {base: string, key: table, claims: table, saved: fun(who: table, write_key: string): true|nil}
 function enable.new(options, parts)
-	local self = { running = {}, count = 0, outcomes = {} }
+	local self = { running = {}, count = 0 }
 	for name in pairs(options) do
 		if not OPTIONS[name] then
 			error(("settings.new: enable has no option %q"):format(tostring(name)), 4)
@@ -81,8 +82,8 @@ local function sealed(self, version, fields)
 	return signed .. "." .. self.key:sign(signed)
 end
 
---- The fields of a token of this version that is genuine, not too old and here for the first time.
-local function opened(self, version, token, now)
+--- The fields of a token of this version that is genuine, and what of it was signed.
+local function read(self, version, token)
 	if type(token) ~= "string" or #token > TOKEN_MAX then
 		return nil
 	end
@@ -91,10 +92,20 @@ local function opened(self, version, token, now)
 		return nil
 	end
 	local fields = core.decode(core.from_base64url(signed:sub(#version + 2)) or "")
-	if type(fields) ~= "table" or now >= fields.exp or not self.claims:take("enable " .. signed, fields.exp, now) then
+	return type(fields) == "table" and fields or nil, signed
+end
+
+--- The same of one that is not too old and here for the first time, in whichever process.
+local function opened(self, version, token, now)
+	local fields, signed = read(self, version, token)
+	if not fields or now >= fields.exp or not self.claims:take("enable " .. signed, fields.exp + KEPT, now) then
 		return nil
 	end
 	return fields
+end
+
+local function is_of(who, nonce)
+	return type(nonce) == "string" and #nonce <= 100 and core.base64url(core.sha256(nonce)) == who.nonce
 end
 
 --- What the settings page gets for its window: good for two minutes and once.
@@ -158,11 +169,11 @@ end
 ---@return string? code "invalid"|"busy"|"io"
 function Enable:finish(body, now)
 	local code, state, nonce = body.code, body.state, body.nonce
-	if type(code) ~= "string" or #code > TOKEN_MAX or type(nonce) ~= "string" or #nonce > 100 then
+	if type(code) ~= "string" or #code > TOKEN_MAX then
 		return nil, "invalid"
 	end
 	local who = opened(self, "e1", state, now)
-	if not who or core.base64url(core.sha256(nonce)) ~= who.nonce then
+	if not who or not is_of(who, nonce) then
 		return nil, "invalid"
 	elseif self.count >= UNDER_WAY then
 		return nil, "busy"
@@ -183,10 +194,22 @@ function Enable:finish(body, now)
 	end
 	self.count = self.count + 1
 	self.running[state] = { who = who, errand = errand, step = "token" }
-	self.outcomes[state] = { at = now, nonce = who.nonce, outcome = "waiting" }
 	return true
 end
 
+local FAILED = "Segment did not finish this. Please try again, or paste the write key."
+local NO_SOURCE = "Segment named no source. Please choose one when it asks."
+local NO_KEY = "The source that was chosen has no write key."
+
+--- What a flow can come to, and what is told of it.
+local RESULTS = {
+	done = { outcome = "done" },
+	failed = { outcome = "failed", text = FAILED },
+	no_source = { outcome = "failed", text = NO_SOURCE },
+	no_key = { outcome = "failed", text = NO_KEY },
+}
+
+--- By step: what an answer comes to; nil: it goes on.
 local steps = {}
 
 --- The access token is good for what the customer chose: one source.
@@ -194,52 +217,47 @@ function steps.token(self, flow, answer)
 	local source = type(answer.source_names) == "table" and answer.source_names[1]
 	local is_source = type(source) == "string" and source:find "^workspaces/[%w_-]+/sources/[%w_-]+$"
 	if type(answer.access_token) ~= "string" or not is_source then
-		return nil, "Segment named no source. Please choose one when it asks."
+		return "no_source"
 	end
 	flow.step = "source"
 	flow.errand = request(self, { url = self.api_url .. "/v1beta/" .. source, bearer = answer.access_token })
-	return flow.errand ~= nil
+	return not flow.errand and "failed" or nil
 end
 
 function steps.source(self, flow, answer)
 	local write_key = type(answer.write_keys) == "table" and answer.write_keys[1]
 	if type(write_key) ~= "string" then
-		return nil, "The source that was chosen has no write key."
+		return "no_key"
 	end
-	return self.saved(flow.who, write_key) and "done"
+	return self.saved(flow.who, write_key) and "done" or "failed"
 end
 
-local FAILED = "Segment did not finish this. Please try again, or paste the write key."
-
---- true: goes on; "done"; nil and why not.
+--- What it has come to; nil: it goes on.
 local function advance(self, flow)
 	local status, body = flow.errand:answer()
 	if status == nil and body == nil then
-		return true
+		return nil
 	end
 	flow.errand:close()
 	local answer = status == 200 and core.decode(body)
 	if type(answer) ~= "table" then
-		return nil, FAILED
+		return "failed"
 	end
-	local result, why = steps[flow.step](self, flow, answer)
-	return result, why or FAILED
+	return steps[flow.step](self, flow, answer)
+end
+
+local function claim_of(result, state)
+	return ("enabled %s %s"):format(result, state)
 end
 
 --- To be called often: looks after the requests that run.
 function Enable:tick(now)
 	for state, flow in pairs(self.running) do
-		local result, why = advance(self, flow)
-		if result ~= true then
+		flow.result = flow.result or advance(self, flow)
+		-- Where it can't be written down just now, it is told a little later.
+		if flow.result and self.claims:take(claim_of(flow.result, state), flow.who.exp + KEPT, now) ~= nil then
 			self.running[state] = nil
 			self.count = self.count - 1
-			local told = self.outcomes[state]
-			told.outcome, told.text = result and "done" or "failed", not result and why or nil
-		end
-	end
-	for state, told in pairs(self.outcomes) do
-		if now - told.at > KEPT and not self.running[state] then
-			self.outcomes[state] = nil
 		end
 	end
 end
@@ -248,11 +266,17 @@ end
 ---@return {outcome: "waiting"|"done"|"failed", text: string?}|nil
 function Enable:outcome(state, nonce, now)
 	self:tick(now)
-	local told = type(state) == "string" and self.outcomes[state]
-	if not told or type(nonce) ~= "string" or core.base64url(core.sha256(nonce)) ~= told.nonce then
+	local who, signed = read(self, "e1", state)
+	if not who or not is_of(who, nonce) or not self.claims:holds("enable " .. signed, now) then
 		return nil
 	end
-	return { outcome = told.outcome, text = told.text }
+	for result, told in pairs(RESULTS) do
+		if self.claims:holds(claim_of(result, state), now) then
+			return told
+		end
+	end
+	-- Whoever had it under way is gone.
+	return now < who.exp and { outcome = "waiting" } or RESULTS.failed
 end
 
 function Enable:close()
