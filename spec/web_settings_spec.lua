@@ -14,7 +14,7 @@ local OTHER_KEY = "canary9876543210zyxwvutsrqpon3w5"
 
 describe("the settings page", function()
 	local page, vault, client, segment, log, now
-	local key_path
+	local key_path, open_page
 
 	setup(function()
 		local master = child.folder() .. "/master"
@@ -27,26 +27,29 @@ describe("the settings page", function()
 			spool = spool, master_key_file = master, linger = 0, rate = 0, integration = { name = "acme-mail", version = "1.0.0" },
 		})
 		vault = assert(accounts.open { spool = spool, master_key_file = master })
-		page = assert(settings.new {
-			base_url = BASE,
-			link_key_file = key_path,
-			spool = spool,
-			vault = vault,
-			client = client,
-			about = { name = "Acme <Mail> & Co", slug = "acme-mail" },
-			endpoints = {
-				{ name = "us", label = "United States", endpoint = segment.url },
-				{ name = "eu", label = "European Union", endpoint = "eu" },
-			},
-			oauth = true,
-			frame_ancestors = { "https://app.acme.example" },
-			log = function(entry)
-				log[#log + 1] = core.encode(entry)
-			end,
-			now = function()
-				return now
-			end,
-		})
+		function open_page(sender)
+			return assert(settings.new {
+				base_url = BASE,
+				link_key_file = key_path,
+				spool = spool,
+				vault = vault,
+				client = sender,
+				about = { name = "Acme <Mail> & Co", slug = "acme-mail" },
+				endpoints = {
+					{ name = "us", label = "United States", endpoint = segment.url },
+					{ name = "eu", label = "European Union", endpoint = "eu" },
+				},
+				oauth = true,
+				frame_ancestors = { "https://app.acme.example" },
+				log = function(entry)
+					log[#log + 1] = core.encode(entry)
+				end,
+				now = function()
+					return now
+				end,
+			})
+		end
+		page = open_page(client)
 	end)
 	teardown(function()
 		page:close()
@@ -305,6 +308,13 @@ describe("the settings page", function()
 		assert.same({ "opened", "write_key_saved", "region_changed", "write_key_saved", "paused", "resumed", "disconnected" }, done)
 	end)
 
+	--- Its answer has the session that knows the test.
+	local function send_test(session)
+		local status, state = ask("POST", "/settings/api/test", {}, session)
+		assert.equal(200, status)
+		return state.session, state
+	end
+
 	local function wait_for(session, condition)
 		local until_ = core.process.monotonic() + 60
 		repeat
@@ -319,7 +329,8 @@ describe("the settings page", function()
 	it("sends a test event, five a minute, and tells what came of it", function()
 		local session = session_of "tests"
 		assert.equal(200, (ask("POST", "/settings/api/connect", { write_key = KEY, region = "us" }, session)))
-		local _, state = ask("POST", "/settings/api/test", {}, session)
+		local state
+		session, state = send_test(session)
 		assert.truthy(state.test)
 		state = wait_for(session, function(s) return not s.testing end)
 		assert.same({ "good", 1, 0, "good" }, { state.test.tone, state.delivered, state.waiting, state.status.tone })
@@ -328,7 +339,7 @@ describe("the settings page", function()
 		assert.same({ "track", "Connection Tested", "acme-mail-test-user" }, { message.type, message.event, message.userId })
 
 		segment:control 'status 400\nbody {"message":"bad event"}'
-		assert.equal(200, (ask("POST", "/settings/api/test", {}, session)))
+		session = send_test(session)
 		state = wait_for(session, function(s) return not s.testing end)
 		assert.same({ "bad", 1 }, { state.test.tone, state.refused })
 		for _ = 3, 5 do
@@ -340,11 +351,44 @@ describe("the settings page", function()
 		assert.equal(200, (ask("POST", "/settings/api/test", {}, session)))
 	end)
 
+	it("tells in every process what came of a test event", function()
+		local other_client = assert(mw.open { spool = client:spool_dir(), master_key_file = child.folder() .. "/master" })
+		local here, there = page, open_page(other_client)
+		local function told_there(session, condition)
+			page = there
+			local until_ = core.process.monotonic() + 60
+			repeat
+				here:tick()
+				now = os.time()
+				local _, state = ask("GET", "/settings/api/state", nil, session)
+				if condition(state) then
+					page = here
+					return state
+				end
+			until core.process.monotonic() > until_
+			error "waited in vain"
+		end
+		local session = session_of "many"
+		assert.equal(200, (ask("POST", "/settings/api/connect", { write_key = KEY, region = "us" }, session)))
+		assert.equal(200, (ask("POST", "/settings/api/pause", {}, session)))
+		session = send_test(session)
+		assert.is_true(told_there(session, function(s) return s.test end).testing)
+		assert.equal(200, (ask("POST", "/settings/api/resume", {}, session)))
+		assert.equal("good", told_there(session, function(s) return not s.testing end).test.tone)
+		segment:control 'status 400\nbody {"message":"bad event"}'
+		session = send_test(session)
+		local test = told_there(session, function(s) return not s.testing end).test
+		assert.equal("bad", test.tone)
+		assert.matches("bad event", test.detail, 1, true)
+		there:close()
+		other_client:close(0)
+	end)
+
 	it("says what to do when Segment refuses the key, and goes on when it is replaced", function()
 		local session = session_of "revoked"
 		segment:control "always 401"
 		assert.equal(200, (ask("POST", "/settings/api/connect", { write_key = KEY, region = "us" }, session)))
-		assert.equal(200, (ask("POST", "/settings/api/test", {}, session)))
+		session = send_test(session)
 		local state = wait_for(session, function(s) return s.status.tone == "bad" end)
 		assert.equal("Segment refused the write key", state.status.title)
 		assert.matches("ending in k3y4", state.status.text)
@@ -353,8 +397,11 @@ describe("the settings page", function()
 		assert.is_true(state.testing)
 		segment:control "reset"
 		assert.equal(200, (ask("POST", "/settings/api/connect", { write_key = OTHER_KEY, region = "us" }, session)))
-		state = wait_for(session, function(s) return s.delivered == 1 end)
-		assert.equal("good", state.status.tone)
+		state = wait_for(session, function(s) return s.delivered == 1 and not s.testing end)
+		assert.same({ "good", "good" }, { state.status.tone, state.test.tone })
+		local status
+		status, state = ask("POST", "/settings/api/connect", { write_key = KEY, region = "us" }, session)
+		assert.same({ 200 }, { status, state.test }) -- that was another key
 	end)
 
 	it("lets somebody be who does nothing for half an hour, though the page looks", function()

@@ -118,8 +118,8 @@ local function try_to_open()
 	made.health.elsewhere = function()
 		return worker.others:trouble()
 	end
-	if read.values["settings.enable_client_id"] then
-		ngx.timer.every(SETTINGS_TICK, tick_settings)
+	if made.settings_page then
+		ngx.timer.every(read.values["settings.enable_client_id"] and SETTINGS_TICK or TICK, tick_settings)
 	end
 	return true
 end

@@ -1,10 +1,11 @@
 --- session -- who has opened a link works for a while, in the name of one account.
 ---
----     s1.<base64url of {"account":…,"user":…,"start":…,"seen":…}>.<MAC>
+---     s1.<base64url of {"account":…,"user":…,"test":…,"start":…,"seen":…}>.<MAC>
 ---
---- Signed with the link key and kept nowhere here: any process of any host with the key knows it, and none has to remember.
---- The page holds it in a variable and sends it as `Authorization: Bearer`; no cookie, so nothing a foreign page can make a
---- browser send along. It is good for half an hour, and is given anew, up to eight hours, when its user does something.
+--- Signed with the link key and kept nowhere here: any process of any host with the key knows it, and none has to remember,
+--- nor which test event was sent in it. The page holds it in a variable and sends it as `Authorization: Bearer`; no cookie, so
+--- nothing a foreign page can make a browser send along. It is good for half an hour, and is given anew, up to eight hours,
+--- when its user does something.
 
 local core = require "moonweir.core"
 
@@ -38,7 +39,7 @@ end
 ---@param authorization string|nil
 ---@param key table
 ---@param now number
----@return {account: string, user: string?, start: number, seen: number}|nil
+---@return {account: string, user: string?, test: {id: string, at: number}?, start: number, seen: number}|nil
 function session.check(authorization, key, now)
 	local token = type(authorization) == "string" and #authorization <= TOKEN_MAX and authorization:match "^[Bb]earer +(%S+)$"
 	local signed, mac = (token or ""):match "^(s1%.[%w_-]+)%.([%w_-]+)$"
@@ -61,7 +62,9 @@ end
 ---@return number seconds until it ends if nothing more is done
 function session.renew(fields, key, now)
 	now = math.floor(now)
-	local renewed = { account = fields.account, user = fields.user, start = fields.start, seen = math.max(now, fields.seen) }
+	local renewed = {
+		account = fields.account, user = fields.user, test = fields.test, start = fields.start, seen = math.max(now, fields.seen),
+	}
 	return sealed(renewed, key), math.min(session.IDLE, fields.start + session.LIFE - now)
 end
 

@@ -151,10 +151,13 @@ function settings.new(options)
 	return self
 end
 
---- To be called now and then, many times a second while "Enable with Segment" is used: it goes on though nobody looks.
+--- To be called now and then, many times a second while "Enable with Segment" is used: what was begun here goes on though
+--- nobody looks, and other processes are told.
 function Settings:tick()
+	local now = self.now()
+	self.api.trial:tick(now)
 	if self.enable then
-		self.enable:tick(self.now())
+		self.enable:tick(now)
 	end
 end
 
@@ -245,6 +248,18 @@ function Settings:open_session(request)
 	return respond.json(200, { session = token, page = self.api:page(fields.account) }, self.framing)
 end
 
+--- The test event that a session shows from now on. What an old key did is of no interest once there is a new one, or none;
+--- one that still waits will be sent with the new one.
+local function test_of(self, who, done, sent, now)
+	if done == "disconnect" or not (sent or who.test) then
+		return nil
+	elseif done == "connect" then
+		local told = self.api.trial:outcome(who.account, who.test, now)
+		return told and told.outcome == "waiting" and who.test or nil
+	end
+	return sent or who.test
+end
+
 --- What a session may do.
 function Settings:act(request, name)
 	local now = self.now()
@@ -275,7 +290,8 @@ function Settings:act(request, name)
 	if answer.audit then
 		self.log { at = now, settings = answer.audit, account = who.account, user = who.user, remote = request.remote }
 	end
-	local state = self.api:state(who.account, now)
+	who.test = test_of(self, who, name, answer.test, now)
+	local state = self.api:state(who.account, who.test, now)
 	if request.method == "POST" or request.query == "active" then
 		state.session, state.session_ends_in = session.renew(who, self.key, now)
 	end

@@ -91,10 +91,13 @@ local function app_of(self, a)
 	return { client_id = app.client_id, key_id = app.key_id, fingerprint = app.fingerprint }
 end
 
---- All that the page shows of the account.
-function Api:state(account, now)
+--- All that the page shows of the account, and of a test event.
+---@param account string
+---@param test {id: string, at: number}|nil
+---@param now number
+function Api:state(account, test, now)
 	local a = read_account(self, account)
-	local test = self.trial:outcome(account, now)
+	test = test and self.trial:outcome(account, test, now)
 	local lane = lanes.of(self.spool, self.client, account) -- after the test: it shall not be delivered before it counts
 	local status = words.status(a, lane, self.about.name)
 	local is_known = a ~= nil and a.state ~= "damaged"
@@ -159,9 +162,6 @@ function calls.connect(self, account, body)
 	end
 	change.endpoint = region and region.endpoint
 	local ok, message, code = self.vault:set(account, change)
-	if ok then
-		self.trial:forget(account, true)
-	end
 	return saved(ok, message, code, change.write_key and "write_key_saved" or "region_changed")
 end
 
@@ -217,9 +217,9 @@ function calls.test(self, account, _, now)
 	if not a or not a.has_key then
 		return refusal(409, "no_key", "Paste a write key first.")
 	end
-	local ok, message, code = self.trial:send(account, now)
-	if ok then
-		return true, { audit = "test_sent" }
+	local test, message, code = self.trial:send(account, now)
+	if test then
+		return true, { audit = "test_sent", test = test }
 	elseif code == "too_many" then
 		return refusal(429, code, message)
 	end
@@ -254,7 +254,6 @@ function calls.disconnect(self, account, body)
 	if ok and own_app(a) then
 		self.vault:remove_app(a.oauth)
 	end
-	self.trial:forget(account)
 	if code == "no_account" then
 		return true, {}
 	end
@@ -263,7 +262,7 @@ end
 
 --- Do it.
 ---@return true|nil
----@return {audit: string?, status: integer?, code: string?, message: string?}
+---@return {audit: string?, test: table?, status: integer?, code: string?, message: string?}
 function Api:call(name, account, body, now)
 	return calls[name](self, account, body, now)
 end

@@ -1,9 +1,12 @@
 --- trial -- the test event: sent on its account's own way to Segment, counted like any other, and watched.
 ---
+---     local test = trial:send("acme", now)       { id, at }, which the session of the page carries
+---     trial:outcome("acme", test, now)           in any process
+---
 --- Five a minute and account, over all processes (claims). An account's messages come to their end in the order in which
 --- they were accepted. So once the test event is accepted, `mark` is how many must have come to theirs; then it was
 --- delivered, unless one of them died and the dead letter has its messageId. Letters are written a moment after they are
---- counted. Only the process that sent it knows what came of it.
+--- counted. The process that sent it sees that, and claims what came of it, so that all can tell.
 
 local core = require "moonweir.core"
 
@@ -13,7 +16,8 @@ local A_MINUTE, WINDOW = 5, 60
 local KEPT = 600 -- seconds for which an outcome is told
 local COMMIT = 2 -- seconds in which a message is surely accepted, even if others hide that
 local LETTERS = 10 -- seconds in which a dead letter is surely written
-local REMEMBERED = 10000 -- tests at most
+local WATCHED = 1000 -- tests at most; of more, nobody is told what came of the oldest
+local OUTCOMES = { "delivered", "refused" }
 
 ---@class moonweir.Trial
 local Trial = {}
@@ -23,7 +27,7 @@ Trial.__index = Trial
 ---@param claims table
 ---@param about {name: string, slug: string}
 function trial.new(client, claims, about)
-	return setmetatable({ client = client, claims = claims, about = about, tests = {}, count = 0 }, Trial)
+	return setmetatable({ client = client, claims = claims, about = about, tests = {}, count = 0, looked = 0 }, Trial)
 end
 
 local function slot(self, account, now)
@@ -36,16 +40,16 @@ local function slot(self, account, now)
 	return nil, "Five test events a minute are the most. Please wait a moment.", "too_many"
 end
 
-local function forget_old(self, now)
-	for account, test in pairs(self.tests) do
-		if now - test.at > KEPT then
-			self.tests[account], self.count = nil, self.count - 1
+local function forget_before(self, at)
+	for id, test in pairs(self.tests) do
+		if test.at < at then
+			self.tests[id], self.count = nil, self.count - 1
 		end
 	end
 end
 
 --- Send one.
----@return true|nil
+---@return {id: string, at: number}|nil
 ---@return string? message
 ---@return string? code
 function Trial:send(account, now)
@@ -65,14 +69,14 @@ function Trial:send(account, now)
 	if not ok then
 		return nil, message, code
 	end
-	if self.count >= REMEMBERED then
-		forget_old(self, now)
+	local kept = KEPT
+	while self.count >= WATCHED do
+		kept = kept / 2
+		forget_before(self, now - kept)
 	end
-	if not self.tests[account] then
-		self.count = self.count + 1
-	end
-	self.tests[account] = { id = id, at = now, outcome = "waiting", before = lane or { accepted = 0, dead = 0 } }
-	return true
+	self.tests[id] = { account = account, at = now, before = lane or { accepted = 0, dead = 0 } }
+	self.count = self.count + 1
+	return { id = id, at = now }
 end
 
 --- Segment's answer, if it refused the message with this id.
@@ -88,45 +92,66 @@ local function refusal(client, account, test)
 	return nil
 end
 
---- It came to its end: which?
-local function settle(self, account, test, lane, now)
-	local died = lane.dead > test.before.dead
-	test.answer = died and refusal(self.client, account, test) or nil
-	test.settled_at = test.settled_at or now
-	if test.answer then
-		test.outcome = "refused"
-	elseif not died or now - test.settled_at > LETTERS then
-		test.outcome = "delivered"
-	end
-end
-
---- What came of the last one.
----@return {id: string, at: number, outcome: "waiting"|"delivered"|"refused", answer: string?}|nil
-function Trial:outcome(account, now)
-	local test = self.tests[account]
-	if not test or now - test.at > KEPT then
+--- Of one that this process sent: what came of it, nil: nothing yet.
+local function settled(self, id, test, now)
+	local is_accepted = test.mark or now - test.at > COMMIT or self.client:sync(0)
+	local lane = self.client:lane(test.account)
+	if not lane or not is_accepted or lane.accepted <= test.before.accepted then
 		return nil
 	end
-	if test.outcome == "waiting" then
-		local is_accepted = test.mark or now - test.at > COMMIT or self.client:sync(0)
-		local lane = self.client:lane(account)
-		if lane and is_accepted and lane.accepted > test.before.accepted then
-			test.mark = test.mark or lane.accepted
-			if lane.delivered + lane.dead >= test.mark then
-				settle(self, account, test, lane, now)
-			end
-		end
+	test.mark = test.mark or lane.accepted
+	if lane.delivered + lane.dead < test.mark then
+		return nil
 	end
-	return test
+	local died = lane.dead > test.before.dead
+	test.settled_at = test.settled_at or now
+	if died and refusal(self.client, test.account, { id = id, at = test.at }) then
+		return "refused"
+	end
+	return (not died or now - test.settled_at > LETTERS) and "delivered" or nil
 end
 
---- A new write key, or none: what the old one did is of no interest any more.
----@param still_waits? boolean keep one that waits: it will be sent with the new key
-function Trial:forget(account, still_waits)
-	local test = self.tests[account]
-	if test and not (still_waits and test.outcome == "waiting") then
-		self.tests[account], self.count = nil, self.count - 1
+local function claim_of(outcome, id)
+	return ("tested %s %s"):format(outcome, id)
+end
+
+local function look(self, id, now)
+	local test = self.tests[id]
+	local outcome = settled(self, id, test, now)
+	-- Where it can't be written down just now, it is told a little later.
+	if outcome and self.claims:take(claim_of(outcome, id), test.at + KEPT, now) ~= nil then
+		self.tests[id], self.count = nil, self.count - 1
 	end
+end
+
+--- To be called often: what came of tests is seen though nobody asks here.
+function Trial:tick(now)
+	if self.count == 0 or math.abs(now - self.looked) < 1 then
+		return
+	end
+	self.looked = now
+	forget_before(self, now - KEPT)
+	for id in pairs(self.tests) do
+		look(self, id, now)
+	end
+end
+
+--- What came of one.
+---@param test {id: string, at: number} what `send` gave
+---@return {outcome: "waiting"|"delivered"|"refused", answer: string?}|nil
+function Trial:outcome(account, test, now)
+	if now - test.at > KEPT then
+		return nil
+	end
+	if self.tests[test.id] then
+		look(self, test.id, now)
+	end
+	for _, outcome in ipairs(OUTCOMES) do
+		if self.claims:holds(claim_of(outcome, test.id), now) then
+			return { outcome = outcome, answer = outcome == "refused" and refusal(self.client, account, test) or nil }
+		end
+	end
+	return { outcome = "waiting" }
 end
 
 return trial
