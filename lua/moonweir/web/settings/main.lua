@@ -56,7 +56,8 @@ async function refresh() {
 	const wasActive = active;
 	active = false;
 	try {
-		changed(await look(wasActive));
+		const state = await look(wasActive);
+		if (state) changed(state);
 		if (lost) complain("action-error", "");
 		lost = false;
 	} catch (error) {

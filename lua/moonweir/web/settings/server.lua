@@ -24,6 +24,11 @@ async function ask(path, options) {
 		if (error.code === "session_over") session = null;
 		throw new Refusal(error.code || "unavailable", error.message || "This can’t be done right now. Please try again.");
 	}
+	return value;
+}
+
+/** The session goes on as an answer says. */
+function go(value) {
 	if (value.session) session = value.session;
 	return value;
 }
@@ -35,13 +40,17 @@ function post(path, body, headers) {
 const bearer = () => ({ Authorization: "Bearer " + session });
 
 /** The token of a link for a session. */
-export const open = (token) => post("session", { token }, {});
+export const open = async (token) => go(await post("session", { token }, {}));
 
-export const act = (name, body = {}) => post("api/" + name, body, bearer());
+export const act = async (name, body = {}) => go(await post("api/" + name, body, bearer()));
 
 /** For the window that goes to Segment. */
 export const ticket = async (region) => (await post("api/enable", { region }, bearer())).ticket;
 
-/** `active`: somebody is there, so the session goes on. */
-export const look = (active) => ask("api/state" + (active ? "?active" : ""), { headers: bearer() });
+/** The state; `active`: somebody is there, so the session goes on. null: something was done meanwhile, which is newer. */
+export async function look(active) {
+	const asked = session;
+	const state = await ask("api/state" + (active ? "?active" : ""), { headers: bearer() });
+	return session === asked ? go(state) : null;
+}
 ]==]
