@@ -369,6 +369,7 @@ build = {
 				"csrc/lua/mapper.c",
 				"csrc/lua/message.c",
 				"csrc/lua/process.c",
+				"csrc/lua/push.c",
 				"csrc/lua/reader.c",
 				"csrc/lua/review.c",
 				"csrc/lua/roll.c",

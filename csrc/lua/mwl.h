@@ -63,6 +63,8 @@ static inline void mwl_set_count(lua_State *L, const char *name, uint64_t value)
 	lua_setfield(L, -2, name);
 }
 struct mw_span mwl_check_span(lua_State *L, int index);
+/* The name of an account: 1 to 255 bytes. */
+struct mw_span mwl_check_account(lua_State *L, int index);
 int64_t mwl_now_wall(void);      /* ms since 1970 */
 int64_t mwl_now_monotonic(void); /* ms */
 void mwl_random(void *context, uint8_t bytes[16]);

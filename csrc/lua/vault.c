@@ -32,14 +32,6 @@ struct mwl_vault *mwl_check_vault(lua_State *L)
 	return v;
 }
 
-static struct mw_span check_account(lua_State *L, int index)
-{
-	struct mw_span account = mwl_check_span(L, index);
-	luaL_argcheck(L, account.len > 0 && account.len <= MW_ACCOUNT_MAX, index,
-		      "an account is named by 1 to 255 bytes");
-	return account;
-}
-
 static int vault_close(lua_State *L)
 {
 	struct mwl_vault *v = luaL_checkudata(L, 1, MWL_VAULT);
@@ -139,7 +131,7 @@ int mwl_answer(lua_State *L, const struct mw_error *e)
 static int vault_set(lua_State *L)
 {
 	struct mwl_vault *v = mwl_check_vault(L);
-	struct mw_span account = check_account(L, 2);
+	struct mw_span account = mwl_check_account(L, 2);
 	luaL_checktype(L, 3, LUA_TTABLE);
 	struct mw_account_change c = {0};
 	c.write_key.at = (const uint8_t *)mwl_opt_text(L, 3, "write_key", &c.write_key.len);
@@ -170,7 +162,7 @@ static int change(lua_State *L, change_state *call)
 	struct mw_error e;
 	mw_error_clear(&e);
 	struct mwl_vault *v = mwl_check_vault(L);
-	(void)call(v->vault, check_account(L, 2), &e);
+	(void)call(v->vault, mwl_check_account(L, 2), &e);
 	return mwl_answer(L, &e);
 }
 
@@ -251,7 +243,7 @@ static void push_told(lua_State *L, struct mw_span account, const struct told *t
 static int vault_show(lua_State *L)
 {
 	struct mwl_vault *v = mwl_check_vault(L);
-	struct mw_span account = check_account(L, 2);
+	struct mw_span account = mwl_check_account(L, 2);
 	struct told t;
 	struct mw_error e;
 	mw_error_clear(&e);
@@ -272,7 +264,7 @@ static int vault_has(lua_State *L)
 	struct mwl_vault *v = mwl_check_vault(L);
 	struct mw_error e;
 	mw_error_clear(&e);
-	enum mw_err err = mw_vault_show(v->vault, check_account(L, 2), ignore, NULL, &e);
+	enum mw_err err = mw_vault_show(v->vault, mwl_check_account(L, 2), ignore, NULL, &e);
 	lua_pushboolean(L, err == MW_OK);
 	return 1;
 }
