@@ -334,6 +334,8 @@ build = {
 				"csrc/io/slate.c",
 				"csrc/io/spool.c",
 				"csrc/io/spool_check.c",
+				"csrc/io/spool_check_bytes.c",
+				"csrc/io/spool_check_lanes.c",
 				"csrc/io/spool_commit.c",
 				"csrc/io/spool_pieces.c",
 				"csrc/io/spool_read.c",
