@@ -302,6 +302,7 @@ build = {
 				"csrc/io/endpoint.c",
 				"csrc/io/engine.c",
 				"csrc/io/engine_board.c",
+				"csrc/io/engine_inbox.c",
 				"csrc/io/engine_lease.c",
 				"csrc/io/engine_stats.c",
 				"csrc/io/engine_thread.c",
