@@ -312,6 +312,7 @@ build = {
 				"csrc/io/http.c",
 				"csrc/io/http_answer.c",
 				"csrc/io/http_errand.c",
+				"csrc/io/http_transfer.c",
 				"csrc/io/identities.c",
 				"csrc/io/identities_fact.c",
 				"csrc/io/identities_read.c",
