@@ -16,28 +16,18 @@ struct poll_state {
 	size_t lost;
 };
 
-static void push_text(lua_State *L, const char *name, struct mw_span text)
-{
-	if (text.len == 0)
-		return;
-	lua_pushlstring(L, (const char *)text.at, text.len);
-	lua_setfield(L, -2, name);
-}
-
 /* stack: list, struct poll_state */
 static int poll_build(lua_State *L)
 {
 	const struct mw_report *r = ((const struct poll_state *)lua_touserdata(L, 2))->report;
 	lua_createtable(L, 0, 6);
-	push_text(L, "account", r->account);
-	push_text(L, "answer", r->answer);
-	push_text(L, "message", r->message);
-	lua_pushinteger(L, (lua_Integer)r->tag);
-	lua_setfield(L, -2, "tag");
+	mwl_set_nonempty(L, "account", r->account);
+	mwl_set_nonempty(L, "answer", r->answer);
+	mwl_set_nonempty(L, "message", r->message);
+	mwl_set_integer(L, "tag", r->tag);
 	lua_pushinteger(L, r->status);
 	lua_setfield(L, -2, "status");
-	lua_pushstring(L, outcome_words[r->outcome]);
-	lua_setfield(L, -2, "outcome");
+	mwl_set_string(L, "outcome", outcome_words[r->outcome]);
 	lua_rawseti(L, 1, (int)lua_rawlen(L, 1) + 1);
 	return 0;
 }
@@ -225,10 +215,8 @@ static int client_stats(lua_State *L)
 	int64_t now = mwl_now_monotonic();
 	set_age(L, "oldest", now, s.weir.oldest);
 	set_age(L, "oldest_due", now, s.weir.oldest_due);
-	if (s.token_trouble[0]) {
-		lua_pushstring(L, s.token_trouble);
-		lua_setfield(L, -2, "token_trouble");
-	}
+	if (s.token_trouble[0])
+		mwl_set_string(L, "token_trouble", s.token_trouble);
 	push_commit_times(L, &s.commits);
 	lua_setfield(L, -2, "commit_times");
 	lua_pushnumber(L, (lua_Number)s.gate_ms / 1000);
@@ -237,8 +225,7 @@ static int client_stats(lua_State *L)
 	if (s.unleased_ms > 0) {
 		lua_pushnumber(L, (lua_Number)s.unleased_ms / 1000);
 		lua_setfield(L, -2, "unpermitted_for");
-		lua_pushstring(L, s.lease_trouble);
-		lua_setfield(L, -2, "permit_trouble");
+		mwl_set_string(L, "permit_trouble", s.lease_trouble);
 	}
 	return 1;
 }
@@ -257,8 +244,7 @@ static void push_lane(lua_State *L, const struct mw_engine_lane *lane)
 	lua_createtable(L, 0, 18);
 	lua_pushlstring(L, lane->account, lane->account_len);
 	lua_setfield(L, -2, "account");
-	lua_pushstring(L, mwl_lane_state_word((uint32_t)lane->state));
-	lua_setfield(L, -2, "state");
+	mwl_set_string(L, "state", mwl_lane_state_word((uint32_t)lane->state));
 	mwl_set_count(L, "accepted", lane->counts.accepted);
 	mwl_set_count(L, "delivered", lane->counts.delivered);
 	mwl_set_count(L, "dead", lane->counts.dead);
@@ -270,20 +256,16 @@ static void push_lane(lua_State *L, const struct mw_engine_lane *lane)
 	mwl_set_count(L, "attempts", lane->attempts);
 	lua_pushinteger(L, lane->last_status);
 	lua_setfield(L, -2, "last_status");
-	lua_pushboolean(L, lane->awaits_token);
-	lua_setfield(L, -2, "awaits_token");
-	lua_pushboolean(L, lane->has_app);
-	lua_setfield(L, -2, "has_app");
+	mwl_set_flag(L, "awaits_token", lane->awaits_token);
+	mwl_set_flag(L, "has_app", lane->has_app);
 	lua_pushnumber(L, (lua_Number)lane->due_in_ms / 1000);
 	lua_setfield(L, -2, "due_in");
 	if (lane->delivered_ms >= 0) {
 		lua_pushnumber(L, (lua_Number)lane->delivered_ms / 1000);
 		lua_setfield(L, -2, "delivered_ago");
 	}
-	if (lane->last_error[0]) {
-		lua_pushstring(L, lane->last_error);
-		lua_setfield(L, -2, "last_error");
-	}
+	if (lane->last_error[0])
+		mwl_set_string(L, "last_error", lane->last_error);
 }
 
 static struct mwl_client *check_engine(lua_State *L, enum mw_err *err)

@@ -273,8 +273,7 @@ static bool keep(void *context, const struct mw_identity_told *t)
 
 static void set_text(lua_State *L, const char *name, const uint8_t **at, size_t len)
 {
-	lua_pushlstring(L, (const char *)*at, len);
-	lua_setfield(L, -2, name);
+	mwl_set_text(L, name, *at, len);
 	*at += len;
 }
 
@@ -290,10 +289,8 @@ static void push_page(lua_State *L, const struct mw_buf *b)
 		set_text(L, "account", &at, t.account_len);
 		set_text(L, "id", &at, t.id_len);
 		set_text(L, "user", &at, t.user_len);
-		lua_pushstring(L, mw_identity_word(t.kind));
-		lua_setfield(L, -2, "kind");
-		lua_pushboolean(L, t.is_fallback);
-		lua_setfield(L, -2, "fallback");
+		mwl_set_string(L, "kind", mw_identity_word(t.kind));
+		mwl_set_flag(L, "fallback", t.is_fallback);
 		lua_pushnumber(L, (lua_Number)t.at);
 		lua_setfield(L, -2, "at");
 		lua_rawseti(L, -2, i);

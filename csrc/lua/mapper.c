@@ -135,18 +135,6 @@ static void on_problem(void *context, const struct mw_problem *found)
 	}
 }
 
-static void set_span(lua_State *L, const char *name, struct mw_span text)
-{
-	lua_pushlstring(L, (const char *)text.at, text.len);
-	lua_setfield(L, -2, name);
-}
-
-static void set_string(lua_State *L, const char *name, const char *text)
-{
-	lua_pushstring(L, text);
-	lua_setfield(L, -2, name);
-}
-
 void mwl_mapper_push_problems(lua_State *L, struct mwl_mapper *p)
 {
 	if (p->problem_count == 0 && p->problems_lost == 0) {
@@ -165,11 +153,11 @@ void mwl_mapper_push_problems(lua_State *L, struct mwl_mapper *p)
 		at = raw.at + raw.len;
 		lua_createtable(L, 0, 5);
 		mwl_set_count(L, "index", problem.index);
-		set_string(L, "code", mw_err_word(e->code));
-		set_string(L, "message", e->detail[0] ? e->detail : mw_err_sentence(e->code));
+		mwl_set_string(L, "code", mw_err_word(e->code));
+		mwl_set_string(L, "message", e->detail[0] ? e->detail : mw_err_sentence(e->code));
 		if (problem.has_account)
-			set_span(L, "account", account);
-		set_span(L, "raw", raw);
+			mwl_set_span(L, "account", account);
+		mwl_set_span(L, "raw", raw);
 		lua_rawseti(L, -2, (int)i);
 	}
 	if (p->problems_lost > 0)
@@ -278,12 +266,10 @@ static void push_messages(lua_State *L, const struct mw_outbox *box)
 	size_t position = 0;
 	for (int i = 1; mw_outbox_next(box, &position, &parcel); i++) {
 		lua_createtable(L, 0, 3);
-		set_span(L, "account", parcel.account);
-		set_span(L, "message", parcel.message);
-		if (parcel.tag != 0) {
-			lua_pushinteger(L, (lua_Integer)parcel.tag);
-			lua_setfield(L, -2, "tag");
-		}
+		mwl_set_span(L, "account", parcel.account);
+		mwl_set_span(L, "message", parcel.message);
+		if (parcel.tag != 0)
+			mwl_set_integer(L, "tag", parcel.tag);
 		lua_rawseti(L, -2, i);
 	}
 }

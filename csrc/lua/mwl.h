@@ -38,6 +38,7 @@
 
 #include "../core/map.h"
 #include "compat.h"
+#include "members.h"
 
 #define MWL_MAP        "moonweir.map"
 #define MWL_MAPPER     "moonweir.mapper"
@@ -56,12 +57,6 @@
 int mwl_fail(lua_State *L, const struct mw_error *e);
 int mwl_fail_code(lua_State *L, enum mw_err code);
 
-/* Sets a member of the table on top of the stack. */
-static inline void mwl_set_count(lua_State *L, const char *name, uint64_t value)
-{
-	lua_pushinteger(L, (lua_Integer)value);
-	lua_setfield(L, -2, name);
-}
 struct mw_span mwl_check_span(lua_State *L, int index);
 /* The name of an account: 1 to 255 bytes. */
 struct mw_span mwl_check_account(lua_State *L, int index);
