@@ -372,6 +372,7 @@ build = {
 				"csrc/lua/map.c",
 				"csrc/lua/mapper.c",
 				"csrc/lua/message.c",
+				"csrc/lua/problems.c",
 				"csrc/lua/process.c",
 				"csrc/lua/push.c",
 				"csrc/lua/reader.c",
