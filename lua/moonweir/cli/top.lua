@@ -1,6 +1,8 @@
 --- moonweir top -- what the processes on a spool are doing right now.
 
 local core = require "moonweir.core"
+local layout = require "moonweir.cli.layout"
+local looks = require "moonweir.cli.look"
 local terminal = require "moonweir.cli.terminal"
 local view = require "moonweir.cli.topview"
 
@@ -121,7 +123,7 @@ local function print_json(look)
 	terminal.print(object {
 		'"spool":' .. text(look.spool),
 		'"processes":' .. list(look.processes, process_json),
-		'"lanes":' .. list(view.busiest(look), lane_json),
+		'"lanes":' .. list(looks.busiest(look), lane_json),
 	})
 end
 
@@ -131,18 +133,18 @@ end
 
 local function print_page(look)
 	for _, line in ipairs(view.page(look)) do
-		terminal.print((view.text(line, nil, paint):gsub("%s+$", "")))
+		terminal.print((layout.text(line, nil, paint):gsub("%s+$", "")))
 	end
 end
 
 local function print_once(dir, interval, as_json)
 	local before = look_at(dir)
-	local look = view.compare(before)
+	local look = looks.compare(before)
 	if interval > 0 then
 		if #before.processes > 0 and not process.wait(interval) then
 			return 130
 		end
-		look = view.compare(look_at(dir), before)
+		look = looks.compare(look_at(dir), before)
 	end
 	if #look.processes == 0 then
 		terminal.say("error", ("no process has sent from %s yet; start one with this --spool"):format(terminal.safe(dir, 200)))
@@ -159,12 +161,12 @@ local function draw(look)
 	look.clock = os.date "%H:%M:%S"
 	local lines = view.page(look, columns, rows - 1)
 	for i, line in ipairs(lines) do
-		lines[i] = view.text(line, columns, paint)
+		lines[i] = layout.text(line, columns, paint)
 	end
 	for i = #lines + 1, rows - 1 do
 		lines[i] = ""
 	end
-	lines[rows] = view.text({ { "q ends", "grey" } }, columns, paint)
+	lines[rows] = layout.text({ { "q ends", "grey" } }, columns, paint)
 	io.stdout:write("\27[H", table.concat(lines, "\27[K\r\n"), "\27[K\27[J")
 	return io.stdout:flush()
 end
@@ -173,7 +175,7 @@ end
 local function watch(dir, interval)
 	local before
 	while not process.interrupted() do
-		local look = view.compare(look_at(dir), before)
+		local look = looks.compare(look_at(dir), before)
 		if not draw(look) then
 			return
 		end
