@@ -60,6 +60,7 @@ build = {
 		["moonweir.cli.identity_file"] = "lua/moonweir/cli/identity_file.lua",
 		["moonweir.cli.input"] = "lua/moonweir/cli/input.lua",
 		["moonweir.cli.json"] = "lua/moonweir/cli/json.lua",
+		["moonweir.cli.kept"] = "lua/moonweir/cli/kept.lua",
 		["moonweir.cli.keys"] = "lua/moonweir/cli/keys.lua",
 		["moonweir.cli.layout"] = "lua/moonweir/cli/layout.lua",
 		["moonweir.cli.letters"] = "lua/moonweir/cli/letters.lua",

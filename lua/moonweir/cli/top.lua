@@ -1,6 +1,8 @@
 --- moonweir top -- what the processes on a spool are doing right now.
 
 local core = require "moonweir.core"
+local json = require "moonweir.cli.json"
+local keys = require "moonweir.cli.keys"
 local layout = require "moonweir.cli.layout"
 local looks = require "moonweir.cli.look"
 local terminal = require "moonweir.cli.terminal"
@@ -53,20 +55,12 @@ local function look_at(dir)
 	return look
 end
 
---- Integers of any size as they are: a Lua number in JSON may get a fraction or an exponent.
 local COUNTS = {
 	"accepted", "delivered", "dead", "queued", "in_flight", "queued_bytes", "held", "requests", "answers", "retries", "splits",
 	"bytes_sent", "lanes", "lanes_parked", "lanes_backing_off", "lanes_awaiting_token", "token_requests", "commits",
 	"disk_bytes", "disk_max",
 }
 local LANE_COUNTS = { "partition", "queued", "in_flight", "delivered", "dead", "attempts", "last_status" }
-
-local function members(parts, entry, names)
-	for _, name in ipairs(names) do
-		parts[#parts + 1] = ('"%s":%.0f'):format(name, entry[name])
-	end
-	return parts
-end
 
 local function decimal(n)
 	return (n and n < math.huge) and ("%.3f"):format(n) or "null"
@@ -80,20 +74,12 @@ local function object(parts)
 	return "{" .. table.concat(parts, ",") .. "}"
 end
 
-local function list(entries, one)
-	local parts = {}
-	for i, entry in ipairs(entries) do
-		parts[i] = one(entry)
-	end
-	return "[" .. table.concat(parts, ",") .. "]"
-end
-
 local function process_json(p)
 	if p.problem then
 		return object { ('"partition":%d'):format(p.partition), '"problem":' .. text(p.problem) }
 	end
 	local rates = p.rates or {}
-	return object(members({
+	return object {
 		('"partition":%d'):format(p.partition),
 		('"pid":%.0f'):format(p.pid),
 		('"state":"%s"'):format(p.state),
@@ -107,23 +93,25 @@ local function process_json(p)
 		'"requests_per_second":' .. decimal(rates.requests),
 		'"commits_per_second":' .. decimal(rates.commits),
 		'"bytes_per_request":' .. decimal(p.bytes_per_request),
-	}, p, COUNTS))
+		json.counts(p, COUNTS),
+	}
 end
 
 local function lane_json(lane)
-	return object(members({
+	return object {
 		'"account":' .. text(lane.account),
 		('"state":"%s"'):format((lane.backing_off and "backing_off") or (lane.awaits_token and "awaiting_token") or lane.state),
 		'"due_in":' .. decimal(lane.due_in),
 		'"last_error":' .. (lane.last_error and text(terminal.mask(lane.last_error)) or "null"),
-	}, lane, LANE_COUNTS))
+		json.counts(lane, LANE_COUNTS),
+	}
 end
 
 local function print_json(look)
 	terminal.print(object {
 		'"spool":' .. text(look.spool),
-		'"processes":' .. list(look.processes, process_json),
-		'"lanes":' .. list(looks.busiest(look), lane_json),
+		'"processes":' .. json.list(look.processes, process_json),
+		'"lanes":' .. json.list(looks.busiest(look), lane_json),
 	})
 end
 
@@ -205,9 +193,9 @@ local function watch_on_terminal(dir, interval)
 end
 
 function top.run(args)
-	local dir = args.spool or os.getenv "MOONWEIR_SPOOL"
-	if not dir or dir == "" then
-		terminal.say("error", "no spool. Give --spool DIR, or set MOONWEIR_SPOOL")
+	local dir, message = keys.spool(args)
+	if not dir then
+		terminal.say("error", message)
 		return 2
 	end
 	local is_live = not (args.once or args.json) and process.is_terminal(1)
