@@ -49,22 +49,33 @@ static void poll_each(void *context, const struct mw_report *r)
 	}
 }
 
-/* client:poll([max]) -> list of { account, outcome, status, tag, answer, message } */
-static int client_poll(lua_State *L)
+/* At POLL_LIST a new list, for at most *max reports: those that are asked for at 2, else `usual`. False: the
+ * client is another process's. */
+static bool poll_list(lua_State *L, const struct mwl_client *c, lua_Integer usual, size_t *max)
 {
-	struct mwl_client *c = luaL_checkudata(L, 1, MWL_CLIENT);
-	lua_Integer max = luaL_optinteger(L, 2, 1000);
-	luaL_argcheck(L, max >= 0, 2, "how many reports at most");
+	lua_Integer asked = luaL_optinteger(L, 2, usual);
+	luaL_argcheck(L, asked >= 0, 2, "how many reports at most");
+	*max = (size_t)asked;
 	if (c->engine && mw_engine_is_forked(c->engine))
-		return mwl_fail_code(L, MW_FORKED);
+		return false;
 	lua_settop(L, 2);
 	luaL_checkstack(L, 8, NULL);
 	lua_newtable(L);
+	return true;
+}
+
+/* client:poll([max]) -> list of { account, outcome, status, tag, answer, message } */
+static int client_poll(lua_State *L)
+{
+	struct mwl_client *c = mwl_client_check(L);
+	size_t max;
+	if (!poll_list(L, c, 1000, &max))
+		return mwl_fail_code(L, MW_FORKED);
 	struct poll_state *p = mwl_newuserdata(L, sizeof *p);
 	*p = (struct poll_state){.L = L};
 	lua_pushcfunction(L, poll_build);
 	if (c->engine)
-		mw_engine_poll(c->engine, (size_t)max, poll_each, p);
+		mw_engine_poll(c->engine, max, poll_each, p);
 	c->reports_lost += p->lost;
 	lua_settop(L, POLL_LIST);
 	return 1;
@@ -103,14 +114,10 @@ static int push_tags(lua_State *L)
 /* client:settled([max]) -> the tags of delivered messages, and poll's list of all other reports */
 static int client_settled(lua_State *L)
 {
-	struct mwl_client *c = luaL_checkudata(L, 1, MWL_CLIENT);
-	lua_Integer max = luaL_optinteger(L, 2, MW_REPORTS_MAX);
-	luaL_argcheck(L, max >= 0, 2, "how many reports at most");
-	if (c->engine && mw_engine_is_forked(c->engine))
+	struct mwl_client *c = mwl_client_check(L);
+	size_t max;
+	if (!poll_list(L, c, MW_REPORTS_MAX, &max))
 		return mwl_fail_code(L, MW_FORKED);
-	lua_settop(L, 2);
-	luaL_checkstack(L, 8, NULL);
-	lua_newtable(L);
 	struct settled *s = mwl_newuserdata(L, sizeof *s);
 	*s = (struct settled){.poll = {.L = L}};
 	mw_buf_init(&s->tags, SIZE_MAX);
@@ -118,7 +125,7 @@ static int client_settled(lua_State *L)
 	lua_pushcfunction(L, push_tags); /* behind POLL_BUILD */
 	lua_pushvalue(L, POLL_STATE);
 	if (c->engine)
-		mw_engine_poll(c->engine, (size_t)max, settle_each, s);
+		mw_engine_poll(c->engine, max, settle_each, s);
 	c->reports_lost += s->poll.lost;
 	size_t count = s->tags.len / sizeof(int64_t);
 	int status = lua_pcall(L, 1, 1, 0);
@@ -135,7 +142,7 @@ static int client_settled(lua_State *L)
  * "withdrawn" */
 static int client_withdraw(lua_State *L)
 {
-	struct mwl_client *c = luaL_checkudata(L, 1, MWL_CLIENT);
+	struct mwl_client *c = mwl_client_check(L);
 	lua_pushinteger(L, c->engine ? (lua_Integer)mw_engine_withdraw(c->engine) : 0);
 	return 1;
 }
@@ -168,7 +175,7 @@ static void push_commit_times(lua_State *L, const struct mw_histogram *h)
 
 static int client_stats(lua_State *L)
 {
-	struct mwl_client *c = luaL_checkudata(L, 1, MWL_CLIENT);
+	struct mwl_client *c = mwl_client_check(L);
 	struct mw_engine_stats s;
 	if (!c->engine)
 		return mwl_fail_code(L, MW_CLOSED);
@@ -270,7 +277,7 @@ static void push_lane(lua_State *L, const struct mw_engine_lane *lane)
 
 static struct mwl_client *check_engine(lua_State *L, enum mw_err *err)
 {
-	struct mwl_client *c = luaL_checkudata(L, 1, MWL_CLIENT);
+	struct mwl_client *c = mwl_client_check(L);
 	*err = !c->engine ? MW_CLOSED : mw_engine_is_forked(c->engine) ? MW_FORKED : MW_OK;
 	return c;
 }
@@ -320,7 +327,7 @@ static int client_lane(lua_State *L)
 /* client:review() -> the userdata that its messages are checked by, or nil */
 static int client_review(lua_State *L)
 {
-	luaL_checkudata(L, 1, MWL_CLIENT);
+	mwl_client_check(L);
 	mwl_getuservalue(L, 1);
 	lua_rawgeti(L, -1, MWL_CLIENT_REVIEW);
 	return 1;
