@@ -214,6 +214,7 @@ build = {
 		["moonweir.web.settings.dom"] = "lua/moonweir/web/settings/dom.lua",
 		["moonweir.web.settings.enable"] = "lua/moonweir/web/settings/enable.lua",
 		["moonweir.web.settings.forms"] = "lua/moonweir/web/settings/forms.lua",
+		["moonweir.web.settings.frame"] = "lua/moonweir/web/settings/frame.lua",
 		["moonweir.web.settings.html"] = "lua/moonweir/web/settings/html.lua",
 		["moonweir.web.settings.lanes"] = "lua/moonweir/web/settings/lanes.lua",
 		["moonweir.web.settings.main"] = "lua/moonweir/web/settings/main.lua",
