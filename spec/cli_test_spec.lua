@@ -392,6 +392,7 @@ describe("moonweir test", function()
 		local code, out = child.run { "test", "--help" }
 		assert.equal(0, code)
 		assert.matches("NAME.expected.ndjson", out, 1, true)
+		assert.matches('"?name: value"', out, 1, true)
 		assert.matches("--update", out, 1, true)
 	end)
 

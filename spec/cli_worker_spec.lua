@@ -435,6 +435,15 @@ describe("moonweir worker", function()
 		assert.truthy(text:find("\nmoonweir_worker_group_pending 0\n", 1, true))
 	end)
 
+	it("takes no empty text, which is what an unset variable leaves, for a name", function()
+		for _, option in ipairs { "--stream", "--group", "--consumer" } do
+			local code, _, err = child.run(arguments { option, "" })
+			assert.equal(2, code, option)
+			assert.equal(("moonweir: error: %s takes a name, not an empty text\n"):format(option), err)
+		end
+		assert.equal(0, red:call("EXISTS", stream))
+	end)
+
 	describe("in trouble with Redis", function()
 		local function start(other, more)
 			local worker = child.start(arguments(more or { "--consumer", "c1" }, other.url))

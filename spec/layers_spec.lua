@@ -60,6 +60,7 @@ local private = {
 	["identities_own.h"] = "^csrc/io/identities",
 	["seen_own.h"] = "^csrc/io/seen", ["vault_own.h"] = "^csrc/io/vault", ["weir_own.h"] = "^csrc/core/weir",
 	["server_own.h"] = "^csrc/io/server",
+	["spool_check_own.h"] = "^csrc/io/spool_check",
 	["http_own.h"] = "^csrc/io/http",
 	["spool_own.h"] = { "^csrc/io/spool_", "^csrc/io/spool%.c$", "^csrc/io/adoption%.c$", "^csrc/io/dead%.c$" },
 }

@@ -1,5 +1,5 @@
 /* engine_state.h -- what the engine's two sides share: its thread (engine_thread.c) and its callers
- * (engine.c).
+ * (engine.c, which opens and closes it, and engine_inbox.c, where messages come in and wait for the disk).
  *
  * Two locks, taken in this order. Core guards the weir and is held for whole steps of the thread; gate guards
  * what push needs and is held for no longer than a memcpy. So a push never waits for a batch to be put
@@ -20,6 +20,7 @@
 #include "reports.h"
 #include "trouble.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <time.h>
 
@@ -121,6 +122,28 @@ static inline int64_t mw_engine_now(clockid_t clock)
 	struct timespec t;
 	clock_gettime(clock, &t);
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static inline int64_t mw_engine_deadline(int64_t timeout_ms)
+{
+	return mw_engine_now(CLOCK_MONOTONIC) + (timeout_ms < 0               ? 0
+						 : timeout_ms > MW_FOREVER_MS ? MW_FOREVER_MS
+									      : timeout_ms);
+}
+
+/* Under the gate, until what it guards has changed. False when the deadline has passed. */
+static inline bool mw_engine_wait(struct mw_engine *g, int64_t deadline)
+{
+	struct timespec t = {.tv_sec = (time_t)(deadline / 1000),
+			     .tv_nsec = (long)(deadline % 1000) * 1000000};
+	return pthread_cond_timedwait(&g->changed, &g->gate, &t) != ETIMEDOUT;
+}
+
+/* Under the gate: the client goes only after `closed` is set. */
+static inline void mw_engine_wake(struct mw_engine *g)
+{
+	if (!g->closed)
+		mw_http_wake(g->http);
 }
 
 /* The thread's side, for mw_http_config and mw_weir_config, and what pthread_create runs. */

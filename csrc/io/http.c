@@ -11,17 +11,9 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-/* A full batch whose last message is as long as a message gets. */
-enum { MESSAGES_MAX = MW_BATCH_TARGET + MW_MESSAGE_MAX };
-#define BODY_TAIL "]}"
 enum { ENVELOPE_MAX = MW_WRITE_KEY_MAX + MW_TIMESTAMP_LEN + 48 };
-
-/* What curl takes of a body at a time: its buffer is just a piece of the secret heap. */
-enum { UPLOAD_PIECE = 128 * 1024 - 64 };
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 static CURLcode curl_ready;
@@ -58,195 +50,6 @@ static void list_remove(struct mw_transfer *t)
 		t->next->link = t->link;
 }
 
-static int on_send(void *context, char *to_ip, char *from_ip, int to_port, int from_port)
-{
-	(void)to_ip;
-	(void)from_ip;
-	(void)to_port;
-	(void)from_port;
-	struct mw_transfer *t = context;
-	const struct mw_http_config *config = &t->http->config;
-	for (;;) {
-		int64_t wait = config->permit(config->context);
-		if (wait <= 0) {
-			t->sent = true;
-			return CURL_PREREQFUNC_OK;
-		}
-		if (wait > MW_HTTP_PERMIT_WAIT_MS) {
-			t->refused = true;
-			return CURL_PREREQFUNC_ABORT;
-		}
-		nanosleep(&(struct timespec){0, (long)wait * 1000000}, NULL);
-	}
-}
-
-/* Bytes of the body of a request. */
-static size_t body_len(const struct mw_transfer *t)
-{
-	return t->head.len + t->messages.len + (t->ticket ? 0 : strlen(BODY_TAIL));
-}
-
-/* The next bytes of the body go straight into curl's buffer. */
-static size_t on_read(char *to, size_t size, size_t count, void *context)
-{
-	struct mw_transfer *t = context;
-	const struct mw_span parts[] = {mw_buf_span(&t->head), mw_buf_span(&t->messages),
-					t->ticket ? MW_SPAN("") : MW_SPAN(BODY_TAIL)};
-	size_t room = size * count, done = 0, skip = t->uploaded;
-	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-		size_t from = skip < parts[i].len ? skip : parts[i].len, left = parts[i].len - from;
-		size_t len = left < room - done ? left : room - done;
-		if (len > 0)
-			memcpy(to + done, parts[i].at + from, len);
-		done += len;
-		skip -= from;
-	}
-	t->uploaded += done;
-	t->http->has_read = true;
-	return done;
-}
-
-/* curl sends once more from the start, when a kept connection turned out dead. */
-static int on_seek(void *context, curl_off_t offset, int origin)
-{
-	struct mw_transfer *t = context;
-	if (origin != SEEK_SET || offset < 0)
-		return CURL_SEEKFUNC_FAIL;
-	t->uploaded = (size_t)offset;
-	return CURL_SEEKFUNC_OK;
-}
-
-static size_t on_header(char *at, size_t size, size_t len, void *context)
-{
-	struct mw_transfer *t = context;
-	size_t bytes = size * len;
-	/* Each answer on the way (100 Continue) starts over; curl takes a head that breaks off for a whole
-	 * one. */
-	if (bytes >= 5 && memcmp(at, "HTTP/", 5) == 0)
-		t->head_complete = false;
-	else if (bytes > 0 && (at[0] == '\r' || at[0] == '\n'))
-		t->head_complete = true;
-	t->head_bytes += bytes;
-	t->capped = t->head_bytes > MW_RESPONSE_MAX;
-	return t->capped ? 0 : bytes;
-}
-
-static size_t on_body(char *at, size_t size, size_t len, void *context)
-{
-	struct mw_transfer *t = context;
-	struct mw_buf *to = t->ticket ? &t->secret : &t->response;
-	size_t bytes = size * len, room = to->max - to->len;
-	if (mw_buf_append(to, at, bytes < room ? bytes : room) == MW_OK && bytes <= room)
-		return bytes;
-	t->capped = true;
-	return 0;
-}
-
-/* curl's own sockets would be inherited by programs that the host starts. */
-static curl_socket_t on_open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *a)
-{
-	(void)context;
-	(void)purpose;
-	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
-}
-
-/* Options that hold for every request of this handle. */
-static bool configure(struct mw_transfer *t)
-{
-	const struct mw_http *h = t->http;
-	CURL *c = t->easy;
-	CURLcode rc = CURLE_OK;
-#define SET(option, value) (rc = rc ? rc : curl_easy_setopt(c, option, value))
-	SET(CURLOPT_PRIVATE, t);
-	SET(CURLOPT_ERRORBUFFER, t->curl_error);
-	SET(CURLOPT_NOSIGNAL, 1L);
-	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	SET(CURLOPT_FOLLOWLOCATION, 0L);
-	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-	SET(CURLOPT_PASSWORD, "");
-	SET(CURLOPT_USERAGENT, h->user_agent);
-	SET(CURLOPT_PROXY, h->proxy);
-	SET(CURLOPT_NOPROXY, ""); /* else the environment's no_proxy would overrule a configured proxy */
-	SET(CURLOPT_SSL_VERIFYPEER, 1L);
-	SET(CURLOPT_SSL_VERIFYHOST, 2L);
-	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	if (h->ca_file) {
-		SET(CURLOPT_CAINFO, h->ca_file);
-		SET(CURLOPT_CAPATH, NULL); /* these authorities, and no others */
-		SET(CURLOPT_PROXY_CAINFO, h->ca_file);
-		SET(CURLOPT_PROXY_CAPATH, NULL);
-	}
-	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)MW_HTTP_CONNECT_MS);
-	SET(CURLOPT_TIMEOUT_MS, (long)h->config.timeout_ms);
-	SET(CURLOPT_LOW_SPEED_LIMIT, 1024L);
-	SET(CURLOPT_LOW_SPEED_TIME, 15L);
-	SET(CURLOPT_DNS_CACHE_TIMEOUT, 60L);
-	SET(CURLOPT_MAXLIFETIME_CONN, 300L); /* follows a DNS change, and spreads over new servers */
-	SET(CURLOPT_TCP_KEEPALIVE, 1L);
-	SET(CURLOPT_TCP_NODELAY, 1L);
-	SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_PIECE);
-#if LIBCURL_VERSION_NUM >= 0x075700
-	/* A name server that does not answer must not hold up the thread that waits for its resolver. */
-	SET(CURLOPT_QUICK_EXIT, 1L);
-#endif
-	SET(CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
-	SET(CURLOPT_PREREQFUNCTION, on_send);
-	SET(CURLOPT_PREREQDATA, t);
-	SET(CURLOPT_HEADERFUNCTION, on_header);
-	SET(CURLOPT_HEADERDATA, t);
-	SET(CURLOPT_WRITEFUNCTION, on_body);
-	SET(CURLOPT_WRITEDATA, t);
-	SET(CURLOPT_POST, 1L);
-	SET(CURLOPT_READFUNCTION, on_read);
-	SET(CURLOPT_READDATA, t);
-	SET(CURLOPT_SEEKFUNCTION, on_seek);
-	SET(CURLOPT_SEEKDATA, t);
-#undef SET
-	return rc == CURLE_OK;
-}
-
-static void transfer_free(struct mw_transfer *t)
-{
-	curl_easy_cleanup(t->easy);
-	mw_secret_free(t->head.data);
-	mw_buf_deinit(&t->messages);
-	mw_buf_deinit(&t->response);
-	mw_secret_free(t->secret.data);
-	mw_secret_free(t->token);
-	mw_secret_free(t);
-}
-
-static struct mw_transfer *transfer_new(struct mw_http *h)
-{
-	struct mw_transfer *t = mw_secret_calloc(1, sizeof *t);
-	if (!t)
-		return NULL;
-	t->http = h;
-	mw_buf_init(&t->messages, MESSAGES_MAX);
-	mw_buf_init(&t->response, MW_RESPONSE_MAX);
-	t->retry_header = (struct curl_slist){.data = t->retry_text, .next = h->headers};
-	t->easy = curl_easy_init();
-	if (!t->easy || !configure(t)) {
-		transfer_free(t);
-		return NULL;
-	}
-	return t;
-}
-
-/* Forget the secrets of a finished request, in our memory and in curl's options. */
-static void wipe(struct mw_transfer *t)
-{
-	curl_easy_setopt(t->easy, CURLOPT_USERNAME, NULL);
-	curl_easy_setopt(t->easy, CURLOPT_XOAUTH2_BEARER, NULL);
-	if (t->head.data)
-		sodium_memzero(t->head.data, t->head.len);
-	if (t->secret.data)
-		sodium_memzero(t->secret.data, t->secret.len);
-	mw_secret_free(t->token); /* wipes */
-	t->token = NULL;
-	sodium_memzero(&t->key, sizeof t->key);
-}
-
 /* A copy in *to, or MW_NO_MEMORY; nothing to copy is fine. */
 static enum mw_err copy_text(char **to, const char *text)
 {
@@ -281,7 +84,7 @@ enum mw_err mw_http_new(const struct mw_http_config *config, struct mw_http **ou
 	h->form_headers = curl_slist_append(NULL, "Accept: application/json");
 	h->multi = curl_multi_init();
 	struct mw_transfer *first =
-	    err == MW_OK && h->proxy && h->headers && h->form_headers && h->multi ? transfer_new(h) : NULL;
+	    err == MW_OK && h->proxy && h->headers && h->form_headers && h->multi ? mw_transfer_new(h) : NULL;
 	if (!first) {
 		if (!h->headers)
 			curl_slist_free_all(type);
@@ -309,12 +112,12 @@ void mw_http_free(struct mw_http *h)
 	while ((t = h->active)) {
 		list_remove(t);
 		curl_multi_remove_handle(h->multi, t->easy);
-		wipe(t);
-		transfer_free(t);
+		mw_transfer_wipe(t);
+		mw_transfer_free(t);
 	}
 	while ((t = h->idle)) {
 		list_remove(t);
-		transfer_free(t);
+		mw_transfer_free(t);
 	}
 	curl_multi_cleanup(h->multi);
 	curl_slist_free_all(h->headers);
@@ -325,23 +128,12 @@ void mw_http_free(struct mw_http *h)
 	free(h);
 }
 
-/* An empty head with room for so much: what is secret in a body stands in it. */
-static enum mw_err make_head(struct mw_buf *b, size_t room)
+static enum mw_err write_head(struct mw_transfer *t, struct mw_span key, int64_t now_wall)
 {
-	mw_buf_clear(b);
-	if (b->cap >= room)
-		return MW_OK;
-	mw_secret_free(b->data);
-	b->data = mw_secret_malloc(room);
-	b->cap = b->max = b->data ? room : 0;
-	return b->data ? MW_OK : MW_NO_MEMORY;
-}
-
-static enum mw_err write_head(struct mw_buf *b, struct mw_span key, int64_t now_wall)
-{
+	struct mw_buf *b = &t->head;
 	char sent_at[MW_TIMESTAMP_LEN];
 	mw_timestamp_write(sent_at, now_wall);
-	enum mw_err err = make_head(b, ENVELOPE_MAX);
+	enum mw_err err = mw_transfer_head(t, ENVELOPE_MAX);
 	if (err != MW_OK)
 		return err;
 	mw_buf_append_literal(b, "{\"writeKey\":\"");
@@ -355,21 +147,13 @@ static enum mw_err write_head(struct mw_buf *b, struct mw_span key, int64_t now_
 static struct mw_transfer *take_idle(struct mw_http *h)
 {
 	if (!h->idle) {
-		struct mw_transfer *t = transfer_new(h);
+		struct mw_transfer *t = mw_transfer_new(h);
 		if (!t)
 			return NULL;
 		list_add(&h->idle, t);
 	}
-	struct mw_transfer *t = h->idle;
-	mw_buf_clear(&t->response);
-	mw_buf_clear(&t->secret);
-	mw_buf_clear(&t->messages);
-	t->ticket = 0;
-	t->uploaded = 0;
-	t->head_bytes = 0;
-	t->head_complete = t->sent = t->refused = t->capped = false;
-	t->curl_error[0] = '\0';
-	return t;
+	mw_transfer_reset(h->idle);
+	return h->idle;
 }
 
 /* Head and ticket are there, `more` bytes of messages come with it; `ok`: so are the other options. */
@@ -379,9 +163,10 @@ static enum mw_err start(struct mw_http *h, struct mw_transfer *t, const char *u
 	bool secure = strncmp(url, "https:", 6) == 0;
 	ok = ok && curl_easy_setopt(c, CURLOPT_URL, url) == CURLE_OK &&
 	     curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, secure ? "https" : "http") == CURLE_OK &&
-	     curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(body_len(t) + more)) == CURLE_OK;
+	     curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(mw_transfer_body_len(t) + more)) ==
+		 CURLE_OK;
 	if (!ok || curl_multi_add_handle(h->multi, c) != CURLM_OK) {
-		wipe(t);
+		mw_transfer_wipe(t);
 		return ok ? MW_IO : MW_NO_MEMORY;
 	}
 	list_remove(t);
@@ -393,12 +178,12 @@ enum mw_err mw_http_post(struct mw_http *h, const struct mw_request *r, const st
 			 struct mw_span write_key, const char *token, struct mw_buf *messages,
 			 int64_t now_wall)
 {
-	if (write_key.len > MW_WRITE_KEY_MAX || messages->len > MESSAGES_MAX)
+	if (write_key.len > MW_WRITE_KEY_MAX || messages->len > MW_TRANSFER_MESSAGES_MAX)
 		return MW_TOO_LARGE;
 	struct mw_transfer *t = take_idle(h);
 	if (!t)
 		return MW_NO_MEMORY;
-	enum mw_err err = write_head(&t->head, write_key, now_wall);
+	enum mw_err err = write_head(t, write_key, now_wall);
 	if (err != MW_OK)
 		return err;
 	t->request = *r;
@@ -431,7 +216,7 @@ enum mw_err mw_http_post(struct mw_http *h, const struct mw_request *r, const st
 enum mw_err mw_http_ask(struct mw_http *h, uint32_t ticket, const char *url, struct mw_span form)
 {
 	struct mw_transfer *t = take_idle(h);
-	if (!t || make_head(&t->head, form.len) != MW_OK)
+	if (!t || mw_transfer_head(t, form.len) != MW_OK)
 		return MW_NO_MEMORY;
 	if (!t->secret.data) {
 		t->secret.data = mw_secret_malloc(MW_TOKEN_RESPONSE_MAX);
@@ -453,7 +238,7 @@ static void finish(struct mw_http *h, struct mw_transfer *t, CURLcode result)
 	 * it, and whoever is told may post. */
 	curl_multi_remove_handle(h->multi, t->easy);
 	mw_http_tell(h, t, result);
-	wipe(t);
+	mw_transfer_wipe(t);
 	list_remove(t);
 	list_add(&h->idle, t);
 }

@@ -1,4 +1,4 @@
-/* http.h -- batches over libcurl's multi interface. The only file that knows curl.
+/* http.h -- batches over libcurl's multi interface. The only files that know curl.
  *
  * HTTP/1.1 with keep-alive, TLS 1.2 or newer and verified, no redirects, no proxy and no netrc unless
  * configured, no "Expect: 100-continue". One POST a request:

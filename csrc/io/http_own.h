@@ -1,4 +1,5 @@
-/* http_own.h -- what http.c (requests) and http_answer.c (what came of them) share. */
+/* http_own.h -- what http.c (the requests under way), http_transfer.c (one of them: its body on the way out,
+ * its answer on the way in) and http_answer.c (what came of it) share. */
 #ifndef MW_HTTP_OWN_H
 #define MW_HTTP_OWN_H
 
@@ -8,6 +9,9 @@
 
 /* Before anything else of libcurl is used, each time: it is done once. MW_IO: it can't be used here. */
 enum mw_err mw_http_prepare(struct mw_error *e);
+
+/* A full batch whose last message is as long as a message gets. */
+enum { MW_TRANSFER_MESSAGES_MAX = MW_BATCH_TARGET + MW_MESSAGE_MAX };
 
 /* An easy handle with its buffers, used again and again. */
 struct mw_transfer {
@@ -20,7 +24,7 @@ struct mw_transfer {
 		char text[MW_WRITE_KEY_MAX + 1];
 	} key; /* to blot it out of the answer */
 	/* The body: head, messages, tail. All that is secret in it stands in the head: in the secret heap, so
-	 * nothing but make_head may make it grow. */
+	 * nothing but mw_transfer_head may make it grow. */
 	struct mw_buf head;
 	struct mw_buf messages;
 	size_t uploaded; /* of the body */
@@ -50,6 +54,21 @@ struct mw_http {
 	struct mw_transfer *active;
 	bool has_read; /* some of a body, since this was last set to false */
 };
+
+struct mw_transfer *mw_transfer_new(struct mw_http *h); /* NULL: memory is short */
+void mw_transfer_free(struct mw_transfer *t);
+
+/* Ready for another request. */
+void mw_transfer_reset(struct mw_transfer *t);
+
+/* An empty head with room for so much: what is secret in a body stands in it. */
+enum mw_err mw_transfer_head(struct mw_transfer *t, size_t room);
+
+/* Bytes of the body of its request. */
+size_t mw_transfer_body_len(const struct mw_transfer *t);
+
+/* Forget the secrets of a finished request, in our memory and in curl's options. */
+void mw_transfer_wipe(struct mw_transfer *t);
 
 /* Tell what came of a transfer that has ended. Spans are good until it is used again. */
 void mw_http_tell(struct mw_http *h, struct mw_transfer *t, CURLcode result);

@@ -1,6 +1,6 @@
 /* spool_own.h -- what the spool's files share: spool.c (open, restore), spool_commit.c (everything that is
  * written), spool_room.c (whether it may be), spool_read.c (the weir's side); and who looks into a spool from
- * outside: adoption.c, dead.c, spool_check.c.
+ * outside: adoption.c, dead.c, spool_check*.c.
  */
 #ifndef MW_SPOOL_OWN_H
 #define MW_SPOOL_OWN_H

@@ -352,28 +352,6 @@ enum mw_err mw_vault_app_show(struct mw_vault *v, struct mw_span app, mw_app_tol
 	return err;
 }
 
-/* Calls for each app there is. */
-static enum mw_err walk(struct mw_vault *v,
-			void (*each)(const struct mw_vault *v, struct mw_span app, struct mw_span row,
-				     void *context),
-			void *context, struct mw_error *e)
-{
-	MDB_txn *txn;
-	MDB_cursor *cursor;
-	MDB_val name, value;
-	enum mw_err err = mw_state_read(v->state, &txn, e);
-	if (err != MW_OK)
-		return err;
-	int answer = mdb_cursor_open(txn, v->apps, &cursor);
-	if (answer == 0) {
-		while ((answer = mdb_cursor_get(cursor, &name, &value, MDB_NEXT)) == 0)
-			each(v, mw_span_of(name), mw_span_of(value), context);
-		mdb_cursor_close(cursor);
-	}
-	mw_state_read_end(v->state, txn);
-	return answer == MDB_NOTFOUND ? MW_OK : mw_state_fail(v->state, answer, e);
-}
-
 struct telling {
 	mw_app_told *tell;
 	void *context;
@@ -388,7 +366,7 @@ static void tell_each(const struct mw_vault *v, struct mw_span app, struct mw_sp
 enum mw_err mw_vault_app_each(struct mw_vault *v, mw_app_told *tell, void *context, struct mw_error *e)
 {
 	struct telling t = {tell, context};
-	return walk(v, tell_each, &t, e);
+	return mw_vault_walk(v, v->apps, tell_each, &t, e);
 }
 
 struct watching {
@@ -410,5 +388,5 @@ enum mw_err mw_vault_app_changes(struct mw_vault *v, uint64_t revision, mw_app_c
 				 void *context, struct mw_error *e)
 {
 	struct watching w = {revision, changed, context};
-	return walk(v, name_changed, &w, e);
+	return mw_vault_walk(v, v->apps, name_changed, &w, e);
 }

@@ -46,6 +46,11 @@ int mw_vault_note_removal(const struct mw_vault *v, MDB_txn *txn, struct mw_span
 			  int64_t now);
 int mw_vault_forget_revision(const struct mw_vault *v, MDB_txn *txn, uint64_t revision);
 
+/* Calls for each row of the accounts or apps. */
+typedef void mw_vault_row(const struct mw_vault *v, struct mw_span name, struct mw_span row, void *context);
+enum mw_err mw_vault_walk(struct mw_vault *v, MDB_dbi db, mw_vault_row *each, void *context,
+			  struct mw_error *e);
+
 /* Since 1970. */
 int64_t mw_vault_now_ms(void);
 

@@ -94,7 +94,8 @@ enum mw_err mw_vault_show(struct mw_vault *v, struct mw_span account, mw_account
 	return err;
 }
 
-enum mw_err mw_vault_each(struct mw_vault *v, mw_account_told *tell, void *context, struct mw_error *e)
+enum mw_err mw_vault_walk(struct mw_vault *v, MDB_dbi db, mw_vault_row *each, void *context,
+			  struct mw_error *e)
 {
 	MDB_txn *txn;
 	MDB_cursor *cursor;
@@ -102,14 +103,31 @@ enum mw_err mw_vault_each(struct mw_vault *v, mw_account_told *tell, void *conte
 	enum mw_err err = mw_state_read(v->state, &txn, e);
 	if (err != MW_OK)
 		return err;
-	int answer = mdb_cursor_open(txn, v->accounts, &cursor);
+	int answer = mdb_cursor_open(txn, db, &cursor);
 	if (answer == 0) {
 		while ((answer = mdb_cursor_get(cursor, &name, &value, MDB_NEXT)) == 0)
-			tell_row(v, mw_span_of(name), mw_span_of(value), tell, context);
+			each(v, mw_span_of(name), mw_span_of(value), context);
 		mdb_cursor_close(cursor);
 	}
 	mw_state_read_end(v->state, txn);
 	return answer == MDB_NOTFOUND ? MW_OK : mw_state_fail(v->state, answer, e);
+}
+
+struct telling {
+	mw_account_told *tell;
+	void *context;
+};
+
+static void tell_each(const struct mw_vault *v, struct mw_span account, struct mw_span row, void *context)
+{
+	const struct telling *t = context;
+	tell_row(v, account, row, t->tell, t->context);
+}
+
+enum mw_err mw_vault_each(struct mw_vault *v, mw_account_told *tell, void *context, struct mw_error *e)
+{
+	struct telling t = {tell, context};
+	return mw_vault_walk(v, v->accounts, tell_each, &t, e);
 }
 
 enum mw_err mw_vault_revision(struct mw_vault *v, uint64_t *revision, struct mw_error *e)

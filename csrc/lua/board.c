@@ -26,18 +26,12 @@ static void set_seconds(lua_State *L, const char *name, int64_t ms)
 	lua_setfield(L, -2, name);
 }
 
-static void set_flag(lua_State *L, const char *name, bool value)
-{
-	lua_pushboolean(L, value);
-	lua_setfield(L, -2, name);
-}
-
 static void set_head(lua_State *L, const struct mw_board_head *head)
 {
 	mwl_set_count(L, "number", head->number);
 	mwl_set_count(L, "pid", (uint64_t)head->pid);
-	set_flag(L, "own", head->pid == (int64_t)getpid());
-	set_flag(L, "exists", head->pid > 0 && (kill((pid_t)head->pid, 0) == 0 || errno == EPERM));
+	mwl_set_flag(L, "own", head->pid == (int64_t)getpid());
+	mwl_set_flag(L, "exists", head->pid > 0 && (kill((pid_t)head->pid, 0) == 0 || errno == EPERM));
 	lua_pushnumber(L, age_of(head));
 	lua_setfield(L, -2, "age");
 	set_seconds(L, "written", head->written_ms);
@@ -73,7 +67,7 @@ static void set_totals(lua_State *L, const struct mw_board_totals *t)
 	lua_setfield(L, -2, "rate");
 	lua_pushnumber(L, (lua_Number)t->commit_us_max / 1e6);
 	lua_setfield(L, -2, "commit_max");
-	set_flag(L, "closed", t->closed != 0);
+	mwl_set_flag(L, "closed", t->closed != 0);
 }
 
 static void push_lane(lua_State *L, const struct mw_board_lane *lane)
@@ -81,23 +75,20 @@ static void push_lane(lua_State *L, const struct mw_board_lane *lane)
 	lua_createtable(L, 0, 12);
 	lua_pushlstring(L, lane->account, lane->account_len);
 	lua_setfield(L, -2, "account");
-	lua_pushstring(L, mwl_lane_state_word(lane->state));
-	lua_setfield(L, -2, "state");
+	mwl_set_string(L, "state", mwl_lane_state_word(lane->state));
 	mwl_set_count(L, "delivered", lane->delivered);
 	mwl_set_count(L, "dead", lane->dead);
 	mwl_set_count(L, "queued", lane->queued);
 	mwl_set_count(L, "in_flight", lane->in_flight);
 	mwl_set_count(L, "attempts", lane->attempts);
-	set_flag(L, "backing_off", (lane->flags & MW_BOARD_BACKING_OFF) != 0);
-	set_flag(L, "awaits_token", (lane->flags & MW_BOARD_AWAITS_TOKEN) != 0);
+	mwl_set_flag(L, "backing_off", (lane->flags & MW_BOARD_BACKING_OFF) != 0);
+	mwl_set_flag(L, "awaits_token", (lane->flags & MW_BOARD_AWAITS_TOKEN) != 0);
 	lua_pushinteger(L, lane->last_status);
 	lua_setfield(L, -2, "last_status");
 	set_seconds(L, "due_in", lane->due_in_ms);
 	set_seconds(L, "delivered_ago", (int64_t)lane->delivered_s * 1000 - 1000);
-	if (lane->last_error[0]) {
-		lua_pushstring(L, lane->last_error);
-		lua_setfield(L, -2, "last_error");
-	}
+	if (lane->last_error[0])
+		mwl_set_string(L, "last_error", lane->last_error);
 }
 
 /* core.board(path [, account]) -> { pid =, own =, age =, exists =, accepted =, ..., lanes_shown = {...} } |

@@ -1,8 +1,6 @@
-/* client.c -- an engine with the calls that feed it: client:push, the six calls, flush, stats. */
+/* client.c -- an engine as a userdata: how it is opened, given keys, waited for and closed. */
 #include "client.h"
 #include "lessee.h"
-
-#include "request_of.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,48 +8,27 @@
 /* Milliseconds that a wait may last; anything longer is a misplaced unit. */
 static const double WAIT_MAX_S = 365.0 * 24 * 3600;
 
-enum { SYNC_MS = 30000 };
-
-static struct mwl_client *check_client(lua_State *L)
+struct mwl_client *mwl_client_check(lua_State *L)
 {
 	return luaL_checkudata(L, 1, MWL_CLIENT);
 }
 
 struct mwl_client *mwl_client_check_open(lua_State *L)
 {
-	struct mwl_client *c = check_client(L);
+	struct mwl_client *c = mwl_client_check(L);
 	if (c->closed || !c->engine)
 		luaL_error(L, "this client is closed");
 	return c;
 }
 
-/* Seconds at `index` as milliseconds; `otherwise` where nothing is given. */
-static int64_t check_wait(lua_State *L, int index, double otherwise)
+int64_t mwl_check_wait(lua_State *L, int index, double otherwise)
 {
 	double seconds = luaL_optnumber(L, index, otherwise);
 	luaL_argcheck(L, seconds >= 0 && seconds <= WAIT_MAX_S, index, "seconds, from 0 to a year");
 	return (int64_t)llround(seconds * 1000);
 }
 
-static struct mw_span default_account(const struct mwl_client *c)
-{
-	return (struct mw_span){c->has_account ? (const uint8_t *)c->account : NULL, c->account_len};
-}
-
-/* The account named at `index`, else the client's own; at == NULL if there is neither. */
-static struct mw_span opt_account(lua_State *L, struct mwl_client *c, int index)
-{
-	if (!lua_isnoneornil(L, index)) {
-		struct mw_span account = mwl_check_span(L, index);
-		luaL_argcheck(L, account.len > 0 && account.len <= MW_ACCOUNT_MAX, index,
-			      "an account is named by 1 to 255 bytes");
-		return account;
-	}
-	return default_account(c);
-}
-
-/* true, or nil, message, code */
-static int answer(lua_State *L, enum mw_err err, const struct mw_error *e)
+int mwl_client_answer(lua_State *L, enum mw_err err, const struct mw_error *e)
 {
 	if (err == MW_OK) {
 		lua_pushboolean(L, 1);
@@ -60,257 +37,13 @@ static int answer(lua_State *L, enum mw_err err, const struct mw_error *e)
 	return e && e->code == err ? mwl_fail(L, e) : mwl_fail_code(L, err);
 }
 
-struct mwl_asked mwl_client_asked(lua_State *L, int options)
-{
-	struct mwl_asked asked = {.sync_ms = -1};
-	lua_getfield(L, options, "wait");
-	lua_getfield(L, options, "sync");
-	int top = lua_gettop(L);
-	asked.wait_ms = check_wait(L, top - 1, 0);
-	if (lua_isboolean(L, top))
-		asked.sync_ms = lua_toboolean(L, top) ? SYNC_MS : -1;
-	else if (!lua_isnil(L, top))
-		asked.sync_ms = check_wait(L, top, 0);
-	lua_pop(L, 2);
-	return asked;
-}
-
-enum mw_err mwl_client_push_box(struct mwl_client *c, const struct mw_outbox *box, struct mwl_asked asked)
-{
-	int64_t wait_ms = asked.wait_ms;
-	enum mw_err err = mw_engine_push(c->engine, box);
-	int64_t until = wait_ms > 0 ? mwl_now_monotonic() + wait_ms : 0;
-	while (err == MW_FULL && wait_ms > 0) {
-		int64_t left = until - mwl_now_monotonic();
-		if (left <= 0 || mw_engine_wait_room(c->engine, box->bytes.len, left) == MW_TIMEOUT)
-			return MW_FULL;
-		err = mw_engine_push(c->engine, box);
-	}
-	if (err == MW_OK && asked.sync_ms >= 0)
-		err = mw_engine_sync(c->engine, asked.sync_ms, NULL);
-	else
-		return err;
-	/* It was taken, and waits for room: "full" would be an invitation to push it once more. */
-	return err == MW_FULL ? MW_TIMEOUT : err;
-}
-
-void mwl_client_push_first_problem(lua_State *L)
-{
-	int list = lua_gettop(L);
-	lua_rawgeti(L, list, 1);
-	if (lua_istable(L, -1)) {
-		lua_getfield(L, -1, "message");
-		lua_getfield(L, -2, "code");
-		lua_remove(L, -3);
-	} else {
-		lua_pushnil(L);
-	}
-}
-
-/* client, mapper -> queued | nil, message, code, problems, tally; called by client_push for the push under
- * way. */
-static int tell(lua_State *L)
-{
-	const struct mw_tally *tally = &check_client(L)->last;
-	if (tally->failed > 0 && tally->messages == 0)
-		lua_pushnil(L);
-	else
-		lua_pushinteger(L, (lua_Integer)tally->messages); /* at 3 */
-	mwl_mapper_push_problems(L, mwl_check_mapper(L, 2));
-	if (lua_isnil(L, 4)) {
-		lua_pushnil(L);
-		lua_pushnil(L);
-	} else {
-		mwl_client_push_first_problem(L);
-	}
-	/* queued, problems, message, code -> queued, message, code, problems, tally */
-	lua_pushvalue(L, 4);
-	lua_remove(L, 4);
-	mwl_tally_push(L, tally);
-	return 5;
-}
-
-/* The table at 2 as JSON. Reading it may collect garbage, and a finalizer that calls this very client writes
- * over what is there: then once more. */
-static enum mw_err write_body(lua_State *L, struct mwl_client *c, struct mw_error *e)
-{
-	enum mw_err err;
-	unsigned turn;
-	do {
-		turn = ++c->turn;
-		mw_buf_clear(&c->body);
-		err = mwl_table_write(L, 2, &c->body, e);
-	} while (turn != c->turn);
-	return err;
-}
-
-/* Maps and queues; nothing here can raise. */
-static enum mw_err push_event(lua_State *L, struct mwl_client *c, const struct mw_delivery *d,
-			      struct mwl_asked asked)
-{
-	c->last = (struct mw_tally){0};
-	mwl_mapper_run(L, 5, d, &c->last);
-	struct mwl_mapper *mapper = mwl_check_mapper(L, 5);
-	struct mw_outbox *box = mwl_mapper_outbox(mapper);
-	enum mw_err err = mwl_mapper_letters_lost(mapper);
-	if (err == MW_OK && box->count > 0)
-		err = mwl_client_push_box(c, box, asked);
-	mw_outbox_clear(box);
-	if (err != MW_OK && err != MW_TIMEOUT)
-		return err;
-	c->tally.events += c->last.events;
-	c->tally.messages += c->last.messages;
-	c->tally.ignored += c->last.ignored;
-	c->tally.unmatched += c->last.unmatched;
-	c->tally.failed += c->last.failed;
-	return err;
-}
-
-/* opts.seed, a text of which ids are made that would be random; at == NULL: there is none. Good while the
- * options are. */
-static struct mw_span read_seed(lua_State *L, int options)
-{
-	lua_getfield(L, options, "seed");
-	luaL_argcheck(L, lua_isnil(L, -1) || lua_type(L, -1) == LUA_TSTRING, options,
-		      "seed must be a string");
-	struct mw_span seed = lua_isnil(L, -1) ? (struct mw_span){NULL, 0} : mwl_check_span(L, -1);
-	lua_pop(L, 1);
-	return seed;
-}
-
-/* client:push(event [, opts]) -> queued | nil, message, code, problems, tally */
-static int client_push(lua_State *L)
-{
-	struct mwl_client *c = mwl_client_check_open(L);
-	if (c->busy)
-		return luaL_error(L, "push: called while another push of this client is under way");
-	const struct mwl_request_of *request = mwl_request_of(L, 2);
-	luaL_argcheck(L, request || lua_type(L, 2) == LUA_TSTRING || lua_type(L, 2) == LUA_TTABLE, 2,
-		      "the event as a string or a table");
-	lua_settop(L, 3);
-	mwl_getuservalue(L, 1); /* client, event, opts, uservalue */
-	lua_rawgeti(L, 4, MWL_CLIENT_MAPPER);
-	if (lua_isnil(L, 5))
-		return luaL_error(L, "this client was opened without a source; open{ source = ... } or use "
-				     "client:track and the other calls");
-	luaL_checkstack(L, LUA_MINSTACK, NULL);
-
-	struct mw_header headers[MWL_HEADERS_MAX];
-	struct mw_delivery d = {.now = mwl_now_wall(), .account = default_account(c)};
-	struct mwl_asked asked = {.sync_ms = -1};
-	struct mw_span seed = {NULL, 0};
-	if (!lua_isnil(L, 3)) {
-		mwl_delivery_options(L, 3, &d, headers);
-		asked = mwl_client_asked(L, 3);
-		seed = read_seed(L, 3);
-		lua_getfield(L, 3, "now");
-		if (!lua_isnil(L, -1))
-			d.now = (int64_t)luaL_checknumber(L, -1);
-		lua_settop(L, 5);
-	}
-	if (lua_type(L, 2) == LUA_TTABLE) {
-		struct mw_error e;
-		mw_error_clear(&e);
-		if (write_body(L, c, &e) != MW_OK)
-			return mwl_fail(L, &e);
-		d.body = mw_buf_span(&c->body);
-		d.format = MW_FORMAT_JSON;
-	} else {
-		d.body = request ? request->body(L, 2) : mwl_check_span(L, 2);
-	}
-
-	/* From here to the end the script's functions and finalizers may run, and call this client. */
-	c->busy = true;
-	if (seed.at)
-		mwl_mapper_seed_text(mwl_check_mapper(L, 5), seed);
-	enum mw_err err = push_event(L, c, &d, asked);
-	if (seed.at)
-		mwl_mapper_seed(mwl_check_mapper(L, 5), NULL);
-	bool usual =
-	    err == MW_OK && c->last.failed == 0 && c->last.events == 1 && d.format != MW_FORMAT_NDJSON;
-	if (err != MW_OK || usual) {
-		c->busy = false;
-		if (err != MW_OK)
-			return mwl_fail_code(L, err);
-		lua_pushinteger(L, (lua_Integer)c->last.messages);
-		return 1; /* the usual case makes no table */
-	}
-	lua_rawgeti(L, 4, MWL_CLIENT_TELL);
-	lua_pushvalue(L, 1);
-	lua_pushvalue(L, 5);
-	int status = lua_pcall(L, 2, 5, 0);
-	c->busy = false;
-	return status == LUA_OK ? 5 : lua_error(L);
-}
-
-/* client:track(account, fields [, opts]) and the other five; the call is the closure's upvalue. */
-static int client_call(lua_State *L)
-{
-	struct mwl_client *c = mwl_client_check_open(L);
-	enum mw_call call = (enum mw_call)lua_tointeger(L, lua_upvalueindex(1));
-	struct mw_parcel parcel = {.account = opt_account(L, c, 2)};
-	luaL_checktype(L, 3, LUA_TTABLE);
-	struct mwl_asked asked = {.sync_ms = -1};
-	if (!lua_isnoneornil(L, 4)) {
-		luaL_checktype(L, 4, LUA_TTABLE);
-		lua_settop(L, 4);
-		lua_getfield(L, 4, "tag");
-		parcel.tag = (int64_t)luaL_optinteger(L, 5, 0);
-		asked = mwl_client_asked(L, 4);
-	}
-	if (!parcel.account.at)
-		return mwl_fail_code(L, MW_NO_ACCOUNT);
-
-	struct mw_error e;
-	struct mw_message m;
-	mw_error_clear(&e);
-	bool has_timestamp = false;
-	enum mw_err err;
-	unsigned turn;
-	do { /* once more if a finalizer of garbage that this collects made a call of its own */
-		turn = ++c->turn;
-		mw_message_clear(&m);
-		mw_buf_clear(&c->fields);
-		err = mwl_table_message(L, 3, call, c->stamp.len > 0, c->review != NULL, &c->fields, &m,
-					&has_timestamp, &e);
-	} while (turn != c->turn);
-	if (err != MW_OK)
-		return mwl_fail(L, &e);
-	m.call = call;
-	if (!has_timestamp)
-		m.timestamp = mwl_now_wall();
-	if (c->stamp.len > 0)
-		m.stamp = mw_buf_span(&c->stamp);
-	uint8_t id[36];
-	parcel.kind = m.message_id.at ? MW_PARCEL_REPEATABLE : MW_PARCEL_MESSAGE;
-	if (!m.message_id.at) {
-		struct mw_buf text = {.data = id, .cap = sizeof id, .max = sizeof id};
-		uint8_t random[16];
-		mwl_random(NULL, random);
-		mw_message_random_id(&text, random);
-		m.message_id = mw_buf_span(&text);
-	}
-	mw_buf_clear(&c->message);
-	err = mw_message_write(&c->message, &m, &e);
-	if (err != MW_OK)
-		return e.code == err ? mwl_fail(L, &e) : mwl_fail_code(L, err);
-	parcel.message = mw_buf_span(&c->message);
-	err = mwl_review_message(L, c->review, &m, parcel.message, &e);
-	if (err != MW_OK)
-		return mwl_fail(L, &e);
-	mw_outbox_clear(&c->box);
-	err = mw_outbox_add(&c->box, &parcel);
-	if (err == MW_OK)
-		err = mwl_client_push_box(c, &c->box, asked);
-	return answer(L, err, NULL);
-}
-
 /* client:sync([seconds]): until all that was pushed is on disk; at once without a spool. */
 static int client_sync(lua_State *L)
 {
 	struct mwl_client *c = mwl_client_check_open(L);
 	struct mw_error e = {.code = MW_OK};
-	return answer(L, mw_engine_sync(c->engine, check_wait(L, 2, SYNC_MS / 1000.0), &e), &e);
+	return mwl_client_answer(L, mw_engine_sync(c->engine, mwl_check_wait(L, 2, MWL_SYNC_MS / 1000.0), &e),
+				 &e);
 }
 
 /* client:mark() -> a number that stands for all that was pushed before */
@@ -328,7 +61,7 @@ static int client_is_safe(lua_State *L)
 	struct mw_error e = {.code = MW_OK};
 	enum mw_err err = mw_engine_is_safe(c->engine, (uint64_t)luaL_checkinteger(L, 2), &e);
 	if (err != MW_TIMEOUT)
-		return answer(L, err, &e);
+		return mwl_client_answer(L, err, &e);
 	lua_pushboolean(L, 0);
 	return 1;
 }
@@ -397,7 +130,7 @@ static int client_lessee(lua_State *L)
 static int client_flush(lua_State *L)
 {
 	struct mwl_client *c = mwl_client_check_open(L);
-	return answer(L, mw_engine_flush(c->engine, check_wait(L, 2, 30)), NULL);
+	return mwl_client_answer(L, mw_engine_flush(c->engine, mwl_check_wait(L, 2, 30)), NULL);
 }
 
 /* client:set_account(name, { write_key =, endpoint = }): name "" is every account without a key of its own */
@@ -418,21 +151,21 @@ static int client_set_account(lua_State *L)
 	enum mw_err err = own ? mw_endpoint_parse(mwl_check_span(L, 5), &endpoint, &e) : MW_OK;
 	if (err == MW_OK)
 		err = mw_engine_set_key(c->engine, account, mwl_check_span(L, 4), own ? &endpoint : NULL, &e);
-	return answer(L, err, &e);
+	return mwl_client_answer(L, err, &e);
 }
 
 /* client:close([seconds]): deliver what can be delivered in that time, then stop. */
 static int client_close(lua_State *L)
 {
-	struct mwl_client *c = check_client(L);
-	int64_t deadline_ms = check_wait(L, 2, 5);
+	struct mwl_client *c = mwl_client_check(L);
+	int64_t deadline_ms = mwl_check_wait(L, 2, 5);
 	if (c->closed || !c->engine) {
 		lua_pushboolean(L, 1);
 		return 1;
 	}
 	c->closed = true;
 	struct mw_error e = {0};
-	return answer(L, mw_engine_close(c->engine, deadline_ms, &e), &e);
+	return mwl_client_answer(L, mw_engine_close(c->engine, deadline_ms, &e), &e);
 }
 
 /* local client <close>: the second argument is the error that ended the block, if any */
@@ -444,7 +177,7 @@ static int client_close_block(lua_State *L)
 
 static int client_gc(lua_State *L)
 {
-	struct mwl_client *c = check_client(L);
+	struct mwl_client *c = mwl_client_check(L);
 	c->closed = true;
 	mw_engine_free(c->engine);
 	c->engine = NULL;
@@ -458,7 +191,7 @@ static int client_gc(lua_State *L)
 
 static int client_tostring(lua_State *L)
 {
-	struct mwl_client *c = check_client(L);
+	struct mwl_client *c = mwl_client_check(L);
 	lua_pushfstring(L, "moonweir client (%s)", c->closed ? "closed" : "open");
 	return 1;
 }
@@ -502,7 +235,7 @@ static int client_new(lua_State *L)
 	lua_newtable(L);
 	lua_getfield(L, 1, "mapper");
 	lua_rawseti(L, -2, MWL_CLIENT_MAPPER);
-	lua_pushcfunction(L, tell); /* now: making a function may run finalizers */
+	lua_pushcfunction(L, mwl_client_tell); /* now: making a function may run finalizers */
 	lua_rawseti(L, -2, MWL_CLIENT_TELL);
 	lua_getfield(L, 1, "review");
 	c->review = mwl_opt_review(L, -1);
@@ -516,7 +249,7 @@ static int client_new(lua_State *L)
 
 	lua_getfield(L, 1, "account");
 	if (!lua_isnil(L, -1)) {
-		struct mw_span account = opt_account(L, c, -1);
+		struct mw_span account = mwl_check_account(L, -1);
 		memcpy(c->account, account.at, account.len);
 		c->account_len = account.len;
 		c->has_account = true;
@@ -572,7 +305,6 @@ static int client_new(lua_State *L)
 void mwl_open_client(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-	    {"push", client_push},
 	    {"sync", client_sync},
 	    {"mark", client_mark},
 	    {"is_safe", client_is_safe},
@@ -590,13 +322,9 @@ void mwl_open_client(lua_State *L)
 	luaL_newmetatable(L, MWL_CLIENT);
 	lua_newtable(L);
 	luaL_setfuncs(L, methods, 0);
+	mwl_client_push_methods(L);
 	mwl_client_state_methods(L);
 	mwl_client_dead_methods(L);
-	for (int call = 0; call < MW_CALLS; call++) {
-		lua_pushinteger(L, call);
-		lua_pushcclosure(L, client_call, 1);
-		lua_setfield(L, -2, mw_call_word((enum mw_call)call));
-	}
 	lua_pushvalue(L, -1);
 	lua_setfield(L, -4, "Client"); /* for methods that are written in Lua */
 	lua_setfield(L, -2, "__index");

@@ -16,28 +16,18 @@ struct poll_state {
 	size_t lost;
 };
 
-static void push_text(lua_State *L, const char *name, struct mw_span text)
-{
-	if (text.len == 0)
-		return;
-	lua_pushlstring(L, (const char *)text.at, text.len);
-	lua_setfield(L, -2, name);
-}
-
 /* stack: list, struct poll_state */
 static int poll_build(lua_State *L)
 {
 	const struct mw_report *r = ((const struct poll_state *)lua_touserdata(L, 2))->report;
 	lua_createtable(L, 0, 6);
-	push_text(L, "account", r->account);
-	push_text(L, "answer", r->answer);
-	push_text(L, "message", r->message);
-	lua_pushinteger(L, (lua_Integer)r->tag);
-	lua_setfield(L, -2, "tag");
+	mwl_set_nonempty(L, "account", r->account);
+	mwl_set_nonempty(L, "answer", r->answer);
+	mwl_set_nonempty(L, "message", r->message);
+	mwl_set_integer(L, "tag", r->tag);
 	lua_pushinteger(L, r->status);
 	lua_setfield(L, -2, "status");
-	lua_pushstring(L, outcome_words[r->outcome]);
-	lua_setfield(L, -2, "outcome");
+	mwl_set_string(L, "outcome", outcome_words[r->outcome]);
 	lua_rawseti(L, 1, (int)lua_rawlen(L, 1) + 1);
 	return 0;
 }
@@ -59,22 +49,33 @@ static void poll_each(void *context, const struct mw_report *r)
 	}
 }
 
-/* client:poll([max]) -> list of { account, outcome, status, tag, answer, message } */
-static int client_poll(lua_State *L)
+/* At POLL_LIST a new list, for at most *max reports: those that are asked for at 2, else `usual`. False: the
+ * client is another process's. */
+static bool poll_list(lua_State *L, const struct mwl_client *c, lua_Integer usual, size_t *max)
 {
-	struct mwl_client *c = luaL_checkudata(L, 1, MWL_CLIENT);
-	lua_Integer max = luaL_optinteger(L, 2, 1000);
-	luaL_argcheck(L, max >= 0, 2, "how many reports at most");
+	lua_Integer asked = luaL_optinteger(L, 2, usual);
+	luaL_argcheck(L, asked >= 0, 2, "how many reports at most");
+	*max = (size_t)asked;
 	if (c->engine && mw_engine_is_forked(c->engine))
-		return mwl_fail_code(L, MW_FORKED);
+		return false;
 	lua_settop(L, 2);
 	luaL_checkstack(L, 8, NULL);
 	lua_newtable(L);
+	return true;
+}
+
+/* client:poll([max]) -> list of { account, outcome, status, tag, answer, message } */
+static int client_poll(lua_State *L)
+{
+	struct mwl_client *c = mwl_client_check(L);
+	size_t max;
+	if (!poll_list(L, c, 1000, &max))
+		return mwl_fail_code(L, MW_FORKED);
 	struct poll_state *p = mwl_newuserdata(L, sizeof *p);
 	*p = (struct poll_state){.L = L};
 	lua_pushcfunction(L, poll_build);
 	if (c->engine)
-		mw_engine_poll(c->engine, (size_t)max, poll_each, p);
+		mw_engine_poll(c->engine, max, poll_each, p);
 	c->reports_lost += p->lost;
 	lua_settop(L, POLL_LIST);
 	return 1;
@@ -113,14 +114,10 @@ static int push_tags(lua_State *L)
 /* client:settled([max]) -> the tags of delivered messages, and poll's list of all other reports */
 static int client_settled(lua_State *L)
 {
-	struct mwl_client *c = luaL_checkudata(L, 1, MWL_CLIENT);
-	lua_Integer max = luaL_optinteger(L, 2, MW_REPORTS_MAX);
-	luaL_argcheck(L, max >= 0, 2, "how many reports at most");
-	if (c->engine && mw_engine_is_forked(c->engine))
+	struct mwl_client *c = mwl_client_check(L);
+	size_t max;
+	if (!poll_list(L, c, MW_REPORTS_MAX, &max))
 		return mwl_fail_code(L, MW_FORKED);
-	lua_settop(L, 2);
-	luaL_checkstack(L, 8, NULL);
-	lua_newtable(L);
 	struct settled *s = mwl_newuserdata(L, sizeof *s);
 	*s = (struct settled){.poll = {.L = L}};
 	mw_buf_init(&s->tags, SIZE_MAX);
@@ -128,7 +125,7 @@ static int client_settled(lua_State *L)
 	lua_pushcfunction(L, push_tags); /* behind POLL_BUILD */
 	lua_pushvalue(L, POLL_STATE);
 	if (c->engine)
-		mw_engine_poll(c->engine, (size_t)max, settle_each, s);
+		mw_engine_poll(c->engine, max, settle_each, s);
 	c->reports_lost += s->poll.lost;
 	size_t count = s->tags.len / sizeof(int64_t);
 	int status = lua_pcall(L, 1, 1, 0);
@@ -145,7 +142,7 @@ static int client_settled(lua_State *L)
  * "withdrawn" */
 static int client_withdraw(lua_State *L)
 {
-	struct mwl_client *c = luaL_checkudata(L, 1, MWL_CLIENT);
+	struct mwl_client *c = mwl_client_check(L);
 	lua_pushinteger(L, c->engine ? (lua_Integer)mw_engine_withdraw(c->engine) : 0);
 	return 1;
 }
@@ -178,7 +175,7 @@ static void push_commit_times(lua_State *L, const struct mw_histogram *h)
 
 static int client_stats(lua_State *L)
 {
-	struct mwl_client *c = luaL_checkudata(L, 1, MWL_CLIENT);
+	struct mwl_client *c = mwl_client_check(L);
 	struct mw_engine_stats s;
 	if (!c->engine)
 		return mwl_fail_code(L, MW_CLOSED);
@@ -225,10 +222,8 @@ static int client_stats(lua_State *L)
 	int64_t now = mwl_now_monotonic();
 	set_age(L, "oldest", now, s.weir.oldest);
 	set_age(L, "oldest_due", now, s.weir.oldest_due);
-	if (s.token_trouble[0]) {
-		lua_pushstring(L, s.token_trouble);
-		lua_setfield(L, -2, "token_trouble");
-	}
+	if (s.token_trouble[0])
+		mwl_set_string(L, "token_trouble", s.token_trouble);
 	push_commit_times(L, &s.commits);
 	lua_setfield(L, -2, "commit_times");
 	lua_pushnumber(L, (lua_Number)s.gate_ms / 1000);
@@ -237,8 +232,7 @@ static int client_stats(lua_State *L)
 	if (s.unleased_ms > 0) {
 		lua_pushnumber(L, (lua_Number)s.unleased_ms / 1000);
 		lua_setfield(L, -2, "unpermitted_for");
-		lua_pushstring(L, s.lease_trouble);
-		lua_setfield(L, -2, "permit_trouble");
+		mwl_set_string(L, "permit_trouble", s.lease_trouble);
 	}
 	return 1;
 }
@@ -257,8 +251,7 @@ static void push_lane(lua_State *L, const struct mw_engine_lane *lane)
 	lua_createtable(L, 0, 18);
 	lua_pushlstring(L, lane->account, lane->account_len);
 	lua_setfield(L, -2, "account");
-	lua_pushstring(L, mwl_lane_state_word((uint32_t)lane->state));
-	lua_setfield(L, -2, "state");
+	mwl_set_string(L, "state", mwl_lane_state_word((uint32_t)lane->state));
 	mwl_set_count(L, "accepted", lane->counts.accepted);
 	mwl_set_count(L, "delivered", lane->counts.delivered);
 	mwl_set_count(L, "dead", lane->counts.dead);
@@ -270,25 +263,21 @@ static void push_lane(lua_State *L, const struct mw_engine_lane *lane)
 	mwl_set_count(L, "attempts", lane->attempts);
 	lua_pushinteger(L, lane->last_status);
 	lua_setfield(L, -2, "last_status");
-	lua_pushboolean(L, lane->awaits_token);
-	lua_setfield(L, -2, "awaits_token");
-	lua_pushboolean(L, lane->has_app);
-	lua_setfield(L, -2, "has_app");
+	mwl_set_flag(L, "awaits_token", lane->awaits_token);
+	mwl_set_flag(L, "has_app", lane->has_app);
 	lua_pushnumber(L, (lua_Number)lane->due_in_ms / 1000);
 	lua_setfield(L, -2, "due_in");
 	if (lane->delivered_ms >= 0) {
 		lua_pushnumber(L, (lua_Number)lane->delivered_ms / 1000);
 		lua_setfield(L, -2, "delivered_ago");
 	}
-	if (lane->last_error[0]) {
-		lua_pushstring(L, lane->last_error);
-		lua_setfield(L, -2, "last_error");
-	}
+	if (lane->last_error[0])
+		mwl_set_string(L, "last_error", lane->last_error);
 }
 
 static struct mwl_client *check_engine(lua_State *L, enum mw_err *err)
 {
-	struct mwl_client *c = luaL_checkudata(L, 1, MWL_CLIENT);
+	struct mwl_client *c = mwl_client_check(L);
 	*err = !c->engine ? MW_CLOSED : mw_engine_is_forked(c->engine) ? MW_FORKED : MW_OK;
 	return c;
 }
@@ -338,7 +327,7 @@ static int client_lane(lua_State *L)
 /* client:review() -> the userdata that its messages are checked by, or nil */
 static int client_review(lua_State *L)
 {
-	luaL_checkudata(L, 1, MWL_CLIENT);
+	mwl_client_check(L);
 	mwl_getuservalue(L, 1);
 	lua_rawgeti(L, -1, MWL_CLIENT_REVIEW);
 	return 1;

@@ -29,6 +29,14 @@ struct mw_span mwl_check_span(lua_State *L, int index)
 	return (struct mw_span){(const uint8_t *)text, len};
 }
 
+struct mw_span mwl_check_account(lua_State *L, int index)
+{
+	struct mw_span account = mwl_check_span(L, index);
+	luaL_argcheck(L, account.len > 0 && account.len <= MW_ACCOUNT_MAX, index,
+		      "an account is named by 1 to 255 bytes");
+	return account;
+}
+
 static int64_t clock_ms(clockid_t clock)
 {
 	struct timespec t;

@@ -9,20 +9,6 @@
 /* A list gives no more than so much text at once; who wants more asks again from there. */
 enum { LIST_BYTES = 4 * 1024 * 1024 };
 
-static void set_text(lua_State *L, const char *name, struct mw_span text)
-{
-	if (text.len == 0)
-		return;
-	lua_pushlstring(L, (const char *)text.at, text.len);
-	lua_setfield(L, -2, name);
-}
-
-static void set_integer(lua_State *L, const char *name, int64_t value)
-{
-	lua_pushinteger(L, (lua_Integer)value);
-	lua_setfield(L, -2, name);
-}
-
 static void set_headers(lua_State *L, const struct mw_dead_letter *l)
 {
 	struct mw_span name, value;
@@ -48,20 +34,20 @@ static void push_letter(lua_State *L, struct mw_dead_id id, const struct mw_dead
 	lua_setfield(L, -2, "id");
 	lua_pushnumber(L, (lua_Number)l->at / 1000);
 	lua_setfield(L, -2, "at");
-	set_text(L, "account", l->account);
-	set_text(L, "code", l->code);
-	set_text(L, "reason", l->reason);
-	set_text(L, "place", l->place);
-	set_text(L, "source", l->source);
-	set_text(L, "answer", l->answer);
-	set_text(L, "event", l->event);
-	set_text(L, "message", l->message);
+	mwl_set_nonempty(L, "account", l->account);
+	mwl_set_nonempty(L, "code", l->code);
+	mwl_set_nonempty(L, "reason", l->reason);
+	mwl_set_nonempty(L, "place", l->place);
+	mwl_set_nonempty(L, "source", l->source);
+	mwl_set_nonempty(L, "answer", l->answer);
+	mwl_set_nonempty(L, "event", l->event);
+	mwl_set_nonempty(L, "message", l->message);
 	set_headers(L, l);
 	if (l->status != 0)
-		set_integer(L, "status", l->status);
-	set_integer(L, "tag", l->tag);
-	set_integer(L, "attempts", l->attempts);
-	set_integer(L, "count", l->count);
+		mwl_set_integer(L, "status", l->status);
+	mwl_set_integer(L, "tag", l->tag);
+	mwl_set_integer(L, "attempts", l->attempts);
+	mwl_set_integer(L, "count", l->count);
 	if (l->event.len > 0) {
 		lua_pushstring(L, l->format == MW_FORMAT_FORM  ? "form"
 				  : l->format == MW_FORMAT_XML ? "xml"

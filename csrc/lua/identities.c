@@ -35,14 +35,6 @@ struct mwl_identities *mwl_check_open_identities(lua_State *L)
 	return d;
 }
 
-static struct mw_span check_account(lua_State *L, int index)
-{
-	struct mw_span account = mwl_check_span(L, index);
-	luaL_argcheck(L, account.len > 0 && account.len <= MW_ACCOUNT_MAX, index,
-		      "an account is named by 1 to 255 bytes");
-	return account;
-}
-
 static enum mw_identity_kind check_kind(lua_State *L, int index)
 {
 	enum mw_identity_kind kind = (enum mw_identity_kind)0;
@@ -214,8 +206,8 @@ static int identities_find(lua_State *L)
 	struct mw_identity_found found;
 	struct mw_error e;
 	mw_error_clear(&e);
-	if (mwl_identities_find(d, check_account(L, 2), check_kind(L, 3), mwl_check_span(L, 4), &found, &e) !=
-	    MW_OK)
+	if (mwl_identities_find(d, mwl_check_account(L, 2), check_kind(L, 3), mwl_check_span(L, 4), &found,
+				&e) != MW_OK)
 		return mwl_fail(L, &e);
 	return push_found(L, &found);
 }
@@ -281,8 +273,7 @@ static bool keep(void *context, const struct mw_identity_told *t)
 
 static void set_text(lua_State *L, const char *name, const uint8_t **at, size_t len)
 {
-	lua_pushlstring(L, (const char *)*at, len);
-	lua_setfield(L, -2, name);
+	mwl_set_text(L, name, *at, len);
 	*at += len;
 }
 
@@ -298,10 +289,8 @@ static void push_page(lua_State *L, const struct mw_buf *b)
 		set_text(L, "account", &at, t.account_len);
 		set_text(L, "id", &at, t.id_len);
 		set_text(L, "user", &at, t.user_len);
-		lua_pushstring(L, mw_identity_word(t.kind));
-		lua_setfield(L, -2, "kind");
-		lua_pushboolean(L, t.is_fallback);
-		lua_setfield(L, -2, "fallback");
+		mwl_set_string(L, "kind", mw_identity_word(t.kind));
+		mwl_set_flag(L, "fallback", t.is_fallback);
 		lua_pushnumber(L, (lua_Number)t.at);
 		lua_setfield(L, -2, "at");
 		lua_rawseti(L, -2, i);
@@ -317,7 +306,7 @@ static int identities_page(lua_State *L)
 	struct mw_node after;
 	size_t len = 0;
 	if (!lua_isnoneornil(L, 2))
-		account = check_account(L, 2);
+		account = mwl_check_account(L, 2);
 	const char *behind = luaL_optlstring(L, 3, NULL, &len);
 	luaL_argcheck(L, !behind || len == sizeof after.bytes, 3, "what the last page gave");
 	if (behind)
@@ -350,8 +339,8 @@ static int identities_show(lua_State *L)
 	struct mw_error e;
 	mw_error_clear(&e);
 	mw_buf_clear(&d->told);
-	if (mw_identities_show(d->store, check_account(L, 2), mwl_check_span(L, 3), keep, &p, &forgotten_at,
-			       &e) != MW_OK)
+	if (mw_identities_show(d->store, mwl_check_account(L, 2), mwl_check_span(L, 3), keep, &p,
+			       &forgotten_at, &e) != MW_OK)
 		return mwl_fail(L, &e);
 	if (p.err != MW_OK)
 		return mwl_fail_code(L, p.err);
@@ -369,7 +358,7 @@ static int identities_drop(lua_State *L)
 	uint64_t removed;
 	struct mw_error e;
 	mw_error_clear(&e);
-	if (mw_identities_drop(d->store, check_account(L, 2), &removed, &e) != MW_OK)
+	if (mw_identities_drop(d->store, mwl_check_account(L, 2), &removed, &e) != MW_OK)
 		return mwl_fail(L, &e);
 	lua_pushnumber(L, (lua_Number)removed);
 	return 1;

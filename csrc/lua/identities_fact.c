@@ -20,12 +20,6 @@ static int seal(lua_State *L)
 	return 2;
 }
 
-static void set_span(lua_State *L, const char *name, struct mw_span text)
-{
-	lua_pushlstring(L, (const char *)text.at, text.len);
-	lua_setfield(L, -2, name);
-}
-
 /* store:unseal(name, sealed) -> fact without `at` | nil: not one of this master key's */
 static int unseal(lua_State *L)
 {
@@ -38,16 +32,13 @@ static int unseal(lua_State *L)
 		return 1;
 	}
 	lua_createtable(L, 0, 7);
-	set_span(L, "account", f.account);
-	set_span(L, "user", f.user);
-	lua_pushboolean(L, f.forget);
-	lua_setfield(L, -2, "forget");
-	lua_pushboolean(L, f.is_fallback);
-	lua_setfield(L, -2, "fallback");
+	mwl_set_span(L, "account", f.account);
+	mwl_set_span(L, "user", f.user);
+	mwl_set_flag(L, "forget", f.forget);
+	mwl_set_flag(L, "fallback", f.is_fallback);
 	if (!f.forget) {
-		set_span(L, "id", f.id);
-		lua_pushstring(L, mw_identity_word(f.kind));
-		lua_setfield(L, -2, "kind");
+		mwl_set_span(L, "id", f.id);
+		mwl_set_string(L, "kind", mw_identity_word(f.kind));
 	}
 	return 1;
 }

@@ -13,20 +13,16 @@ static int intake_gc(lua_State *L)
 
 static void set_text(lua_State *L, const char *name, struct mw_span text)
 {
-	if (!text.at)
-		return;
-	lua_pushlstring(L, (const char *)text.at, text.len);
-	lua_setfield(L, -2, name);
+	if (text.at)
+		mwl_set_span(L, name, text);
 }
 
 static void set_fault(lua_State *L, enum mw_fault fault)
 {
 	if (fault == MW_FAULT_NONE)
 		return;
-	lua_pushstring(L, mw_fault_word(fault));
-	lua_setfield(L, -2, "fault");
-	lua_pushstring(L, mw_fault_sentence(fault));
-	lua_setfield(L, -2, "reason");
+	mwl_set_string(L, "fault", mw_fault_word(fault));
+	mwl_set_string(L, "reason", mw_fault_sentence(fault));
 }
 
 /* core.intake(body, route) -> { key =, context =, integrations =, fault =, reason =, { raw =, type =, name =,
@@ -57,10 +53,8 @@ static int intake_read(lua_State *L)
 		set_text(L, "name", m.name);
 		set_text(L, "user", m.user);
 		set_text(L, "id", m.id);
-		if (m.anonymous) {
-			lua_pushboolean(L, 1);
-			lua_setfield(L, -2, "anonymous");
-		}
+		if (m.anonymous)
+			mwl_set_flag(L, "anonymous", true);
 		set_fault(L, m.fault);
 		lua_rawseti(L, -2, i);
 	}

@@ -3,15 +3,15 @@
  *
  *     messages, tally, problems = core.mapper(map):map('{"type":"opened", ...}', { account = "acct-1" })
  *
- * What fails is collected in C while the body is mapped, and becomes Lua values only afterwards.
+ * What fails is collected in C while the body is mapped, and becomes Lua values only afterwards (problems.c).
  */
 #include "mwl.h"
 #include "xml_reader.h"
 
 #include <math.h>
 
-/* Kept of one body: so many problems by default, so much of each event, so many bytes in all. */
-enum { PROBLEMS_DEFAULT = 1000, RAW_MAX = 64 * 1024, PROBLEM_BYTES_MAX = 16 * 1024 * 1024 };
+/* Kept of one body, by default. */
+enum { PROBLEMS_DEFAULT = 1000 };
 
 /* In the userdata's uservalue. */
 enum { OWN_MAP = 1, OWN_KEPT, OWN_REVIEW, OWN_IDENTITIES };
@@ -26,11 +26,8 @@ struct mwl_mapper {
 	struct mwl_review *review;         /* NULL: messages are not checked */
 	struct mwl_identities *identities; /* NULL: none; the uservalue holds it */
 	const struct mwl_roll *roll;       /* in place of them; NULL: none */
-	struct mw_buf problems;            /* struct problem, account, raw; again and again */
-	size_t problems_max;
-	size_t problem_count;
-	size_t problems_lost;
-	bool keeps_letters; /* what fails goes into the outbox, as a dead letter */
+	struct mwl_problems problems;      /* of the last body */
+	bool keeps_letters;                /* what fails goes into the outbox, as a dead letter */
 	struct mwl_letters letters;
 	const uint8_t *seed;      /* of 32 bytes; NULL: ids are random */
 	struct mw_span seed_text; /* of which it is made when it is needed; at == NULL: there is none */
@@ -39,14 +36,6 @@ struct mwl_mapper {
 	struct mw_tally tally;            /* of the last run that mapper:map or :tally made */
 	const struct mwl_xml_reader *xml; /* of the run under way, if it is of XML; may be NULL */
 	bool running;                     /* until what it made is told */
-};
-
-struct problem {
-	uint64_t index;
-	size_t account_len;
-	size_t raw_len;
-	bool has_account;
-	struct mw_error error;
 };
 
 struct mwl_mapper *mwl_check_mapper(lua_State *L, int index)
@@ -114,66 +103,14 @@ static void on_random(void *context, uint8_t bytes[16])
 static void on_problem(void *context, const struct mw_problem *found)
 {
 	struct mwl_mapper *p = context;
-	struct mw_buf *b = &p->problems;
-	size_t mark = b->len;
-	struct mw_span raw = found->raw, account = found->account;
-	if (raw.len > RAW_MAX)
-		raw.len = RAW_MAX;
-	struct problem problem = {.index = found->index,
-				  .account_len = account.len,
-				  .raw_len = raw.len,
-				  .has_account = account.at,
-				  .error = *found->error};
 	if (p->keeps_letters)
 		mwl_letters_add(&p->letters, mw_mapper_outbox(p->mapper), found);
-	if (p->problem_count < p->problems_max && mw_buf_append(b, &problem, sizeof problem) == MW_OK &&
-	    mw_buf_append_span(b, account) == MW_OK && mw_buf_append_span(b, raw) == MW_OK) {
-		p->problem_count++;
-	} else {
-		b->len = mark;
-		p->problems_lost++;
-	}
-}
-
-static void set_span(lua_State *L, const char *name, struct mw_span text)
-{
-	lua_pushlstring(L, (const char *)text.at, text.len);
-	lua_setfield(L, -2, name);
-}
-
-static void set_string(lua_State *L, const char *name, const char *text)
-{
-	lua_pushstring(L, text);
-	lua_setfield(L, -2, name);
+	mwl_problems_add(&p->problems, found);
 }
 
 void mwl_mapper_push_problems(lua_State *L, struct mwl_mapper *p)
 {
-	if (p->problem_count == 0 && p->problems_lost == 0) {
-		lua_pushnil(L);
-		return;
-	}
-	luaL_checkstack(L, 4, NULL);
-	lua_createtable(L, (int)p->problem_count, p->problems_lost > 0);
-	const uint8_t *at = p->problems.data;
-	for (size_t i = 1; i <= p->problem_count; i++) {
-		struct problem problem;
-		memcpy(&problem, at, sizeof problem);
-		const struct mw_error *e = &problem.error;
-		struct mw_span account = {at + sizeof problem, problem.account_len};
-		struct mw_span raw = {account.at + account.len, problem.raw_len};
-		at = raw.at + raw.len;
-		lua_createtable(L, 0, 5);
-		mwl_set_count(L, "index", problem.index);
-		set_string(L, "code", mw_err_word(e->code));
-		set_string(L, "message", e->detail[0] ? e->detail : mw_err_sentence(e->code));
-		if (problem.has_account)
-			set_span(L, "account", account);
-		set_span(L, "raw", raw);
-		lua_rawseti(L, -2, (int)i);
-	}
-	if (p->problems_lost > 0)
-		mwl_set_count(L, "more", p->problems_lost);
+	mwl_problems_push(L, &p->problems);
 }
 
 /* What the functions need while they may run: in the registry, and taken out again, for they may hold the
@@ -250,8 +187,7 @@ void mwl_mapper_run(lua_State *L, int mapper_index, const struct mw_delivery *d,
 		luaL_error(L, "this mapper is at work already: it can't be used from the script it runs");
 	luaL_checkstack(L, LUA_MINSTACK, NULL);
 	mw_outbox_clear(mw_mapper_outbox(p->mapper));
-	mw_buf_clear(&p->problems);
-	p->problem_count = p->problems_lost = 0;
+	mwl_problems_clear(&p->problems);
 	mwl_letters_begin(&p->letters, p->map->map, d);
 	p->script.L = L;
 	if (d->format == MW_FORMAT_XML)
@@ -278,12 +214,10 @@ static void push_messages(lua_State *L, const struct mw_outbox *box)
 	size_t position = 0;
 	for (int i = 1; mw_outbox_next(box, &position, &parcel); i++) {
 		lua_createtable(L, 0, 3);
-		set_span(L, "account", parcel.account);
-		set_span(L, "message", parcel.message);
-		if (parcel.tag != 0) {
-			lua_pushinteger(L, (lua_Integer)parcel.tag);
-			lua_setfield(L, -2, "tag");
-		}
+		mwl_set_span(L, "account", parcel.account);
+		mwl_set_span(L, "message", parcel.message);
+		if (parcel.tag != 0)
+			mwl_set_integer(L, "tag", parcel.tag);
 		lua_rawseti(L, -2, i);
 	}
 }
@@ -370,7 +304,7 @@ static int mapper_gc(lua_State *L)
 	struct mwl_mapper *p = mwl_check_mapper(L, 1);
 	mw_mapper_free(p->mapper);
 	p->mapper = NULL;
-	mw_buf_deinit(&p->problems);
+	mwl_problems_deinit(&p->problems);
 	mw_buf_deinit(&p->letters.texts);
 	mw_buf_deinit(&p->script.fields);
 	mw_buf_deinit(&p->script.text);
@@ -420,10 +354,9 @@ static int new_mapper(lua_State *L)
 	p->roll = roll;
 	p->map = map;
 	p->review = review;
-	p->problems_max = problems_max;
 	p->script.kept = LUA_NOREF;
 	p->script.views = mwl_views_of(L);
-	mw_buf_init(&p->problems, PROBLEM_BYTES_MAX);
+	mwl_problems_init(&p->problems, problems_max);
 	mw_buf_init(&p->letters.texts, SIZE_MAX);
 	mw_buf_init(&p->script.fields, MW_EVENT_MAX);
 	mw_buf_init(&p->script.text, MW_EVENT_MAX);

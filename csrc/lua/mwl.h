@@ -38,6 +38,7 @@
 
 #include "../core/map.h"
 #include "compat.h"
+#include "members.h"
 
 #define MWL_MAP        "moonweir.map"
 #define MWL_MAPPER     "moonweir.mapper"
@@ -56,13 +57,9 @@
 int mwl_fail(lua_State *L, const struct mw_error *e);
 int mwl_fail_code(lua_State *L, enum mw_err code);
 
-/* Sets a member of the table on top of the stack. */
-static inline void mwl_set_count(lua_State *L, const char *name, uint64_t value)
-{
-	lua_pushinteger(L, (lua_Integer)value);
-	lua_setfield(L, -2, name);
-}
 struct mw_span mwl_check_span(lua_State *L, int index);
+/* The name of an account: 1 to 255 bytes. */
+struct mw_span mwl_check_account(lua_State *L, int index);
 int64_t mwl_now_wall(void);      /* ms since 1970 */
 int64_t mwl_now_monotonic(void); /* ms */
 void mwl_random(void *context, uint8_t bytes[16]);
@@ -86,6 +83,21 @@ struct mwl_letters {
 void mwl_letters_begin(struct mwl_letters *l, const struct mw_map *map, const struct mw_delivery *d);
 void mwl_letters_add(struct mwl_letters *l, struct mw_outbox *out, const struct mw_problem *p);
 
+/* problems.c: what failed of one body. */
+struct mwl_problems {
+	struct mw_buf kept;
+	size_t max;
+	size_t count; /* kept */
+	size_t lost;  /* and not */
+};
+void mwl_problems_init(struct mwl_problems *p, size_t max);
+void mwl_problems_deinit(struct mwl_problems *p);
+void mwl_problems_clear(struct mwl_problems *p);
+void mwl_problems_add(struct mwl_problems *p, const struct mw_problem *found);
+/* Pushes { {index=, code=, message=, account=, raw=}, ..., more= }, or nil if there were none; `more` is how
+ * many were not kept. */
+void mwl_problems_push(lua_State *L, const struct mwl_problems *p);
+
 /* mapper.c. Its uservalue holds the map userdata, so neither dies before the other. */
 struct mwl_mapper;
 struct mwl_mapper *mwl_check_mapper(lua_State *L, int index);
@@ -102,8 +114,7 @@ enum mw_err mwl_mapper_letters_lost(const struct mwl_mapper *p);
 void mwl_mapper_seed(struct mwl_mapper *p, const uint8_t seed[32]);
 /* The same from a text of any length, borrowed until it is taken back. */
 void mwl_mapper_seed_text(struct mwl_mapper *p, struct mw_span text);
-/* Pushes the problems of the last run as { {index=, code=, message=, account=, raw=}, ..., more= }, or nil if
- * there were none; `more` is how many were not kept. */
+/* Pushes the problems of the last run. */
 void mwl_mapper_push_problems(lua_State *L, struct mwl_mapper *p);
 /* Pushes { events =, messages =, ignored =, unmatched =, failed = }. */
 void mwl_tally_push(lua_State *L, const struct mw_tally *t);

@@ -107,10 +107,8 @@ static int review_counts(lua_State *L)
 	mwl_set_count(L, "unjudged", r->review.unjudged);
 	mwl_set_count(L, "failed", r->failed);
 	mwl_set_count(L, "shapes", r->review.shapes);
-	if (r->why[0]) {
-		lua_pushstring(L, r->why);
-		lua_setfield(L, -2, "why");
-	}
+	if (r->why[0])
+		mwl_set_string(L, "why", r->why);
 	for (int i = 0; i < MW_VERDICTS_MAX; i++) {
 		if (r->review.met[i] == 0)
 			continue;

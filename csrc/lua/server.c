@@ -9,6 +9,8 @@
  */
 #include "server.h"
 
+#include "members.h"
+
 #include <math.h>
 
 #define MWL_SERVER "moonweir.server"
@@ -189,23 +191,17 @@ static int server_quiesce(lua_State *L)
 	return 0;
 }
 
-static void set_count(lua_State *L, const char *name, uint64_t value)
-{
-	lua_pushinteger(L, (lua_Integer)value);
-	lua_setfield(L, -2, name);
-}
-
 /* server:stats() -> { accepted =, connections =, busy =, refused =, too_slow = } */
 static int server_stats(lua_State *L)
 {
 	const struct mw_server *s = check_open(L)->server;
 	struct mw_server_stats stats = mw_server_stats(s);
 	lua_createtable(L, 0, 5);
-	set_count(L, "accepted", stats.accepted);
-	set_count(L, "connections", stats.connections);
-	set_count(L, "busy", mw_server_busy(s));
-	set_count(L, "refused", stats.refused);
-	set_count(L, "too_slow", stats.too_slow);
+	mwl_set_count(L, "accepted", stats.accepted);
+	mwl_set_count(L, "connections", stats.connections);
+	mwl_set_count(L, "busy", mw_server_busy(s));
+	mwl_set_count(L, "refused", stats.refused);
+	mwl_set_count(L, "too_slow", stats.too_slow);
 	return 1;
 }
 

@@ -32,14 +32,6 @@ struct mwl_vault *mwl_check_vault(lua_State *L)
 	return v;
 }
 
-static struct mw_span check_account(lua_State *L, int index)
-{
-	struct mw_span account = mwl_check_span(L, index);
-	luaL_argcheck(L, account.len > 0 && account.len <= MW_ACCOUNT_MAX, index,
-		      "an account is named by 1 to 255 bytes");
-	return account;
-}
-
 static int vault_close(lua_State *L)
 {
 	struct mwl_vault *v = luaL_checkudata(L, 1, MWL_VAULT);
@@ -139,7 +131,7 @@ int mwl_answer(lua_State *L, const struct mw_error *e)
 static int vault_set(lua_State *L)
 {
 	struct mwl_vault *v = mwl_check_vault(L);
-	struct mw_span account = check_account(L, 2);
+	struct mw_span account = mwl_check_account(L, 2);
 	luaL_checktype(L, 3, LUA_TTABLE);
 	struct mw_account_change c = {0};
 	c.write_key.at = (const uint8_t *)mwl_opt_text(L, 3, "write_key", &c.write_key.len);
@@ -170,7 +162,7 @@ static int change(lua_State *L, change_state *call)
 	struct mw_error e;
 	mw_error_clear(&e);
 	struct mwl_vault *v = mwl_check_vault(L);
-	(void)call(v->vault, check_account(L, 2), &e);
+	(void)call(v->vault, mwl_check_account(L, 2), &e);
 	return mwl_answer(L, &e);
 }
 
@@ -211,54 +203,45 @@ static void keep(void *context, const struct mw_account_info *info)
 		memcpy(t->app, info->app.at, t->app_len);
 }
 
-void mwl_set_text(lua_State *L, const char *name, const void *text, size_t len)
-{
-	lua_pushlstring(L, text, len);
-	lua_setfield(L, -2, name);
-}
-
-void mwl_set_flag(lua_State *L, const char *name, bool flag)
-{
-	lua_pushboolean(L, flag);
-	lua_setfield(L, -2, name);
-}
-
 static void push_told(lua_State *L, struct mw_span account, const struct told *t)
 {
 	const struct mw_account_info *i = &t->info;
 	lua_createtable(L, 0, 11);
-	mwl_set_text(L, "account", account.at, account.len);
-	lua_pushstring(L, i->damaged ? "damaged" : i->paused ? "paused" : "active");
-	lua_setfield(L, -2, "state");
+	mwl_set_span(L, "account", account);
+	mwl_set_string(L, "state", i->damaged ? "damaged" : i->paused ? "paused" : "active");
 	if (i->damaged)
 		return;
 	mwl_set_flag(L, "has_key", i->has_key);
-	mwl_set_text(L, "last", i->last, strlen(i->last));
+	mwl_set_string(L, "last", i->last);
 	if (t->endpoint_len > 0)
 		mwl_set_text(L, "endpoint", t->endpoint, t->endpoint_len);
 	if (t->label_len > 0)
 		mwl_set_text(L, "label", t->label, t->label_len);
 	if (t->app_len > 0)
 		mwl_set_text(L, "oauth", t->app, t->app_len);
-	mwl_set_text(L, "master_key", i->kid, strlen(i->kid));
+	mwl_set_string(L, "master_key", i->kid);
 	mwl_set_flag(L, "other_master_key", i->foreign);
 	mwl_set_count(L, "revision", i->revision);
 	lua_pushnumber(L, (lua_Number)i->updated_at / 1000);
 	lua_setfield(L, -2, "updated_at");
 }
 
+static enum mw_err tell(lua_State *L, struct mw_vault *v, struct mw_span account, struct mw_error *e)
+{
+	struct told t = {.info = {.damaged = true}};
+	enum mw_err err = mw_vault_show(v, account, keep, &t, e);
+	if (err == MW_OK || err == MW_CORRUPT)
+		push_told(L, account, &t);
+	return err;
+}
+
 /* vault:show(account) -> table | nil, message, code */
 static int vault_show(lua_State *L)
 {
 	struct mwl_vault *v = mwl_check_vault(L);
-	struct mw_span account = check_account(L, 2);
-	struct told t;
 	struct mw_error e;
 	mw_error_clear(&e);
-	if (mw_vault_show(v->vault, account, keep, &t, &e) != MW_OK)
-		return mwl_fail(L, &e);
-	push_told(L, account, &t);
-	return 1;
+	return tell(L, v->vault, mwl_check_account(L, 2), &e) == MW_OK ? 1 : mwl_fail(L, &e);
 }
 
 static void ignore(void *context, const struct mw_account_info *info)
@@ -272,7 +255,7 @@ static int vault_has(lua_State *L)
 	struct mwl_vault *v = mwl_check_vault(L);
 	struct mw_error e;
 	mw_error_clear(&e);
-	enum mw_err err = mw_vault_show(v->vault, check_account(L, 2), ignore, NULL, &e);
+	enum mw_err err = mw_vault_show(v->vault, mwl_check_account(L, 2), ignore, NULL, &e);
 	lua_pushboolean(L, err == MW_OK);
 	return 1;
 }
@@ -292,6 +275,29 @@ void mwl_names_add(struct mwl_names *n, struct mw_span name)
 		n->err = mw_buf_append_span(n->buf, name);
 }
 
+int mwl_names_tell(lua_State *L, struct mwl_vault *v, struct mwl_names *names, mwl_tell *tell_one,
+		   struct mw_error *e)
+{
+	if (e->code != MW_OK)
+		return mwl_fail(L, e);
+	if (names->err != MW_OK)
+		return mwl_fail_code(L, names->err);
+	lua_newtable(L);
+	int count = 0;
+	for (size_t at = 0; at < v->names.len;) {
+		struct mw_span name = {v->names.data + at + 1, v->names.data[at]};
+		enum mw_err err = tell_one(L, v->vault, name, e);
+		at += 1 + name.len;
+		if (err == MW_NO_ACCOUNT) /* gone by now */
+			continue;
+		if (err != MW_OK && err != MW_CORRUPT)
+			return mwl_fail(L, e);
+		lua_rawseti(L, -2, ++count);
+	}
+	mw_buf_deinit(&v->names);
+	return 1;
+}
+
 static void keep_name(void *context, const struct mw_account_info *info)
 {
 	mwl_names_add(context, info->account);
@@ -305,26 +311,8 @@ static int vault_list(lua_State *L)
 	struct mw_error e;
 	mw_error_clear(&e);
 	struct mwl_names names = mwl_names_start(v);
-	if (mw_vault_each(v->vault, keep_name, &names, &e) != MW_OK)
-		return mwl_fail(L, &e);
-	if (names.err != MW_OK)
-		return mwl_fail_code(L, names.err);
-	lua_newtable(L);
-	int count = 0;
-	for (size_t at = 0; at < v->names.len;) {
-		struct mw_span account = {v->names.data + at + 1, v->names.data[at]};
-		struct told t = {.info = {.damaged = true}};
-		enum mw_err err = mw_vault_show(v->vault, account, keep, &t, &e);
-		at += 1 + account.len;
-		if (err == MW_NO_ACCOUNT) /* gone by now */
-			continue;
-		if (err != MW_OK && err != MW_CORRUPT)
-			return mwl_fail(L, &e);
-		push_told(L, account, &t);
-		lua_rawseti(L, -2, ++count);
-	}
-	mw_buf_deinit(&v->names);
-	return 1;
+	(void)mw_vault_each(v->vault, keep_name, &names, &e);
+	return mwl_names_tell(L, v, &names, tell, &e);
 }
 
 /* vault:has_master_key() */

@@ -18,10 +18,6 @@ struct mwl_vault *mwl_check_vault(lua_State *L);
 /* The string in member `name` of the table at `index`, NULL if there is none. It stays in the table. */
 const char *mwl_opt_text(lua_State *L, int index, const char *name, size_t *len);
 
-/* Of the table on top. */
-void mwl_set_text(lua_State *L, const char *name, const void *text, size_t len);
-void mwl_set_flag(lua_State *L, const char *name, bool flag);
-
 /* Names for a list; the room is the vault's. */
 struct mwl_names {
 	struct mw_buf *buf;
@@ -29,6 +25,14 @@ struct mwl_names {
 };
 struct mwl_names mwl_names_start(struct mwl_vault *v);
 void mwl_names_add(struct mwl_names *n, struct mw_span name);
+
+/* Pushes a table about what is called so: MW_OK, or MW_CORRUPT for one that is damaged, of which it says
+ * little. Else nothing. */
+typedef enum mw_err mwl_tell(lua_State *L, struct mw_vault *v, struct mw_span name, struct mw_error *e);
+/* Pushes the list of such tables, or nil, message, code: what is in `e` already, or comes. Returns how many.
+ */
+int mwl_names_tell(lua_State *L, struct mwl_vault *v, struct mwl_names *names, mwl_tell *tell_one,
+		   struct mw_error *e);
 
 /* true, or what is in e. */
 int mwl_answer(lua_State *L, const struct mw_error *e);

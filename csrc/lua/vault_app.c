@@ -76,7 +76,7 @@ static void push_told(lua_State *L, struct mw_span app, const struct told *t)
 {
 	const struct mw_app_info *i = &t->info;
 	lua_createtable(L, 0, 11);
-	mwl_set_text(L, "app", app.at, app.len);
+	mwl_set_span(L, "app", app);
 	mwl_set_flag(L, "damaged", i->damaged);
 	if (i->damaged)
 		return;
@@ -86,26 +86,30 @@ static void push_told(lua_State *L, struct mw_span app, const struct told *t)
 	if (i->token_server.len > 0)
 		mwl_set_text(L, "token_server", t->token_server, i->token_server.len);
 	mwl_set_count(L, "bits", i->bits);
-	mwl_set_text(L, "fingerprint", i->fingerprint, strlen(i->fingerprint));
-	mwl_set_text(L, "master_key", i->kid, strlen(i->kid));
+	mwl_set_string(L, "fingerprint", i->fingerprint);
+	mwl_set_string(L, "master_key", i->kid);
 	mwl_set_flag(L, "other_master_key", i->foreign);
 	mwl_set_count(L, "revision", i->revision);
 	lua_pushnumber(L, (lua_Number)i->updated_at / 1000);
 	lua_setfield(L, -2, "updated_at");
 }
 
+static enum mw_err tell(lua_State *L, struct mw_vault *v, struct mw_span app, struct mw_error *e)
+{
+	struct told t = {.info = {.damaged = true}};
+	enum mw_err err = mw_vault_app_show(v, app, keep, &t, e);
+	if (err == MW_OK || err == MW_CORRUPT)
+		push_told(L, app, &t);
+	return err;
+}
+
 /* vault:show_app(name) -> table | nil, message, code */
 static int vault_show_app(lua_State *L)
 {
 	struct mwl_vault *v = mwl_check_vault(L);
-	struct mw_span app = mwl_check_span(L, 2);
-	struct told t;
 	struct mw_error e;
 	mw_error_clear(&e);
-	if (mw_vault_app_show(v->vault, app, keep, &t, &e) != MW_OK)
-		return mwl_fail(L, &e);
-	push_told(L, app, &t);
-	return 1;
+	return tell(L, v->vault, mwl_check_span(L, 2), &e) == MW_OK ? 1 : mwl_fail(L, &e);
 }
 
 static void keep_name(void *context, const struct mw_app_info *info)
@@ -121,26 +125,8 @@ static int vault_list_apps(lua_State *L)
 	struct mw_error e;
 	mw_error_clear(&e);
 	struct mwl_names names = mwl_names_start(v);
-	if (mw_vault_app_each(v->vault, keep_name, &names, &e) != MW_OK)
-		return mwl_fail(L, &e);
-	if (names.err != MW_OK)
-		return mwl_fail_code(L, names.err);
-	lua_newtable(L);
-	int count = 0;
-	for (size_t at = 0; at < v->names.len;) {
-		struct mw_span app = {v->names.data + at + 1, v->names.data[at]};
-		struct told t = {.info = {.damaged = true}};
-		enum mw_err err = mw_vault_app_show(v->vault, app, keep, &t, &e);
-		at += 1 + app.len;
-		if (err == MW_NO_ACCOUNT) /* gone by now */
-			continue;
-		if (err != MW_OK && err != MW_CORRUPT)
-			return mwl_fail(L, &e);
-		push_told(L, app, &t);
-		lua_rawseti(L, -2, ++count);
-	}
-	mw_buf_deinit(&v->names);
-	return 1;
+	(void)mw_vault_app_each(v->vault, keep_name, &names, &e);
+	return mwl_names_tell(L, v, &names, tell, &e);
 }
 
 void mwl_open_vault_apps(lua_State *L)

@@ -20,12 +20,6 @@ static int verify_gc(lua_State *L)
 	return 0;
 }
 
-static void set_text(lua_State *L, const char *name, struct mw_span text)
-{
-	lua_pushlstring(L, text.len > 0 ? (const char *)text.at : "", text.len);
-	lua_setfield(L, -2, name);
-}
-
 static void set_counts(lua_State *L, const struct mw_verify_counts *c)
 {
 	mwl_set_count(L, "accepted", c->accepted);
@@ -41,23 +35,19 @@ static void push_lane(lua_State *L, const struct mw_verify_record *r)
 	lua_newtable(L);
 	mwl_set_count(L, "partition", r->partition);
 	mwl_set_count(L, "lane", r->lane);
-	set_text(L, "account", r->account);
+	mwl_set_span(L, "account", r->account);
 	set_counts(L, &r->counts);
-	lua_pushboolean(L, r->is_balanced != 0);
-	lua_setfield(L, -2, "balanced");
+	mwl_set_flag(L, "balanced", r->is_balanced != 0);
 }
 
 static void push_finding(lua_State *L, const struct mw_verify_record *r)
 {
 	lua_newtable(L);
 	mwl_set_count(L, "partition", r->partition);
-	lua_pushstring(L, mw_finding_word(r->finding));
-	lua_setfield(L, -2, "code");
-	if (r->account.len > 0)
-		set_text(L, "account", r->account);
-	set_text(L, "message", r->text);
-	lua_pushstring(L, mw_finding_advice(r->finding));
-	lua_setfield(L, -2, "advice");
+	mwl_set_string(L, "code", mw_finding_word(r->finding));
+	mwl_set_nonempty(L, "account", r->account);
+	mwl_set_span(L, "message", r->text);
+	mwl_set_string(L, "advice", mw_finding_advice(r->finding));
 }
 
 static void push_partition(lua_State *L, const struct mw_verify_record *r)
@@ -70,8 +60,7 @@ static void push_partition(lua_State *L, const struct mw_verify_record *r)
 	mwl_set_count(L, "lanes", r->lanes);
 	mwl_set_count(L, "letters", r->letters);
 	mwl_set_count(L, "findings", r->findings);
-	lua_pushboolean(L, r->is_balanced != 0);
-	lua_setfield(L, -2, "balanced");
+	mwl_set_flag(L, "balanced", r->is_balanced != 0);
 }
 
 /* Appends the value on top to the result's list of this name. */

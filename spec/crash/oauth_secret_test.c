@@ -3,19 +3,15 @@
  */
 #include "../../csrc/io/private.h"
 #include "../../csrc/io/vault_app.h"
-#include "../c/folder.h"
-#include "../c/rig.h"
-#include "core_file.h"
+#include "secret_rig.h"
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <sodium.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 
-enum { FORMS_MAX = 256, FORM_LEN = 20, TOKEN_LEN = 22 };
+enum { TOKEN_LEN = 22 };
 
 /* As the mock server begins its tokens. Made when it is needed, as it must not lie in this program. */
 static void make_token(char token[TOKEN_LEN + 1])
@@ -26,19 +22,8 @@ static void make_token(char token[TOKEN_LEN + 1])
 	token[TOKEN_LEN] = '\0';
 }
 
-struct forms {
-	uint8_t bytes[FORMS_MAX][FORM_LEN];
-	size_t count;
-};
-
-static void add_form(struct forms *f, const void *bytes)
-{
-	if (f->count < FORMS_MAX)
-		memcpy(f->bytes[f->count++], bytes, FORM_LEN);
-}
-
 /* A number as DER has it, and as OpenSSL keeps it, at three places each. */
-static void add_number(struct forms *f, EVP_PKEY *key, const char *name)
+static void add_number(struct secret_forms *f, EVP_PKEY *key, const char *name)
 {
 	uint8_t big[1024], little[1024];
 	BIGNUM *n = NULL;
@@ -47,15 +32,15 @@ static void add_number(struct forms *f, EVP_PKEY *key, const char *name)
 	int len = BN_num_bytes(n);
 	BN_bn2binpad(n, big, len);
 	BN_bn2lebinpad(n, little, len);
-	for (int at = 4; at + FORM_LEN <= len; at += (len - FORM_LEN) / 3) {
-		add_form(f, big + at);
-		add_form(f, little + at);
+	for (int at = 4; at + SECRET_FORM_LEN <= len; at += (len - SECRET_FORM_LEN) / 3) {
+		secret_add(f, big + at);
+		secret_add(f, little + at);
 	}
 	BN_free(n);
 }
 
 /* Every form of the key in this file, and of the token. Only for the process that looks. */
-static void make_forms(struct forms *f, const char *pem)
+static void make_forms(struct secret_forms *f, const char *pem)
 {
 	static const char *const names[] = {OSSL_PKEY_PARAM_RSA_D,         OSSL_PKEY_PARAM_RSA_FACTOR1,
 					    OSSL_PKEY_PARAM_RSA_FACTOR2,   OSSL_PKEY_PARAM_RSA_EXPONENT1,
@@ -73,69 +58,10 @@ static void make_forms(struct forms *f, const char *pem)
 	/* Of PKCS#8 the first seven lines are the head and the public half. */
 	for (int i = 0; fgets(line, sizeof line, file); i++)
 		if (i > 7 && strlen(line) > 60)
-			add_form(f, line + 8);
+			secret_add(f, line + 8);
 	fclose(file);
 	make_token(token);
-	add_form(f, token);
-}
-
-/* Tells where it is, if one is there. */
-static bool holds_secret(const char *path, const struct forms *f, bool quiet)
-{
-	bool found = false;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t cap = 1 << 20, len = 0;
-	char *all = malloc(cap);
-	for (ssize_t n; fd >= 0 && all && (n = read(fd, all + len, cap - len)) > 0;) {
-		len += (size_t)n;
-		if (len == cap)
-			all = realloc(all, cap *= 2);
-	}
-	for (size_t i = 0; all && i < f->count; i++) {
-		const char *at = memmem(all, len, f->bytes[i], FORM_LEN);
-		if (!at)
-			continue;
-		if (!quiet)
-			fprintf(stderr, "%s holds form %zu of %zu at %td of %zu\n", path, i, f->count,
-				at - all, len);
-		found = true;
-	}
-	free(all);
-	if (fd >= 0)
-		close(fd);
-	return found;
-}
-
-static struct forms forms;
-static unsigned files_looked_at;
-static bool found_in_files;
-
-static int look_at_file(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-	(void)st;
-	(void)at;
-	if (kind == FTW_F) {
-		files_looked_at++;
-		found_in_files |= holds_secret(path, &forms, false);
-	}
-	return 0;
-}
-
-static void print_report(void *context, const struct mw_report *r)
-{
-	(void)context;
-	printf("%.*s: %d %d %.*s %.*s\n", (int)r->account.len, r->account.at, r->outcome, r->status,
-	       (int)r->answer.len, r->answer.at, (int)r->message.len, r->message.at);
-}
-
-static void print_state(struct mw_engine *g)
-{
-	struct mw_engine_lane lanes[16];
-	size_t n = mw_engine_lanes(g, lanes, 16);
-	for (size_t i = 0; i < n; i++)
-		printf("%s: %d %s\n", lanes[i].account, lanes[i].last_status, lanes[i].last_error);
-	while (mw_engine_poll(g, 100, print_report, NULL) > 0)
-		continue;
+	secret_add(f, token);
 }
 
 /* As whoever takes a key from a file does it: locked memory, wiped behind. */
@@ -166,14 +92,6 @@ static bool send_one(struct mw_engine *g, struct mw_outbox *box)
 	return box_add(box, "acme", "id", 200, 1) && mw_engine_push(g, box) == MW_OK;
 }
 
-/* mock_script leaves what it sent on its stack: that is the test's doing, not the engine's. */
-__attribute__((noinline)) static void wipe_stack(void)
-{
-	volatile char deep[16384];
-	for (size_t i = 0; i < sizeof deep; i++)
-		deep[i] = 0;
-}
-
 /* Each answer repeats the token that it was asked with: the one of this number. */
 static bool script(const struct mock *m, const char *lines, int number)
 {
@@ -181,12 +99,15 @@ static bool script(const struct mock *m, const char *lines, int number)
 	make_token(token);
 	bool ok = mock_script(m, "reset\nbearer\nbody is %s%d it\n%s", token, number, lines);
 	sodium_memzero(token, sizeof token);
-	wipe_stack();
+	secret_wipe_stack();
 	return ok;
 }
 
+/* The files of the private key and the master key. */
+static char pem[100], master[100];
+
 /* Tokens that are taken, refused, not given; then one that is asked for and does not come. */
-static void play(const struct mock *m, const char *pem, const char *master, int ready)
+static void play(const struct mock *m, int ready)
 {
 	static struct mw_spool_config spool;
 	struct mw_engine_config config = rig_config();
@@ -208,7 +129,7 @@ static void play(const struct mock *m, const char *pem, const char *master, int 
 	for (unsigned i = 0; ok && i < sizeof scripts / sizeof *scripts; i++) {
 		ok = script(m, scripts[i], i == 0 ? 1 : 2) && send_one(g, &box) &&
 		     mw_engine_flush(g, RIG_PATIENCE_MS) == MW_OK;
-		print_state(g);
+		secret_print_state(g);
 	}
 	/* Saved anew, it is asked for anew. */
 	ok = ok && script(m, "token-status 503\ntoken-stall", 2) && save(vault, pem, m->url);
@@ -217,41 +138,13 @@ static void play(const struct mock *m, const char *pem, const char *master, int 
 	if (ok)
 		RIG_UNTIL(send_one(g, &box) && mw_engine_lanes(g, &lane, 1) == 1 && lane.awaits_token &&
 			  mw_engine_stats(g, &s) == MW_OK && s.token_requests >= 4);
-	print_state(g);
-	fflush(stdout);
-	wipe_stack();
-	if (write(ready, ok && lane.awaits_token ? "y" : "n", 1) != 1)
-		_exit(1);
-	for (;;)
-		pause();
-}
-
-static pid_t start(const struct mock *m, const char *dir, const char *pem, const char *master, char *answer)
-{
-	int ready[2];
-	fflush(stdout);
-	pid_t pid = pipe2(ready, O_CLOEXEC) == 0 ? fork() : -1;
-	if (pid == 0) {
-		const struct rlimit whole = {RLIM_INFINITY, RLIM_INFINITY};
-		char output[300];
-		snprintf(output, sizeof output, "%s/output", dir);
-		int fd = open(output, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-		setrlimit(RLIMIT_CORE, &whole);
-		if (fd < 0 || chdir(dir) != 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0)
-			_exit(1);
-		play(m, pem, master, ready[1]);
-	}
-	close(ready[1]);
-	*answer = 'n';
-	if (pid < 0 || read(ready[0], answer, 1) != 1)
-		*answer = 'n';
-	close(ready[0]);
-	return pid;
+	secret_print_state(g);
+	secret_stay(ready, ok && lane.awaits_token);
 }
 
 TEST(a_private_key_and_its_tokens_are_nowhere_but_on_their_way)
 {
-	char dir[256], outside[64], pem[100], master[100], path[300], command[400], answer;
+	char dir[256], outside[64], path[300], command[400], answer;
 	struct mw_error e;
 	struct mock m = mock_start(NULL, NULL);
 	mock_folder(outside);
@@ -263,37 +156,26 @@ TEST(a_private_key_and_its_tokens_are_nowhere_but_on_their_way)
 		 pem, pem);
 	snprintf(dir, sizeof dir, "%s", folder_path("crash"));
 	CHECK(system(command) == 0 && mw_master_key_create(master, &e) == MW_OK && mkdir(dir, 0700) == 0);
-	pid_t pid = start(&m, dir, pem, master, &answer);
+	pid_t pid = secret_start(play, &m, dir, &answer);
+	struct secret_forms forms;
 	make_forms(&forms, pem);
-	bool found = false;
-	static const char *const files[] = {"cmdline", "environ", "status", "maps", "comm", "stat"};
-	for (unsigned i = 0; i < sizeof files / sizeof *files; i++) {
-		snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, files[i]);
-		found |= holds_secret(path, &forms, false);
-	}
-	kill(pid, SIGABRT);
+	bool found = secret_found_in_process(pid, &forms);
 	int status;
-	waitpid(pid, &status, 0);
+	bool dumped = secret_end(pid, dir, &status);
 	/* What is looked for is there to be found. */
 	snprintf(path, sizeof path, "%s/heads", m.folder);
-	bool sent = holds_secret(path, &forms, true) && holds_secret(pem, &forms, true);
+	bool sent = secret_found(path, &forms, true) && secret_found(pem, &forms, true);
 	mock_stop(&m);
 	mock_remove_folder(outside);
-	find_core(dir, path);
-	bool dumped = WIFSIGNALED(status) && WCOREDUMP(status) && path[0];
-	if (!dumped)
-		printf("SKIPPED: core files are not written into the directory of the process here\n");
-	nftw(folder(), look_at_file, 8, FTW_PHYS);
-	printf("%u files looked at for %zu forms%s\n", files_looked_at, forms.count,
-	       dumped ? ", a core file among them" : "");
+	found |= secret_found_in_files(&forms, dumped);
 	snprintf(path, sizeof path, "%s/output", dir);
 	if (answer != 'y') {
 		snprintf(command, sizeof command, "cat %.200s >&2", path);
 		(void)!system(command);
 	}
 	CHECK(answer == 'y' && sent && WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-	CHECK(files_looked_at >= 3);
-	CHECK(!found && !found_in_files);
+	CHECK(secret_files >= 3);
+	CHECK(!found);
 }
 
 int main(int argc, char **argv)

@@ -4,12 +4,11 @@
 -- more of one than its last four characters.
 
 local accounts = require "moonweir.accounts"
-local columns = require "moonweir.cli.columns"
 local core = require "moonweir.core"
+local kept = require "moonweir.cli.kept"
 local keys = require "moonweir.cli.keys"
 local link = require "moonweir.web.link"
 local redislink = require "moonweir.cli.redislink"
-local sharing = require "moonweir.cli.sharing"
 local terminal = require "moonweir.cli.terminal"
 
 local process = core.process
@@ -137,20 +136,11 @@ function command.define(parser)
 	end
 end
 
-local function fail(message, code)
-	terminal.say("error", terminal.safe(message, 600))
-	return (keys.is_usage(code) or code == "invalid") and 2 or 1
-end
-
 local function tail(a)
 	if not a.has_key then
 		return "none"
 	end
 	return "…" .. a.last
-end
-
-local function when(a)
-	return os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(a.updated_at))
 end
 
 local function has_app(list)
@@ -163,7 +153,7 @@ local function has_app(list)
 end
 
 --- The app's column is there if an account has one.
-local function print_table(list)
+local function rows_of(list)
 	local apps = has_app(list)
 	local rows = { { "ACCOUNT", "KEY", "ENDPOINT", "STATE", "CHANGED", "LABEL" } }
 	for i, a in ipairs(list) do
@@ -174,7 +164,7 @@ local function print_table(list)
 				tail(a) .. (a.other_master_key and " (other master key)" or ""),
 				terminal.safe(a.endpoint or "default", 80),
 				a.state,
-				when(a),
+				kept.date(a.updated_at),
 				terminal.safe(a.label or "", 60),
 			}
 		end
@@ -185,37 +175,25 @@ local function print_table(list)
 	if apps then
 		table.insert(rows[1], 4, "OAUTH APP")
 	end
-	columns.print(rows)
+	return rows
 end
 
---- Members in an order that people can read.
-local function print_json(a)
+local function members_of(a)
 	local members = { { "account", a.account }, { "state", a.state } }
 	if a.state ~= "damaged" then
 		members[3] = { "key", a.has_key and tail(a) or core.null }
 		members[4] = { "endpoint", a.endpoint or core.null }
 		members[5] = { "label", a.label or core.null }
-		members[6] = { "updated_at", when(a) }
+		members[6] = { "updated_at", kept.date(a.updated_at) }
 		members[7] = { "revision", a.revision }
 		members[8] = { "master_key", a.master_key }
 		members[9] = { "other_master_key", a.other_master_key }
 		members[10] = { "oauth", a.oauth or core.null }
 	end
-	for i, member in ipairs(members) do
-		members[i] = ('"%s":%s'):format(member[1], core.encode(member[2]))
-	end
-	io.stdout:write("{", table.concat(members, ","), "}\n")
+	return members
 end
 
-local function print_list(list, as_json)
-	if not as_json then
-		print_table(list)
-		return
-	end
-	for _, a in ipairs(list) do
-		print_json(a)
-	end
-end
+local VIEW = { rows = rows_of, members = members_of, none = "there are no accounts yet; moonweir accounts set NAME makes one" }
 
 local actions = {}
 
@@ -243,10 +221,7 @@ function actions.set(args, vault)
 		return nil, message, code
 	end
 	if not vault:has_master_key() and (change.endpoint or change.oauth or change.write_key or change.write_key_file) then
-		return nil,
-			"no master key to encrypt with. Give --master-key-file FILE, or set MOONWEIR_MASTER_KEY_FILE; "
-				.. "moonweir accounts new-master-key FILE makes one",
-			"usage"
+		return nil, "no master key to encrypt with. " .. keys.MASTER_KEY_ADVICE, "usage"
 	end
 	change.prompt = ("write key of %s (not shown): "):format(terminal.safe(args.name, 60))
 	process.catch_signals() -- so that an interrupt at the prompt leaves the terminal as it was
@@ -258,25 +233,11 @@ function actions.set(args, vault)
 end
 
 function actions.show(args, vault)
-	local a, message, code = vault:show(args.name)
-	if not a then
-		return nil, message, code
-	end
-	print_list({ a }, args.json)
-	return true
+	return kept.show(VIEW, args, vault:show(args.name))
 end
 
 function actions.list(args, vault)
-	local list, message, code = vault:list()
-	if not list then
-		return nil, message, code
-	end
-	if #list == 0 and not args.json then
-		terminal.say("note", "there are no accounts yet; moonweir accounts set NAME makes one")
-	else
-		print_list(list, args.json)
-	end
-	return true
+	return kept.list(VIEW, args, vault:list())
 end
 
 for _, name in ipairs { "pause", "resume", "remove" } do
@@ -288,12 +249,12 @@ end
 
 local function make_link(args)
 	if not link.base(args.base_url) then
-		return fail("--base-url takes the daemon's https URL, without ? and # (http only for localhost)", "usage")
+		return kept.fail("--base-url takes the daemon's https URL, without ? and # (http only for localhost)", "usage")
 	end
 	local key = args.link_key_file or keys.environment "MOONWEIR_LINK_KEY_FILE"
 	local url, message, code = link.make(args.name, { base_url = args.base_url, key = key, user = args.user })
 	if not url then
-		return fail(message, code)
+		return kept.fail(message, code)
 	end
 	io.stdout:write(url, "\n")
 	return 0
@@ -302,26 +263,16 @@ end
 function command.run(args)
 	if args.action == "new-master-key" or args.action == "new-link-key" then
 		local ok, message, code = accounts.new_master_key(args.file)
-		return ok and 0 or fail(message, code)
+		return ok and 0 or kept.fail(message, code)
 	end
 	if args.name and (args.name == "" or #args.name > 255) then
-		return fail("an account is named by 1 to 255 bytes", "usage")
+		return kept.fail("an account is named by 1 to 255 bytes", "usage")
 	elseif args.user and #args.user > 200 then
-		return fail("--user takes at most 200 bytes", "usage")
+		return kept.fail("--user takes at most 200 bytes", "usage")
 	elseif args.action == "link" then
 		return make_link(args)
 	end
-	local vault, message, code = sharing.vault(args, args.action ~= "set") -- only `set` makes one
-	if not vault then
-		return fail(message, code)
-	end
-	local ok
-	ok, message, code = actions[args.action](args, vault)
-	vault:close()
-	if not ok and process.interrupted() then
-		return 130
-	end
-	return ok and 0 or fail(message, code)
+	return kept.run(actions, args)
 end
 
 return command

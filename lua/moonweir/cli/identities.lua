@@ -2,6 +2,7 @@
 
 local core = require "moonweir.core"
 local file = require "moonweir.cli.identity_file"
+local kept = require "moonweir.cli.kept"
 local keys = require "moonweir.cli.keys"
 local progress = require "moonweir.cli.progress"
 local redislink = require "moonweir.cli.redislink"
@@ -95,11 +96,6 @@ function command.define(parser)
 			action:flag("--yes", "Do not ask back.")
 		end
 	end
-end
-
-local function fail(message, code)
-	terminal.say("error", terminal.safe(message, 600))
-	return (keys.is_usage(code) or code == "invalid") and 2 or 1
 end
 
 local function format_of(args, path)
@@ -378,27 +374,24 @@ end
 --- The store that the command is about. Only `import` makes one where there is none.
 local function open(args)
 	if not keys.master_key_file(args) and not os.getenv "CREDENTIALS_DIRECTORY" then
-		return nil,
-			"identities are encrypted. Give --master-key-file FILE, or set MOONWEIR_MASTER_KEY_FILE; "
-				.. "moonweir accounts new-master-key FILE makes one",
-			"usage"
+		return nil, "identities are encrypted. " .. keys.MASTER_KEY_ADVICE, "usage"
 	end
 	return sharing.identities(args, args.action ~= "import")
 end
 
 function command.run(args)
 	if args.account and (args.account == "" or #args.account > 255) then
-		return fail("an account is named by 1 to 255 bytes", "usage")
+		return kept.fail("an account is named by 1 to 255 bytes", "usage")
 	elseif not args.account and (args.action == "show" or args.action == "forget") then
-		return fail("of which account? Give --account NAME", "usage")
+		return kept.fail("of which account? Give --account NAME", "usage")
 	end
 	local wrong = args.action == "forget" and misuse(args)
 	if wrong then
-		return fail(wrong, "usage")
+		return kept.fail(wrong, "usage")
 	end
 	local store, message, code = open(args)
 	if not store then
-		return fail(message, code)
+		return kept.fail(message, code)
 	end
 	io.stdout:setvbuf "full"
 	local ok
@@ -409,7 +402,7 @@ function command.run(args)
 	elseif ok then
 		return 0
 	end
-	return message and fail(message, code) or 1
+	return message and kept.fail(message, code) or 1
 end
 
 return command

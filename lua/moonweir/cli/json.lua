@@ -32,9 +32,21 @@ function json.object(...)
 	return "{" .. table.concat(parts, ",") .. "}"
 end
 
+--- An integer of any size as it is: a Lua number in JSON may get a fraction or an exponent.
 ---@param n number
 function json.count(n)
 	return ("%.0f"):format(n)
+end
+
+--- Members of these names, for between the braces of an object: "queued":40,"dead":1
+---@param entry table<string, number>
+---@param names string[]
+function json.counts(entry, names)
+	local parts = {}
+	for i, name in ipairs(names) do
+		parts[i] = ('"%s":%.0f'):format(name, entry[name])
+	end
+	return table.concat(parts, ",")
 end
 
 return json

@@ -12,6 +12,10 @@ local process = core.process
 
 local keys = {}
 
+--- For whoever needs a master key and has none.
+keys.MASTER_KEY_ADVICE = "Give --master-key-file FILE, or set MOONWEIR_MASTER_KEY_FILE; "
+	.. "moonweir accounts new-master-key FILE makes one"
+
 local SECRET_OPTIONS = { ["--write-key"] = true, ["--writeKey"] = true, ["--input"] = true }
 
 --- Overwrite keys among the process's own arguments, as the system shows them.

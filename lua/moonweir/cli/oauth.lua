@@ -2,11 +2,10 @@
 --
 -- A private key is read by the C side, from a file or a pipe, and sealed there; nothing here ever holds or prints one.
 
-local columns = require "moonweir.cli.columns"
 local core = require "moonweir.core"
+local kept = require "moonweir.cli.kept"
 local keys = require "moonweir.cli.keys"
 local redislink = require "moonweir.cli.redislink"
-local sharing = require "moonweir.cli.sharing"
 local terminal = require "moonweir.cli.terminal"
 
 local process = core.process
@@ -83,16 +82,7 @@ function command.define(parser)
 	end
 end
 
-local function fail(message, code)
-	terminal.say("error", terminal.safe(message, 600))
-	return (keys.is_usage(code) or code == "invalid") and 2 or 1
-end
-
-local function when(a)
-	return os.date("!%Y-%m-%dT%H:%M:%SZ", math.floor(a.updated_at))
-end
-
-local function print_table(list)
+local function rows_of(list)
 	local rows = { { "APP", "CLIENT ID", "KEY ID", "PUBLIC KEY", "TOKENS FROM", "CHANGED" } }
 	for i, a in ipairs(list) do
 		rows[i + 1] = a.damaged and { a.app, "damaged", "?", "?", "?", "?" }
@@ -102,14 +92,13 @@ local function print_table(list)
 				terminal.safe(a.key_id, 60),
 				a.fingerprint .. (a.other_master_key and " (other master key)" or ""),
 				terminal.safe(a.token_server or "region", 80),
-				when(a),
+				kept.date(a.updated_at),
 			}
 	end
-	columns.print(rows)
+	return rows
 end
 
---- Members in an order that people can read.
-local function print_json(a)
+local function members_of(a)
 	local members = { { "app", a.app }, { "damaged", a.damaged } }
 	if not a.damaged then
 		members[3] = { "client_id", a.client_id }
@@ -118,26 +107,15 @@ local function print_json(a)
 		members[6] = { "token_server", a.token_server or core.null }
 		members[7] = { "public_key", a.fingerprint }
 		members[8] = { "bits", a.bits }
-		members[9] = { "updated_at", when(a) }
+		members[9] = { "updated_at", kept.date(a.updated_at) }
 		members[10] = { "revision", a.revision }
 		members[11] = { "master_key", a.master_key }
 		members[12] = { "other_master_key", a.other_master_key }
 	end
-	for i, member in ipairs(members) do
-		members[i] = ('"%s":%s'):format(member[1], core.encode(member[2]))
-	end
-	io.stdout:write("{", table.concat(members, ","), "}\n")
+	return members
 end
 
-local function print_list(list, as_json)
-	if not as_json then
-		print_table(list)
-		return
-	end
-	for _, a in ipairs(list) do
-		print_json(a)
-	end
-end
+local VIEW = { rows = rows_of, members = members_of, none = "there are no OAuth apps yet; moonweir oauth set NAME makes one" }
 
 local actions = {}
 
@@ -152,10 +130,7 @@ function actions.set(args, vault)
 	if not next(change) then
 		return nil, "nothing to set. Give --client-id, --key-id, --private-key-file, --scope or --token-server", "usage"
 	elseif not vault:has_master_key() then
-		return nil,
-			"no master key to encrypt with. Give --master-key-file FILE, or set MOONWEIR_MASTER_KEY_FILE; "
-				.. "moonweir accounts new-master-key FILE makes one",
-			"usage"
+		return nil, "no master key to encrypt with. " .. keys.MASTER_KEY_ADVICE, "usage"
 	elseif change.private_key_file == "-" and process.is_terminal(0) then
 		return nil, "a private key is not typed: give --private-key-file FILE, or pipe it in", "usage"
 	elseif change.token_server == "region" then
@@ -169,25 +144,11 @@ function actions.set(args, vault)
 end
 
 function actions.show(args, vault)
-	local a, message, code = vault:show_app(args.name)
-	if not a then
-		return nil, message, code
-	end
-	print_list({ a }, args.json)
-	return true
+	return kept.show(VIEW, args, vault:show_app(args.name))
 end
 
 function actions.list(args, vault)
-	local list, message, code = vault:list_apps()
-	if not list then
-		return nil, message, code
-	end
-	if #list == 0 and not args.json then
-		terminal.say("note", "there are no OAuth apps yet; moonweir oauth set NAME makes one")
-	else
-		print_list(list, args.json)
-	end
-	return true
+	return kept.list(VIEW, args, vault:list_apps())
 end
 
 function actions.remove(args, vault)
@@ -195,14 +156,7 @@ function actions.remove(args, vault)
 end
 
 function command.run(args)
-	local vault, message, code = sharing.vault(args, args.action ~= "set")
-	if not vault then
-		return fail(message, code)
-	end
-	local ok
-	ok, message, code = actions[args.action](args, vault)
-	vault:close()
-	return ok and 0 or fail(message, code)
+	return kept.run(actions, args)
 end
 
 return command

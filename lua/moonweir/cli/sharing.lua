@@ -9,8 +9,7 @@ local process = require("moonweir.core").process
 
 local sharing = {}
 
-sharing.NO_MASTER_KEY = "what lies in Redis is encrypted. Give --master-key-file FILE, or set MOONWEIR_MASTER_KEY_FILE; "
-	.. "moonweir accounts new-master-key FILE makes one"
+sharing.NO_MASTER_KEY = "what lies in Redis is encrypted. " .. keys.MASTER_KEY_ADVICE
 
 --- Is it Redis that a command is about? The variable alone says so only where no spool is named.
 function sharing.is_wanted(args)

@@ -24,7 +24,8 @@ Beside the script, in fixtures/:
   NAME.xml              XML, which is mapped as the JSON that the README shows
   identities.ndjson     who is known while all of them are mapped, as "moonweir identities export"
                         writes it: {"email":"ann@example.com","userId":"u1"}; may be missing
-  NAME.headers          its headers, one "Name: value" a line; may be missing
+  NAME.headers          its headers, one "Name: value" a line, and "?name: value" for a parameter
+                        of the URL; may be missing
   NAME.expected.ndjson  the golden file, a line each: {"account":…,"message":…}; of what fails
                         {"error":{"event":2,"code":"no_user"}}; {"ignored":1}, {"unmatched":1}
 

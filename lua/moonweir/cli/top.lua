@@ -1,6 +1,10 @@
 --- moonweir top -- what the processes on a spool are doing right now.
 
 local core = require "moonweir.core"
+local json = require "moonweir.cli.json"
+local keys = require "moonweir.cli.keys"
+local layout = require "moonweir.cli.layout"
+local looks = require "moonweir.cli.look"
 local terminal = require "moonweir.cli.terminal"
 local view = require "moonweir.cli.topview"
 
@@ -51,20 +55,12 @@ local function look_at(dir)
 	return look
 end
 
---- Integers of any size as they are: a Lua number in JSON may get a fraction or an exponent.
 local COUNTS = {
 	"accepted", "delivered", "dead", "queued", "in_flight", "queued_bytes", "held", "requests", "answers", "retries", "splits",
 	"bytes_sent", "lanes", "lanes_parked", "lanes_backing_off", "lanes_awaiting_token", "token_requests", "commits",
 	"disk_bytes", "disk_max",
 }
 local LANE_COUNTS = { "partition", "queued", "in_flight", "delivered", "dead", "attempts", "last_status" }
-
-local function members(parts, entry, names)
-	for _, name in ipairs(names) do
-		parts[#parts + 1] = ('"%s":%.0f'):format(name, entry[name])
-	end
-	return parts
-end
 
 local function decimal(n)
 	return (n and n < math.huge) and ("%.3f"):format(n) or "null"
@@ -78,20 +74,12 @@ local function object(parts)
 	return "{" .. table.concat(parts, ",") .. "}"
 end
 
-local function list(entries, one)
-	local parts = {}
-	for i, entry in ipairs(entries) do
-		parts[i] = one(entry)
-	end
-	return "[" .. table.concat(parts, ",") .. "]"
-end
-
 local function process_json(p)
 	if p.problem then
 		return object { ('"partition":%d'):format(p.partition), '"problem":' .. text(p.problem) }
 	end
 	local rates = p.rates or {}
-	return object(members({
+	return object {
 		('"partition":%d'):format(p.partition),
 		('"pid":%.0f'):format(p.pid),
 		('"state":"%s"'):format(p.state),
@@ -105,23 +93,25 @@ local function process_json(p)
 		'"requests_per_second":' .. decimal(rates.requests),
 		'"commits_per_second":' .. decimal(rates.commits),
 		'"bytes_per_request":' .. decimal(p.bytes_per_request),
-	}, p, COUNTS))
+		json.counts(p, COUNTS),
+	}
 end
 
 local function lane_json(lane)
-	return object(members({
+	return object {
 		'"account":' .. text(lane.account),
 		('"state":"%s"'):format((lane.backing_off and "backing_off") or (lane.awaits_token and "awaiting_token") or lane.state),
 		'"due_in":' .. decimal(lane.due_in),
 		'"last_error":' .. (lane.last_error and text(terminal.mask(lane.last_error)) or "null"),
-	}, lane, LANE_COUNTS))
+		json.counts(lane, LANE_COUNTS),
+	}
 end
 
 local function print_json(look)
 	terminal.print(object {
 		'"spool":' .. text(look.spool),
-		'"processes":' .. list(look.processes, process_json),
-		'"lanes":' .. list(view.busiest(look), lane_json),
+		'"processes":' .. json.list(look.processes, process_json),
+		'"lanes":' .. json.list(looks.busiest(look), lane_json),
 	})
 end
 
@@ -131,18 +121,18 @@ end
 
 local function print_page(look)
 	for _, line in ipairs(view.page(look)) do
-		terminal.print((view.text(line, nil, paint):gsub("%s+$", "")))
+		terminal.print((layout.text(line, nil, paint):gsub("%s+$", "")))
 	end
 end
 
 local function print_once(dir, interval, as_json)
 	local before = look_at(dir)
-	local look = view.compare(before)
+	local look = looks.compare(before)
 	if interval > 0 then
 		if #before.processes > 0 and not process.wait(interval) then
 			return 130
 		end
-		look = view.compare(look_at(dir), before)
+		look = looks.compare(look_at(dir), before)
 	end
 	if #look.processes == 0 then
 		terminal.say("error", ("no process has sent from %s yet; start one with this --spool"):format(terminal.safe(dir, 200)))
@@ -159,12 +149,12 @@ local function draw(look)
 	look.clock = os.date "%H:%M:%S"
 	local lines = view.page(look, columns, rows - 1)
 	for i, line in ipairs(lines) do
-		lines[i] = view.text(line, columns, paint)
+		lines[i] = layout.text(line, columns, paint)
 	end
 	for i = #lines + 1, rows - 1 do
 		lines[i] = ""
 	end
-	lines[rows] = view.text({ { "q ends", "grey" } }, columns, paint)
+	lines[rows] = layout.text({ { "q ends", "grey" } }, columns, paint)
 	io.stdout:write("\27[H", table.concat(lines, "\27[K\r\n"), "\27[K\27[J")
 	return io.stdout:flush()
 end
@@ -173,7 +163,7 @@ end
 local function watch(dir, interval)
 	local before
 	while not process.interrupted() do
-		local look = view.compare(look_at(dir), before)
+		local look = looks.compare(look_at(dir), before)
 		if not draw(look) then
 			return
 		end
@@ -203,9 +193,9 @@ local function watch_on_terminal(dir, interval)
 end
 
 function top.run(args)
-	local dir = args.spool or os.getenv "MOONWEIR_SPOOL"
-	if not dir or dir == "" then
-		terminal.say("error", "no spool. Give --spool DIR, or set MOONWEIR_SPOOL")
+	local dir, message = keys.spool(args)
+	if not dir then
+		terminal.say("error", message)
 		return 2
 	end
 	local is_live = not (args.once or args.json) and process.is_terminal(1)

@@ -1,6 +1,8 @@
 --- moonweir verify -- is everything that a spool accepted accounted for, and whole?
 
 local core = require "moonweir.core"
+local json = require "moonweir.cli.json"
+local keys = require "moonweir.cli.keys"
 local progress = require "moonweir.cli.progress"
 local terminal = require "moonweir.cli.terminal"
 
@@ -50,33 +52,16 @@ local function by_account(lanes)
 	return list
 end
 
---- Integers of any size as they are: a Lua number in JSON may get a fraction or an exponent.
-local function members(entry, names)
-	local parts = {}
-	for i, name in ipairs(names) do
-		parts[i] = ('"%s":%.0f'):format(name, entry[name])
-	end
-	return table.concat(parts, ",")
-end
-
-local function json_list(list, one)
-	local parts = {}
-	for i, entry in ipairs(list) do
-		parts[i] = one(entry)
-	end
-	return "[" .. table.concat(parts, ",") .. "]"
-end
-
 local function print_json(result, sum)
 	local parts = {
 		'"ok":' .. tostring(result.ok),
-		members(sum, COUNTS),
-		'"partitions":' .. json_list(result.partitions, function(p)
+		json.counts(sum, COUNTS),
+		'"partitions":' .. json.list(result.partitions, function(p)
 			local owner = p.owner and (',"owner":%d'):format(p.owner) or ""
-			return "{" .. members(p, { "partition", "lanes", "accepted", "delivered", "dead", "queued", "queued_bytes", "packs",
+			return "{" .. json.counts(p, { "partition", "lanes", "accepted", "delivered", "dead", "queued", "queued_bytes", "packs",
 				"letters", "findings" }) .. owner .. ',"balanced":' .. tostring(p.balanced) .. "}"
 		end),
-		'"findings":' .. json_list(result.findings, function(f)
+		'"findings":' .. json.list(result.findings, function(f)
 			local account = f.account and ',"account":' .. core.encode(f.account) or ""
 			return ('{"partition":%d,"code":"%s"%s,"message":%s,"advice":%s}'):format(
 				f.partition, f.code, account, core.encode(f.message), core.encode(f.advice)
@@ -84,8 +69,8 @@ local function print_json(result, sum)
 		end),
 	}
 	if result.accounts then
-		parts[#parts + 1] = '"accounts":' .. json_list(result.accounts, function(a)
-			return ('{"account":%s,%s,"balanced":%s}'):format(core.encode(a.account), members(a, COUNTS), tostring(a.balanced))
+		parts[#parts + 1] = '"accounts":' .. json.list(result.accounts, function(a)
+			return ('{"account":%s,%s,"balanced":%s}'):format(core.encode(a.account), json.counts(a, COUNTS), tostring(a.balanced))
 		end)
 	end
 	terminal.print("{" .. table.concat(parts, ",") .. "}")
@@ -145,13 +130,14 @@ local function say_findings(result)
 end
 
 function verify.run(args)
-	local dir = args.spool or os.getenv "MOONWEIR_SPOOL"
-	if not dir or dir == "" then
-		terminal.say("error", "no spool. Give --spool DIR, or set MOONWEIR_SPOOL")
+	local dir, message = keys.spool(args)
+	if not dir then
+		terminal.say("error", message)
 		return 2
 	end
 	local bar = progress.new()
-	local result, message = core.verify(dir, {
+	local result
+	result, message = core.verify(dir, {
 		accounts = args.by_account,
 		progress = function(done, total, partition)
 			bar:draw(total > 0 and done / total, { ("p%d"):format(partition), terminal.count(total / 1e6) .. " MB" })

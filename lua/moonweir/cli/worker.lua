@@ -267,6 +267,11 @@ local function deliver(args)
 	if not args.stream or not args.group then
 		return usage "which entries? Give --stream NAME and --group NAME"
 	end
+	for _, name in ipairs { "stream", "group", "consumer" } do
+		if args[name] == "" then
+			return usage(("--%s takes a name, not an empty text"):format(name))
+		end
+	end
 	for _, name in ipairs { "in_flight", "batch", "idle" } do
 		if args[name] and args[name] < 1 then
 			return usage(("--%s is at least 1"):format(name:gsub("_", "-")))

@@ -1,32 +1,6 @@
---- html -- the settings page before anything is known. {{TOOL}} and {{INITIAL}} are filled in, escaped (page.lua).
+--- html -- the settings page, inside of frame.lua, before anything is known. {{TOOL}} is filled in (page.lua).
 
 return [==[
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<title>Segment connection – {{TOOL}}</title>
-<link rel="icon" href="settings/icon.svg" type="image/svg+xml">
-<link rel="stylesheet" href="settings/style.css">
-<link rel="stylesheet" href="settings/settings.css">
-<script type="module" src="settings/main.js"></script>
-</head>
-<body>
-<svg hidden>
-	<symbol id="i-good" viewBox="0 0 24 24"><path d="M5 12.5l4.5 4.5L19 7.5"/></symbol>
-	<symbol id="i-note" viewBox="0 0 24 24"><path d="M12 11v6M12 7v.5"/></symbol>
-	<symbol id="i-warn" viewBox="0 0 24 24"><path d="M12 6v7M12 16.5v.5"/></symbol>
-	<symbol id="i-bad" viewBox="0 0 24 24"><path d="M7 7l10 10M17 7L7 17"/></symbol>
-	<symbol id="i-paused" viewBox="0 0 24 24"><path d="M9 7v10M15 7v10"/></symbol>
-</svg>
-<header class="top">
-	<span class="mark" aria-hidden="true">{{INITIAL}}</span>
-	<div><p class="small muted">{{TOOL}}<span id="whose"></span></p><h1>Segment connection</h1></div>
-</header>
-
 <main id="main">
 	<noscript><section class="card piece"><h2>JavaScript is off</h2>
 		<p>This page needs it. Please turn it on for this page and open it from {{TOOL}} again.</p></section></noscript>
@@ -159,6 +133,4 @@ return [==[
 	</div>
 </dialog>
 <p id="announce" class="unseen" role="status"></p>
-</body>
-</html>
 ]==]

@@ -42,6 +42,12 @@ local function brand(color)
 	return (":root { --brand: %s; --brand-text: %s; }\n"):format(color, text_on(color))
 end
 
+--- A whole page. `base` leads from where it is to the other files.
+local function framed(main, base, script, names)
+	local whole = require("moonweir.web.settings.frame"):gsub("{{(%u+)}}", { MAIN = main, BASE = base, SCRIPT = script })
+	return (whole:gsub("{{(%u+)}}", names))
+end
+
 ---@param tool string its name
 ---@param color string|nil "#1c5bb8"
 ---@param framing moonweir.web.Options
@@ -50,9 +56,8 @@ end
 function page.new(tool, color, framing, enables)
 	local initial = tool:match "^[%z\1-\127\194-\244][\128-\191]*" or "?"
 	local names = { TOOL = escape(tool), INITIAL = escape(initial:upper()) }
-	local html = require("moonweir.web.settings.html"):gsub("{{(%u+)}}", names)
 	local files = {
-		["/settings"] = { "text/html", html },
+		["/settings"] = { "text/html", framed(require "moonweir.web.settings.html", "settings/", "main", names) },
 		["/settings/style.css"] = { "text/css", require "moonweir.web.style" },
 		["/settings/icon.svg"] = { "image/svg+xml", icon(names.INITIAL, color) },
 		["/settings/settings.css"] = { "text/css", brand(color) .. require "moonweir.web.settings.css" },
@@ -61,7 +66,7 @@ function page.new(tool, color, framing, enables)
 		files["/settings/" .. name .. ".js"] = { "text/javascript", require("moonweir.web.settings." .. name) }
 	end
 	if enables then
-		local window = require("moonweir.web.settings.window_html"):gsub("{{(%u+)}}", names)
+		local window = framed(require "moonweir.web.settings.window_html", "", "window", names)
 		for path in pairs(ENABLING) do
 			files[path] = { "text/html", window }
 		end
