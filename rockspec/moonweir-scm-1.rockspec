@@ -115,6 +115,7 @@ build = {
 		["moonweir.golden"] = "lua/moonweir/golden.lua",
 		["moonweir.identities"] = "lua/moonweir/identities.lua",
 		["moonweir.identity"] = "lua/moonweir/identity.lua",
+		["moonweir.literal"] = "lua/moonweir/literal.lua",
 		["moonweir.markdown"] = "lua/moonweir/markdown.lua",
 		["moonweir.openresty"] = "lua/moonweir/openresty.lua",
 		["moonweir.openresty.commits"] = "lua/moonweir/openresty/commits.lua",

@@ -8,14 +8,6 @@ local workload = require "support.workload"
 local TRIALS = tonumber(os.getenv "MW_SERVE_TRIALS") or 15 -- on each Lua
 local MOODS = { "", "", "delay 20", "always 503" }
 
-local function lines(path)
-	local list = {}
-	for line in (child.read(path) or ""):gmatch "[^\n]+" do
-		list[#list + 1] = line
-	end
-	return list
-end
-
 describe("a daemon that is killed while webhooks come in", function()
 	local seed = tonumber(os.getenv "MW_SEED") or os.time()
 	local segment
@@ -38,11 +30,11 @@ describe("a daemon that is killed while webhooks come in", function()
 			local promised, more = ("%s/promised%d"):format(child.folder(), trial), random(400)
 			os.execute(("%s %d %s t%d 16 >/dev/null 2>&1 &"):format(os.getenv "MW_POSTER", serve.port, promised, trial))
 			serve:wait("a moment to be killed at", function()
-				return #lines(promised) >= more
+				return #child.lines(promised) >= more
 			end)
 			serve:signal "KILL"
 			serve:finish()
-			for _, id in ipairs(lines(promised)) do
+			for _, id in ipairs(child.lines(promised)) do
 				open_ids[id] = true
 				promises = promises + 1
 			end

@@ -28,20 +28,9 @@ describe("moonweir serve", function()
 		return serve, config, values
 	end
 
-	local function stop(serve)
-		serve:signal "TERM"
-		local code, _, err = serve:finish()
-		assert.equal(0, code, err)
-		return err
-	end
-
 	local function arrived(serve, id)
 		return serve:wait(id .. " to arrive", function()
-			for _, message in ipairs(segment:messages()) do
-				if message.properties.id == id then
-					return message
-				end
-			end
+			return segment:message(id)
 		end)
 	end
 
@@ -63,7 +52,7 @@ describe("moonweir serve", function()
 			count = count + (message.properties.id == "one" and 1 or 0)
 		end
 		assert.equal(1, count)
-		stop(serve)
+		daemon.stop(serve)
 	end)
 
 	it("answers 200 to what the mapping fails on, which is a dead letter, and counts it", function()
@@ -74,7 +63,7 @@ describe("moonweir serve", function()
 		assert.equal(1, daemon.metric(serve, 'moonweir_events_failed_total{code="mapping"}'))
 		assert.equal(1, daemon.metric(serve, 'moonweir_events_failed_total{code="unmatched"}'))
 		assert.equal(1, daemon.metric(serve, 'moonweir_events_failed_total{code="json"}'))
-		stop(serve)
+		daemon.stop(serve)
 		local _, out = child.run { "dead", "list", "--spool", values.spool }
 		assert.equal(3, select(2, out:gsub("\n", "")))
 	end)
@@ -84,7 +73,7 @@ describe("moonweir serve", function()
 		assert.equal(200, (daemon.post(serve, "/webhooks/acme?x=hush&user_id=ann%20%2B1", EVENT:format "asked")))
 		assert.equal("ann +1", arrived(serve, "asked").userId)
 		assert.equal(200, (daemon.post(serve, "/webhooks/acme?x=hush&user_id=bob", '{"type":"bad","event_id":"b"}')))
-		stop(serve)
+		daemon.stop(serve)
 		local _, out = child.run { "dead", "export", "--spool", values.spool }
 		assert.matches('"?user_id":"bob"', out, 1, true)
 		assert.not_matches("hush", out, 1, true)
@@ -110,7 +99,7 @@ describe("moonweir serve", function()
 		end
 		assert.is_true(daemon.metric(serve, "moonweir_commit_seconds_count") >= 1)
 		assert.equal(404, (child.http(serve.port, "GET", "/metrics")))
-		stop(serve)
+		daemon.stop(serve)
 	end)
 
 	it("verifies, answers 401 without a hint, and tells no secret anywhere", function()
@@ -140,7 +129,7 @@ describe("moonweir serve", function()
 		assert.equal(200, (daemon.post(serve, "/webhooks/acme", EVENT:format "y", { Authorization = "Bearer " .. new })))
 		local _, metrics = child.http(serve.operations, "GET", "/metrics")
 		local said = serve:err() .. serve:out() .. metrics .. child.read(config) .. table.concat(answers)
-		stop(serve)
+		daemon.stop(serve)
 		for _, secret in ipairs { canary, new, key } do
 			assert.is_nil((said .. serve:err()):find(secret, 1, true))
 		end
@@ -153,11 +142,11 @@ describe("moonweir serve", function()
 			assert.equal(404, (daemon.post(serve, path, EVENT:format "n")), path)
 		end
 		assert.equal(400, (daemon.post(serve, "/webhooks/a%00", EVENT:format "n")))
-		stop(serve)
+		daemon.stop(serve)
 		serve = start { write_key_file = "none", unknown_accounts = "accept" }
 		assert.equal(200, (daemon.post(serve, "/webhooks/some%20body%2F1", EVENT:format "n")))
 		assert.equal(1, daemon.metric(serve, 'moonweir_account_messages_queued{account="some body/1"}'))
-		stop(serve)
+		daemon.stop(serve)
 	end)
 
 	it("keeps the old script when the new one is broken, and takes one that is good", function()
@@ -176,7 +165,7 @@ describe("moonweir serve", function()
 		serve:wait_for "event=reloaded"
 		assert.equal(200, (daemon.post(serve, "/webhooks/acme", EVENT:format "new")))
 		assert.equal("Fish Hook", arrived(serve, "new").event)
-		stop(serve)
+		daemon.stop(serve)
 	end)
 
 	it("answers 503 with Retry-After when the spool is full, says so, and takes events again later", function()
@@ -207,7 +196,7 @@ describe("moonweir serve", function()
 		serve:wait("health", function()
 			return child.http(serve.port, "GET", "/healthz") == 200
 		end)
-		stop(serve)
+		daemon.stop(serve)
 	end)
 
 	it("is unhealthy while nothing can be delivered, and well again after", function()
@@ -223,7 +212,7 @@ describe("moonweir serve", function()
 		serve:wait("healthz to recover", function()
 			return child.http(serve.operations, "GET", "/healthz") == 200
 		end)
-		stop(serve)
+		daemon.stop(serve)
 	end)
 
 	it("answers what has come when it is told to stop", function()
@@ -232,7 +221,7 @@ describe("moonweir serve", function()
 		serve:wait("posts", function()
 			return #(child.read(child.folder() .. "/stopped") or "") > 200
 		end)
-		local err = stop(serve)
+		local err = daemon.stop(serve)
 		assert.matches("event=stopped", err)
 		local list = {}
 		for _, message in ipairs(segment:messages()) do
@@ -260,14 +249,14 @@ describe("moonweir serve", function()
 		assert.is_true(dripping(serve.port, "G", "E") < 1200)
 		assert.equal(200, (daemon.post(serve, "/webhooks/acme", EVENT:format "good")))
 		assert.is_true(daemon.metric(serve, "moonweir_http_too_slow_total") >= 2)
-		stop(serve)
+		daemon.stop(serve)
 	end)
 
 	it("closes a connection whose body came fast and then all but stops: it holds memory that others need", function()
 		local serve = start { limits = { body_rate = 1000 } }
 		local head = "POST /webhooks/acme HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n"
 		assert.is_true(dripping(serve.port, head .. (" "):rep(900000), "a") < 1200)
-		stop(serve)
+		daemon.stop(serve)
 	end)
 
 	it("refuses what is too large, before it is kept", function()
@@ -280,7 +269,7 @@ describe("moonweir serve", function()
 		assert.equal(414, (daemon.post(serve, "/webhooks/" .. ("z"):rep(4200), body)))
 		local endless = "POST /webhooks/acme HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
 		assert.is_nil(child.exchange(serve.port, endless .. ("400\r\n" .. ("x"):rep(1024) .. "\r\n"):rep(200)):match " 200 ")
-		stop(serve)
+		daemon.stop(serve)
 	end)
 
 	it("serves a good client beside 10,000 connections that say nothing", function()
@@ -294,7 +283,7 @@ describe("moonweir serve", function()
 		assert.equal(200, (daemon.post(serve, "/webhooks/acme", EVENT:format "crowded")))
 		arrived(serve, "crowded")
 		assert.is_true(daemon.metric(serve, "moonweir_http_connections") >= 10000)
-		stop(serve)
+		daemon.stop(serve)
 		crowd:close()
 	end)
 
@@ -357,7 +346,7 @@ describe("moonweir serve", function()
 		assert.matches("^HTTP/1.1 200 ", child.exchange(serve.port, fine))
 		fine = HEAD .. "Transfer-Encoding: Chunked\r\nConnection: close\r\n\r\n" .. CHUNKS
 		assert.matches("^HTTP/1.1 200 ", child.exchange(serve.port, fine))
-		stop(serve)
+		daemon.stop(serve)
 	end)
 
 	it("says what is wrong with a config, and stops", function()

@@ -28,21 +28,10 @@ describe("moonweir serve", function()
 		return daemon.start((daemon.config(options)), how)
 	end
 
-	local function stop(serve)
-		serve:signal "TERM"
-		local code, _, err = serve:finish()
-		assert.equal(0, code, err)
-		return err
-	end
-
 	local function arrive(serve, ...)
 		for _, id in ipairs { ... } do
 			serve:wait(id .. " to arrive", function()
-				for _, message in ipairs(segment:messages()) do
-					if message.properties.id == id then
-						return true
-					end
-				end
+				return segment:message(id)
 			end)
 		end
 	end
@@ -75,7 +64,7 @@ describe("moonweir serve", function()
 		crowd:close()
 		assert.equal(200, (daemon.post(serve, "/webhooks/acme", EVENT:format "after")))
 		arrive(serve, "before", "beside", "after")
-		stop(serve)
+		daemon.stop(serve)
 	end)
 
 	local function open_files(serve)
@@ -123,7 +112,7 @@ describe("moonweir serve", function()
 		arrive(serve, "kept", "late")
 		serve:signal "HUP"
 		serve:wait_for "event=reloaded"
-		stop(serve)
+		daemon.stop(serve)
 	end)
 
 	it("is not deaf afterwards because another client keeps it busy", function()
@@ -144,7 +133,7 @@ describe("moonweir serve", function()
 		serve:wait("the answer", function()
 			return answer():find "^HTTP/1.1 200 "
 		end)
-		stop(serve)
+		daemon.stop(serve)
 	end)
 
 	it("shares few descriptors out between its two addresses, and keeps some for delivery", function()
@@ -166,6 +155,6 @@ describe("moonweir serve", function()
 			return #child.read(posted) > before + 1000
 		end)
 		assert.is_true(open_files(serve) <= few - 6, open_files(serve) .. " of " .. few)
-		stop(serve)
+		daemon.stop(serve)
 	end)
 end)

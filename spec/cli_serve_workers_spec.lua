@@ -2,6 +2,7 @@
 --- the other (SIGSTOP): it takes no connection then.
 
 local accounts = require "moonweir.accounts"
+local busiest_second = require "spec.support.windows"
 local child = require "spec.support.child"
 local core = require "moonweir.core"
 local daemon = require "spec.support.daemon"
@@ -35,14 +36,6 @@ end
 
 local function state_of(pid)
 	return (child.read(("/proc/%s/stat"):format(pid)) or ""):match ".*%) (%a)"
-end
-
-local function lines(path)
-	local list = {}
-	for line in (child.read(path) or ""):gmatch "[^\n]+" do
-		list[#list + 1] = line
-	end
-	return list
 end
 
 describe("moonweir serve with workers", function()
@@ -146,7 +139,7 @@ describe("moonweir serve with workers", function()
 			os.execute(("( %s %d %s k%d 16; echo ended > %s.end ) >/dev/null 2>&1 &"):format(
 				os.getenv "MW_POSTER", serve.port, promised, kill, promised))
 			serve:wait("promises", function()
-				return #lines(promised) >= 50
+				return #child.lines(promised) >= 50
 			end)
 			local pids = two_workers()
 			signal("KILL", pids[1 + kill % 2])
@@ -154,9 +147,9 @@ describe("moonweir serve with workers", function()
 				local now = workers_of(serve)
 				return #now == 2 and now[1] .. now[2] ~= pids[1] .. pids[2]
 			end)
-			local more = #lines(promised)
+			local more = #child.lines(promised)
 			serve:wait("promises of those that are there", function()
-				return #lines(promised) > more + 20 or child.read(promised .. ".end")
+				return #child.lines(promised) > more + 20 or child.read(promised .. ".end")
 			end)
 			-- The poster ends once both have been killed under it.
 			for _, pid in ipairs(workers_of(serve)) do
@@ -165,7 +158,7 @@ describe("moonweir serve with workers", function()
 			serve:wait("its last promise", function()
 				return child.read(promised .. ".end")
 			end)
-			for _, id in ipairs(lines(promised)) do
+			for _, id in ipairs(child.lines(promised)) do
 				ids[id] = true
 			end
 		end
@@ -191,7 +184,7 @@ describe("moonweir serve with workers", function()
 
 	it("keeps one budget", function()
 		start { delivery = { endpoint = segment.url, rate = RATE } }
-		local ids, before = {}, #lines(segment.log)
+		local ids, before = {}, #child.lines(segment.log)
 		for _, pid in ipairs(workers_of(serve)) do
 			alone(pid, function()
 				for i = 1, 40 do -- each account's events go in requests of their own
@@ -203,17 +196,11 @@ describe("moonweir serve with workers", function()
 		end
 		arrived(ids)
 		local times = {}
-		for i, line in ipairs(lines(segment.log)) do
+		for i, line in ipairs(child.lines(segment.log)) do
 			times[#times + 1] = i > before and tonumber(line:match "^%d+") or nil
 		end
 		assert.is_true(#times >= 80)
-		local first, most = 1, 0
-		for last = 1, #times do
-			while times[last] - times[first] >= 1e9 do
-				first = first + 1
-			end
-			most = math.max(most, last - first + 1)
-		end
+		local most = busiest_second(times)
 		assert.is_true(most <= RATE * 1.4, most .. " requests in a second") -- two budgets would be 40
 	end)
 

@@ -1,6 +1,7 @@
 --- The main job from end to end, with real processes on loopback: what arrives is exactly what the mapping says, in full
 --- requests and never more than fifty of them in a second.
 
+local busiest_second = require "spec.support.windows"
 local cjson = require "cjson"
 local child = require "spec.support.child"
 local mock = require "spec.support.mock"
@@ -55,19 +56,6 @@ local function run(url, count, seed)
 	}
 	assert.equal(0, code, err)
 	return cjson.decode(out), expected, total
-end
-
---- The most requests in any stretch of one second, from a log of nanoseconds.
-local function busiest_second(stamps)
-	table.sort(stamps)
-	local most, first = 0, 1
-	for last = 1, #stamps do
-		while stamps[last] - stamps[first] >= 1e9 do
-			first = first + 1
-		end
-		most = math.max(most, last - first + 1)
-	end
-	return most
 end
 
 describe("end to end", function()

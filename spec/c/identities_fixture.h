@@ -4,29 +4,9 @@
 #define MW_IDENTITIES_FIXTURE_H
 
 #include "../../csrc/io/identities_own.h"
-#include "check.h"
-#include "folder.h"
+#include "state_fixture.h"
 
 #include <lmdb.h>
-
-static struct mw_error error;
-
-static struct mw_span span(const char *text)
-{
-	return (struct mw_span){(const uint8_t *)text, text ? strlen(text) : 0};
-}
-
-/* Two master keys that differ, made once. */
-static const char *master(int number)
-{
-	static char paths[2][256];
-	if (!paths[number][0]) {
-		snprintf(paths[number], sizeof paths[number], "%s/master%d", folder(), number);
-		if (mw_master_key_create(paths[number], &error) != MW_OK)
-			abort();
-	}
-	return paths[number];
-}
 
 struct fixture {
 	struct mw_state *s;

@@ -1,16 +1,8 @@
-/* Every allocation of the known ids made to fail, one after the other and many at once. Linked with
- * -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc, so that the functions below stand before the real ones;
- * without it there is nothing to test. */
+/* Every allocation of the known ids made to fail, one after the other and many at once. */
 #include "seen_rig.h"
+#include "short_memory.h"
 
 #include <errno.h>
-
-__attribute__((weak)) void *__real_malloc(size_t size);
-__attribute__((weak)) void *__real_calloc(size_t n, size_t size);
-__attribute__((weak)) void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t size);
 
 /* One allocation in so many fails, by chance; 0: none does. Or, not negative, the one after so many. */
 static uint64_t one_in, failures, chance = 1;
@@ -22,21 +14,6 @@ static bool fails(void)
 	is_it = is_it || (one_in > 0 && check_random(&chance) % one_in == 0);
 	failures += is_it;
 	return is_it;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-	return fails() ? NULL : __real_realloc(old, size);
 }
 
 static struct seen_rig r;
@@ -81,10 +58,8 @@ TEST(to_open_without_memory_fails_and_changes_nothing)
 
 int main(void)
 {
-	if (!__real_malloc || !__real_calloc || !__real_realloc) {
-		printf("skipped: not linked with --wrap\n");
+	if (!memory_is_ours())
 		return CHECK_END();
-	}
 	RUN(without_memory_ids_are_forgotten_and_none_is_taken_for_a_known_one);
 	RUN(to_open_without_memory_fails_and_changes_nothing);
 	return CHECK_END();

@@ -49,6 +49,16 @@ static inline enum mw_err rig_open(struct spool_rig *r)
 	return err;
 }
 
+/* A spool of its own for each test: "name-0", ... */
+static inline void rig_set_up(struct spool_rig *r, const char *name)
+{
+	static unsigned count;
+	char numbered[32];
+	snprintf(numbered, sizeof numbered, "%s-%u", name, count++);
+	rig_init(r, numbered);
+	CHECK(rig_open(r) == MW_OK);
+}
+
 /* As a crash does: what is not committed is gone. */
 static inline void rig_close(struct spool_rig *r)
 {

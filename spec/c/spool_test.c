@@ -30,11 +30,7 @@ int mdb_txn_renew(MDB_txn *txn)
 
 static void set_up(void)
 {
-	static unsigned count;
-	char name[32];
-	snprintf(name, sizeof name, "spool-%u", count++);
-	rig_init(&r, name);
-	CHECK(rig_open(&r) == MW_OK);
+	rig_set_up(&r, "spool");
 }
 
 static void push(const char *account, const char *message)

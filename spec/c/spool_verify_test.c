@@ -9,11 +9,7 @@ static struct spool_rig r;
 
 static void set_up(void)
 {
-	static unsigned count;
-	char name[32];
-	snprintf(name, sizeof name, "verify-%u", count++);
-	rig_init(&r, name);
-	CHECK(rig_open(&r) == MW_OK);
+	rig_set_up(&r, "verify");
 }
 
 /* ---- a spool with something of everything: lane a 10 messages in 3 packs, 2 delivered; b 2 messages; c a

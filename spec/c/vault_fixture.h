@@ -3,19 +3,11 @@
 #define MW_VAULT_FIXTURE_H
 
 #include "../../csrc/io/vault.h"
-#include "check.h"
-#include "folder.h"
+#include "state_fixture.h"
 
 #include <fcntl.h>
 #include <sodium.h>
 #include <sys/stat.h>
-
-static struct mw_error error;
-
-static struct mw_span span(const char *text)
-{
-	return (struct mw_span){(const uint8_t *)text, text ? strlen(text) : 0};
-}
 
 __attribute__((unused)) static const char *write_file(const char *name, const void *bytes, size_t len,
 						      mode_t mode)
@@ -27,18 +19,6 @@ __attribute__((unused)) static const char *write_file(const char *name, const vo
 		abort();
 	close(fd);
 	return path;
-}
-
-/* Two master keys that differ, made once. */
-__attribute__((unused)) static const char *master(int number)
-{
-	static char paths[2][256];
-	if (!paths[number][0]) {
-		snprintf(paths[number], sizeof paths[number], "%s/master%d", folder(), number);
-		if (mw_master_key_create(paths[number], &error) != MW_OK)
-			abort();
-	}
-	return paths[number];
 }
 
 struct fixture {

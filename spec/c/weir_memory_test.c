@@ -1,15 +1,7 @@
-/* Every allocation of the weir made to fail, one after the other. Linked with
- * -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc, so that the functions below stand before the real ones;
- * without it there is nothing to test. */
+/* Every allocation of the weir made to fail, one after the other. */
 #include "check.h"
+#include "short_memory.h"
 #include "weir_over.h"
-
-__attribute__((weak)) void *__real_malloc(size_t size);
-__attribute__((weak)) void *__real_calloc(size_t n, size_t size);
-__attribute__((weak)) void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t size);
 
 /* Allocations left before one fails; negative: none does. */
 static int64_t until_failure = -1;
@@ -21,21 +13,6 @@ static bool fails(void)
 		return false;
 	failures++;
 	return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-	return fails() ? NULL : __real_realloc(old, size);
 }
 
 enum { PUSHES = 600, ACCOUNTS = 90 };
@@ -141,10 +118,8 @@ TEST(sending_and_answering_allocate_nothing)
 
 int main(void)
 {
-	if (!__real_malloc || !__real_calloc || !__real_realloc) {
-		printf("skipped: not linked with --wrap\n");
+	if (!memory_is_ours())
 		return CHECK_END();
-	}
 	RUN(a_push_without_memory_adds_nothing);
 	RUN(a_weir_without_memory_is_null);
 	RUN(sending_and_answering_allocate_nothing);

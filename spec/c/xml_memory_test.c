@@ -1,15 +1,7 @@
-/* Every allocation of reading XML, but expat's own, made to fail, one after the other. Linked with
- * -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc, so that the functions below stand before the real ones;
- * without it there is nothing to test. */
+/* Every allocation of reading XML, but expat's own, made to fail, one after the other. */
 #include "../../csrc/io/xml.h"
 #include "check.h"
-
-__attribute__((weak)) void *__real_malloc(size_t size);
-__attribute__((weak)) void *__real_calloc(size_t n, size_t size);
-__attribute__((weak)) void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t size);
+#include "short_memory.h"
 
 /* Not negative: the allocation after so many fails, and with `goes_on` all behind it. */
 static int64_t until_failure = -1;
@@ -21,21 +13,6 @@ static bool fails(void)
 	until_failure -= until_failure > 0;
 	has_failed = has_failed || is_it;
 	return is_it;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-	return fails() ? NULL : __real_realloc(old, size);
 }
 
 /* Elements enough for the tree to grow a few times, and texts long enough for the buffers to. */
@@ -80,10 +57,8 @@ TEST(without_memory_nothing_is_written_and_nothing_leaks)
 
 int main(void)
 {
-	if (!__real_malloc || !__real_calloc || !__real_realloc) {
-		printf("skipped: not linked with --wrap\n");
+	if (!memory_is_ours())
 		return CHECK_END();
-	}
 	RUN(without_memory_nothing_is_written_and_nothing_leaks);
 	return CHECK_END();
 }

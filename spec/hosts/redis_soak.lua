@@ -5,6 +5,7 @@
 --- append-only file. In the end every entry must have come, each repeat of one under the same messageId, and no second may
 --- have seen more than 50 requests. Prints its seed, and what it saw.
 
+local busiest_second = require "spec.support.windows"
 local child = require "spec.support.child"
 local mock = require "spec.support.mock"
 local redis = require "spec.support.redis"
@@ -133,28 +134,12 @@ local function judge()
 	return different, repeats, wrong
 end
 
---- The most requests that any second saw.
-local function busiest(requests)
-	local times, most, from = {}, 0, 1
-	for i, request in ipairs(requests) do
-		times[i] = tonumber(request[1])
-	end
-	table.sort(times)
-	for i = 1, #times do
-		while times[i] - times[from] >= 1e9 do
-			from = from + 1
-		end
-		most = math.max(most, i - from + 1)
-	end
-	return most
-end
-
 local ok, failure = pcall(function()
 	local seconds, kills, redis_kills = soak()
 	local letters = red:call("XLEN", "{" .. STREAM .. "}:dead")
 	local requests = segment:finish()
 	local different, repeats, wrong = judge()
-	local most = busiest(requests)
+	local most = busiest_second(requests)
 	print(("%d of %d entries delivered, %d dead; %d repeats, %d of them under another messageId"):format(different, ENTRIES,
 		letters, repeats, wrong))
 	print(("%d kills of workers, %d of Redis; %d requests, at most %d in a second; %.1f s"):format(kills, redis_kills, #requests,

@@ -30,6 +30,15 @@ local function read(path)
 end
 child.read = read
 
+--- The lines of a file, without those that are empty; none if it is not there.
+function child.lines(path)
+	local list = {}
+	for line in (read(path) or ""):gmatch "[^\n]+" do
+		list[#list + 1] = line
+	end
+	return list
+end
+
 --- A folder that is gone when the test is over (child.clean).
 local folder
 function child.folder()

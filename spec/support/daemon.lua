@@ -61,6 +61,14 @@ function daemon.start(config, options)
 	return self
 end
 
+--- Let it end in good order; what it said.
+function daemon.stop(self)
+	self:signal "TERM"
+	local code, _, err = self:finish()
+	assert(code == 0, err)
+	return err
+end
+
 --- Post a body to an account: status, body, head.
 function daemon.post(self, path, body, headers)
 	return child.http(self.port, "POST", path, headers, body)

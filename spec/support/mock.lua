@@ -48,6 +48,15 @@ function Mock:messages()
 	return list
 end
 
+--- The message whose property `id` is this, once it came.
+function Mock:message(id)
+	for _, message in ipairs(self:messages()) do
+		if message.properties.id == id then
+			return message
+		end
+	end
+end
+
 --- Stops the server and gives its log: lists of fields as mockserver.c documents them.
 function Mock:finish()
 	if not self.pipe then

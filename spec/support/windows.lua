@@ -1,11 +1,11 @@
---- windows -- the most requests that a mock server got within one second, from its log.
+--- windows -- the most requests that came within one second.
 
----@param requests string[][] as mock:finish gives them: the first field is when one arrived, in ns
+---@param requests (number|string[])[] when each came, in ns; or the mock's log, where that is the first field
 ---@return integer
 return function(requests)
 	local times = {}
 	for i, request in ipairs(requests) do
-		times[i] = tonumber(request[1])
+		times[i] = tonumber(type(request) == "table" and request[1] or request)
 	end
 	table.sort(times)
 	local most, first = 0, 1

@@ -4,6 +4,7 @@
 -- the environment never shows it. No message of this module repeats a key.
 
 local core = require "moonweir.core"
+local literal = require "moonweir.literal"
 local mw = require "moonweir"
 local proxy = require "moonweir.proxy"
 local terminal = require "moonweir.cli.terminal"
@@ -40,28 +41,9 @@ end
 --- What a failing line of the file says may hold a key: it is not repeated.
 local LUA_FORM = "not the Lua that it should be: return { name = \"its write key\" }"
 
---- A table constructor, run under limits where there is nothing to call but a string's methods.
 local function decode_lua(text)
-	if text:byte(1) == 27 then
-		return nil, "bytecode is not read"
-	end
-	local chunk
-	if setfenv then
-		chunk = loadstring(text, "=accounts")
-		if chunk then
-			setfenv(chunk, {})
-		end
-	else
-		chunk = load(text, "=accounts", "t", {})
-	end
-	if not chunk then
-		return nil, LUA_FORM
-	end
-	if jit then
-		jit.off(chunk, true) -- compiled loops look at no limit
-	end
-	local ok, value = core.guard_call(chunk, "load")
-	return ok and value or nil, LUA_FORM
+	local value, message = literal.read(text, "accounts")
+	return value, text:byte(1) == 27 and message or LUA_FORM
 end
 
 local MEMBERS = { write_key = true, endpoint = true }

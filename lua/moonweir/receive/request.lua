@@ -7,6 +7,8 @@
 --- In place of `headers` a host may have `header`, a function from a name in any case to the value, or to nil and how often
 --- that header came.
 
+local core = require "moonweir.core"
+
 ---@class moonweir.Request
 ---@field method string
 ---@field url string
@@ -115,6 +117,20 @@ function Request:header(names)
 		end
 	end
 	return nil, ("the header %s is missing"):format(table.concat(names, " or "))
+end
+
+--- The bytes of a signature that is all that a header holds.
+---@param name string
+---@param form "hex"|"base64"
+---@return string|nil signature
+---@return string? why
+function Request:signature(name, form)
+	local text, why = self:header(name)
+	if not text then
+		return nil, why
+	end
+	local signature = core.binary(form, text)
+	return signature, not signature and ("the header %s holds no signature"):format(name) or nil
 end
 
 --- The same of one header without a reason: for those that may well be missing.

@@ -55,13 +55,9 @@ function segment.first(text)
 end
 
 function segment.verify(_, request, _, keys)
-	local text, why = request:header(HEADER)
-	if not text then
-		return nil, why, "unsigned"
-	end
-	local signature = core.binary("hex", text)
+	local signature, why = request:signature(HEADER, "hex")
 	if not signature then
-		return nil, ("the header %s holds no signature"):format(HEADER), "unsigned"
+		return nil, why, "unsigned"
 	end
 	local found = false
 	for _, body in ipairs { request.body, segment.first(request.body) } do

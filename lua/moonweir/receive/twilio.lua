@@ -114,13 +114,9 @@ local function covered(request, query)
 end
 
 function twilio.verify(tool, request, _, keys)
-	local text, why = request:header(HEADER)
-	if not text then
-		return nil, why, "unsigned"
-	end
-	local signature = core.binary("base64", text)
+	local signature, why = request:signature(HEADER, "base64")
 	if not signature then
-		return nil, ("the header %s holds no signature"):format(HEADER), "unsigned"
+		return nil, why, "unsigned"
 	end
 	local url = tool.url or request.url
 	if tool.url then -- the script says how the tool calls us; what differs from call to call is the query

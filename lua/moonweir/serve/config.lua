@@ -3,37 +3,10 @@
 ---     local config, message = config.load "/etc/moonweir/moonweir.lua"
 ---     print(config.values["limits.body_bytes"], config.values.source)      -- paths are complete
 
-local core = require "moonweir.core"
+local literal = require "moonweir.literal"
 local options = require "moonweir.serve.options"
 
 local config = {}
-
--- Nothing to call but a string's methods, under the limits of a script that is loaded.
-local function run(name, text)
-	if text:byte(1) == 27 then
-		return nil, "bytecode is not read"
-	end
-	local chunk, message
-	if setfenv then
-		chunk, message = loadstring(text, "=" .. name)
-		if chunk then
-			setfenv(chunk, {})
-		end
-	else
-		chunk, message = load(text, "=" .. name, "t", {})
-	end
-	if not chunk then
-		return nil, message
-	end
-	if jit then
-		jit.off(chunk, true) -- compiled loops look at no limit
-	end
-	local ok, value = core.guard_call(chunk, "load")
-	if not ok then
-		return nil, tostring(value)
-	end
-	return value
-end
 
 local function complete(folder, path)
 	return path:find "^/" and path or folder .. path
@@ -89,7 +62,7 @@ function config.load(path, overrides)
 	local text = file:read(1024 * 1024)
 	file:close()
 	local name = path:match "[^/]+$" or path
-	local given, message = run(name, (text or ""):gsub("^\239\187\191", ""))
+	local given, message = literal.read((text or ""):gsub("^\239\187\191", ""), name)
 	if given == nil then
 		return nil, message and (message:find(name, 1, true) and message or name .. ": " .. message) or name .. ": it returns nothing"
 	end
