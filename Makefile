@@ -171,7 +171,10 @@ test: test-packages ## install what is needed, build and run every test on both 
 	@$(MAKE) -j2 all
 	@$(MAKE) spec
 
-spec: spec-c spec-lua ## the tests alone
+spec: all $(TOOLS) ## the tests alone
+	@$(MAKE) -j2 $(TESTS)
+	@echo "== C tests, and specs on $(VMS): some minutes"
+	@$(call side_by_side,$(C_RUNS) $(LUA_RUNS))
 
 export MW_MOCKSERVER = $(abspath $(BUILD)/test/mockserver)
 export MW_SINK = $(abspath $(BUILD)/test/sink)
@@ -180,24 +183,25 @@ export MW_CROWD = $(abspath $(BUILD)/test/crowd)
 export MW_COMMAND = $(abspath $(BUILD)/moonweir)
 export MW_BUILD = $(BUILD)
 
-# $(call side_by_side,programs): most of a test's time is waiting.
-side_by_side = printf '%s\n' $(1) | xargs -P4 -n1 sh spec/support/one_test.sh
+# $(call side_by_side,runs): most of a test's time is waiting. Those that take longest begin first. A run is a program,
+# or a Lua and its spec as lua5.4:spec/x_spec.lua.
+JOBS ?= $(if $(SANITIZE),4,6)
+side_by_side = printf '%s\n' $(1) | xargs -P$(JOBS) -n1 sh spec/support/one_test.sh
+longest_first = $(foreach name,$(1),$(filter $(name),$(2))) $(filter-out $(1),$(2))
+
+LONG_TESTS := %/power_loss_test %/weir_simulation %/engine_oauth_fault_test %/json_write_test %/rsa_key_test
+LONG_SPECS := $(patsubst %,spec/%_spec.lua,cli_serve cli_worker cli_serve_workers redis_hosts hosts/openresty e2e cli_serve_starved \
+              cli_serve_readiness redis_cluster redis_budget cli_top server cli_serve_crash cli_serve_failures hiredis)
+C_RUNS   = $(call longest_first,$(LONG_TESTS),$(TESTS))
+SPECS   := $(call longest_first,$(LONG_SPECS),$(wildcard spec/*_spec.lua spec/hosts/*_spec.lua))
+LUA_RUNS = $(foreach spec,$(SPECS),$(VMS:%=%:$(spec)))
 
 spec-c: $(TOOLS)
 	@$(MAKE) -j2 $(TESTS)
-	@$(call side_by_side,$(TESTS))
+	@$(call side_by_side,$(C_RUNS))
 
 spec-lua: all $(TOOLS)
-	@echo "== specs on $(VMS): some minutes"
-	@$(MAKE) -j4 -Otarget $(VMS:%=spec-waiting-%) $(VMS:%=spec-lua-%)
-# Those that start daemons and servers wait most of the time: the others run meanwhile.
-WAITING_SPECS := $(wildcard spec/hosts/*_spec.lua spec/cli_serve*_spec.lua spec/cli_worker_spec.lua spec/redis*_spec.lua)
-busted_on = MOONWEIR_LUA=$(1) LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/$(1)/?.so;;' \
-	  $(1) /usr/bin/busted --output=plainTerminal $(BUSTED) $(2) </dev/null
-spec-waiting-%:
-	@$(call busted_on,$*,$(WAITING_SPECS))
-spec-lua-%:
-	@$(call busted_on,$*,$(filter-out $(WAITING_SPECS),$(wildcard spec/*_spec.lua)))
+	@$(call side_by_side,$(LUA_RUNS))
 
 $(BUILD)/node/node_modules: spec/browser/package-lock.json
 	@mkdir -p $(@D)
