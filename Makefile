@@ -270,13 +270,10 @@ tsan: check-packages ## the threaded tests under ThreadSanitizer
 OWN_SPECS = $(filter-out spec/e2e% spec/bad_input% spec/cli% spec/rockspec% spec/redis_hosts% spec/redis_cluster% spec/tutorial%,$(wildcard spec/*_spec.lua))
 PRELOAD = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)
 spec-sanitized: all $(TOOLS)
-	@MW_HISTORIES=500 MW_DOUBLES=100000 MW_TRIALS=2000 $(MAKE) SANITIZE=$(SANITIZE) spec-c
-	@echo "== specs on $(VMS), sanitized"
-	@$(MAKE) SANITIZE=$(SANITIZE) -j2 -Otarget $(VMS:%=spec-sanitized-%)
-spec-sanitized-%:
-	@MOONWEIR_LUA=$* LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/$*/?.so;;' \
-	  MW_SANITIZED=1 LD_PRELOAD=$(PRELOAD) ASAN_OPTIONS=detect_leaks=1 \
-	  $* /usr/bin/busted --output=plainTerminal $(BUSTED) $(OWN_SPECS) </dev/null
+	@$(MAKE) SANITIZE=$(SANITIZE) $(TESTS)
+	@echo "== C tests, and specs on $(VMS), sanitized: some minutes"
+	@export MW_HISTORIES=500 MW_DOUBLES=100000 MW_TRIALS=2000 MW_PRELOAD=$(PRELOAD); \
+	  $(call side_by_side,$(C_RUNS) $(filter $(foreach spec,$(OWN_SPECS),%:$(spec)),$(LUA_RUNS)))
 
 # But for the test that waits for many back-offs: it would be out of patience.
 VALGRIND_TESTS = $(filter-out %/engine_fault_test,$(TESTS))
@@ -323,4 +320,5 @@ clean: ## remove what was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+# Of this build alone: others, in folders within, may be at work.
+-include $(shell find $(addprefix $(BUILD)/,obj test $(VMS)) -name '*.d' 2>/dev/null)
