@@ -171,7 +171,10 @@ test: test-packages ## install what is needed, build and run every test on both 
 	@$(MAKE) -j2 all
 	@$(MAKE) spec
 
-spec: spec-c spec-lua ## the tests alone
+spec: all $(TOOLS) ## the tests alone
+	@$(MAKE) -j2 $(TESTS)
+	@echo "== C tests, and specs on $(VMS): some minutes"
+	@$(call side_by_side,$(C_RUNS) $(LUA_RUNS))
 
 export MW_MOCKSERVER = $(abspath $(BUILD)/test/mockserver)
 export MW_SINK = $(abspath $(BUILD)/test/sink)
@@ -180,24 +183,25 @@ export MW_CROWD = $(abspath $(BUILD)/test/crowd)
 export MW_COMMAND = $(abspath $(BUILD)/moonweir)
 export MW_BUILD = $(BUILD)
 
-# $(call side_by_side,programs): most of a test's time is waiting.
-side_by_side = printf '%s\n' $(1) | xargs -P4 -n1 sh spec/support/one_test.sh
+# $(call side_by_side,runs): most of a test's time is waiting. Those that take longest begin first. A run is a program,
+# or a Lua and its spec as lua5.4:spec/x_spec.lua.
+JOBS ?= $(if $(SANITIZE),4,6)
+side_by_side = printf '%s\n' $(1) | xargs -P$(JOBS) -n1 sh spec/support/one_test.sh
+longest_first = $(foreach name,$(1),$(filter $(name),$(2))) $(filter-out $(1),$(2))
+
+LONG_TESTS := %/power_loss_test %/weir_simulation %/engine_oauth_fault_test %/json_write_test %/rsa_key_test
+LONG_SPECS := $(patsubst %,spec/%_spec.lua,cli_serve cli_worker cli_serve_workers redis_hosts hosts/openresty e2e cli_serve_starved \
+              cli_serve_readiness redis_cluster redis_budget cli_top server cli_serve_crash cli_serve_failures hiredis)
+C_RUNS   = $(call longest_first,$(LONG_TESTS),$(TESTS))
+SPECS   := $(call longest_first,$(LONG_SPECS),$(wildcard spec/*_spec.lua spec/hosts/*_spec.lua))
+LUA_RUNS = $(foreach spec,$(SPECS),$(VMS:%=%:$(spec)))
 
 spec-c: $(TOOLS)
 	@$(MAKE) -j2 $(TESTS)
-	@$(call side_by_side,$(TESTS))
+	@$(call side_by_side,$(C_RUNS))
 
 spec-lua: all $(TOOLS)
-	@echo "== specs on $(VMS): some minutes"
-	@$(MAKE) -j4 -Otarget $(VMS:%=spec-waiting-%) $(VMS:%=spec-lua-%)
-# Those that start daemons and servers wait most of the time: the others run meanwhile.
-WAITING_SPECS := $(wildcard spec/hosts/*_spec.lua spec/cli_serve*_spec.lua spec/cli_worker_spec.lua spec/redis*_spec.lua)
-busted_on = MOONWEIR_LUA=$(1) LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/$(1)/?.so;;' \
-	  $(1) /usr/bin/busted --output=plainTerminal $(BUSTED) $(2) </dev/null
-spec-waiting-%:
-	@$(call busted_on,$*,$(WAITING_SPECS))
-spec-lua-%:
-	@$(call busted_on,$*,$(filter-out $(WAITING_SPECS),$(wildcard spec/*_spec.lua)))
+	@$(call side_by_side,$(LUA_RUNS))
 
 $(BUILD)/node/node_modules: spec/browser/package-lock.json
 	@mkdir -p $(@D)
@@ -266,24 +270,25 @@ tsan: check-packages ## the threaded tests under ThreadSanitizer
 OWN_SPECS = $(filter-out spec/e2e% spec/bad_input% spec/cli% spec/rockspec% spec/redis_hosts% spec/redis_cluster% spec/tutorial%,$(wildcard spec/*_spec.lua))
 PRELOAD = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)
 spec-sanitized: all $(TOOLS)
-	@MW_HISTORIES=500 MW_DOUBLES=100000 MW_TRIALS=2000 $(MAKE) SANITIZE=$(SANITIZE) spec-c
-	@echo "== specs on $(VMS), sanitized"
-	@$(MAKE) SANITIZE=$(SANITIZE) -j2 -Otarget $(VMS:%=spec-sanitized-%)
-spec-sanitized-%:
-	@MOONWEIR_LUA=$* LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/$*/?.so;;' \
-	  MW_SANITIZED=1 LD_PRELOAD=$(PRELOAD) ASAN_OPTIONS=detect_leaks=1 \
-	  $* /usr/bin/busted --output=plainTerminal $(BUSTED) $(OWN_SPECS) </dev/null
+	@$(MAKE) SANITIZE=$(SANITIZE) $(TESTS)
+	@echo "== C tests, and specs on $(VMS), sanitized: some minutes"
+	@export MW_HISTORIES=500 MW_DOUBLES=100000 MW_TRIALS=500 MW_PRELOAD=$(PRELOAD); \
+	  $(call side_by_side,$(C_RUNS) $(filter $(foreach spec,$(OWN_SPECS),%:$(spec)),$(LUA_RUNS)))
 
-# But for the test that waits for many back-offs: it would be out of patience.
-VALGRIND_TESTS = $(filter-out %/engine_fault_test,$(TESTS))
+# What valgrind alone sees is memory read before it was written. It takes thirty times as long: tests at random have fewer
+# rounds, and those that compute or wait for minutes and do nothing new are left out.
+VALGRIND_TESTS = $(filter-out %/engine_fault_test %/hosts_simulation_test,$(TESTS))
 valgrind: check-packages ## the C tests under valgrind's memory check
 	@$(MAKE) -j2 $(TESTS) $(TOOLS)
 	@printf '%s\n' $(VALGRIND_TESTS) | MW_HISTORIES=20 MW_DOUBLES=2000 MW_TRIALS=500 MW_VALGRIND=1 xargs -P2 -n1 \
 	  valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --child-silent-after-fork=yes
 
 .PHONY: lint
+# All that gcc builds is a check of it if WERROR=1 was asked for from the start, as .ci/run does: then no build is made for that
+# alone. What clang says does not depend on how much it optimizes.
 lint: check-packages ## warnings as errors with both compilers, cppcheck, luacheck, formatting
-	@for cc in gcc clang; do echo "== $$cc"; $(MAKE) -s -j2 CC=$$cc WERROR=1 BUILD=build/lint-$$cc all $(patsubst $(BUILD)/%,build/lint-$$cc/%,$(TESTS) $(TOOLS)) $(CRASH_TESTS:%=build/lint-$$cc/test/%) || exit 1; done
+	@for build in $(if $(WERROR),,gcc:$(OPT)) clang:-O0; do cc=$${build%:*}; echo "== $$cc"; \
+	  $(MAKE) -s -j2 CC=$$cc OPT=$${build#*:} WERROR=1 BUILD=build/lint-$$cc all $(patsubst $(BUILD)/%,build/lint-$$cc/%,$(TESTS) $(TOOLS)) $(CRASH_TESTS:%=build/lint-$$cc/test/%) || exit 1; done
 	luacheck -q lua spec examples rockspec/man.lua
 	cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,portability --suppress=missingInclude csrc
 	clang-format --dry-run -Werror $(wildcard csrc/*/*.[ch] spec/c/*.[ch] spec/crash/*.[ch] spec/support/*.c spec/bench/*.c)
@@ -316,4 +321,5 @@ clean: ## remove what was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+# Of this build alone: others, in folders within, may be at work.
+-include $(shell find $(addprefix $(BUILD)/,obj test $(VMS)) -name '*.d' 2>/dev/null)

@@ -7,7 +7,7 @@ local mw = require "moonweir"
 local child = require "spec.support.child"
 local process = core.process
 
-local DEADLINE = 30 -- seconds; generous, as machines under test are busy
+local DEADLINE = 120 -- seconds; generous, as machines under test are busy
 
 local SCRIPT = [[
 	local source = require "moonweir.source"

@@ -65,7 +65,7 @@ describe("client:lane", function()
 		assert.is_nil((client:lane "a1"))
 		assert(client:track("a1", { userId = "u1", event = "Signed Up" }))
 		assert(client:track("a2", { userId = "u1", event = "Signed Up" }))
-		local until_ = require("moonweir.core").process.monotonic() + 60
+		local until_ = require("moonweir.core").process.monotonic() + 120
 		repeat
 			local lane = client:lane "a2"
 		until lane and lane.accepted == 1 or require("moonweir.core").process.monotonic() > until_

@@ -35,7 +35,7 @@ describe("moonweir.server", function()
 
 	--- Keep serving until the client has its answer.
 	local function answer_of(path)
-		local until_ = process.monotonic() + 30
+		local until_ = process.monotonic() + 120
 		while process.monotonic() < until_ do
 			local text = child.read(path)
 			if text then
@@ -184,7 +184,7 @@ open(sys.argv[2], "w").write("gone")' %s %s.done <%s &]]):format(s:port(), reque
 				s:wait(30)
 			end
 			go:close() -- now it resets; the server does not look meanwhile, or it would suspend the connection
-			local until_ = process.monotonic() + 30
+			local until_ = process.monotonic() + 120
 			while child.read(done) ~= "gone" and process.monotonic() < until_ do
 				process.wait(0.01)
 			end
@@ -219,7 +219,7 @@ open(sys.argv[2], "w").write("gone")' %s %s.done <%s &]]):format(s:port(), reque
 	end)
 
 	local function next_request()
-		local until_ = process.monotonic() + 30
+		local until_ = process.monotonic() + 120
 		while process.monotonic() < until_ do
 			s:wait(0.1)
 			local x, request = s:take()
@@ -298,7 +298,7 @@ open(sys.argv[2], "w").write("gone")' %s %s.done <%s &]]):format(s:port(), reque
 	it("gives a request's parts when they are asked for", function()
 		local answer = client "POST /p?q HTTP/1.1\r\nHost: h\r\nX-A: 1\r\nx-a: 2\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi"
 		local x, request
-		local until_ = process.monotonic() + 30
+		local until_ = process.monotonic() + 120
 		while not x and process.monotonic() < until_ do
 			s:wait(0.1)
 			x, request = s:take()
@@ -346,7 +346,7 @@ open(sys.argv[2], "w").write("gone")' %s %s.done <%s &]]):format(s:port(), reque
 		local answer = client(GET)
 		next_exchange():answer(200, nil, "late")
 		s:close()
-		local until_ = process.monotonic() + 30
+		local until_ = process.monotonic() + 120
 		while not child.read(answer) and process.monotonic() < until_ do
 			process.wait(0.01)
 		end
@@ -408,7 +408,7 @@ open(sys.argv[2], "w").write("gone")' %s %s.done <%s &]]):format(s:port(), reque
 		s:close()
 		s = assert(server.open { port = 0, body_max = 1000, memory_max = 1500 })
 		local slow = client(post(1000, ("x"):rep(900)))
-		local until_ = process.monotonic() + 60
+		local until_ = process.monotonic() + 120
 		local was_refused, has_room = false, false
 		while not has_room and process.monotonic() < until_ do
 			local answer, x = client(post(900, ("y"):rep(900))), nil

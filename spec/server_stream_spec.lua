@@ -4,7 +4,7 @@ local server = require "moonweir.server"
 local child = require "spec.support.child"
 local process = require("moonweir.core").process
 
-local DEADLINE = 60
+local DEADLINE = 120
 
 describe("a stream", function()
 	local s

@@ -89,7 +89,7 @@ describe("Enable with Segment", function()
 
 	--- Segment answers until the flow has come to its end.
 	local function outcome(state)
-		local until_ = core.process.monotonic() + 60
+		local until_ = core.process.monotonic() + 120
 		repeat
 			local x = segment:next(0.01)
 			if x then

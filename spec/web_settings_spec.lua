@@ -316,7 +316,7 @@ describe("the settings page", function()
 	end
 
 	local function wait_for(session, condition)
-		local until_ = core.process.monotonic() + 60
+		local until_ = core.process.monotonic() + 120
 		repeat
 			local _, state = ask("GET", "/settings/api/state", nil, session)
 			if condition(state) then

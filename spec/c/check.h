@@ -66,4 +66,10 @@ __attribute__((unused)) static uint64_t check_random(uint64_t *state)
 	return z ^ (z >> 31);
 }
 
+/* Rounds of a test at random: a twentieth of them under valgrind, where each takes thirty times as long. */
+__attribute__((unused)) static int check_rounds(int rounds)
+{
+	return getenv("MW_VALGRIND") ? rounds / 20 : rounds;
+}
+
 #endif

@@ -191,7 +191,7 @@ TEST(an_engine_with_a_budget_of_its_own_has_no_lessee)
 
 int main(int argc, char **argv)
 {
-	alarm(300);
+	alarm(900);
 	mock_main(argc, argv);
 	RUN(each_request_uses_a_slot_and_all_arrive);
 	RUN(without_slots_nothing_is_sent_and_it_is_said_why);

@@ -284,7 +284,7 @@ TEST(many_threads_may_use_an_engine_at_once)
 
 int main(int argc, char **argv)
 {
-	alarm(300);
+	alarm(900);
 	mock_main(argc, argv);
 	RUN(close_delivers_what_is_there);
 	RUN(a_stalled_server_cannot_hold_up_close);

@@ -414,7 +414,7 @@ TEST(the_board_shows_what_the_engine_counts)
 
 int main(int argc, char **argv)
 {
-	alarm(300);
+	alarm(900);
 	mock_main(argc, argv);
 	RUN(answers_are_written_though_another_request_never_ends);
 	RUN(what_was_synced_is_sent_by_the_next_start);

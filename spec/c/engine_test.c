@@ -314,7 +314,7 @@ TEST(hidden_resends_stay_within_the_rate)
 
 int main(int argc, char **argv)
 {
-	alarm(300);
+	alarm(900);
 	mock_main(argc, argv);
 	RUN(every_message_arrives_once_and_in_order);
 	RUN(a_full_queue_takes_nothing_of_a_box);

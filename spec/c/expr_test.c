@@ -149,7 +149,7 @@ TEST(paths_agree_with_a_plain_search_over_random_events)
 		paths[count++] = mw_expr_member(x, mw_expr_scope(x, MW_SCOPE_ITEM), span(names[i]));
 		paths[count++] = mw_expr_member(x, get(x, "message"), span(names[i]));
 	}
-	for (int round = 0; round < 3000; round++) {
+	for (int round = 0, rounds = check_rounds(3000); round < rounds; round++) {
 		char event[4096] = "{", expected[32];
 		int inner = 0;
 		for (uint64_t n = check_random(&seed) % 40; n > 0; n--) {

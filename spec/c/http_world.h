@@ -6,7 +6,7 @@
 #include "../../csrc/io/http.h"
 #include "mock.h"
 
-enum { WORLD_DEADLINE_MS = 20000 };
+enum { WORLD_DEADLINE_MS = 120000 };
 
 struct world {
 	struct mw_http *http;

@@ -230,7 +230,7 @@ TEST(many_records_are_dropped_in_many_steps)
 	struct fixture f;
 	uint64_t removed;
 	static struct mw_identity_fact facts[MANY];
-	static char ids[MANY][16];
+	static char ids[MANY][24];
 	struct mw_identity_fact stays = fact(E, "7@b.example", "stays", 1);
 	stays.account = MW_SPAN("other");
 	CHECK(start(&f, "drop"));

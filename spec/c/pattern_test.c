@@ -94,7 +94,7 @@ TEST(other_values_fit)
 	static char text[4096];
 	uint64_t random = check_seed("values");
 	bool taken;
-	for (int i = 0; i < 50000; i++) {
+	for (int i = 0, rounds = check_rounds(50000); i < rounds; i++) {
 		const char *form = texts[check_random(&random) % COUNT(texts)];
 		take(text, fill(text, form, &random, false));
 		for (int j = 0; j < 3; j++) {
@@ -109,7 +109,7 @@ TEST(what_is_no_value_is_left_to_the_reader)
 	static char text[4096];
 	uint64_t random = check_seed("slips");
 	bool taken;
-	for (int i = 0; i < 100000; i++) {
+	for (int i = 0, rounds = check_rounds(100000); i < rounds; i++) {
 		const char *form = texts[check_random(&random) % COUNT(texts)];
 		take(text, fill(text, form, &random, false));
 		CHECK(is_same_as_read(text, fill(text, form, &random, true), &taken));

@@ -148,7 +148,7 @@ TEST(a_child_may_go_on_with_it)
 
 int main(void)
 {
-	alarm(300);
+	alarm(900);
 	RUN(pieces_do_not_overlap_and_come_as_zeros);
 	RUN(core_files_leave_every_piece_out);
 	RUN(what_is_given_back_is_wiped);

@@ -257,7 +257,7 @@ TEST(random_keys_and_signatures_are_refused)
 {
 	uint64_t random = check_seed("signatures");
 	struct mw_span data = text("event");
-	for (int round = 0; round < 20000; round++) {
+	for (int round = 0, rounds = check_rounds(20000); round < rounds; round++) {
 		uint8_t bytes[2][120];
 		struct mw_span spans[2];
 		for (int i = 0; i < 2; i++) {

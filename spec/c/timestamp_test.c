@@ -175,7 +175,7 @@ TEST(a_time_taken_as_it_is_reads_back_the_same)
 	uint64_t seed = check_seed("times");
 	static const char some[] = "0123456789-:.TZ /;\xb0\x80";
 	int taken = 0;
-	for (int i = 0; i < 300000; i++) {
+	for (int i = 0, rounds = check_rounds(300000); i < rounds; i++) {
 		char time[MW_TIMESTAMP_LEN], again[MW_TIMESTAMP_LEN];
 		struct mw_span s = {(const uint8_t *)time, sizeof time};
 		int64_t ms = (int64_t)(check_random(&seed) % 253402300800000);
@@ -192,7 +192,7 @@ TEST(a_time_taken_as_it_is_reads_back_the_same)
 		mw_timestamp_write(again, ms);
 		CHECK(memcmp(time, again, sizeof time) == 0);
 	}
-	CHECK(taken > 100000);
+	CHECK(taken > check_rounds(100000));
 	CHECK(!mw_timestamp_is_written(MW_SPAN("2026-02-29T00:00:00.000Z")));
 	CHECK(!mw_timestamp_is_written(MW_SPAN("2026-02-2800:00:00.000Z")));
 }
@@ -204,7 +204,8 @@ int main(void)
 	RUN(mail_dates_are_read);
 	RUN(unix_times_are_told_apart_by_size);
 	RUN(what_is_no_date_is_refused);
-	RUN(every_day_of_ten_thousand_years_comes_back);
+	if (!getenv("MW_VALGRIND")) /* three million and a half of them */
+		RUN(every_day_of_ten_thousand_years_comes_back);
 	RUN(a_time_taken_as_it_is_reads_back_the_same);
 	return CHECK_END();
 }

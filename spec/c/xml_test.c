@@ -222,7 +222,7 @@ TEST(whatever_the_body_the_result_is_json)
 	struct mw_json doc;
 	mw_json_init(&doc);
 	int converted = 0;
-	for (int round = 0; round < 60000; round++) {
+	for (int round = 0, rounds = check_rounds(60000); round < rounds; round++) {
 		char body[400] = "";
 		size_t len = 0, open = 0;
 		char names[20];
@@ -255,8 +255,8 @@ TEST(whatever_the_body_the_result_is_json)
 		}
 	}
 	mw_json_deinit(&doc);
-	printf("%d of 60000 random bodies are XML\n", converted);
-	CHECK(converted > 5000);
+	printf("%d random bodies are XML\n", converted);
+	CHECK(converted > check_rounds(5000));
 }
 
 int main(void)

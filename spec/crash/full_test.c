@@ -154,7 +154,7 @@ static int on_a_small_disk(void (*play)(struct scene *s))
 		return 1;
 	pid_t pid = fork();
 	if (pid == 0) {
-		alarm(120);
+		alarm(600);
 		play(&s);
 		_exit(0);
 	}

@@ -17,7 +17,7 @@ local nginx = {}
 local Nginx = {}
 Nginx.__index = Nginx
 
-local DEADLINE = 60
+local DEADLINE = 120
 local PAUSE = 0.01
 
 local function output(command)

@@ -12,7 +12,7 @@ local redis = {}
 local Redis = {}
 Redis.__index = Redis
 
-local DEADLINE = 60
+local DEADLINE = 120
 local count = 0
 local running = {}
 
