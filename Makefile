@@ -277,7 +277,7 @@ spec-sanitized: all $(TOOLS)
 
 # What valgrind alone sees is memory read before it was written. It takes thirty times as long: tests at random have fewer
 # rounds, and those that compute or wait for minutes and do nothing new are left out.
-VALGRIND_TESTS = $(filter-out %/engine_fault_test %/hosts_simulation_test,$(TESTS))
+VALGRIND_TESTS = $(filter-out %/engine_fault_test %/engine_test %/hosts_simulation_test,$(TESTS))
 valgrind: check-packages ## the C tests under valgrind's memory check
 	@$(MAKE) -j2 $(TESTS) $(TOOLS)
 	@printf '%s\n' $(VALGRIND_TESTS) | MW_HISTORIES=20 MW_DOUBLES=2000 MW_TRIALS=500 MW_VALGRIND=1 xargs -P2 -n1 \
