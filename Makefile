@@ -269,15 +269,19 @@ tsan: check-packages ## the threaded tests under ThreadSanitizer
 # Specs that do their work in this process; those that start many others are checked without sanitizers.
 OWN_SPECS = $(filter-out spec/e2e% spec/bad_input% spec/cli% spec/rockspec% spec/redis_hosts% spec/redis_cluster% spec/tutorial%,$(wildcard spec/*_spec.lua))
 PRELOAD = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)
+# All specs of a Lua in one process: what libraries keep until its end is no leak then.
 spec-sanitized: all $(TOOLS)
-	@$(MAKE) SANITIZE=$(SANITIZE) $(TESTS)
-	@echo "== C tests, and specs on $(VMS), sanitized: some minutes"
-	@export MW_HISTORIES=500 MW_DOUBLES=100000 MW_TRIALS=500 MW_PRELOAD=$(PRELOAD); \
-	  $(call side_by_side,$(C_RUNS) $(filter $(foreach spec,$(OWN_SPECS),%:$(spec)),$(LUA_RUNS)))
+	@MW_HISTORIES=500 MW_DOUBLES=100000 MW_TRIALS=500 $(MAKE) SANITIZE=$(SANITIZE) spec-c
+	@echo "== specs on $(VMS), sanitized"
+	@$(MAKE) SANITIZE=$(SANITIZE) -j2 -Otarget $(VMS:%=spec-sanitized-%)
+spec-sanitized-%:
+	@MOONWEIR_LUA=$* LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH='$(BUILD)/$*/?.so;;' \
+	  MW_SANITIZED=1 LD_PRELOAD=$(PRELOAD) ASAN_OPTIONS=detect_leaks=1 \
+	  $* /usr/bin/busted --output=plainTerminal $(BUSTED) $(OWN_SPECS) </dev/null
 
 # What valgrind alone sees is memory read before it was written. It takes thirty times as long: tests at random have fewer
 # rounds, and those that compute or wait for minutes and do nothing new are left out.
-VALGRIND_TESTS = $(filter-out %/engine_fault_test %/hosts_simulation_test,$(TESTS))
+VALGRIND_TESTS = $(filter-out %/engine_fault_test %/engine_test %/hosts_simulation_test,$(TESTS))
 valgrind: check-packages ## the C tests under valgrind's memory check
 	@$(MAKE) -j2 $(TESTS) $(TOOLS)
 	@printf '%s\n' $(VALGRIND_TESTS) | MW_HISTORIES=20 MW_DOUBLES=2000 MW_TRIALS=500 MW_VALGRIND=1 xargs -P2 -n1 \

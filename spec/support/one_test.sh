@@ -2,9 +2,9 @@
 # One test of several that run side by side: what it says comes in one piece, and a failure stops the rest.
 #
 #     one_test.sh build/test/budget_test            a program
-#     one_test.sh luajit:spec/trim_spec.lua         a spec, on that Lua (BUSTED: more options; MW_PRELOAD: sanitizers)
+#     one_test.sh luajit:spec/trim_spec.lua         a spec, on that Lua (BUSTED: more options)
 specs() {
-	MOONWEIR_LUA=$1 LD_PRELOAD=$MW_PRELOAD LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH="$MW_BUILD/$1/?.so;;" \
+	MOONWEIR_LUA=$1 LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;;' LUA_CPATH="$MW_BUILD/$1/?.so;;" \
 		$1 /usr/bin/busted --output=plainTerminal $BUSTED "$2" </dev/null
 }
 case $1 in
