@@ -393,6 +393,25 @@ open(sys.argv[2], "w").write("gone")' %s %s.done <%s &]]):format(s:port(), reque
 		other:close()
 	end)
 
+	it("is served at once by who sleeps in another server's wait", function()
+		local other = assert(server.open { port = 0, body_max = 1000 })
+		other:watch(s:fd())
+		local answer, is_answered = client(GET), false
+		local from = process.monotonic()
+		repeat
+			other:wait(s:is_due() and 0 or 30)
+			s:wait(0)
+			local x = s:take()
+			if x then
+				x:answer(200, nil, "done")
+				is_answered = true
+			end
+		until is_answered and s:stats().connections == 0
+		assert.is_true(process.monotonic() - from < 29)
+		assert.matches("done$", answer_of(answer))
+		other:close()
+	end)
+
 	it("closes who has nothing more to ask, and does not call that slow; a body that stops is slow even without a rate", function()
 		s:close()
 		s = assert(server.open { port = 0, body_max = 1000, idle_timeout = 1 })

@@ -173,6 +173,16 @@ bool mw_server_watch(struct mw_server *s, int fd)
 	return true;
 }
 
+bool mw_server_is_due(struct mw_server *s)
+{
+	MHD_UNSIGNED_LONG_LONG own;
+	if (s->has_answers || s->ready.first)
+		return true;
+	/* As long as somebody waits for an answer libmicrohttpd says so without end. */
+	bool is_true = s->waiting == 0 || s->has_moved;
+	return is_true && MHD_get_timeout(s->daemon, &own) == MHD_YES && own == 0;
+}
+
 /* Sleep until there is something to do for us or for who watches. False: not for the sockets alone. */
 static bool sleep_until(struct mw_server *s, int64_t timeout_ms)
 {

@@ -62,6 +62,11 @@ int mw_server_fd(const struct mw_server *s);
  * passed. */
 void mw_server_wait(struct mw_server *s, int64_t timeout_ms);
 
+/* Is there something to do at once, of which mw_server_fd tells nothing: an answer to be sent, a connection
+ * to be closed? Whoever sleeps in another server's mw_server_wait asks first, or that waits until it wakes
+ * up. */
+bool mw_server_is_due(struct mw_server *s);
+
 bool mw_server_is_ready(struct mw_server *s);
 
 /* A complete request, in the order in which they became so; NULL: there is none now. */

@@ -178,6 +178,13 @@ static int server_watch(lua_State *L)
 	return 1;
 }
 
+/* server:is_due(): is there something to do at once, so that another server's wait is to be none? */
+static int server_is_due(lua_State *L)
+{
+	lua_pushboolean(L, mw_server_is_due(check_open(L)->server));
+	return 1;
+}
+
 /* server:fd() -> for another server's watch */
 static int server_fd(lua_State *L)
 {
@@ -348,10 +355,19 @@ static int exchange_gc(lua_State *L)
 static void register_server(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-	    {"next", server_next},       {"wait", server_wait},     {"take", server_take},
-	    {"watch", server_watch},     {"fd", server_fd},         {"quiesce", server_quiesce},
-	    {"stats", server_stats},     {"port", server_port},     {"close", server_close},
-	    {"release", server_release}, {"refuse", server_refuse}, {NULL, NULL},
+	    {"next", server_next},
+	    {"wait", server_wait},
+	    {"take", server_take},
+	    {"is_due", server_is_due},
+	    {"watch", server_watch},
+	    {"fd", server_fd},
+	    {"quiesce", server_quiesce},
+	    {"stats", server_stats},
+	    {"port", server_port},
+	    {"close", server_close},
+	    {"release", server_release},
+	    {"refuse", server_refuse},
+	    {NULL, NULL},
 	};
 	luaL_newmetatable(L, MWL_SERVER);
 	lua_newtable(L);

@@ -210,7 +210,8 @@ end
 
 --- Serve for a moment.
 function Daemon:round()
-	self.server:wait((self.commits[1] or self.again[1]) and 0.1 or TICK)
+	local is_due = self.operations and self.operations:is_due()
+	self.server:wait(is_due and 0 or (self.commits[1] or self.again[1]) and 0.1 or TICK)
 	local count = self.again[1] and self:take_again() or 0
 	count = count + self:take(self.server, self.service.router)
 	if count > 0 then
