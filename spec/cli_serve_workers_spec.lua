@@ -119,13 +119,18 @@ describe("moonweir serve with workers", function()
 		end
 		arrived { ["1.1"] = true, ["2.1"] = true, ["2.2"] = true }
 		assert.equal(2, daemon.metric(serve, "moonweir_workers"))
-		for _, pid in ipairs(pids) do -- whichever of them is asked; once it was told what the other has
-			alone(pid, function()
-				serve:wait("its metrics to be those of both", function()
-					return daemon.metric(serve, 'moonweir_http_requests_total{route="/webhooks/<account>",status="200"}') == 3
+		-- Whichever of them is asked, once the other has told it what it has: it goes on between two looks.
+		for _, pid in ipairs(pids) do
+			serve:wait("its metrics to be those of both", function()
+				local are_of_both
+				alone(pid, function()
+					are_of_both = daemon.metric(serve, 'moonweir_http_requests_total{route="/webhooks/<account>",status="200"}') == 3
 						and daemon.metric(serve, "moonweir_messages_delivered_total") == 3
 						and daemon.metric(serve, 'moonweir_account_messages_delivered{account="acme"}') == 3
 				end)
+				return are_of_both
+			end)
+			alone(pid, function()
 				assert.equal(200, (child.http(serve.operations, "GET", "/healthz")))
 			end)
 		end
