@@ -363,17 +363,21 @@ struct mw_weir_stats mw_weir_stats(const struct mw_weir *w)
 		stats.lanes_parked += lane->parked;
 		stats.lanes_backing_off += lane->state == MW_LANE_WAITING && lane->backing_off;
 		stats.lanes_failing += mw_lane_is_failing(lane);
-		stats.lanes_held += lane->state == MW_LANE_WAITING && lane->held;
+		stats.lanes_held += mw_lane_awaits_token(lane);
 		if (lane->parked || lane->paused)
 			stats.held += load;
 	}
 	return stats;
 }
 
-uint32_t mw_weir_ready(const struct mw_weir *w)
+uint32_t mw_weir_room(const struct mw_weir *w)
 {
-	uint32_t room = w->config.in_flight_max - w->in_flight;
-	return w->round.count < room ? w->round.count : room;
+	return w->config.in_flight_max - w->in_flight;
+}
+
+bool mw_weir_is_laden(const struct mw_weir *w, const struct mw_lane *lane)
+{
+	return mw_lane_is_laden(lane, w->config.batch_bytes, w->config.batch_messages);
 }
 
 const struct mw_weir_stats *mw_weir_totals(const struct mw_weir *w)

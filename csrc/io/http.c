@@ -67,7 +67,7 @@ static int on_send(void *context, char *to_ip, char *from_ip, int to_port, int f
 	struct mw_transfer *t = context;
 	const struct mw_http_config *config = &t->http->config;
 	for (;;) {
-		int64_t wait = config->permit(config->context);
+		int64_t wait = config->permit(config->context, t->ticket ? NULL : &t->request);
 		if (wait <= 0) {
 			t->sent = true;
 			return CURL_PREREQFUNC_OK;
@@ -476,14 +476,6 @@ bool mw_http_work(struct mw_http *h)
 		has_ended = true;
 	}
 	return has_ended;
-}
-
-uint32_t mw_http_unsent(const struct mw_http *h)
-{
-	uint32_t count = 0;
-	for (const struct mw_transfer *t = h->active; t; t = t->next)
-		count += !t->sent;
-	return count;
 }
 
 void mw_http_wait(struct mw_http *h, int64_t timeout_ms)
