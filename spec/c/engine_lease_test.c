@@ -1,4 +1,4 @@
-/* An engine whose permits come from elsewhere: a thread of the test's own hands out slots, as Redis's script
+/* An engine whose permits come from elsewhere: a thread of the test's own gives turns, as Redis's script
  * does. */
 #include "rig.h"
 
@@ -13,7 +13,7 @@ struct lessor {
 	struct mw_lessee lessee;
 	pthread_t thread;
 	atomic_bool stop, is_away, is_gated;
-	atomic_int granted;
+	atomic_int granted, owed;
 	atomic_int gate_told_ms;
 	int64_t next_us;
 };
@@ -25,7 +25,8 @@ static int64_t now_us(void)
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-static void answer(struct lessor *l, const struct mw_slots_ask *ask)
+/* Everybody who asks gets the next slot, as far ahead as that may be. */
+static void answer(struct lessor *l, const struct mw_turns_ask *ask)
 {
 	if (atomic_load(&l->is_away)) {
 		l->lessee.failed(l->lessee.engine, "the test's Redis is away");
@@ -35,21 +36,27 @@ static void answer(struct lessor *l, const struct mw_slots_ask *ask)
 		atomic_store(&l->gate_told_ms, (int)ask->gate_ms);
 	int64_t now = now_us(), first = l->next_us > now ? l->next_us : now;
 	bool gated = atomic_load(&l->is_gated);
-	struct mw_lease lease = {.clock_us = now + 1000000000,
-				 .ahead_us = first - now,
-				 .count = gated ? 0 : ask->count,
-				 .interval_us = INTERVAL_US,
-				 .gate_us = gated ? 60000000 : 0};
-	l->next_us = first + (int64_t)lease.count * INTERVAL_US;
-	if (l->lessee.grant(l->lessee.engine, &lease) == MW_SLOTS_TAKEN)
-		atomic_fetch_add(&l->granted, (int)lease.count);
+	struct mw_turns_answer a = {
+	    .clock_us = now + 1000000000, .gate_us = gated ? 60000000 : 0, .count = ask->count};
+	int given = 0;
+	for (uint32_t i = 0; i < ask->count; i++) {
+		bool is_given = !gated && first <= now + 1000 * MW_TURN_AHEAD_MS;
+		atomic_fetch_add(&l->owed, ask->accounts[i].is_owed);
+		a.accounts[i].say = is_given ? MW_TURNS_SLOT : MW_TURNS_LINE;
+		a.accounts[i].us = is_given ? first - now : 20000;
+		first += is_given ? INTERVAL_US : 0;
+		given += is_given;
+	}
+	l->next_us = first;
+	if (l->lessee.grant(l->lessee.engine, &a) == MW_TURNS_GRANTED)
+		atomic_fetch_add(&l->granted, given);
 }
 
 static void *lend(void *context)
 {
 	struct lessor *l = context;
 	while (!atomic_load(&l->stop)) {
-		struct mw_slots_ask ask;
+		struct mw_turns_ask ask;
 		int64_t wait_ms;
 		uint64_t count;
 		if (l->lessee.ask(l->lessee.engine, &ask, &wait_ms)) {
@@ -91,7 +98,7 @@ static size_t requests(struct rig *r)
 	return count;
 }
 
-TEST(each_request_uses_a_slot_and_all_arrive)
+TEST(each_request_uses_a_turn_and_all_arrive)
 {
 	struct rig r;
 	struct lessor l;
@@ -109,7 +116,7 @@ TEST(each_request_uses_a_slot_and_all_arrive)
 	end(&r, &l);
 }
 
-TEST(without_slots_nothing_is_sent_and_it_is_said_why)
+TEST(without_turns_nothing_is_sent_and_it_is_said_why)
 {
 	struct rig r;
 	struct lessor l;
@@ -126,8 +133,8 @@ TEST(without_slots_nothing_is_sent_and_it_is_said_why)
 	end(&r, &l);
 }
 
-/* curl finds the kept connection dead and sends again by itself: that takes a slot, too. */
-TEST(what_curl_sends_again_waits_for_another_slot)
+/* curl finds the kept connection dead and sends again by itself: that takes a turn, too. */
+TEST(what_curl_sends_again_waits_for_another_turn)
 {
 	struct rig r;
 	struct lessor l;
@@ -171,11 +178,10 @@ TEST(a_closed_engine_wants_nothing)
 	begin(&r, &l);
 	CHECK(rig_push(&r, "a", 3) == MW_OK);
 	CHECK(mw_engine_close(r.engine, RIG_PATIENCE_MS, &r.error) == MW_OK);
-	struct mw_slots_ask ask;
+	struct mw_turns_ask ask;
 	int64_t wait_ms;
-	CHECK(!l.lessee.ask(l.lessee.engine, &ask, &wait_ms) && wait_ms == MW_SLOTS_NONE);
-	CHECK(l.lessee.grant(l.lessee.engine, &(struct mw_lease){.count = 1, .interval_us = 1}) ==
-	      MW_SLOTS_LATE);
+	CHECK(!l.lessee.ask(l.lessee.engine, &ask, &wait_ms) && wait_ms == MW_TURNS_NONE);
+	CHECK(l.lessee.grant(l.lessee.engine, &(struct mw_turns_answer){.count = 1}) == MW_TURNS_LATE);
 	l.lessee.failed(l.lessee.engine, "late");
 	end(&r, &l);
 }
@@ -193,9 +199,9 @@ int main(int argc, char **argv)
 {
 	alarm(300);
 	mock_main(argc, argv);
-	RUN(each_request_uses_a_slot_and_all_arrive);
-	RUN(without_slots_nothing_is_sent_and_it_is_said_why);
-	RUN(what_curl_sends_again_waits_for_another_slot);
+	RUN(each_request_uses_a_turn_and_all_arrive);
+	RUN(without_turns_nothing_is_sent_and_it_is_said_why);
+	RUN(what_curl_sends_again_waits_for_another_turn);
 	RUN(a_gate_is_told_and_one_that_others_closed_holds);
 	RUN(a_closed_engine_wants_nothing);
 	RUN(an_engine_with_a_budget_of_its_own_has_no_lessee);

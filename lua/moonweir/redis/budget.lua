@@ -11,7 +11,7 @@
 -- a worker uses one only where it is certain that its time has come. A thread of moonweir.hiredis asks for the accounts
 -- whose lanes are ready on this worker, with a connection of its own.
 --
---     line      account -> number: who waits, each once, in the order in which they asked
+--     line      account -> ticket: who waits, each once, in the order in which they asked
 --     laden     the same of those with a full batch: one slot in eight is theirs, while there are any (core/weir.h)
 --     due       account -> when its worker asks again at the latest: who is not asked for is forgotten
 --     given     account -> slot: given out and not over yet. Half a microsecond more says that a worker has fetched it:
@@ -96,7 +96,7 @@ for i = 5, #ARGV do
   if not redis.call("ZSCORE", given, name) then
     local place = tonumber(redis.call("ZSCORE", line, name) or nil)
     if not place or (flags >= 2 and place >= 0) then
-      ticket = ticket + 1
+      ticket = math.max(ticket + 1, now)
       place = flags >= 2 and FRONT + ticket or ticket
       redis.call("ZADD", line, number(place), name)
     end
