@@ -23,7 +23,8 @@
  *
  * Held: a request that could not leave because the account's token is on its way to us, or because its turn
  * under a budget of many hosts has not come, is given back, and its lane is WAITING until release, or until
- * `due` if nobody releases it. It counts as nothing: no attempt was made. A batch that was refused for its token's sake is repeated as it was, and at once.
+ * `due` if nobody releases it. It counts as nothing: no attempt was made. A batch that was refused for its
+ * token's sake is repeated as it was, and at once.
  *
  * Splitting (400): `suspects` is how many of the oldest messages are known to hold a culprit. While it is
  * above one, the next batch is half of them; a delivered half leaves the other known to

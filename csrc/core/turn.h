@@ -25,8 +25,9 @@ struct mw_turn {
 	int64_t from_us, until_us;
 	int64_t tick;
 	enum mw_turn_state state;
-	bool is_out;     /* its request has left the weir, and no answer is in */
-	bool is_owed;    /* the last one was lost through no fault of the account's: this one comes before others */
+	bool is_out;  /* its request has left the weir, and no answer is in */
+	bool is_owed; /* the last one was lost through no fault of the account's: this one comes before others
+		       */
 	bool is_called;  /* GIVEN: its lane was told that its time has come */
 	uint8_t refused; /* how often in a row another worker's lane of the same account had it */
 };

@@ -11,11 +11,13 @@ enum {
 	ASK_EVERY_MS = 10, /* between two questions, whatever was answered */
 	FAILED_MS = 50,    /* and after one that failed, doubling ... */
 	FAILED_MAX_MS = 1000,
-	TAKEN_MS = 40,          /* a slot that another has being over, all ask in so long, by chance, doubling */
-	TAKEN_TIMES = 3,        /* ... so often */
-	HOLD_MS = 3600 * 1000,  /* a lane is released when its turn has come; this is for none to be forgotten */
-	JUMP_US = 2000,         /* two clocks that go alike differ by less, the round trips aside ... */
-	JUMP_SHARE = 2000,      /* ... and by less than a 2,000th of the time between */
+	TAKEN_MS = 40,   /* a slot that another has being over, all ask in so long, by chance, doubling */
+	TAKEN_TIMES = 3, /* ... so often */
+	LONG_MS = 1000,  /* a wait in which a quarter of it more or less is nothing */
+	HOLD_MS =
+	    3600 * 1000,   /* a lane is released when its turn has come; this is for none to be forgotten */
+	JUMP_US = 2000,    /* two clocks that go alike differ by less, the round trips aside ... */
+	JUMP_SHARE = 2000, /* ... and by less than a 2,000th of the time between */
 	JUMP_AGE_US = 10000000, /* what was seen longer ago says too little */
 	LATE_MIN_US = 2000,     /* of its window a slot must have so much left */
 };
@@ -176,8 +178,8 @@ static int64_t wait_for(const struct mw_turn *turn, int64_t now)
 /* May what this turn is for leave now? */
 static bool is_good(const struct mw_turns *t, const struct mw_turn *turn, int64_t now)
 {
-	return t->interval_us == 0 || (turn->state == MW_TURN_GIVEN && wait_for(turn, now) == 0 &&
-				       mw_turns_gate_ms(t, now) == 0);
+	return t->interval_us == 0 ||
+	       (turn->state == MW_TURN_GIVEN && wait_for(turn, now) == 0 && mw_turns_gate_ms(t, now) == 0);
 }
 
 bool mw_turns_admit(struct mw_turns *t, struct mw_weir *w, const struct mw_request *r, int64_t now_us)
@@ -238,7 +240,8 @@ void mw_turns_done(struct mw_turns *t, struct mw_turn *turn, bool is_unsent)
 
 /* ---- where bytes leave */
 
-/* Another's turn that is good now is used; that has ours in its place, if we have one that is still to come. */
+/* Another's turn that is good now is used; that has ours in its place, if we have one that is still to come.
+ */
 static void exchange(struct mw_turns *t, struct mw_turn *turn, struct mw_turn *other, int64_t now_us)
 {
 	int64_t from_us = turn->from_us, until_us = turn->until_us;
@@ -345,6 +348,12 @@ bool mw_turns_ask(struct mw_turns *t, const struct mw_weir *w, int64_t now_us, s
 	};
 	if (has_room && !t->anew)
 		name_accounts(t, w, now, out);
+	if (out->count == 0 && !t->anew && t->untold_ms == 0) {
+		/* None of those was wanted any more. */
+		at = first_ask(t);
+		*wait_ms = at == MW_TURNS_NONE ? MW_TURNS_NONE : at - now;
+		return false;
+	}
 	t->asked_us = now_us;
 	t->asked_count = out->count;
 	return true;
@@ -395,6 +404,15 @@ static int64_t taken_ms(struct mw_turn *turn, const struct mw_turns_answer *a, u
 	return (a->accounts[i].us + MS_US - 1) / MS_US + (int64_t)(chance % (uint64_t)most);
 }
 
+/* In so long, or a little sooner, with others: one question about many lanes costs Redis less. */
+static int64_t in_company(int64_t now, int64_t wait_ms)
+{
+	int64_t together_ms = wait_ms >= LONG_MS       ? LONG_MS / 4
+			      : wait_ms >= LONG_MS / 4 ? LONG_MS / 20
+						       : TICK_MS;
+	return (now + wait_ms) / together_ms * together_ms;
+}
+
 static void take_answer(struct mw_turns *t, const struct mw_turns_answer *a, uint32_t i, int64_t now_us)
 {
 	struct mw_turn *turn = t->asked[i];
@@ -408,7 +426,8 @@ static void take_answer(struct mw_turns *t, const struct mw_turns_answer *a, uin
 		return;
 	case MW_TURNS_LINE:
 		turn->refused = 0;
-		ask_from(t, turn, now_us / MS_US + (wait_ms < ASK_EVERY_MS ? ASK_EVERY_MS : wait_ms));
+		ask_from(t, turn,
+			 in_company(now_us / MS_US, wait_ms < ASK_EVERY_MS ? ASK_EVERY_MS : wait_ms));
 		return;
 	case MW_TURNS_TAKEN:
 		ask_from(t, turn, now_us / MS_US + taken_ms(turn, a, i));

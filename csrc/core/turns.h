@@ -1,18 +1,20 @@
 /* turns.h -- turns that were given elsewhere, ahead of time: one rate limit for many hosts, fair to accounts.
  *
- * All workers of all hosts share one GCRA in Redis, and one line of accounts before it (moonweir.redis.budget).
- * An account stands in it once, however many workers hold lanes of it; whoever is first in line is given the
- * next slot. To ask at the moment a request leaves would hold the engine up for a round trip; so a worker asks
- * ahead, for each lane that is ready, and each slot is good in a short window of its own only:
+ * All workers of all hosts share one GCRA in Redis, and one line of accounts before it
+ * (moonweir.redis.budget). An account stands in it once, however many workers hold lanes of it; whoever is
+ * first in line is given the next slot. To ask at the moment a request leaves would hold the engine up for a
+ * round trip; so a worker asks ahead, for each lane that is ready, and each slot is good in a short window of
+ * its own only:
  *
  *     line      acme, zeta, blue, ...                       each account once, first come, first served
  *     slots     |--- 21.6 ms ---|--- 21.6 ms ---|           one behind the other
- *     acme      [ window ]                                  30 ms from the slot on, for the worker that fetched
- *     zeta                      [ window ]                  it: one that is not used is gone
+ *     acme      [ window ]                                  30 ms from the slot on, for the worker that
+ * fetched zeta                      [ window ]                  it: one that is not used is gone
  *
- * A lane without a turn is held by the weir. Its account is named in the next question, and the answer to that
- * is a slot, or when to ask again. So an account that has something waiting is served after at most one slot
- * of every other that has, and one in MW_LADEN_EVERY for those with full batches, wherever their lanes are.
+ * A lane without a turn is held by the weir. Its account is named in the next question, and the answer to
+ * that is a slot, or when to ask again. So an account that has something waiting is served after at most one
+ * slot of every other that has, and one in MW_LADEN_EVERY for those with full batches, wherever their lanes
+ * are.
  *
  * No clock is compared with another. The script says how far ahead of its own clock a slot lies, and it ran
  * between our question and its answer. So a slot d us ahead is certainly reached d after the answer, and
@@ -26,13 +28,13 @@
  * sees the clock go otherwise than its own did says so, uses nothing of it, and lets the script begin anew
  * behind all that it can have given out (`anew`).
  *
- * Lost turns. A request that had to connect first, or that curl sends once more by itself, comes when its turn
- * is over, and refused it would lose the connection again. It may take the turn of another lane of this
+ * Lost turns. A request that had to connect first, or that curl sends once more by itself, comes when its
+ * turn is over, and refused it would lose the connection again. It may take the turn of another lane of this
  * worker, which then has the one that it would have had, or is owed one. Who is owed a turn comes before all
  * others in line, once.
  *
- * Never reads a clock. `now` is monotonic ms, what ends in _us the same clock. Allocates nothing; turns lie in
- * their lanes, and must live as long as this does. Not thread-safe; the engine's core lock guards it.
+ * Never reads a clock. `now` is monotonic ms, what ends in _us the same clock. Allocates nothing; turns lie
+ * in their lanes, and must live as long as this does. Not thread-safe; the engine's core lock guards it.
  */
 #ifndef MW_TURNS_H
 #define MW_TURNS_H
@@ -90,7 +92,8 @@ void mw_turns_init(struct mw_turns *t, double per_second, uint64_t name, uint32_
 /* Requests that may still leave; with none nothing is asked. */
 void mw_turns_set_room(struct mw_turns *t, uint32_t room);
 
-/* What this turn is for waits for it, from now on: its lane, or (a turn without one) a request for a token. */
+/* What this turn is for waits for it, from now on: its lane, or (a turn without one) a request for a token.
+ */
 void mw_turns_want(struct mw_turns *t, struct mw_turn *turn, int64_t now_us);
 
 /* Nobody waits for it any more. */

@@ -100,7 +100,8 @@ void mw_weir_done(struct mw_weir *w, const struct mw_request *r, const struct mw
  * `until`. */
 void mw_weir_hold(struct mw_weir *w, const struct mw_request *r, bool used, int64_t until, int64_t now);
 
-/* The lane's token is there, or there will be none, or its turn has come: if it is held, it is next to try. */
+/* The lane's token is there, or there will be none, or its turn has come: if it is held, it is next to try.
+ */
 void mw_weir_release(struct mw_weir *w, struct mw_lane *lane, int64_t now);
 
 /* Send partial batches without waiting for company, from now on (true) or no longer (false). */

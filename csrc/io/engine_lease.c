@@ -50,9 +50,8 @@ static enum mw_turns_verdict grant(void *engine, const struct mw_turns_answer *a
 	if (mw_engine_is_forked(g))
 		return MW_TURNS_LATE;
 	pthread_mutex_lock(&g->core);
-	enum mw_turns_verdict verdict = g->commons.is_leased
-					    ? mw_turns_grant(&g->commons.turns, a, mw_engine_now_us())
-					    : MW_TURNS_LATE;
+	enum mw_turns_verdict verdict =
+	    g->commons.is_leased ? mw_turns_grant(&g->commons.turns, a, mw_engine_now_us()) : MW_TURNS_LATE;
 	tell(g, verdict == MW_TURNS_LATE ? "Redis answers too slowly: a permit is good for 30 ms, the way "
 					   "there and back included"
 		: verdict == MW_TURNS_JUMPED ? "the clock of the Redis host was set"

@@ -52,8 +52,8 @@ struct mw_http_config {
 	const char *ca_file;    /* NULL: the system's */
 	const char *user_agent; /* NULL: "moonweir/<version>" */
 	int64_t timeout_ms;     /* 0: MW_HTTP_TIMEOUT_MS */
-	/* Asked right before bytes leave (r NULL: of a request for a token): 0 to go, else ms to wait; above MW_HTTP_PERMIT_WAIT_MS the request
-	 * ends as MW_STATUS_UNSENT. */
+	/* Asked right before bytes leave (r NULL: of a request for a token): 0 to go, else ms to wait; above
+	 * MW_HTTP_PERMIT_WAIT_MS the request ends as MW_STATUS_UNSENT. */
 	int64_t (*permit)(void *context, const struct mw_request *r);
 	/* One request came to its end. `error` is for people: empty after a 2xx, and never holds a secret.
 	 * Must not free the mw_http. */

@@ -6,9 +6,8 @@
  *
  *     for (;;) {
  *             if (lessee.ask(lessee.engine, &ask, &wait_ms))
- *                     run the script; lessee.grant(lessee.engine, &answer) or lessee.failed(lessee.engine, why)
- *             else
- *                     poll(lessee.fd, wait_ms), and read it empty
+ *                     run the script; lessee.grant(lessee.engine, &answer) or lessee.failed(lessee.engine,
+ * why) else poll(lessee.fd, wait_ms), and read it empty
  *     }
  *
  * All of them may be called from any one thread, until the engine is freed, as may be read what a question

@@ -49,7 +49,8 @@ TEST(quiet_accounts_wait_their_share_wherever_the_others_lanes_are)
 		for (int flooded = 0; flooded < 2; flooded++) {
 			struct hosts *h = run(TURNS, by_account, 60, flooded ? 3000 : 0, 60, seed);
 			const struct delays *quiet = &h->delays[QUIETEST];
-			printf("%d workers, %s, %s: quiet accounts p50 %.2f s, at most %.2f s, %.2f fair shares\n",
+			printf("%d workers, %s, %s: quiet accounts p50 %.2f s, at most %.2f s, %.2f fair "
+			       "shares\n",
 			       SMALL_WORKERS, by_account ? "an account on one" : "an account on all",
 			       flooded ? "one flooded" : "undisturbed", seconds_at(quiet, 0.5),
 			       (double)quiet->worst / 1000, h->worst_unfair);

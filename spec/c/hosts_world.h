@@ -68,7 +68,7 @@ struct hosts {
 	uint64_t random;
 	int64_t now;
 	struct model redis; /* the shared budget */
-	double *zipf;         /* cumulated */
+	double *zipf;       /* cumulated */
 	struct account *accounts;
 	uint32_t busy; /* accounts with something waiting */
 	struct worker workers[WORKERS_MAX];
@@ -76,7 +76,7 @@ struct hosts {
 	struct delays delays[CLASSES];
 	uint32_t behind[CLASSES]; /* accounts that get more than their turns can carry */
 	uint64_t requests;
-	double worst_unfair; /* of quiet accounts: the delay in shares that would have been fair */
+	double worst_unfair;       /* of quiet accounts: the delay in shares that would have been fair */
 	uint64_t questions, named; /* asked of the script, and the accounts in them */
 };
 

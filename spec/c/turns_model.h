@@ -22,7 +22,7 @@ struct model_line {
 	struct model_place {
 		int64_t place;
 		uint32_t account;
-	} *at;
+	} * at;
 	uint32_t count, room;
 };
 
@@ -144,8 +144,7 @@ static inline void model_forget(struct model *m, int64_t now)
 	m->due_least = 0;
 }
 
-static inline void model_join(struct model *m, uint32_t account, bool is_full, bool is_owed,
-			      int64_t now)
+static inline void model_join(struct model *m, uint32_t account, bool is_full, bool is_owed, int64_t now)
 {
 	struct model_account *a = &m->accounts[account];
 	int64_t place = a->line;
@@ -192,9 +191,8 @@ static inline int64_t model_wait(const struct model *m, uint32_t account, bool i
 {
 	const struct model_account *a = &m->accounts[account];
 	int64_t rank = model_rank(&m->line, a->line);
-	int64_t among = is_full && a->laden != 0
-			    ? MW_LADEN_EVERY * (int64_t)model_rank(&m->laden, a->laden)
-			    : rank;
+	int64_t among =
+	    is_full && a->laden != 0 ? MW_LADEN_EVERY * (int64_t)model_rank(&m->laden, a->laden) : rank;
 	int64_t wait = from + (among < rank ? among : rank) * interval - now - MODEL_AHEAD_US / 2;
 	wait = wait > m->gate - now ? wait : m->gate - now;
 	wait = wait > MODEL_LEAST_US ? wait : MODEL_LEAST_US;
@@ -224,8 +222,7 @@ static inline void model_run(struct model *m, const struct mw_turns_ask *ask, co
 	model_forget(m, now);
 	for (uint32_t i = 0; i < ask->count; i++)
 		if (!model_has_slot(m, accounts[i], now))
-			model_join(m, accounts[i], ask->accounts[i].is_full, ask->accounts[i].is_owed,
-				   now);
+			model_join(m, accounts[i], ask->accounts[i].is_full, ask->accounts[i].is_owed, now);
 	int64_t from = model_give(m, now, ask->interval_us);
 	out->clock_us = now;
 	out->gate_us = m->gate > now ? m->gate - now : 0;

@@ -11,7 +11,14 @@
 #include "check.h"
 #include "turns_model.h"
 
-enum { WORKERS_MAX = 6, ACCOUNTS = 12, FLIGHTS = 16, ARRIVALS_MAX = 40000, STEP_US = 1000, MESSAGE_LEN = 100 };
+enum {
+	WORKERS_MAX = 6,
+	ACCOUNTS = 12,
+	FLIGHTS = 16,
+	ARRIVALS_MAX = 40000,
+	STEP_US = 1000,
+	MESSAGE_LEN = 100
+};
 enum { NAP_US = 600000, CONNECT_MS = 200, ANSWER_MS = 60 };
 
 static const int64_t SECOND_US = 1000000;
