@@ -133,7 +133,7 @@ run: packages ## install what is needed, build, send the demo source's events to
 # --- tests -----------------------------------------------------------------------------------------------------
 
 TESTS := $(patsubst spec/c/%.c,$(BUILD)/test/%,$(wildcard spec/c/*_test.c) spec/c/weir_simulation.c)
-TOOLS := $(addprefix $(BUILD)/test/,mockserver sink poster crowd)
+TOOLS := $(addprefix $(BUILD)/test/,mockserver sink poster crowd turns_history)
 
 $(BUILD)/test/xml_test $(BUILD)/test/xml_memory_test: $(BUILD)/obj/io/xml.o
 $(BUILD)/test/xml_test $(BUILD)/test/xml_memory_test: LIBS += -lexpat

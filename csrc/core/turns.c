@@ -124,8 +124,10 @@ static void lose(struct mw_turns *t, struct mw_turn *turn, bool is_owed, int64_t
 	turn_ring(t, now_us / MS_US);
 	turn->is_owed = is_owed;
 	/* Of a request that is out nobody knows when it will be able to leave. */
-	if (turn->lane && !turn->is_out)
-		ask_from(t, turn, now_us / MS_US);
+	if (!turn->lane || turn->is_out)
+		return;
+	ask_from(t, turn, now_us / MS_US);
+	t->has_news = true;
 }
 
 /* Turns whose window is over by `us` are lost. One that made up for another is not made up for. */
