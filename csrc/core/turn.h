@@ -23,7 +23,8 @@ struct mw_turn {
 	struct mw_lane *lane; /* whose it is; NULL: it is for requests for tokens */
 	struct mw_turn *next, *before;
 	int64_t from_us, until_us;
-	int64_t tick;
+	int64_t ask_at; /* WANTED: ms ... */
+	int64_t tick;   /* ... and where it stands until then */
 	enum mw_turn_state state;
 	bool is_out;  /* its request has left the weir, and no answer is in */
 	bool is_owed; /* the last one was lost through no fault of the account's: this one comes before others

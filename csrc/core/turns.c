@@ -77,6 +77,7 @@ static void ask_from(struct mw_turns *t, struct mw_turn *turn, int64_t at)
 		tick = t->tick + MW_TURNS_TICKS - 1;
 	turn->state = MW_TURN_WANTED;
 	turn->tick = tick;
+	turn->ask_at = at;
 	struct mw_turn_list *l = list_of(t, turn);
 	insert_after(l, l->back, turn);
 	t->wanted_count++;
@@ -310,6 +311,10 @@ static void name_accounts(struct mw_turns *t, const struct mw_weir *w, int64_t n
 		unhook(t, turn);
 		if (!is_wanted(turn))
 			continue;
+		if (turn->ask_at > now) { /* farther ahead than the ring is long */
+			ask_from(t, turn, turn->ask_at);
+			continue;
+		}
 		turn->state = MW_TURN_ASKED;
 		t->asked[out->count] = turn;
 		out->accounts[out->count].is_token = !turn->lane;
@@ -320,6 +325,21 @@ static void name_accounts(struct mw_turns *t, const struct mw_weir *w, int64_t n
 		out->accounts[out->count].is_owed = turn->is_owed;
 		out->count++;
 	}
+}
+
+/* Who waits long would not notice that the script's clock was set. */
+static int64_t next_beat(const struct mw_turns *t)
+{
+	return t->wanted_count > 0 && t->clock_answered_us >= 0
+		   ? t->clock_answered_us / MS_US + MW_TURN_BEAT_MS
+		   : MW_TURNS_NONE;
+}
+
+static int64_t wait_until(const struct mw_turns *t, int64_t at, int64_t now)
+{
+	int64_t beat = next_beat(t);
+	at = beat > now && beat < at ? beat : at;
+	return at == MW_TURNS_NONE ? MW_TURNS_NONE : at > now ? at - now : 0;
 }
 
 bool mw_turns_ask(struct mw_turns *t, const struct mw_weir *w, int64_t now_us, struct mw_turns_ask *out,
@@ -334,13 +354,14 @@ bool mw_turns_ask(struct mw_turns *t, const struct mw_weir *w, int64_t now_us, s
 	turn_ring(t, now);
 	int64_t at = t->room > t->given_count ? first_ask(t) : MW_TURNS_NONE;
 	bool has_room = at != MW_TURNS_NONE;
-	if (t->anew || t->untold_ms > 0)
+	bool must = t->anew || t->untold_ms > 0 || next_beat(t) <= now;
+	if (must)
 		at = now;
 	/* A gate is told at once. */
 	if (at < t->ask_at && (t->untold_ms == 0 || t->failures > 0))
 		at = t->ask_at;
 	if (at > now) {
-		*wait_ms = at == MW_TURNS_NONE ? MW_TURNS_NONE : at - now;
+		*wait_ms = wait_until(t, at, now);
 		return false;
 	}
 	*out = (struct mw_turns_ask){
@@ -350,10 +371,9 @@ bool mw_turns_ask(struct mw_turns *t, const struct mw_weir *w, int64_t now_us, s
 	};
 	if (has_room && !t->anew)
 		name_accounts(t, w, now, out);
-	if (out->count == 0 && !t->anew && t->untold_ms == 0) {
+	if (out->count == 0 && !must) {
 		/* None of those was wanted any more. */
-		at = first_ask(t);
-		*wait_ms = at == MW_TURNS_NONE ? MW_TURNS_NONE : at - now;
+		*wait_ms = wait_until(t, first_ask(t), now);
 		return false;
 	}
 	t->asked_us = now_us;

@@ -52,9 +52,8 @@
  * set, can do harm with. A script that begins anew begins behind it. */
 #define MW_TURN_AHEAD_MS 500
 
-/* Whose turn has not come asks again after so long at the latest, and so keeps its place in line: the script
- * forgets accounts that nobody asks for. It also shows clocks that were set. */
-#define MW_TURN_ASK_MS 5000
+/* While a lane waits, the script is asked so often at least, if only for its clock: whether it was set. */
+#define MW_TURN_BEAT_MS 5000
 
 /* No wait: there is no turn, and nobody knows when there will be. */
 #define MW_TURNS_NONE INT64_MAX
@@ -131,7 +130,8 @@ int64_t mw_turns_take(struct mw_turns *t, struct mw_turn *turn, int64_t now_us);
 /* ---- whoever asks the script */
 
 struct mw_turns_ask {
-	uint32_t count; /* of accounts; 0: only the gate is told, or the script is to begin anew */
+	uint32_t count; /* of accounts; 0: the gate is told, the script is to begin anew, or the clock is
+			   asked for */
 	struct {
 		struct mw_span name; /* borrowed from the lane */
 		bool is_token;       /* it is no account's: the two may be called the same */

@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum { MODEL_AHEAD_US = 1000 * MW_TURN_AHEAD_MS, MODEL_GRACE_US = 3000000, MODEL_LEAST_US = 10000 };
-enum { MODEL_MOST_US = 1000 * MW_TURN_ASK_MS, MODEL_GATE_US = 300000000, MODEL_POPS = 256, MODEL_DEAD = 100 };
+enum { MODEL_LONG_US = 5000000, MODEL_GATE_US = 300000000, MODEL_POPS = 256, MODEL_DEAD = 100 };
 
 /* Of those who lost a turn. */
 static const int64_t MODEL_FRONT = -(INT64_C(1) << 52);
@@ -196,7 +196,8 @@ static inline int64_t model_wait(const struct model *m, uint32_t account, bool i
 	int64_t wait = from + (among < rank ? among : rank) * interval - now - MODEL_AHEAD_US / 2;
 	wait = wait > m->gate - now ? wait : m->gate - now;
 	wait = wait > MODEL_LEAST_US ? wait : MODEL_LEAST_US;
-	return wait < MODEL_MOST_US ? wait : MODEL_MOST_US;
+	int64_t least = wait < MODEL_LONG_US ? wait : MODEL_LONG_US;
+	return least > wait / 2 ? least : wait / 2;
 }
 
 /* The script, run by a Redis that is called `run`. `accounts` are the numbers of those that the question

@@ -174,6 +174,20 @@ TEST(a_question_names_many_the_longest_waiting_first_and_there_is_one_at_a_time)
 	CHECK(asks(250000) && a.count == 9);
 }
 
+TEST(who_waits_long_keeps_an_eye_on_the_clock)
+{
+	begin(50);
+	push_many("a", 1, 0);
+	admit(0);
+	CHECK(asks(0));
+	grant(0, MW_TURNS_LINE, 100000000, 0);
+	for (int64_t now = 5000000; now < 100000000; now += 5000000) {
+		CHECK(asks_in(now - 1000) <= 1 && asks(now) && a.count == 0 && !a.anew && a.gate_ms == 0);
+		CHECK(grant(now, MW_TURNS_LINE, 0, 0) == MW_TURNS_GRANTED);
+	}
+	CHECK(asks(100000000) && a.count == 1);
+}
+
 TEST(a_full_batch_is_told_as_it_is_when_asked)
 {
 	begin(50);
@@ -404,6 +418,7 @@ int main(void)
 	RUN_FRESH(who_comes_late_takes_another_lanes_turn_which_is_owed_one);
 	RUN_FRESH(who_has_another_turn_ahead_gives_that_for_the_one_it_takes);
 	RUN_FRESH(a_question_names_many_the_longest_waiting_first_and_there_is_one_at_a_time);
+	RUN_FRESH(who_waits_long_keeps_an_eye_on_the_clock);
 	RUN_FRESH(a_full_batch_is_told_as_it_is_when_asked);
 	RUN_FRESH(lanes_of_one_account_ask_by_chance_when_anothers_slot_is_over);
 	RUN_FRESH(whoever_is_paused_or_backs_off_is_not_asked_for);

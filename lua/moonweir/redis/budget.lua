@@ -51,7 +51,7 @@ local budget, line, laden, due, given = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS
 local interval, ahead = tonumber(ARGV[1]), tonumber(ARGV[2])
 local close, anew = tonumber(ARGV[3]) * 1000, ARGV[4] == "1"
 local FRONT, LADEN_EVERY, POPS, DEAD = -2 ^ 52, 8, 256, 100
-local GRACE, LEAST, MOST = 3000000, 10000, 5000000
+local GRACE, LEAST, LONG = 3000000, 10000, 5000000
 local SLOT, LINE, TAKEN = 0, 1, 2
 
 local time = redis.call("TIME")
@@ -134,14 +134,14 @@ for i, name in ipairs(names) do
   elseif slot then
     answer[2 * i + 1], answer[2 * i + 2] = TAKEN, slot - 0.5 - now
   else
-    -- About when its slot is half as far ahead as it may be.
+    -- About when its slot is half as far ahead as it may be; in a long line at half of the way there.
     local rank = redis.call("ZRANK", line, name)
     local among = full[i] and redis.call("ZRANK", laden, name)
     if among then
       rank = math.min(rank, LADEN_EVERY * among)
     end
     local wait = math.max(from + rank * interval - now - math.floor(ahead / 2), gate - now, LEAST)
-    wait = math.min(wait, MOST)
+    wait = math.max(math.min(wait, LONG), math.floor(wait / 2))
     redis.call("ZADD", due, number(now + wait), name)
     answer[2 * i + 1], answer[2 * i + 2] = LINE, wait
   end
