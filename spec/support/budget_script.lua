@@ -47,7 +47,8 @@ function Script:ask(interval, accounts, options)
 	for _, key in ipairs(self.keys) do
 		words[#words + 1] = key
 	end
-	for _, word in ipairs { number(interval), number(budget_script.AHEAD), number(options.close or 0), options.anew and "1" or "0" } do
+	local settings = { number(interval), number(budget_script.AHEAD), number(options.close or 0), options.anew and "1" or "0" }
+	for _, word in ipairs(settings) do
 		words[#words + 1] = word
 	end
 	for _, account in ipairs(accounts) do
