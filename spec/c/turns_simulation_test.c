@@ -415,12 +415,15 @@ static void begin(struct world *w, uint64_t seed, bool is_busy)
 		start_worker(w, &w->workers[i]);
 }
 
-/* Has some lane something that only waits for its turn? */
+/* Has some lane something that only waits for its turn, and no gate in its way? */
 static bool is_anyone_waiting(const struct world *w)
 {
 	for (uint32_t i = 0; i < w->worker_count; i++) {
+		const struct worker *k = &w->workers[i];
 		const struct mw_lane *lane;
-		for (size_t position = 0; (lane = mw_weir_each(w->workers[i].weir, &position));)
+		if (mw_turns_gate_ms(&k->turns, clock_of(k, w->now) / 1000) > 0)
+			continue;
+		for (size_t position = 0; (lane = mw_weir_each(k->weir, &position));)
 			if (lane->state == MW_LANE_READY || (lane->state == MW_LANE_WAITING && lane->held))
 				return true;
 	}
