@@ -96,7 +96,7 @@ describe("processes that share a budget in Redis", function()
 		assert(admin:call("CONFIG", "SET", "maxmemory", "1"))
 		assert.equal("oom", select(3, admin:call("SET", "more", "x")))
 		assert(admin:call("ACL", "SETUSER", "worker", "on", ">secret", "~{moonweir}:budget*", "-@all", "+evalsha", "+eval",
-			"+time", "+info", "+hmget", "+hset", "+expire", "+@sortedset"))
+			"+time", "+info", "+hmget", "+hset", "+ttl", "+expire", "+@sortedset"))
 		local url = server.url:gsub("//", "//worker:secret@")
 		local client = assert(mw.open { write_key = "key", endpoint = segment.url, leased = true, linger = 0, check = false })
 		local lease = assert(budget.lease(client, { url = url }))

@@ -178,7 +178,8 @@ describe("the script of the budget", function()
 		crowd()
 		ask("a", LADEN)
 		for i, key in ipairs(script.keys) do
-			assert.equal(i > 1 and 3600 or -1, red:call("TTL", key), key)
+			local left = red:call("TTL", key)
+			assert.is_true(i == 1 and left == -1 or left > 3000 and left <= 3600, key)
 		end
 		local tag = function(key)
 			return key:match "^[^{]*{([^}]+)}" or key

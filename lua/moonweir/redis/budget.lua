@@ -149,8 +149,11 @@ end
 
 redis.call("HSET", budget, "next", number(first), "gate", number(gate), "run", run, "clock", number(now),
   "ticket", number(ticket), "passed", number(passed))
+-- Once in a while: it is written to disk and sent to replicas each time.
 for i = 2, 5 do
-  redis.call("EXPIRE", KEYS[i], 3600)
+  if redis.call("TTL", KEYS[i]) < 3000 then
+    redis.call("EXPIRE", KEYS[i], 3600)
+  end
 end
 return answer
 ]]
