@@ -15,6 +15,7 @@ static struct hosts world;
 enum { SMALL_WORKERS = 20, SMALL_ACCOUNTS = 300, BIG_WORKERS = 100, BIG_ACCOUNTS = 10000 };
 
 static bool is_big;
+static uint32_t connects; /* of 100 requests so many have to connect first */
 
 /* The world after a run of which `seconds` go by before as many count. The caller ends it. */
 static struct hosts *run(enum budget budget, bool by_account, double load, double flood, int64_t seconds,
@@ -29,6 +30,7 @@ static struct hosts *run(enum budget budget, bool by_account, double load, doubl
 	    .accounts_count = is_big ? BIG_ACCOUNTS : SMALL_ACCOUNTS,
 	    .load = load,
 	    .flood = flood,
+	    .connects = connects,
 	    .measure_from = seconds * 1000,
 	    .end = 2 * seconds * 1000,
 	    .random = seed,
@@ -58,6 +60,23 @@ TEST(quiet_accounts_wait_their_share_wherever_the_others_lanes_are)
 			hosts_end(h);
 			CHECK(kept);
 		}
+}
+
+/* Whoever has to connect loses its turn, and has another by what it is owed: two slots for one request. No
+ * account is forgotten for it, and the others wait for one slot more each. */
+TEST(lost_turns_are_made_up_for)
+{
+	uint64_t seed = check_seed("connects");
+	connects = 25;
+	for (int by_account = 0; by_account < 2; by_account++) {
+		struct hosts *h = run(TURNS, by_account, 60, 3000, 60, seed);
+		double unfair = h->worst_unfair, rate = (double)h->requests / 60;
+		hosts_end(h);
+		printf("one request in four has to connect: %.1f requests/s, %.2f fair shares\n", rate,
+		       unfair);
+		CHECK(unfair > 0 && unfair <= 4 && rate > 30);
+	}
+	connects = 0;
 }
 
 TEST(one_weir_keeps_every_quiet_account_within_its_share)
@@ -130,6 +149,7 @@ int main(void)
 		return 0;
 	}
 	RUN(quiet_accounts_wait_their_share_wherever_the_others_lanes_are);
+	RUN(lost_turns_are_made_up_for);
 	RUN(one_weir_keeps_every_quiet_account_within_its_share);
 	return CHECK_END();
 }

@@ -18,6 +18,7 @@
 
 enum { SLOT_US = 21601, ASK_EVERY_MS = 10 };
 enum { MESSAGE_LEN = 500, ANSWER_MS = 60, TRIP_MS = 4, RING = 128 };
+enum { CONNECT_MS = 100, NAP_MS = 600 };
 enum { WORKERS_MAX = 100, QUIET = 100, QUIET_EVERY_MS = 20000, CLASSES = 5, QUIETEST = 4 };
 
 enum budget { OWN, TURNS };
@@ -47,6 +48,7 @@ struct worker {
 struct flight {
 	struct worker *worker;
 	struct mw_request r;
+	int64_t nap_until;
 	struct flight *next;
 };
 
@@ -61,8 +63,9 @@ struct hosts {
 	enum budget budget;
 	uint32_t workers_count, accounts_count; /* the quiet ones and the flood come behind these */
 	bool by_account;
-	double load;  /* events a second */
-	double flood; /* those of one more account */
+	double load;       /* events a second */
+	double flood;      /* those of one more account */
+	uint32_t connects; /* TURNS: of 100 requests so many have to connect first */
 	int64_t measure_from, end;
 
 	uint64_t random;
@@ -72,10 +75,10 @@ struct hosts {
 	struct account *accounts;
 	uint32_t busy; /* accounts with something waiting */
 	struct worker workers[WORKERS_MAX];
-	struct flight *ring[RING], *free_flights;
+	struct flight *ring[RING], *connecting[RING], *free_flights;
 	struct delays delays[CLASSES];
 	uint32_t behind[CLASSES]; /* accounts that get more than their turns can carry */
-	uint64_t requests;
+	uint64_t requests, unsent;
 	double worst_unfair;       /* of quiet accounts: the delay in shares that would have been fair */
 	uint64_t questions, named; /* asked of the script, and the accounts in them */
 };
@@ -189,6 +192,19 @@ static inline uint32_t hosts_draw(struct hosts *h)
 
 /* ---- requests */
 
+static inline void hosts_fly(struct hosts *h, struct flight **ring, int64_t in_ms, struct worker *w,
+			     const struct mw_request *r, int64_t nap_until)
+{
+	struct flight *f = h->free_flights;
+	if (f)
+		h->free_flights = f->next;
+	else
+		f = malloc(sizeof *f);
+	int64_t at = (h->now + in_ms) % RING;
+	*f = (struct flight){w, *r, nap_until, ring[at]};
+	ring[at] = f;
+}
+
 static inline void hosts_send(struct hosts *h, struct worker *w, const struct mw_request *r)
 {
 	uint32_t account;
@@ -210,14 +226,30 @@ static inline void hosts_send(struct hosts *h, struct worker *w, const struct mw
 		a->next_at = h->now + (int64_t)hosts_below(h, 2 * QUIET_EVERY_MS);
 	h->requests += h->now >= h->measure_from;
 
-	struct flight *f = h->free_flights;
-	if (f)
-		h->free_flights = f->next;
-	else
-		f = malloc(sizeof *f);
-	int64_t at = (h->now + 1 + (int64_t)hosts_below(h, ANSWER_MS)) % RING;
-	*f = (struct flight){w, *r, h->ring[at]};
-	h->ring[at] = f;
+	hosts_fly(h, h->ring, 1 + (int64_t)hosts_below(h, ANSWER_MS), w, r, 0);
+}
+
+/* Those that had to connect use a turn now, or come back unsent when they have waited too long. */
+static inline void hosts_depart(struct hosts *h)
+{
+	static const struct mw_answer unsent = {.status = MW_STATUS_UNSENT, .retry_after_ms = -1};
+	struct flight *next, *due = h->connecting[h->now % RING];
+	h->connecting[h->now % RING] = NULL;
+	for (struct flight *f = due; f; f = next) {
+		next = f->next;
+		if (mw_turns_take(&f->worker->turns, &f->r.lane->turn, h->now * 1000) == 0) {
+			hosts_send(h, f->worker, &f->r);
+		} else if (h->now < f->nap_until) {
+			hosts_fly(h, h->connecting, 1, f->worker, &f->r, f->nap_until);
+		} else {
+			mw_turns_done(&f->worker->turns, &f->r.lane->turn, true);
+			mw_weir_done(f->worker->weir, &f->r, &unsent, h->now);
+			h->unsent++;
+		}
+		f->worker->wake_at = h->now;
+		f->next = h->free_flights;
+		h->free_flights = f;
+	}
 }
 
 static inline void hosts_land(struct hosts *h)
@@ -270,8 +302,11 @@ static inline void hosts_use_turns(struct hosts *h, struct worker *w)
 	bool token;
 	int64_t wait, turn_wait = mw_turns_call(&w->turns, w->weir, h->now * 1000, &token);
 	while (mw_weir_next(w->weir, h->now, &r, &wait))
-		if (mw_turns_admit(&w->turns, w->weir, &r, h->now * 1000) &&
-		    mw_turns_take(&w->turns, &r.lane->turn, h->now * 1000) == 0)
+		if (!mw_turns_admit(&w->turns, w->weir, &r, h->now * 1000))
+			continue;
+		else if (hosts_below(h, 100) < h->connects)
+			hosts_fly(h, h->connecting, CONNECT_MS, w, &r, h->now + CONNECT_MS + NAP_MS);
+		else if (mw_turns_take(&w->turns, &r.lane->turn, h->now * 1000) == 0)
 			hosts_send(h, w, &r);
 	mw_turns_set_room(&w->turns, mw_weir_room(w->weir));
 	wait = wait < turn_wait ? wait : turn_wait;
@@ -319,8 +354,8 @@ static inline void hosts_end(struct hosts *h)
 			free(h->workers[i].lines[j].at);
 		free(h->workers[i].lines);
 	}
-	for (int64_t i = 0; i < RING; i++)
-		for (struct flight *f = h->ring[i], *next; f; f = next) {
+	for (int64_t i = 0; i < 2 * RING; i++)
+		for (struct flight *f = i < RING ? h->ring[i] : h->connecting[i - RING], *next; f; f = next) {
 			next = f->next;
 			free(f);
 		}
@@ -366,6 +401,7 @@ static inline void hosts_run(struct hosts *h)
 	double event_at = 0, flood_at = 0;
 	for (h->now = 1; h->now < h->end; h->now++) {
 		hosts_land(h);
+		hosts_depart(h);
 		for (uint32_t i = 0; h->now == h->measure_from && i < h->accounts_count; i++)
 			h->accounts[i].waited = h->accounts[i].waiting;
 		for (; h->load > 0 && event_at <= (double)h->now;

@@ -186,14 +186,15 @@ static inline int64_t model_give(struct model *m, int64_t now, int64_t interval)
 	return from;
 }
 
-static inline int64_t model_wait(const struct model *m, uint32_t account, bool is_full, int64_t from,
-				 int64_t now, int64_t interval)
+static inline int64_t model_wait(const struct model *m, uint32_t account, bool is_full, bool is_owed,
+				 int64_t from, int64_t now, int64_t interval)
 {
 	const struct model_account *a = &m->accounts[account];
 	int64_t rank = model_rank(&m->line, a->line);
 	int64_t among =
 	    is_full && a->laden != 0 ? MW_LADEN_EVERY * (int64_t)model_rank(&m->laden, a->laden) : rank;
-	int64_t wait = from + (among < rank ? among : rank) * interval - now - MODEL_AHEAD_US / 2;
+	int64_t wait = from + (among < rank ? among : rank) * interval - now -
+		       (is_owed ? MODEL_AHEAD_US : MODEL_AHEAD_US / 2);
 	wait = wait > m->gate - now ? wait : m->gate - now;
 	wait = wait > MODEL_LEAST_US ? wait : MODEL_LEAST_US;
 	int64_t least = wait < MODEL_LONG_US ? wait : MODEL_LONG_US;
@@ -236,8 +237,8 @@ static inline void model_run(struct model *m, const struct mw_turns_ask *ask, co
 			a->is_fetched = true;
 			continue;
 		}
-		int64_t wait =
-		    model_wait(m, accounts[i], ask->accounts[i].is_full, from, now, ask->interval_us);
+		int64_t wait = model_wait(m, accounts[i], ask->accounts[i].is_full, ask->accounts[i].is_owed,
+					  from, now, ask->interval_us);
 		a->due = now + wait;
 		if (a->due < m->due_least)
 			m->due_least = a->due;

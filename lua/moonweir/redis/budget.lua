@@ -89,15 +89,15 @@ for _, name in ipairs(redis.call("ZRANGEBYSCORE", due, "-inf", number(now - GRAC
 end
 
 -- Who asks joins the line, behind all; who lost a turn, before all but others that did.
-local names, full = {}, {}
+local names, full, owed = {}, {}, {}
 for i = 5, #ARGV do
   local name, flags = string.sub(ARGV[i], 2), tonumber(string.sub(ARGV[i], 1, 1))
-  names[i - 4], full[i - 4] = name, flags % 2 == 1
+  names[i - 4], full[i - 4], owed[i - 4] = name, flags % 2 == 1, flags >= 2
   if not redis.call("ZSCORE", given, name) then
     local place = tonumber(redis.call("ZSCORE", line, name) or nil)
-    if not place or (flags >= 2 and place >= 0) then
+    if not place or (owed[i - 4] and place >= 0) then
       ticket = math.max(ticket + 1, now)
-      place = flags >= 2 and FRONT + ticket or ticket
+      place = owed[i - 4] and FRONT + ticket or ticket
       redis.call("ZADD", line, number(place), name)
     end
     if full[i - 4] then
@@ -134,13 +134,14 @@ for i, name in ipairs(names) do
   elseif slot then
     answer[2 * i + 1], answer[2 * i + 2] = TAKEN, slot - 0.5 - now
   else
-    -- About when its slot is half as far ahead as it may be; in a long line at half of the way there.
+    -- About when its slot is half as far ahead as it may be, or as soon as it has one if a request waits for it at the
+    -- wire; in a long line at half of the way there.
     local rank = redis.call("ZRANK", line, name)
     local among = full[i] and redis.call("ZRANK", laden, name)
     if among then
       rank = math.min(rank, LADEN_EVERY * among)
     end
-    local wait = math.max(from + rank * interval - now - math.floor(ahead / 2), gate - now, LEAST)
+    local wait = math.max(from + rank * interval - now - (owed[i] and ahead or math.floor(ahead / 2)), gate - now, LEAST)
     wait = math.max(math.min(wait, LONG), math.floor(wait / 2))
     redis.call("ZADD", due, number(now + wait), name)
     answer[2 * i + 1], answer[2 * i + 2] = LINE, wait
