@@ -65,7 +65,7 @@ struct mw_counts {
 };
 
 /* The lists that a lane may be in at the same time (round.h). */
-enum mw_round_kind { MW_READY, MW_LADEN, MW_ROUNDS };
+enum mw_round_kind { MW_READY, MW_LADEN, MW_SWOLLEN, MW_ROUNDS };
 
 struct mw_place {
 	struct mw_lane *next, *before;
@@ -101,6 +101,7 @@ struct mw_lane {
 	bool resumed;     /* since its request left */
 	bool held;        /* until a token is there, or its turn */
 	bool laden;       /* READY, and a full batch is waiting */
+	bool swollen;     /* held, and a full batch has come meanwhile */
 	uint16_t name_len;
 	char name[];
 };

@@ -29,6 +29,7 @@ struct mw_turn {
 	bool is_out;  /* its request has left the weir, and no answer is in */
 	bool is_owed; /* the last one was lost through no fault of the account's: this one comes before others
 		       */
+	bool is_full; /* it was told when it was last asked for that a full batch waits */
 	bool is_called;  /* GIVEN: its lane was told that its time has come */
 	uint8_t refused; /* how often in a row another worker's lane of the same account had it */
 };

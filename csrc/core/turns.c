@@ -214,10 +214,23 @@ bool mw_turns_admit_token(struct mw_turns *t, struct mw_turn *turn, int64_t now_
 	return false;
 }
 
+/* Who has got a full batch may be served sooner, if that is known. */
+static void tell_swollen(struct mw_turns *t, struct mw_weir *w, int64_t now)
+{
+	struct mw_lane *lane;
+	while (t->interval_us > 0 && (lane = mw_weir_swollen(w)))
+		if (lane->turn.state == MW_TURN_WANTED && !lane->turn.is_full) {
+			turn_ring(t, now);
+			ask_from(t, &lane->turn, now / TICK_MS * TICK_MS);
+			t->has_news = true;
+		}
+}
+
 int64_t mw_turns_call(struct mw_turns *t, struct mw_weir *w, int64_t now_us, bool *token)
 {
 	int64_t now = now_us / MS_US;
 	*token = false;
+	tell_swollen(t, w, now);
 	expire(t, now * MS_US + MS_US - 1);
 	for (struct mw_turn *turn = t->given.front; turn; turn = turn->next) {
 		int64_t wait = wait_for(turn, now);
@@ -321,7 +334,8 @@ static void name_accounts(struct mw_turns *t, const struct mw_weir *w, int64_t n
 		out->accounts[out->count].name =
 		    turn->lane ? mw_lane_account(turn->lane)
 			       : (struct mw_span){(const uint8_t *)t->token_name, MW_TURNS_NAME};
-		out->accounts[out->count].is_full = turn->lane && w && mw_weir_is_laden(w, turn->lane);
+		turn->is_full = turn->lane && w && mw_weir_is_laden(w, turn->lane);
+		out->accounts[out->count].is_full = turn->is_full;
 		out->accounts[out->count].is_owed = turn->is_owed;
 		out->count++;
 	}

@@ -110,8 +110,8 @@ static inline bool mw_turn_is_pending(const struct mw_turn *turn)
  * which holds its lane until the turn. */
 bool mw_turns_admit(struct mw_turns *t, struct mw_weir *w, const struct mw_request *r, int64_t now_us);
 
-/* Releases the lanes whose turn has come. Ms until the next has; MW_TURNS_NONE. *token: so has the one for
- * requests for tokens. */
+/* Releases the lanes whose turn has come, and has those asked for again that have got a full batch meanwhile.
+ * Ms until the next has; MW_TURNS_NONE. *token: so has the one for requests for tokens. */
 int64_t mw_turns_call(struct mw_turns *t, struct mw_weir *w, int64_t now_us, bool *token);
 
 /* The request is no longer out. Unless it comes again by itself (is_unsent), a turn that it still has, or

@@ -113,6 +113,9 @@ uint32_t mw_weir_room(const struct mw_weir *w);
 /* Does the lane have a full batch? */
 bool mw_weir_is_laden(const struct mw_weir *w, const struct mw_lane *lane);
 
+/* The next of the lanes that got a full batch while they were held, if they still are; NULL: no more. */
+struct mw_lane *mw_weir_swollen(struct mw_weir *w);
+
 /* A lane by name, NULL if it never had a message. */
 struct mw_lane *mw_weir_lane(struct mw_weir *w, struct mw_span account);
 

@@ -197,6 +197,23 @@ TEST(a_full_batch_is_told_as_it_is_when_asked)
 	CHECK(asks(0) && a.accounts[0].is_full);
 }
 
+TEST(who_gets_a_full_batch_meanwhile_says_so_at_once)
+{
+	begin(50);
+	push_many("a", 1, 0);
+	admit(0);
+	CHECK(asks(0) && !a.accounts[0].is_full);
+	grant(0, MW_TURNS_LINE, 100000000, 0);
+	push_many("a", MW_BATCH_MESSAGES, 20);
+	call(20000);
+	CHECK(t.has_news && asks(20000) && a.count == 1 && a.accounts[0].is_full);
+	grant(20000, MW_TURNS_LINE, 100000000, 0);
+	/* Once. */
+	push_many("a", MW_BATCH_MESSAGES, 40);
+	call(40000);
+	CHECK(asks_in(40000) > 4000);
+}
+
 TEST(lanes_of_one_account_ask_by_chance_when_anothers_slot_is_over)
 {
 	int64_t least = INT64_MAX, most = 0;
@@ -420,6 +437,7 @@ int main(void)
 	RUN_FRESH(a_question_names_many_the_longest_waiting_first_and_there_is_one_at_a_time);
 	RUN_FRESH(who_waits_long_keeps_an_eye_on_the_clock);
 	RUN_FRESH(a_full_batch_is_told_as_it_is_when_asked);
+	RUN_FRESH(who_gets_a_full_batch_meanwhile_says_so_at_once);
 	RUN_FRESH(lanes_of_one_account_ask_by_chance_when_anothers_slot_is_over);
 	RUN_FRESH(whoever_is_paused_or_backs_off_is_not_asked_for);
 	RUN_FRESH(a_lane_that_is_resumed_before_its_turn_goes_on_waiting);
