@@ -91,8 +91,8 @@ struct mw_lane {
 	uint32_t batch_cap;    /* messages; 0: no cap of its own */
 	uint32_t number;       /* from 0, in the order of their first message */
 	uint32_t grant; /* number of the token it last asked for; 0: none. The weir's user keeps it here, */
-	uint32_t generation; /* and which of them its request in flight has */
-	struct mw_turn turn; /* under a budget of many hosts (turns.h); else unused */
+	uint32_t generation;  /* and which of them its request in flight has */
+	struct mw_turn *turn; /* NULL, but under a budget of many hosts (turns.h); goes with the lane */
 	int last_status;
 	enum mw_lane_state state;
 	bool backing_off; /* `due` is the end of a back-off */
@@ -135,7 +135,8 @@ static inline bool mw_lane_is_failing(const struct mw_lane *lane)
 /* Held for a token, that is: not for its turn. */
 static inline bool mw_lane_awaits_token(const struct mw_lane *lane)
 {
-	return lane->state == MW_LANE_WAITING && lane->held && lane->turn.state == MW_TURN_NONE;
+	return lane->state == MW_LANE_WAITING && lane->held &&
+	       (!lane->turn || lane->turn->state == MW_TURN_NONE);
 }
 
 /* How many messages the next batch may hold: at least 1, at most count_max. */

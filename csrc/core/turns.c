@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum {
 	MS_US = 1000,
@@ -14,10 +15,10 @@ enum {
 	TAKEN_MS = 40,   /* a slot that another has being over, all ask in so long, by chance, doubling */
 	TAKEN_TIMES = 3, /* ... so often */
 	LONG_MS = 1000,  /* a wait in which a quarter of it more or less is nothing */
-	HOLD_MS =
-	    3600 * 1000,   /* a lane is released when its turn has come; this is for none to be forgotten */
-	JUMP_US = 2000,    /* two clocks that go alike differ by less, the round trips aside ... */
-	JUMP_SHARE = 2000, /* ... and by less than a 2,000th of the time between */
+	HOLD_MS = 3600 * 1000, /* none is forgotten, should nothing release it */
+	NO_MEMORY_MS = 100,
+	JUMP_US = 2000,         /* two clocks that go alike differ by less, the round trips aside ... */
+	JUMP_SHARE = 2000,      /* ... and by less than a 2,000th of the time between */
 	JUMP_AGE_US = 10000000, /* what was seen longer ago says too little */
 	LATE_MIN_US = 2000,     /* of its window a slot must have so much left */
 };
@@ -160,6 +161,8 @@ void mw_turns_want(struct mw_turns *t, struct mw_turn *turn, int64_t now_us)
 
 void mw_turns_drop(struct mw_turns *t, struct mw_turn *turn)
 {
+	if (!turn)
+		return;
 	unhook(t, turn);
 	turn->is_owed = false;
 }
@@ -185,18 +188,28 @@ static bool is_good(const struct mw_turns *t, const struct mw_turn *turn, int64_
 	       (turn->state == MW_TURN_GIVEN && wait_for(turn, now) == 0 && mw_turns_gate_ms(t, now) == 0);
 }
 
+/* The lane's turn; NULL if memory is short. */
+static struct mw_turn *turn_of(struct mw_lane *lane)
+{
+	if (!lane->turn && (lane->turn = calloc(1, sizeof *lane->turn)))
+		lane->turn->lane = lane;
+	return lane->turn;
+}
+
 bool mw_turns_admit(struct mw_turns *t, struct mw_weir *w, const struct mw_request *r, int64_t now_us)
 {
-	struct mw_turn *turn = &r->lane->turn;
 	int64_t now = now_us / MS_US;
-	turn->lane = r->lane;
+	if (t->interval_us == 0)
+		return true;
+	struct mw_turn *turn = turn_of(r->lane);
 	expire(t, now * MS_US + MS_US - 1);
-	if (is_good(t, turn, now)) {
+	if (turn && is_good(t, turn, now)) {
 		turn->is_out = true;
 		return true;
 	}
-	mw_turns_want(t, turn, now_us);
-	mw_weir_hold(w, r, false, now + HOLD_MS, now);
+	if (turn)
+		mw_turns_want(t, turn, now_us);
+	mw_weir_hold(w, r, false, now + (turn ? HOLD_MS : NO_MEMORY_MS), now);
 	return false;
 }
 
@@ -219,9 +232,9 @@ static void tell_swollen(struct mw_turns *t, struct mw_weir *w, int64_t now)
 {
 	struct mw_lane *lane;
 	while (t->interval_us > 0 && (lane = mw_weir_swollen(w)))
-		if (lane->turn.state == MW_TURN_WANTED && !lane->turn.is_full) {
+		if (lane->turn && lane->turn->state == MW_TURN_WANTED && !lane->turn->is_full) {
 			turn_ring(t, now);
-			ask_from(t, &lane->turn, now / TICK_MS * TICK_MS);
+			ask_from(t, lane->turn, now / TICK_MS * TICK_MS);
 			t->has_news = true;
 		}
 }
@@ -249,6 +262,8 @@ int64_t mw_turns_call(struct mw_turns *t, struct mw_weir *w, int64_t now_us, boo
 
 void mw_turns_done(struct mw_turns *t, struct mw_turn *turn, bool is_unsent)
 {
+	if (!turn)
+		return;
 	turn->is_out = false;
 	if (!is_unsent)
 		mw_turns_drop(t, turn);

@@ -33,8 +33,9 @@
  * worker, which then has the one that it would have had, or is owed one. Who is owed a turn comes before all
  * others in line, once.
  *
- * Never reads a clock. `now` is monotonic ms, what ends in _us the same clock. Allocates nothing; turns lie
- * in their lanes, and must live as long as this does. Not thread-safe; the engine's core lock guards it.
+ * Never reads a clock. `now` is monotonic ms, what ends in _us the same clock. A lane's turn is made when it is
+ * first wanted and goes with the lane, which must live as long as this does; nothing else is allocated. Not
+ * thread-safe; the engine's core lock guards it.
  */
 #ifndef MW_TURNS_H
 #define MW_TURNS_H
@@ -95,7 +96,7 @@ void mw_turns_set_room(struct mw_turns *t, uint32_t room);
  */
 void mw_turns_want(struct mw_turns *t, struct mw_turn *turn, int64_t now_us);
 
-/* Nobody waits for it any more. */
+/* Nobody waits for it any more. NULL is fine. */
 void mw_turns_drop(struct mw_turns *t, struct mw_turn *turn);
 
 /* Is this what the lane is held for? */

@@ -59,7 +59,7 @@ int64_t mw_engine_on_permit(void *context, const struct mw_request *r)
 	struct mw_engine *g = context;
 	pthread_mutex_lock(&g->core);
 	int64_t us = mw_engine_now_us(), now = us / 1000;
-	struct mw_turn *turn = r ? &r->lane->turn : &g->token_turn;
+	struct mw_turn *turn = r ? r->lane->turn : &g->token_turn;
 	int64_t wait = mw_weir_permit_wait(g->weir, now);
 	if (wait == 0)
 		wait = nap(g, mw_commons_permit(&g->commons, turn, us), now);
@@ -80,7 +80,7 @@ void mw_engine_on_done(void *context, const struct mw_request *r, const struct m
 		mw_trouble_note(&g->trouble, r->lane, error);
 	int64_t now = now_ms();
 	g->throttled += a->status == 429;
-	mw_turns_done(&g->commons.turns, &r->lane->turn, a->status == MW_STATUS_UNSENT);
+	mw_turns_done(&g->commons.turns, r->lane->turn, a->status == MW_STATUS_UNSENT);
 	mw_weir_done(g->weir, r, &answer, now);
 	mw_commons_close_gate(&g->commons, now, mw_weir_gate_ms(g->weir, now));
 	pthread_mutex_lock(&g->gate);
@@ -260,7 +260,7 @@ static void send_batch(struct mw_engine *g, const struct mw_request *r, int64_t 
 			answer.status = MW_STATUS_UNSENT;
 		else if (no_key == MW_NO_MEMORY || no_key == MW_IO)
 			answer.status = MW_STATUS_NETWORK; /* passes, as a fault of the network does */
-		mw_turns_drop(&g->commons.turns, &r->lane->turn);
+		mw_turns_drop(&g->commons.turns, r->lane->turn);
 		mw_weir_done(g->weir, r, &answer, now);
 		return;
 	}
@@ -271,7 +271,7 @@ static void send_batch(struct mw_engine *g, const struct mw_request *r, int64_t 
 	if (*app && !(token = mw_engine_token(g, r, (struct mw_span){(const uint8_t *)app, strlen(app)},
 					      &endpoint, now))) {
 		sodium_memzero(&key, sizeof key);
-		mw_turns_drop(&g->commons.turns, &r->lane->turn);
+		mw_turns_drop(&g->commons.turns, r->lane->turn);
 		return;
 	}
 	if (!mw_turns_admit(&g->commons.turns, g->weir, r, mw_engine_now_us())) {
@@ -290,7 +290,7 @@ static void send_batch(struct mw_engine *g, const struct mw_request *r, int64_t 
 	/* As if the network had failed: the back-off gives memory time to come back. */
 	mw_trouble_note(&g->trouble, r->lane, mw_err_sentence(err));
 	answer.status = MW_STATUS_NETWORK;
-	mw_turns_done(&g->commons.turns, &r->lane->turn, false);
+	mw_turns_done(&g->commons.turns, r->lane->turn, false);
 	mw_weir_done(g->weir, r, &answer, now);
 }
 

@@ -237,12 +237,12 @@ static inline void hosts_depart(struct hosts *h)
 	h->connecting[h->now % RING] = NULL;
 	for (struct flight *f = due; f; f = next) {
 		next = f->next;
-		if (mw_turns_take(&f->worker->turns, &f->r.lane->turn, h->now * 1000) == 0) {
+		if (mw_turns_take(&f->worker->turns, f->r.lane->turn, h->now * 1000) == 0) {
 			hosts_send(h, f->worker, &f->r);
 		} else if (h->now < f->nap_until) {
 			hosts_fly(h, h->connecting, 1, f->worker, &f->r, f->nap_until);
 		} else {
-			mw_turns_done(&f->worker->turns, &f->r.lane->turn, true);
+			mw_turns_done(&f->worker->turns, f->r.lane->turn, true);
 			mw_weir_done(f->worker->weir, &f->r, &unsent, h->now);
 			h->unsent++;
 		}
@@ -258,7 +258,7 @@ static inline void hosts_land(struct hosts *h)
 	struct flight *next;
 	for (struct flight *f = h->ring[h->now % RING]; f; f = next) {
 		next = f->next;
-		mw_turns_done(&f->worker->turns, &f->r.lane->turn, false);
+		mw_turns_done(&f->worker->turns, f->r.lane->turn, false);
 		mw_weir_done(f->worker->weir, &f->r, &yes, h->now);
 		f->worker->wake_at = h->now;
 		f->next = h->free_flights;
@@ -306,7 +306,7 @@ static inline void hosts_use_turns(struct hosts *h, struct worker *w)
 			continue;
 		else if (hosts_below(h, 100) < h->connects)
 			hosts_fly(h, h->connecting, CONNECT_MS, w, &r, h->now + CONNECT_MS + NAP_MS);
-		else if (mw_turns_take(&w->turns, &r.lane->turn, h->now * 1000) == 0)
+		else if (mw_turns_take(&w->turns, r.lane->turn, h->now * 1000) == 0)
 			hosts_send(h, w, &r);
 	mw_turns_set_room(&w->turns, mw_weir_room(w->weir));
 	wait = wait < turn_wait ? wait : turn_wait;

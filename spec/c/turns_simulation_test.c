@@ -173,14 +173,14 @@ static void land(struct world *w, struct worker *k, struct flight *f, bool is_un
 	f->is_used = false;
 	if (!f->r.lane)
 		return;
-	mw_turns_done(&k->turns, &f->r.lane->turn, is_unsent);
+	mw_turns_done(&k->turns, f->r.lane->turn, is_unsent);
 	mw_weir_done(k->weir, &f->r, &answer, mine / 1000);
 }
 
 static void fly(struct world *w, struct worker *k, struct flight *f)
 {
 	int64_t mine = clock_of(k, w->now);
-	struct mw_turn *turn = f->r.lane ? &f->r.lane->turn : &k->token_turn;
+	struct mw_turn *turn = f->r.lane ? f->r.lane->turn : &k->token_turn;
 	if (f->done_at > 0) {
 		if (w->now >= f->done_at)
 			land(w, k, f, false);

@@ -21,7 +21,7 @@ static struct mw_lane *lane(const char *account)
 
 static struct mw_turn *turn(const char *account)
 {
-	return &lane(account)->turn;
+	return lane(account)->turn;
 }
 
 /* What the weir hands out by now: true if it may leave. */
