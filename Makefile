@@ -133,7 +133,7 @@ run: packages ## install what is needed, build, send the demo source's events to
 # --- tests -----------------------------------------------------------------------------------------------------
 
 TESTS := $(patsubst spec/c/%.c,$(BUILD)/test/%,$(wildcard spec/c/*_test.c) spec/c/weir_simulation.c)
-TOOLS := $(addprefix $(BUILD)/test/,mockserver sink poster crowd)
+TOOLS := $(addprefix $(BUILD)/test/,mockserver sink poster crowd turns_history)
 
 $(BUILD)/test/xml_test $(BUILD)/test/xml_memory_test: $(BUILD)/obj/io/xml.o
 $(BUILD)/test/xml_test $(BUILD)/test/xml_memory_test: LIBS += -lexpat
@@ -255,7 +255,7 @@ hosts: test-packages ## nginx under load, reloaded and its workers killed: MW_RE
 	  luajit /usr/bin/busted --output=plainTerminal spec/hosts/openresty_load.lua
 
 TSAN_TESTS := budget_test dead_test keyring_test secret_heap_test state_test vault_test http_test http_errand_test http_fault_test engine_test \
-              engine_life_test engine_spool_test engine_oauth_test engine_oauth_fault_test engine_lease_test rsa_key_test vault_app_test
+              engine_life_test engine_spool_test engine_oauth_test engine_oauth_fault_test engine_lease_test engine_turns_test rsa_key_test vault_app_test
 
 .PHONY: asan tsan valgrind
 asan: check-packages ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer

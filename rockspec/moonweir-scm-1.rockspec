@@ -286,7 +286,7 @@ build = {
 				"csrc/core/review.c",
 				"csrc/core/round.c",
 				"csrc/core/shape.c",
-				"csrc/core/slots.c",
+				"csrc/core/turns.c",
 				"csrc/core/timers.c",
 				"csrc/core/timestamp.c",
 				"csrc/core/utf8.c",

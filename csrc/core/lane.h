@@ -21,9 +21,10 @@
  * Retrying: what became of a batch without an answer is unknown, so the very same messages are repeated
  * (`again` of them), whatever has come in behind.
  *
- * Held: a request that could not leave because the account's token is on its way to us is given back, and its
- * lane is WAITING until release, or until `due` if nobody releases it. It counts as nothing: no attempt was
- * made. A batch that was refused for its token's sake is repeated as it was, and at once.
+ * Held: a request that could not leave because the account's token is on its way to us, or because its turn
+ * under a budget of many hosts has not come, is given back, and its lane is WAITING until release, or until
+ * `due` if nobody releases it. It counts as nothing: no attempt was made. A batch that was refused for its
+ * token's sake is repeated as it was, and at once.
  *
  * Splitting (400): `suspects` is how many of the oldest messages are known to hold a culprit. While it is
  * above one, the next batch is half of them; a delivered half leaves the other known to
@@ -42,11 +43,12 @@
 
 #include "buf.h"
 #include "limits.h"
+#include "turn.h"
 #include "verdict.h"
 
 enum mw_lane_state {
 	MW_LANE_EMPTY,   /* nothing queued */
-	MW_LANE_WAITING, /* until `due`: company for a small batch, the end of a back-off, or a token */
+	MW_LANE_WAITING, /* until `due`: company for a small batch, the end of a back-off, a token, a turn */
 	MW_LANE_READY,   /* in the weir's round */
 	MW_LANE_FLYING,  /* one request on its way */
 	MW_LANE_PARKED,  /* refused by 401 or 403, or without a key; `due` is the next probe */
@@ -63,7 +65,7 @@ struct mw_counts {
 };
 
 /* The lists that a lane may be in at the same time (round.h). */
-enum mw_round_kind { MW_READY, MW_LADEN, MW_ROUNDS };
+enum mw_round_kind { MW_READY, MW_LADEN, MW_SWOLLEN, MW_ROUNDS };
 
 struct mw_place {
 	struct mw_lane *next, *before;
@@ -89,15 +91,17 @@ struct mw_lane {
 	uint32_t batch_cap;    /* messages; 0: no cap of its own */
 	uint32_t number;       /* from 0, in the order of their first message */
 	uint32_t grant; /* number of the token it last asked for; 0: none. The weir's user keeps it here, */
-	uint32_t generation; /* and which of them its request in flight has */
+	uint32_t generation;  /* and which of them its request in flight has */
+	struct mw_turn *turn; /* NULL, but under a budget of many hosts (turns.h); goes with the lane */
 	int last_status;
 	enum mw_lane_state state;
 	bool backing_off; /* `due` is the end of a back-off */
 	bool parked;      /* also while its probe is ready or flying */
 	bool paused;      /* also while a last request is flying */
 	bool resumed;     /* since its request left */
-	bool held;        /* until a token is there */
+	bool held;        /* until a token is there, or its turn */
 	bool laden;       /* READY, and a full batch is waiting */
+	bool swollen;     /* held, and a full batch has come meanwhile */
 	uint16_t name_len;
 	char name[];
 };
@@ -126,6 +130,13 @@ static inline uint64_t mw_lane_load(const struct mw_lane *lane)
 static inline bool mw_lane_is_failing(const struct mw_lane *lane)
 {
 	return lane->attempts > 0 && lane->last_status != 401 && !lane->parked && !lane->paused;
+}
+
+/* Held for a token, that is: not for its turn. */
+static inline bool mw_lane_awaits_token(const struct mw_lane *lane)
+{
+	return lane->state == MW_LANE_WAITING && lane->held &&
+	       (!lane->turn || lane->turn->state == MW_TURN_NONE);
 }
 
 /* How many messages the next batch may hold: at least 1, at most count_max. */

@@ -12,8 +12,10 @@ void mw_lanes_init(struct mw_lanes *l, struct mw_hash_key key)
 
 void mw_lanes_deinit(struct mw_lanes *l)
 {
-	for (uint32_t i = 0; i < l->count; i++)
+	for (uint32_t i = 0; i < l->count; i++) {
+		free(l->all[i]->turn);
 		free(l->all[i]);
+	}
 	free(l->all);
 	free(l->slots);
 	mw_lanes_init(l, l->key);

@@ -40,6 +40,7 @@ struct mw_weir *mw_weir_new(const struct mw_weir_config *config, int64_t now)
 	mw_lanes_init(&w->lanes, (struct mw_hash_key){a, mw_weir_random(w)});
 	mw_timers_init(&w->timers);
 	w->laden.kind = MW_LADEN;
+	w->swollen.kind = MW_SWOLLEN;
 	mw_rate_init(&w->handouts, config->rate, now);
 	mw_rate_init(&w->permits, config->rate, now);
 	return w;
@@ -155,6 +156,10 @@ void mw_weir_push(struct mw_weir *w, struct mw_lane *lane, uint64_t count, uint6
 		make_ready(w, lane);
 	} else if (lane->state == MW_LANE_READY) {
 		note_laden(w, lane);
+	} else if (lane->state == MW_LANE_WAITING && lane->held && !lane->swollen &&
+		   mw_weir_is_laden(w, lane)) {
+		lane->swollen = true;
+		mw_round_append(&w->swollen, lane);
 	}
 }
 
@@ -363,17 +368,31 @@ struct mw_weir_stats mw_weir_stats(const struct mw_weir *w)
 		stats.lanes_parked += lane->parked;
 		stats.lanes_backing_off += lane->state == MW_LANE_WAITING && lane->backing_off;
 		stats.lanes_failing += mw_lane_is_failing(lane);
-		stats.lanes_held += lane->state == MW_LANE_WAITING && lane->held;
+		stats.lanes_held += mw_lane_awaits_token(lane);
 		if (lane->parked || lane->paused)
 			stats.held += load;
 	}
 	return stats;
 }
 
-uint32_t mw_weir_ready(const struct mw_weir *w)
+uint32_t mw_weir_room(const struct mw_weir *w)
 {
-	uint32_t room = w->config.in_flight_max - w->in_flight;
-	return w->round.count < room ? w->round.count : room;
+	return w->config.in_flight_max - w->in_flight;
+}
+
+bool mw_weir_is_laden(const struct mw_weir *w, const struct mw_lane *lane)
+{
+	return mw_lane_is_laden(lane, w->config.batch_bytes, w->config.batch_messages);
+}
+
+struct mw_lane *mw_weir_swollen(struct mw_weir *w)
+{
+	struct mw_lane *lane = w->swollen.front;
+	if (lane) {
+		mw_round_remove(&w->swollen, lane);
+		lane->swollen = false;
+	}
+	return lane;
 }
 
 const struct mw_weir_stats *mw_weir_totals(const struct mw_weir *w)

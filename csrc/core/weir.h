@@ -94,19 +94,27 @@ int64_t mw_weir_permit(struct mw_weir *w, int64_t now);
 
 void mw_weir_done(struct mw_weir *w, const struct mw_request *r, const struct mw_answer *a, int64_t now);
 
-/* Instead of done: the request did not leave, for the lane's token is on its way. Its turn costs nothing,
- * unless `used`, which says that another request leaves in its stead. The lane waits for release, or until
+/* Instead of done: the request did not leave, for the lane's token is on its way, or its turn under a budget
+ * of many hosts has not come. It costs nothing, unless `used`, which says that another request leaves in its
+ * stead. The lane waits for release, or until
  * `until`. */
 void mw_weir_hold(struct mw_weir *w, const struct mw_request *r, bool used, int64_t until, int64_t now);
 
-/* The lane's token is there, or there will be none: if it is held, it is next to try. */
+/* The lane's token is there, or there will be none, or its turn has come: if it is held, it is next to try.
+ */
 void mw_weir_release(struct mw_weir *w, struct mw_lane *lane, int64_t now);
 
 /* Send partial batches without waiting for company, from now on (true) or no longer (false). */
 void mw_weir_hurry(struct mw_weir *w, bool hurry, int64_t now);
 
-/* Requests that could be handed out by now, but for the rate. O(1). */
-uint32_t mw_weir_ready(const struct mw_weir *w);
+/* Requests that may be handed out beside those in flight. O(1). */
+uint32_t mw_weir_room(const struct mw_weir *w);
+
+/* Does the lane have a full batch? */
+bool mw_weir_is_laden(const struct mw_weir *w, const struct mw_lane *lane);
+
+/* The next of the lanes that got a full batch while they were held, if they still are; NULL: no more. */
+struct mw_lane *mw_weir_swollen(struct mw_weir *w);
 
 /* A lane by name, NULL if it never had a message. */
 struct mw_lane *mw_weir_lane(struct mw_weir *w, struct mw_span account);

@@ -21,6 +21,7 @@ struct mw_weir {
 	struct mw_timers timers; /* lanes WAITING and PARKED */
 	struct mw_round round;   /* lanes READY */
 	struct mw_round laden;   /* those of them with a full batch */
+	struct mw_round swollen; /* lanes that got a full batch while they were held */
 	uint32_t passed;         /* requests since one of these was last sent out of turn */
 	struct mw_rate handouts;
 	struct mw_rate permits;

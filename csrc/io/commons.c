@@ -71,31 +71,26 @@ enum mw_err mw_commons_key(struct mw_commons *c, struct mw_span account, struct 
 					   : MW_NO_ACCOUNT;
 }
 
-int64_t mw_commons_permit(struct mw_commons *c, int64_t now)
+int64_t mw_commons_permit(struct mw_commons *c, struct mw_turn *turn, int64_t now_us)
 {
 	if (c->is_leased)
-		return mw_slots_take(&c->slots, now);
-	return c->budget ? mw_budget_take(c->budget, now) : 0;
+		return mw_turns_take(&c->turns, turn, now_us);
+	return c->budget ? mw_budget_take(c->budget, now_us / 1000) : 0;
 }
 
-int64_t mw_commons_wait(struct mw_commons *c, int64_t now)
-{
-	return c->is_leased ? mw_slots_wait(&c->slots, now) : 0;
-}
-
-void mw_commons_lease(struct mw_commons *c, double rate)
+void mw_commons_lease(struct mw_commons *c, double rate, uint64_t name, uint32_t room)
 {
 	if (c->budget)
 		mw_budget_free(c->budget);
 	c->budget = NULL;
 	c->is_leased = true;
-	mw_slots_init(&c->slots, rate);
+	mw_turns_init(&c->turns, rate, name, room);
 }
 
 void mw_commons_close_gate(struct mw_commons *c, int64_t now, int64_t for_ms)
 {
 	if (c->is_leased)
-		mw_slots_close(&c->slots, now, for_ms);
+		mw_turns_close(&c->turns, now, for_ms);
 	else if (c->budget && for_ms > 0)
 		mw_budget_close_gate(c->budget, now, for_ms);
 }

@@ -4,8 +4,8 @@
  *     <dir>/budget     the rate, all of them together (budget.h)
  *     <dir>/pN/board   this engine's counters, for others to read (board.h)
  *
- * Engines on many hosts have their rate in Redis: permits are then slots that somebody fetches from there
- * (core/slots.h, lessee.h), and the file is not used.
+ * Engines on many hosts have their rate in Redis: permits are then turns that somebody fetches from there
+ * (core/turns.h, lessee.h), and the file is not used.
  *
  * An engine without a spool may use those of a directory all the same, but for the board. Without either
  * there are none: every call then answers as if there were no accounts and no limit. Owned by the engine's
@@ -14,7 +14,7 @@
 #ifndef MW_COMMONS_H
 #define MW_COMMONS_H
 
-#include "../core/slots.h"
+#include "../core/turns.h"
 #include "board.h"
 #include "budget.h"
 #include "vault_app.h"
@@ -26,7 +26,7 @@ struct mw_commons {
 	struct mw_state *state; /* NULL: no spool */
 	struct mw_vault *vault;
 	struct mw_budget *budget; /* NULL too if is_leased */
-	struct mw_slots slots;
+	struct mw_turns turns;
 	bool is_leased;
 	struct mw_board *board;
 	uint64_t revision; /* of the vault, as of the last look */
@@ -57,14 +57,11 @@ enum mw_err mw_commons_key(struct mw_commons *c, struct mw_span account, struct 
 			   struct mw_endpoint *endpoint, char app[MW_APP_NAME_MAX + 1], bool *paused,
 			   struct mw_error *e);
 
-/* Permits are slots from now on, at so many a second over all hosts. */
-void mw_commons_lease(struct mw_commons *c, double rate);
+/* Permits are turns from now on, at so many a second over all hosts; `room` requests may be out. */
+void mw_commons_lease(struct mw_commons *c, double rate, uint64_t name, uint32_t room);
 
-/* A permit of the common budget: 0, or ms to wait (MW_SLOTS_NONE: for slots, nobody knows how long). */
-int64_t mw_commons_permit(struct mw_commons *c, int64_t now);
-
-/* Is it worth while to hand out a request? 0, or ms to wait: one without a slot would go nowhere. */
-int64_t mw_commons_wait(struct mw_commons *c, int64_t now);
+/* A permit of the common budget: 0, or ms to wait (MW_TURNS_NONE: for its turn, nobody knows how long). */
+int64_t mw_commons_permit(struct mw_commons *c, struct mw_turn *turn, int64_t now_us);
 
 /* A server closed our gate for so long: nobody else need try. */
 void mw_commons_close_gate(struct mw_commons *c, int64_t now, int64_t for_ms);

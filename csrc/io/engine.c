@@ -117,6 +117,9 @@ static struct mw_weir_config weir_config(struct mw_engine *g, const struct mw_en
 		randombytes_buf(&w.seed, sizeof w.seed);
 	w.store = mw_depot_store(&g->depot);
 	w.report = (struct mw_report_to){mw_engine_on_report, g};
+	/* Turns are the rate then. */
+	if (config->is_leased)
+		w.rate = 0;
 	return w;
 }
 
@@ -140,7 +143,7 @@ static enum mw_err open_store(struct mw_engine *g, const struct mw_engine_config
 	err = mw_depot_restore(&g->depot, g->weir, now_ms(), e);
 	if (err == MW_OK && !config->spool && config->state_dir) {
 		const struct mw_commons_config commons = {.dir = config->state_dir,
-							  .rate = w.rate,
+							  .rate = config->weir.rate,
 							  .has_no_board = true,
 							  .master_key_file = config->master_key_file};
 		return mw_commons_open(&g->commons, &commons, e);
@@ -154,7 +157,7 @@ static enum mw_err open_store(struct mw_engine *g, const struct mw_engine_config
 		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for the engine");
 	const struct mw_commons_config commons = {.dir = config->spool->dir,
 						  .partition = mw_depot_stats(&g->depot).partition,
-						  .rate = w.rate,
+						  .rate = config->weir.rate,
 						  .master_key_file = config->master_key_file};
 	g->adoption = mw_adoption_new(config->spool, commons.partition);
 	g->adopt_at = now_ms() + MW_ADOPT_MS;
@@ -178,7 +181,9 @@ static enum mw_err lease(struct mw_engine *g, double rate, struct mw_error *e)
 	g->want_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (g->want_fd < 0)
 		return mw_error_set(e, MW_IO, 0, "no eventfd: %s", strerror(errno));
-	mw_commons_lease(&g->commons, rate);
+	uint64_t name;
+	randombytes_buf(&name, sizeof name);
+	mw_commons_lease(&g->commons, rate, name, mw_weir_room(g->weir));
 	return MW_OK;
 }
 

@@ -104,7 +104,7 @@ struct mw_engine_stats {
 	uint64_t lanes_tokenless;    /* with messages, and whose app's last request for a token failed */
 	char token_trouble[256];     /* of one of them: why, for people; "" */
 	int64_t gate_ms;             /* how long a server keeps the gate closed; 0: open */
-	uint64_t slots_missed;       /* permits that were leased and not used in time */
+	uint64_t turns_missed;       /* permits that were leased and not used in time */
 	int64_t unleased_ms;     /* requests wait, and there is no answer about permits since; 0: there is */
 	char lease_trouble[256]; /* why, for people; "" */
 };

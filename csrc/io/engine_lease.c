@@ -1,34 +1,29 @@
-/* engine_lease.c -- permits that come from Redis: what the engine wants of them, and what it got. */
+/* engine_lease.c -- permits that come from Redis: what the engine asks for, and what it is given. */
 #include "engine_state.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
-static int64_t now_us(void)
+void mw_engine_tell(struct mw_engine *g)
 {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-void mw_engine_want(struct mw_engine *g, uint32_t wanted)
-{
-	g->wanted = wanted;
-	if (!g->commons.is_leased || g->is_wanting || !mw_slots_has_question(&g->commons.slots, wanted))
+	/* While a question is under way whoever leases comes back by itself. */
+	if (!g->commons.is_leased || g->is_told || !g->commons.turns.has_news ||
+	    g->commons.turns.asked_us >= 0)
 		return;
-	g->is_wanting = true;
+	g->is_told = true;
 	(void)!write(g->want_fd, &(uint64_t){1}, sizeof(uint64_t));
 }
 
-static bool ask(void *engine, struct mw_slots_ask *out, int64_t *wait_ms)
+static bool ask(void *engine, struct mw_turns_ask *out, int64_t *wait_ms)
 {
 	struct mw_engine *g = engine;
-	*wait_ms = MW_SLOTS_NONE;
+	*wait_ms = MW_TURNS_NONE;
 	if (mw_engine_is_forked(g))
 		return false;
 	pthread_mutex_lock(&g->core);
-	g->is_wanting = false;
-	bool any = g->commons.is_leased && mw_slots_ask(&g->commons.slots, g->wanted, now_us(), out, wait_ms);
+	g->is_told = false;
+	bool any = g->commons.is_leased &&
+		   mw_turns_ask(&g->commons.turns, g->weir, mw_engine_now_us(), out, wait_ms);
 	pthread_mutex_unlock(&g->core);
 	return any;
 }
@@ -49,17 +44,17 @@ static void tell(struct mw_engine *g, const char *why)
 		g->leased_at = mw_engine_now(CLOCK_MONOTONIC);
 }
 
-static enum mw_slots_verdict grant(void *engine, const struct mw_lease *l)
+static enum mw_turns_verdict grant(void *engine, const struct mw_turns_answer *a)
 {
 	struct mw_engine *g = engine;
 	if (mw_engine_is_forked(g))
-		return MW_SLOTS_LATE;
+		return MW_TURNS_LATE;
 	pthread_mutex_lock(&g->core);
-	enum mw_slots_verdict verdict =
-	    g->commons.is_leased ? mw_slots_grant(&g->commons.slots, l, now_us()) : MW_SLOTS_LATE;
-	tell(g, verdict == MW_SLOTS_LATE ? "Redis answers too slowly: a permit is good for 30 ms, the way "
+	enum mw_turns_verdict verdict =
+	    g->commons.is_leased ? mw_turns_grant(&g->commons.turns, a, mw_engine_now_us()) : MW_TURNS_LATE;
+	tell(g, verdict == MW_TURNS_LATE ? "Redis answers too slowly: a permit is good for 30 ms, the way "
 					   "there and back included"
-		: verdict == MW_SLOTS_JUMPED ? "the clock of the Redis host was set"
+		: verdict == MW_TURNS_JUMPED ? "the clock of the Redis host was set"
 					     : "");
 	pthread_mutex_unlock(&g->core);
 	wake(g);
@@ -73,7 +68,7 @@ static void failed(void *engine, const char *why)
 		return;
 	pthread_mutex_lock(&g->core);
 	if (g->commons.is_leased)
-		mw_slots_failed(&g->commons.slots, now_us());
+		mw_turns_failed(&g->commons.turns, mw_engine_now_us());
 	tell(g, why);
 	pthread_mutex_unlock(&g->core);
 }

@@ -72,7 +72,8 @@ struct mw_engine {
 	int64_t adopt_at;
 	struct mw_commons commons;
 	int64_t post_at;              /* not before, to the board */
-	int64_t napping_since;        /* a request waits in curl for its permit since; 0: none does */
+	int64_t napping_since;        /* a request waits in curl for its turn since; 0: none does */
+	int64_t awake_until;          /* one has waited in vain: until then none does */
 	int want_fd;                  /* whoever leases waits for it; -1: nobody leases */
 	struct mw_engine_lane *shown; /* room for the board: MW_BOARD_LANES of each */
 	struct mw_board_lane *posted;
@@ -87,9 +88,10 @@ struct mw_engine {
 	struct mw_spool_stats spool_stats;
 	struct mw_histogram commits;
 	uint64_t throttled;
-	uint32_t wanted;   /* requests that wait for a permit, as of the thread's last step */
-	bool is_wanting;   /* ... and whoever leases was told */
-	int64_t leased_at; /* when the script last answered */
+	struct mw_turn token_turn; /* of the request for a token that is to go next ... */
+	uint32_t token_wanted;     /* ... which is for this ticket; 0: for whoever still wants one */
+	bool is_told;              /* whoever leases, that there is something to ask */
+	int64_t leased_at;         /* when the script last answered */
 	char lease_trouble[256];
 
 	/* Guarded by gate. */
@@ -148,13 +150,21 @@ static inline void mw_engine_wake(struct mw_engine *g)
 
 /* The thread's side, for mw_http_config and mw_weir_config, and what pthread_create runs. */
 void *mw_engine_run(void *engine);
-int64_t mw_engine_on_permit(void *engine);
+int64_t mw_engine_on_permit(void *engine, const struct mw_request *r);
 void mw_engine_on_done(void *engine, const struct mw_request *r, const struct mw_answer *a,
 		       const char *error);
 void mw_engine_on_report(void *engine, const struct mw_report *r);
 
-/* Under core: so many requests wait for permits; whoever leases them hears of it. */
-void mw_engine_want(struct mw_engine *g, uint32_t wanted);
+static inline int64_t mw_engine_now_us(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* Under core, and nothing happens unless permits are leased (engine_lease.c): whoever leases them hears that
+ * there is something to ask. */
+void mw_engine_tell(struct mw_engine *g);
 
 /* Tokens of OAuth apps (engine_token.c). The one to send `r` with, borrowed until core is given up; NULL:
  * there is none, and `r` was given back to the weir. */
@@ -163,6 +173,9 @@ const char *mw_engine_token(struct mw_engine *g, const struct mw_request *r, str
 
 /* Was `r` refused for its token's sake, so that it is to go again with another? */
 bool mw_engine_token_refused(struct mw_engine *g, const struct mw_request *r, const struct mw_answer *a);
+
+/* The turn of requests for tokens has come. */
+void mw_engine_call_token(struct mw_engine *g, int64_t now);
 
 void mw_engine_on_token(void *engine, uint32_t ticket, const struct mw_token_answer *a); /* takes core */
 void mw_engine_on_app(void *engine, struct mw_span app, uint64_t revision);              /* was saved anew */

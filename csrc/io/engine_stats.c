@@ -29,10 +29,10 @@ enum mw_err mw_engine_stats(struct mw_engine *g, struct mw_engine_stats *out)
 	find_tokenless(g, out);
 	int64_t now = mw_engine_now(CLOCK_MONOTONIC);
 	if (g->commons.is_leased) {
-		int64_t slots_gate = mw_slots_gate_ms(&g->commons.slots, now);
-		out->gate_ms = slots_gate > out->gate_ms ? slots_gate : out->gate_ms;
-		out->slots_missed = g->commons.slots.missed;
-		if (g->wanted > 0 && *g->lease_trouble)
+		int64_t gate = mw_turns_gate_ms(&g->commons.turns, now);
+		out->gate_ms = gate > out->gate_ms ? gate : out->gate_ms;
+		out->turns_missed = g->commons.turns.missed;
+		if (mw_turns_is_awaited(&g->commons.turns) && *g->lease_trouble)
 			out->unleased_ms = now > g->leased_at ? now - g->leased_at : 1;
 		memcpy(out->lease_trouble, g->lease_trouble, sizeof out->lease_trouble);
 	}
@@ -60,7 +60,7 @@ static void copy_lane(const struct mw_engine *g, const struct mw_lane *l, int64_
 				       .bytes_sent = l->bytes_sent,
 				       .state = l->state,
 				       .has_app = l->grant > 0,
-				       .awaits_token = l->held && l->state == MW_LANE_WAITING,
+				       .awaits_token = mw_lane_awaits_token(l),
 				       .attempts = l->attempts,
 				       .delivered_ms = l->delivered_at > 0 ? now - l->delivered_at : -1,
 				       .last_status = l->last_status};

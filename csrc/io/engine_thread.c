@@ -9,19 +9,13 @@ enum {
 	POST_SHARE = 20,
 	POST_MAX_MS = 1000, /* between two posts, however long they take */
 	NAP_MS = 5,
-	NAP_MAX_MS = 300,
+	NAP_MAX_MS = MW_TURN_AHEAD_MS + 100,
+	AWAKE_MS = 1000,
 };
 
 static int64_t now_ms(void)
 {
 	return mw_engine_now(CLOCK_MONOTONIC);
-}
-
-static int64_t now_us(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
 static int64_t sooner(int64_t a, int64_t b)
@@ -37,34 +31,38 @@ void mw_engine_on_report(void *context, const struct mw_report *r)
 		mw_reports_add(g->reports, r);
 }
 
-/* A request that had to connect first comes too late for the slot it was handed out for. Refused, it would
- * lose the connection again, so it waits for the next slot, if that comes in a while: nothing else may be
- * sent before. Ms to wait as on_permit has it. */
+/* A request that had to connect first comes too late for its turn. Refused, it would lose the connection
+ * again, so it waits for the turn that it is owed, or for that of another lane, whichever is first. The
+ * thread waits with it; so not for ever, and if it was in vain no other request does, for a while. Ms to wait
+ * as on_permit has it. */
 static int64_t nap(struct mw_engine *g, int64_t wait, int64_t now)
 {
-	bool is_gated = mw_slots_gate_ms(&g->commons.slots, now) > 0;
-	if (!g->commons.is_leased || wait <= 0 || is_gated) {
+	const struct mw_turns *t = &g->commons.turns;
+	if (!g->commons.is_leased || wait <= 0 || mw_turns_gate_ms(t, now) > 0) {
 		g->napping_since = 0;
 		return wait;
 	}
-	if (g->napping_since == 0)
+	mw_engine_tell(g);
+	if (g->napping_since == 0 && now >= g->awake_until)
 		g->napping_since = now;
-	mw_engine_want(g, g->wanted > 0 ? g->wanted : 1);
-	if (now - g->napping_since > NAP_MAX_MS) {
-		g->napping_since = 0;
-		return MW_HTTP_PERMIT_WAIT_MS + 1;
-	}
-	return sooner(wait, NAP_MS);
+	bool in_vain = t->failures > 0 || now - g->napping_since > NAP_MAX_MS;
+	if (g->napping_since > 0 && !in_vain)
+		return sooner(wait, NAP_MS);
+	if (g->napping_since > 0)
+		g->awake_until = now + AWAKE_MS;
+	g->napping_since = 0;
+	return MW_HTTP_PERMIT_WAIT_MS + 1;
 }
 
-int64_t mw_engine_on_permit(void *context)
+int64_t mw_engine_on_permit(void *context, const struct mw_request *r)
 {
 	struct mw_engine *g = context;
 	pthread_mutex_lock(&g->core);
-	int64_t now = now_ms();
+	int64_t us = mw_engine_now_us(), now = us / 1000;
+	struct mw_turn *turn = r ? r->lane->turn : &g->token_turn;
 	int64_t wait = mw_weir_permit_wait(g->weir, now);
 	if (wait == 0)
-		wait = nap(g, mw_commons_permit(&g->commons, now), now);
+		wait = nap(g, mw_commons_permit(&g->commons, turn, us), now);
 	if (wait == 0)
 		wait = mw_weir_permit(g->weir, now);
 	pthread_mutex_unlock(&g->core);
@@ -82,6 +80,7 @@ void mw_engine_on_done(void *context, const struct mw_request *r, const struct m
 		mw_trouble_note(&g->trouble, r->lane, error);
 	int64_t now = now_ms();
 	g->throttled += a->status == 429;
+	mw_turns_done(&g->commons.turns, r->lane->turn, a->status == MW_STATUS_UNSENT);
 	mw_weir_done(g->weir, r, &answer, now);
 	mw_commons_close_gate(&g->commons, now, mw_weir_gate_ms(g->weir, now));
 	pthread_mutex_lock(&g->gate);
@@ -183,9 +182,9 @@ static int64_t store(struct mw_engine *g, bool at_once)
 	if (err == MW_OK && g->has_spool) {
 		g->is_admitted = g->taken.count > 0;
 		pthread_mutex_unlock(&g->core);
-		int64_t began = now_us();
+		int64_t began = mw_engine_now_us();
 		err = mw_depot_commit(&g->depot, now, &e);
-		int64_t took = now_us() - began;
+		int64_t took = mw_engine_now_us() - began;
 		pthread_mutex_lock(&g->core);
 		mw_histogram_add(&g->commits, took);
 	}
@@ -261,6 +260,7 @@ static void send_batch(struct mw_engine *g, const struct mw_request *r, int64_t 
 			answer.status = MW_STATUS_UNSENT;
 		else if (no_key == MW_NO_MEMORY || no_key == MW_IO)
 			answer.status = MW_STATUS_NETWORK; /* passes, as a fault of the network does */
+		mw_turns_drop(&g->commons.turns, r->lane->turn);
 		mw_weir_done(g->weir, r, &answer, now);
 		return;
 	}
@@ -270,6 +270,11 @@ static void send_batch(struct mw_engine *g, const struct mw_request *r, int64_t 
 		r->lane->grant = 0;
 	if (*app && !(token = mw_engine_token(g, r, (struct mw_span){(const uint8_t *)app, strlen(app)},
 					      &endpoint, now))) {
+		sodium_memzero(&key, sizeof key);
+		mw_turns_drop(&g->commons.turns, r->lane->turn);
+		return;
+	}
+	if (!mw_turns_admit(&g->commons.turns, g->weir, r, mw_engine_now_us())) {
 		sodium_memzero(&key, sizeof key);
 		return;
 	}
@@ -285,6 +290,7 @@ static void send_batch(struct mw_engine *g, const struct mw_request *r, int64_t 
 	/* As if the network had failed: the back-off gives memory time to come back. */
 	mw_trouble_note(&g->trouble, r->lane, mw_err_sentence(err));
 	answer.status = MW_STATUS_NETWORK;
+	mw_turns_done(&g->commons.turns, r->lane->turn, false);
 	mw_weir_done(g->weir, r, &answer, now);
 }
 
@@ -295,22 +301,26 @@ static int64_t send_ready(struct mw_engine *g)
 	struct mw_request r;
 	int64_t wait = MW_FOREVER_MS;
 	pthread_mutex_lock(&g->gate);
-	bool holds = g->holds;
+	bool may_send = !g->holds && !g->is_behind && g->failure.code == MW_OK, has_token_turn;
 	pthread_mutex_unlock(&g->gate);
-	if (holds || g->is_behind || g->failure.code != MW_OK)
-		return wait;
 	pthread_mutex_lock(&g->core);
-	int64_t now = now_ms();
-	do {
+	int64_t us = mw_engine_now_us(), now = us / 1000;
+	int64_t turn_wait = mw_turns_call(&g->commons.turns, g->weir, us, &has_token_turn);
+	if (has_token_turn && may_send)
+		mw_engine_call_token(g, now);
+	while (may_send && wait > 0) {
 		wait = mw_weir_wait(g->weir, now);
 		if (wait == 0)
-			wait = mw_commons_wait(&g->commons, now);
-		if (wait == 0 && mw_weir_next(g->weir, now, &r, &wait))
-			send_batch(g, &r, now);
-	} while (wait == 0);
-	mw_engine_want(g, mw_weir_ready(g->weir) + mw_http_unsent(g->http));
+			wait = mw_turns_gate_ms(&g->commons.turns, now);
+		if (wait > 0 || !mw_weir_next(g->weir, now, &r, &wait))
+			break;
+		send_batch(g, &r, now);
+		wait = MW_FOREVER_MS;
+	}
+	mw_turns_set_room(&g->commons.turns, may_send ? mw_weir_room(g->weir) : 0);
+	mw_engine_tell(g);
 	pthread_mutex_unlock(&g->core);
-	return wait;
+	return sooner(wait, turn_wait);
 }
 
 /* Requests out, answers in. Ms until there is more to do. */

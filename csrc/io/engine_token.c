@@ -21,6 +21,17 @@ static void give_up(struct mw_engine *g, const struct mw_request *r, enum mw_err
 	mw_weir_done(g->weir, r, &answer, now);
 }
 
+/* Where permits are turns a request for a token waits for one, as lanes do: for one at a time. */
+enum { TURN_LOOK_MS = 1000 };
+
+static bool may_start(struct mw_engine *g, uint32_t ticket)
+{
+	if (mw_turns_admit_token(&g->commons.turns, &g->token_turn, mw_engine_now_us()))
+		return true;
+	g->token_wanted = ticket;
+	return false;
+}
+
 /* True: a request for a token is on its way. */
 static bool start_request(struct mw_engine *g, uint32_t ticket, int64_t now)
 {
@@ -55,9 +66,11 @@ const char *mw_engine_token(struct mw_engine *g, const struct mw_request *r, str
 		return NULL;
 	}
 	struct mw_grant_say say = mw_oauth_ask(g->oauth, ticket, now);
-	bool started = say.start && start_request(g, ticket, now);
-	if (say.start && !started)
+	bool may = say.start && may_start(g, ticket), started = may && start_request(g, ticket, now);
+	if (may && !started)
 		say = mw_oauth_ask(g->oauth, ticket, now);
+	else if (say.start && !may)
+		say.until = now + TURN_LOOK_MS; /* another may have had the turn */
 	const char *trouble = mw_oauth_trouble(g->oauth, ticket);
 	switch (say.verdict) {
 	case MW_GRANT_USE:
@@ -82,6 +95,19 @@ bool mw_engine_token_refused(struct mw_engine *g, const struct mw_request *r, co
 	       mw_oauth_reject(g->oauth, lane->grant, generation, now_ms());
 }
 
+void mw_engine_call_token(struct mw_engine *g, int64_t now)
+{
+	const struct mw_lane *each;
+	uint32_t ticket = g->token_wanted;
+	g->token_wanted = 0;
+	if (ticket > 0 && mw_oauth_ask(g->oauth, ticket, now).start && may_start(g, ticket))
+		start_request(g, ticket, now);
+	/* The others find out that they are to wait for another turn. */
+	for (size_t position = 0; (each = mw_weir_each(g->weir, &position));)
+		if (mw_lane_awaits_token(each))
+			mw_weir_release(g->weir, mw_weir_lane(g->weir, mw_lane_account(each)), now);
+}
+
 void mw_engine_on_token(void *context, uint32_t ticket, const struct mw_token_answer *a)
 {
 	struct mw_engine *g = context;
@@ -90,7 +116,7 @@ void mw_engine_on_token(void *context, uint32_t ticket, const struct mw_token_an
 	int64_t now = now_ms();
 	mw_oauth_done(g->oauth, ticket, a, now);
 	for (size_t position = 0; (each = mw_weir_each(g->weir, &position));)
-		if (each->grant == ticket && each->held)
+		if (each->grant == ticket && mw_lane_awaits_token(each))
 			mw_weir_release(g->weir, mw_weir_lane(g->weir, mw_lane_account(each)), now);
 	pthread_mutex_unlock(&g->core);
 }

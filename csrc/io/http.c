@@ -263,14 +263,6 @@ bool mw_http_work(struct mw_http *h)
 	return has_ended;
 }
 
-uint32_t mw_http_unsent(const struct mw_http *h)
-{
-	uint32_t count = 0;
-	for (const struct mw_transfer *t = h->active; t; t = t->next)
-		count += !t->sent;
-	return count;
-}
-
 void mw_http_wait(struct mw_http *h, int64_t timeout_ms)
 {
 	int ms = timeout_ms < 0 ? 0 : timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms;

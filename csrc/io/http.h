@@ -52,9 +52,9 @@ struct mw_http_config {
 	const char *ca_file;    /* NULL: the system's */
 	const char *user_agent; /* NULL: "moonweir/<version>" */
 	int64_t timeout_ms;     /* 0: MW_HTTP_TIMEOUT_MS */
-	/* Asked right before bytes leave: 0 to go, else ms to wait; above MW_HTTP_PERMIT_WAIT_MS the request
-	 * ends as MW_STATUS_UNSENT. */
-	int64_t (*permit)(void *context);
+	/* Asked right before bytes leave (r NULL: of a request for a token): 0 to go, else ms to wait; above
+	 * MW_HTTP_PERMIT_WAIT_MS the request ends as MW_STATUS_UNSENT. */
+	int64_t (*permit)(void *context, const struct mw_request *r);
 	/* One request came to its end. `error` is for people: empty after a 2xx, and never holds a secret.
 	 * Must not free the mw_http. */
 	void (*done)(void *context, const struct mw_request *r, const struct mw_answer *a, const char *error);
@@ -81,9 +81,6 @@ enum mw_err mw_http_ask(struct mw_http *h, uint32_t ticket, const char *url, str
 
 /* Do what can be done without waiting; calls permit and done. True if a request came to its end. */
 bool mw_http_work(struct mw_http *h);
-
-/* Requests that were started and have no permit yet. */
-uint32_t mw_http_unsent(const struct mw_http *h);
 
 /* Wait for sockets, a wake-up or the time. */
 void mw_http_wait(struct mw_http *h, int64_t timeout_ms);

@@ -20,7 +20,7 @@ static int on_send(void *context, char *to_ip, char *from_ip, int to_port, int f
 	struct mw_transfer *t = context;
 	const struct mw_http_config *config = &t->http->config;
 	for (;;) {
-		int64_t wait = config->permit(config->context);
+		int64_t wait = config->permit(config->context, t->ticket ? NULL : &t->request);
 		if (wait <= 0) {
 			t->sent = true;
 			return CURL_PREREQFUNC_OK;

@@ -11,14 +11,14 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { ANSWERS = 5, ARGUMENTS = 7, NUMBER_LEN = 24 };
+enum { HEAD = 2, ARGUMENTS = 5 + MW_REDIS_LEASE_KEYS, NUMBER_LEN = 24 };
 
 struct mw_redis_lease {
 	struct mw_redis *redis;
 	struct mw_lessee lessee;
 	struct mw_redis_script script;
-	char *text, *key;
-	size_t key_len;
+	char *text, *keys[MW_REDIS_LEASE_KEYS];
+	size_t key_lens[MW_REDIS_LEASE_KEYS];
 	pthread_t thread;
 	pid_t pid;
 	int stop_fd;
@@ -32,44 +32,58 @@ static void add_number(struct mw_redis *r, int64_t number)
 	mw_redis_arg(r, (struct mw_span){(const uint8_t *)text, (size_t)len});
 }
 
-static bool read_lease(const struct mw_redis_reply *reply, int64_t interval_us, struct mw_lease *out)
+static void add_account(struct mw_redis *r, const struct mw_turns_ask *ask, uint32_t i)
 {
-	int64_t n[ANSWERS];
-	if (reply->type != MW_REDIS_LIST || reply->count != ANSWERS)
+	uint8_t text[2 + MW_ACCOUNT_MAX];
+	struct mw_span name = ask->accounts[i].name;
+	text[0] = (uint8_t)('0' + ask->accounts[i].is_full + 2 * ask->accounts[i].is_owed);
+	text[1] = ask->accounts[i].is_token ? 't' : 'a';
+	if (name.len > 0)
+		memcpy(text + 2, name.at, name.len);
+	mw_redis_arg(r, (struct mw_span){text, 2 + name.len});
+}
+
+static bool read_answer(const struct mw_redis_reply *reply, uint32_t count, struct mw_turns_answer *out)
+{
+	if (reply->type != MW_REDIS_LIST || reply->count != HEAD + 2 * (size_t)count)
 		return false;
-	for (size_t i = 0; i < ANSWERS; i++) {
+	for (size_t i = 0; i < reply->count; i++)
 		if (reply->items[i]->type != MW_REDIS_INTEGER)
 			return false;
-		n[i] = reply->items[i]->integer;
+	out->clock_us = reply->items[0]->integer;
+	out->gate_us = reply->items[1]->integer;
+	out->count = count;
+	for (uint32_t i = 0; i < count; i++) {
+		int64_t say = reply->items[HEAD + 2 * i]->integer;
+		if (say < MW_TURNS_SLOT || say > MW_TURNS_TAKEN)
+			return false;
+		out->accounts[i].say = (enum mw_turns_say)say;
+		out->accounts[i].us = reply->items[HEAD + 2 * i + 1]->integer;
 	}
-	*out = (struct mw_lease){.clock_us = n[0],
-				 .ahead_us = n[1],
-				 .count = n[2] > 0 && n[2] < UINT32_MAX ? (uint32_t)n[2] : 0,
-				 .interval_us = interval_us,
-				 .gate_us = n[3],
-				 .retry_us = n[4]};
 	return true;
 }
 
 /* A script that runs twice wastes slots, and no more. */
-static void fetch(struct mw_redis_lease *l, const struct mw_slots_ask *ask)
+static void fetch(struct mw_redis_lease *l, const struct mw_turns_ask *ask)
 {
 	struct mw_redis *r = l->redis;
 	mw_redis_begin(r);
-	mw_redis_command_script(r, &l->script, ARGUMENTS);
-	add_number(r, 1);
-	mw_redis_arg(r, (struct mw_span){(const uint8_t *)l->key, l->key_len});
-	add_number(r, ask->count);
+	mw_redis_command_script(r, &l->script, ARGUMENTS + ask->count);
+	add_number(r, MW_REDIS_LEASE_KEYS);
+	for (size_t i = 0; i < MW_REDIS_LEASE_KEYS; i++)
+		mw_redis_arg(r, (struct mw_span){(const uint8_t *)l->keys[i], l->key_lens[i]});
 	add_number(r, ask->interval_us);
-	add_number(r, INT64_C(1000) * MW_SLOT_AHEAD_MS);
+	add_number(r, INT64_C(1000) * MW_TURN_AHEAD_MS);
 	add_number(r, ask->gate_ms);
 	add_number(r, ask->anew);
+	for (uint32_t i = 0; i < ask->count; i++)
+		add_account(r, ask, i);
 	enum mw_err err = mw_redis_run(r, true);
 	const struct mw_redis_reply *reply = err == MW_OK ? mw_redis_reply(r, 0) : NULL;
-	struct mw_lease lease;
+	struct mw_turns_answer answer;
 	char why[256];
-	if (reply && read_lease(reply, ask->interval_us, &lease)) {
-		l->lessee.grant(l->lessee.engine, &lease);
+	if (reply && read_answer(reply, ask->count, &answer)) {
+		l->lessee.grant(l->lessee.engine, &answer);
 		return;
 	}
 	if (reply && reply->type == MW_REDIS_ERROR)
@@ -77,7 +91,7 @@ static void fetch(struct mw_redis_lease *l, const struct mw_slots_ask *ask)
 			 (const char *)reply->text.at);
 	else
 		snprintf(why, sizeof why, "%s",
-			 reply ? "the script of the budget gave no five numbers" : mw_err_sentence(err));
+			 reply ? "the script of the budget gave no such answer" : mw_err_sentence(err));
 	l->lessee.failed(l->lessee.engine, why);
 }
 
@@ -85,7 +99,7 @@ static void wait_for(const struct mw_redis_lease *l, int64_t wait_ms)
 {
 	struct pollfd fds[] = {{.fd = l->lessee.fd, .events = POLLIN}, {.fd = l->stop_fd, .events = POLLIN}};
 	uint64_t count;
-	poll(fds, 2, wait_ms == MW_SLOTS_NONE || wait_ms > INT_MAX ? -1 : (int)wait_ms);
+	poll(fds, 2, wait_ms == MW_TURNS_NONE || wait_ms > INT_MAX ? -1 : (int)wait_ms);
 	(void)!read(l->lessee.fd, &count, sizeof count); /* non-blocking */
 }
 
@@ -93,7 +107,7 @@ static void *run(void *context)
 {
 	struct mw_redis_lease *l = context;
 	while (!atomic_load(&l->stop)) {
-		struct mw_slots_ask ask;
+		struct mw_turns_ask ask;
 		int64_t wait_ms;
 		if (l->lessee.ask(l->lessee.engine, &ask, &wait_ms))
 			fetch(l, &ask);
@@ -109,7 +123,8 @@ static void release(struct mw_redis_lease *l)
 	if (l->stop_fd >= 0)
 		close(l->stop_fd);
 	free(l->text);
-	free(l->key);
+	for (size_t i = 0; i < MW_REDIS_LEASE_KEYS; i++)
+		free(l->keys[i]);
 	free(l);
 }
 
@@ -133,7 +148,8 @@ static int start_thread(struct mw_redis_lease *l)
 }
 
 enum mw_err mw_redis_lease_start(struct mw_redis *r, const struct mw_lessee *lessee, struct mw_span script,
-				 struct mw_span key, struct mw_redis_lease **out, struct mw_error *e)
+				 const struct mw_span keys[MW_REDIS_LEASE_KEYS], struct mw_redis_lease **out,
+				 struct mw_error *e)
 {
 	struct mw_redis_lease *l = calloc(1, sizeof *l);
 	if (!l) {
@@ -144,11 +160,15 @@ enum mw_err mw_redis_lease_start(struct mw_redis *r, const struct mw_lessee *les
 	l->lessee = *lessee;
 	l->pid = getpid();
 	l->text = copy(script);
-	l->key = copy(key);
-	l->key_len = key.len;
+	bool has_keys = true;
+	for (size_t i = 0; i < MW_REDIS_LEASE_KEYS; i++) {
+		l->keys[i] = copy(keys[i]);
+		l->key_lens[i] = keys[i].len;
+		has_keys = has_keys && l->keys[i];
+	}
 	l->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	int no_thread = l->stop_fd < 0 ? errno : 0;
-	if (l->text && l->key && !no_thread) {
+	if (l->text && has_keys && !no_thread) {
 		mw_redis_script_init(&l->script, (struct mw_span){(const uint8_t *)l->text, script.len});
 		no_thread = start_thread(l);
 		if (!no_thread) {

@@ -228,7 +228,7 @@ static int client_stats(lua_State *L)
 	lua_setfield(L, -2, "commit_times");
 	lua_pushnumber(L, (lua_Number)s.gate_ms / 1000);
 	lua_setfield(L, -2, "gate_closed_for");
-	mwl_set_count(L, "permits_missed", s.slots_missed);
+	mwl_set_count(L, "permits_missed", s.turns_missed);
 	if (s.unleased_ms > 0) {
 		lua_pushnumber(L, (lua_Number)s.unleased_ms / 1000);
 		lua_setfield(L, -2, "unpermitted_for");

@@ -6,6 +6,6 @@
 #include "../io/lessee.h"
 
 /* Changes with struct mw_lessee: modules of different versions must not meet. */
-#define MWL_LESSEE "moonweir.lessee.1"
+#define MWL_LESSEE "moonweir.lessee.2"
 
 #endif

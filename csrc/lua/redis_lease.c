@@ -1,6 +1,6 @@
-/* redis_lease.c -- red:lease(lessee, script, key): permits for a client, by a thread of its own.
+/* redis_lease.c -- red:lease(lessee, script, keys): permits for a client, by a thread of its own.
  *
- *     local lease = assert(red:lease(client:lessee(), budget.script, "{moonweir}:budget"))
+ *     local lease = assert(red:lease(client:lessee(), budget.script, budget.keys "{moonweir}:budget"))
  *     lease:close()                      -- before the client is, or with it
  *
  * The connection becomes the lease's; `red` is closed then.
@@ -28,7 +28,13 @@ static int lease_new(lua_State *L)
 {
 	struct mwl_redis *r = luaL_checkudata(L, 1, MWL_REDIS);
 	const struct mw_lessee *lessee = luaL_checkudata(L, 2, MWL_LESSEE);
-	struct mw_span script = check_span(L, 3), key = check_span(L, 4);
+	struct mw_span script = check_span(L, 3), keys[MW_REDIS_LEASE_KEYS];
+	luaL_checktype(L, 4, LUA_TTABLE);
+	lua_settop(L, 4);
+	for (int i = 0; i < MW_REDIS_LEASE_KEYS; i++) {
+		lua_rawgeti(L, 4, i + 1);
+		keys[i] = check_span(L, -1);
+	}
 	luaL_argcheck(L, r->redis != NULL, 1, "this connection to Redis is closed");
 	struct mwl_lease *l = mwl_newuserdata(L, sizeof *l);
 	l->lease = NULL;
@@ -41,7 +47,7 @@ static int lease_new(lua_State *L)
 	struct mw_redis *redis = r->redis;
 	struct mw_error e = {.code = MW_OK};
 	r->redis = NULL;
-	enum mw_err err = mw_redis_lease_start(redis, lessee, script, key, &l->lease, &e);
+	enum mw_err err = mw_redis_lease_start(redis, lessee, script, keys, &l->lease, &e);
 	return err == MW_OK ? 1 : mwl_redis_fail(L, err, e.detail);
 }
 

@@ -1,86 +1,22 @@
-/* An engine whose permits come from elsewhere: a thread of the test's own hands out slots, as Redis's script
+/* An engine whose permits come from elsewhere: a thread of the test's own gives turns, as Redis's script
  * does. */
-#include "rig.h"
-
-#include <poll.h>
-#include <stdatomic.h>
-#include <unistd.h>
-
-/* Slots 3 ms apart: tests have better things to do than to wait. */
-enum { INTERVAL_US = 3000 };
-
-struct lessor {
-	struct mw_lessee lessee;
-	pthread_t thread;
-	atomic_bool stop, is_away, is_gated;
-	atomic_int granted;
-	atomic_int gate_told_ms;
-	int64_t next_us;
-};
-
-static int64_t now_us(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-static void answer(struct lessor *l, const struct mw_slots_ask *ask)
-{
-	if (atomic_load(&l->is_away)) {
-		l->lessee.failed(l->lessee.engine, "the test's Redis is away");
-		return;
-	}
-	if (ask->gate_ms > 0)
-		atomic_store(&l->gate_told_ms, (int)ask->gate_ms);
-	int64_t now = now_us(), first = l->next_us > now ? l->next_us : now;
-	bool gated = atomic_load(&l->is_gated);
-	struct mw_lease lease = {.clock_us = now + 1000000000,
-				 .ahead_us = first - now,
-				 .count = gated ? 0 : ask->count,
-				 .interval_us = INTERVAL_US,
-				 .gate_us = gated ? 60000000 : 0};
-	l->next_us = first + (int64_t)lease.count * INTERVAL_US;
-	if (l->lessee.grant(l->lessee.engine, &lease) == MW_SLOTS_TAKEN)
-		atomic_fetch_add(&l->granted, (int)lease.count);
-}
-
-static void *lend(void *context)
-{
-	struct lessor *l = context;
-	while (!atomic_load(&l->stop)) {
-		struct mw_slots_ask ask;
-		int64_t wait_ms;
-		uint64_t count;
-		if (l->lessee.ask(l->lessee.engine, &ask, &wait_ms)) {
-			answer(l, &ask);
-			continue;
-		}
-		/* Not for ever: nobody wakes it to end. */
-		struct pollfd fd = {.fd = l->lessee.fd, .events = POLLIN};
-		poll(&fd, 1, wait_ms < 20 ? (int)wait_ms : 20);
-		(void)!read(l->lessee.fd, &count, sizeof count);
-	}
-	return NULL;
-}
+#include "lessor.h"
 
 static void begin(struct rig *r, struct lessor *l)
 {
 	struct mw_engine_config config = rig_config();
-	config.weir.rate = 1000000.0 * 1.08 / INTERVAL_US;
+	config.weir.rate = LESSOR_RATE;
 	config.weir.batch_messages = 1;
 	config.is_leased = true;
 	rig_open(r, config);
-	memset(l, 0, sizeof *l);
-	if (!rig_key(r, "", "key") || !mw_engine_lessee(r->engine, &l->lessee) ||
-	    pthread_create(&l->thread, NULL, lend, l) != 0)
+	if (!rig_key(r, "", "key"))
 		exit(2);
+	lessor_start(l, r->engine);
 }
 
 static void end(struct rig *r, struct lessor *l)
 {
-	atomic_store(&l->stop, true);
-	pthread_join(l->thread, NULL);
+	lessor_stop(l);
 	rig_close(r);
 }
 
@@ -91,10 +27,10 @@ static size_t requests(struct rig *r)
 	return count;
 }
 
-TEST(each_request_uses_a_slot_and_all_arrive)
+TEST(each_request_uses_a_turn_and_all_arrive)
 {
 	struct rig r;
-	struct lessor l;
+	struct lessor l = {0};
 	begin(&r, &l);
 	for (int i = 0; i < 10; i++) {
 		char name[16];
@@ -109,10 +45,10 @@ TEST(each_request_uses_a_slot_and_all_arrive)
 	end(&r, &l);
 }
 
-TEST(without_slots_nothing_is_sent_and_it_is_said_why)
+TEST(without_turns_nothing_is_sent_and_it_is_said_why)
 {
 	struct rig r;
-	struct lessor l;
+	struct lessor l = {0};
 	struct mw_engine_stats s;
 	begin(&r, &l);
 	atomic_store(&l.is_away, true);
@@ -126,11 +62,11 @@ TEST(without_slots_nothing_is_sent_and_it_is_said_why)
 	end(&r, &l);
 }
 
-/* curl finds the kept connection dead and sends again by itself: that takes a slot, too. */
-TEST(what_curl_sends_again_waits_for_another_slot)
+/* curl finds the kept connection dead and sends again by itself: that takes a turn, too. */
+TEST(what_curl_sends_again_waits_for_another_turn)
 {
 	struct rig r;
-	struct lessor l;
+	struct lessor l = {0};
 	begin(&r, &l);
 	CHECK(mock_script(&r.mock, "drop-reused"));
 	CHECK(rig_push(&r, "a", 20) == MW_OK);
@@ -145,7 +81,7 @@ TEST(what_curl_sends_again_waits_for_another_slot)
 TEST(a_gate_is_told_and_one_that_others_closed_holds)
 {
 	struct rig r;
-	struct lessor l;
+	struct lessor l = {0};
 	begin(&r, &l);
 	CHECK(mock_script(&r.mock, "header Retry-After: 30\nstatus 429 429 429"));
 	const char *const names[] = {"a", "b", "c"};
@@ -155,6 +91,7 @@ TEST(a_gate_is_told_and_one_that_others_closed_holds)
 	CHECK(atomic_load(&l.gate_told_ms) > 20000 && atomic_load(&l.gate_told_ms) <= 30000);
 	end(&r, &l);
 
+	memset(&l, 0, sizeof l);
 	begin(&r, &l);
 	atomic_store(&l.is_gated, true);
 	CHECK(rig_push(&r, "a", 1) == MW_OK);
@@ -167,15 +104,14 @@ TEST(a_gate_is_told_and_one_that_others_closed_holds)
 TEST(a_closed_engine_wants_nothing)
 {
 	struct rig r;
-	struct lessor l;
+	struct lessor l = {0};
 	begin(&r, &l);
 	CHECK(rig_push(&r, "a", 3) == MW_OK);
 	CHECK(mw_engine_close(r.engine, RIG_PATIENCE_MS, &r.error) == MW_OK);
-	struct mw_slots_ask ask;
+	struct mw_turns_ask ask;
 	int64_t wait_ms;
-	CHECK(!l.lessee.ask(l.lessee.engine, &ask, &wait_ms) && wait_ms == MW_SLOTS_NONE);
-	CHECK(l.lessee.grant(l.lessee.engine, &(struct mw_lease){.count = 1, .interval_us = 1}) ==
-	      MW_SLOTS_LATE);
+	CHECK(!l.lessee.ask(l.lessee.engine, &ask, &wait_ms) && wait_ms == MW_TURNS_NONE);
+	CHECK(l.lessee.grant(l.lessee.engine, &(struct mw_turns_answer){.count = 1}) == MW_TURNS_LATE);
 	l.lessee.failed(l.lessee.engine, "late");
 	end(&r, &l);
 }
@@ -193,9 +129,9 @@ int main(int argc, char **argv)
 {
 	alarm(900);
 	mock_main(argc, argv);
-	RUN(each_request_uses_a_slot_and_all_arrive);
-	RUN(without_slots_nothing_is_sent_and_it_is_said_why);
-	RUN(what_curl_sends_again_waits_for_another_slot);
+	RUN(each_request_uses_a_turn_and_all_arrive);
+	RUN(without_turns_nothing_is_sent_and_it_is_said_why);
+	RUN(what_curl_sends_again_waits_for_another_turn);
 	RUN(a_gate_is_told_and_one_that_others_closed_holds);
 	RUN(a_closed_engine_wants_nothing);
 	RUN(an_engine_with_a_budget_of_its_own_has_no_lessee);

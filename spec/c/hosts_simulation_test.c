@@ -15,6 +15,7 @@ static struct hosts world;
 enum { SMALL_WORKERS = 20, SMALL_ACCOUNTS = 300, BIG_WORKERS = 100, BIG_ACCOUNTS = 10000 };
 
 static bool is_big;
+static uint32_t connects; /* of 100 requests so many have to connect first */
 
 /* The world after a run of which `seconds` go by before as many count. The caller ends it. */
 static struct hosts *run(enum budget budget, bool by_account, double load, double flood, int64_t seconds,
@@ -29,6 +30,7 @@ static struct hosts *run(enum budget budget, bool by_account, double load, doubl
 	    .accounts_count = is_big ? BIG_ACCOUNTS : SMALL_ACCOUNTS,
 	    .load = load,
 	    .flood = flood,
+	    .connects = connects,
 	    .measure_from = seconds * 1000,
 	    .end = 2 * seconds * 1000,
 	    .random = seed,
@@ -42,26 +44,53 @@ static double seconds_at(const struct delays *d, double share)
 	return delays_at(d, share) / 1000;
 }
 
-TEST(an_account_that_lands_on_all_workers_takes_one_turn_as_the_others_do)
+TEST(quiet_accounts_wait_their_share_wherever_the_others_lanes_are)
 {
 	uint64_t seed = check_seed("turns");
-	for (int by_account = 0; by_account < 2; by_account++) {
-		double p50[2];
+	for (int by_account = 0; by_account < 2; by_account++)
 		for (int flooded = 0; flooded < 2; flooded++) {
-			struct hosts *h = run(TURNS, by_account, 30, flooded ? 3000 : 0, 60, seed);
+			struct hosts *h = run(TURNS, by_account, 60, flooded ? 3000 : 0, 60, seed);
 			const struct delays *quiet = &h->delays[QUIETEST];
-			p50[flooded] = delays_at(quiet, 0.5);
-			printf("%d workers, %s, %s: quiet accounts p50 %.2f s, at most %.2f s\n",
+			printf("%d workers, %s, %s: quiet accounts p50 %.2f s, at most %.2f s, %.2f fair "
+			       "shares\n",
 			       SMALL_WORKERS, by_account ? "an account on one" : "an account on all",
-			       flooded ? "one flooded" : "undisturbed", p50[flooded] / 1000,
-			       (double)quiet->worst / 1000);
-			bool kept =
-			    h->worst_turn_over_us <= 0 && h->worst_quiet_over <= 0 && quiet->all > 100;
+			       flooded ? "one flooded" : "undisturbed", seconds_at(quiet, 0.5),
+			       (double)quiet->worst / 1000, h->worst_unfair);
+			bool kept = h->worst_unfair > 0 && h->worst_unfair <= 1 && quiet->all > 100;
 			hosts_end(h);
 			CHECK(kept);
 		}
-		CHECK(p50[1] < 2 * p50[0]);
+}
+
+/* One turn a round would be too little for the busiest: it is given some out of turn, as in one process. */
+TEST(the_busiest_do_not_fall_behind)
+{
+	uint64_t seed = check_seed("busiest");
+	struct hosts *h = run(TURNS, true, 1300, 0, 60, seed);
+	uint32_t behind = 0;
+	for (uint32_t c = 0; c < CLASSES; c++)
+		behind += h->behind[c];
+	double unfair = h->worst_unfair;
+	hosts_end(h);
+	printf("%u fall behind, quiet accounts at most %.2f fair shares\n", behind, unfair);
+	CHECK(behind == 0 && unfair <= 1);
+}
+
+/* Whoever has to connect loses its turn, and has another by what it is owed: two slots for one request. No
+ * account is forgotten for it, and the others wait for one slot more each. */
+TEST(lost_turns_are_made_up_for)
+{
+	uint64_t seed = check_seed("connects");
+	connects = 25;
+	for (int by_account = 0; by_account < 2; by_account++) {
+		struct hosts *h = run(TURNS, by_account, 60, 3000, 60, seed);
+		double unfair = h->worst_unfair, rate = (double)h->requests / 60;
+		hosts_end(h);
+		printf("one request in four has to connect: %.1f requests/s, %.2f fair shares\n", rate,
+		       unfair);
+		CHECK(unfair > 0 && unfair <= 4 && rate > 30);
 	}
+	connects = 0;
 }
 
 TEST(one_weir_keeps_every_quiet_account_within_its_share)
@@ -75,24 +104,6 @@ TEST(one_weir_keeps_every_quiet_account_within_its_share)
 	}
 }
 
-TEST(slots_for_workers_keep_a_flood_from_those_who_are_not_on_its_worker)
-{
-	uint64_t seed = check_seed("slots");
-	double p50[2], spread;
-	for (int flooded = 0; flooded < 2; flooded++) {
-		struct hosts *h = run(SLOTS, true, 30, flooded ? 3000 : 0, 60, seed);
-		p50[flooded] = delays_at(&h->delays[QUIETEST], 0.5);
-		hosts_end(h);
-	}
-	/* Dealt out, the same flood has a lane on each worker, and every other slot. */
-	struct hosts *h = run(SLOTS, false, 30, 3000, 60, seed);
-	spread = delays_at(&h->delays[QUIETEST], 0.5);
-	hosts_end(h);
-	printf("slots: quiet accounts p50 %.2f s, beside a flood %.2f s, beside one on all workers %.2f s\n",
-	       p50[0] / 1000, p50[1] / 1000, spread / 1000);
-	CHECK(p50[1] < 2 * p50[0] && p50[1] < spread);
-}
-
 /* ---- the tables of the README */
 
 static const struct arrangement {
@@ -101,10 +112,8 @@ static const struct arrangement {
 	bool by_account;
 } arrangements[] = {
     {"one process", OWN, true},
-    {"100 workers, an account on one of them, slots for workers", SLOTS, true},
-    {"100 workers, an account on all of them, slots for workers", SLOTS, false},
-    {"100 workers, an account on one of them, turns for accounts", TURNS, true},
-    {"100 workers, an account on all of them, turns for accounts", TURNS, false},
+    {"100 workers, an account on one of them", TURNS, true},
+    {"100 workers, an account on all of them", TURNS, false},
 };
 enum { ARRANGEMENTS = sizeof arrangements / sizeof *arrangements };
 
@@ -113,7 +122,10 @@ static void print_world(const struct hosts *h, int64_t seconds)
 	printf("  %g events/s%s: %.1f requests/s", h->load, h->flood > 0 ? " beside a flood" : "",
 	       (double)h->requests / (double)seconds);
 	if (h->worst_unfair > 0)
-		printf(", quiet accounts at most %.1f fair shares", h->worst_unfair);
+		printf(", quiet accounts at most %.2f fair shares", h->worst_unfair);
+	if (h->questions > 0)
+		printf(", %.0f questions/s about %.0f accounts", (double)h->questions / (double)seconds,
+		       (double)h->named / (double)seconds);
 	printf("\n");
 	for (uint32_t c = 0; c < CLASSES; c++) {
 		const struct delays *d = &h->delays[c];
@@ -150,8 +162,9 @@ int main(void)
 		simulate();
 		return 0;
 	}
-	RUN(an_account_that_lands_on_all_workers_takes_one_turn_as_the_others_do);
+	RUN(quiet_accounts_wait_their_share_wherever_the_others_lanes_are);
+	RUN(the_busiest_do_not_fall_behind);
+	RUN(lost_turns_are_made_up_for);
 	RUN(one_weir_keeps_every_quiet_account_within_its_share);
-	RUN(slots_for_workers_keep_a_flood_from_those_who_are_not_on_its_worker);
 	return CHECK_END();
 }

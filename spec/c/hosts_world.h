@@ -1,30 +1,27 @@
 /* hosts_world.h -- many workers, each with a weir of its own, before one budget of 50 requests a second.
  *
- * The weir is the one that ships; clock, network and what the workers share are simulated. What is simulated:
+ * The weir and the turns (core/turns.h) are those that ship, the script in Redis is a model of it that a spec
+ * compares with it (turns_model.h); clock and network are simulated. What is simulated:
  *
  *     where      an account's events come to any worker (a consumer group deals them out), or all to one
- *     budget     SLOTS: whichever worker asks first gets the next slots, at most half a second ahead, as
- *                moonweir.redis.budget hands them out. TURNS: the next slot goes to an account, which has one
- *                at a time: a second lane of the same account, on another worker, asks again when that one
- *                has passed. OWN: one worker, whose weir keeps the rate by itself.
- *
- * Turns are one queue of slots, in which each account stands once: with K accounts that have something
- * waiting, the next one to ask is served after K slots, whoever else has how many lanes.
+ *     budget     TURNS: the workers of many hosts, whose accounts stand in one line. OWN: one worker, whose
+ *                weir keeps the rate by itself.
  *
  * Delays are from push to the wire. Times are ms, but where they end in _us.
  */
 #ifndef MW_HOSTS_WORLD_H
 #define MW_HOSTS_WORLD_H
 
-#include "../../csrc/core/weir.h"
 #include "check.h"
 #include "delays.h"
+#include "turns_model.h"
 
-enum { SLOT_US = 21600, AHEAD_MS = 500, WINDOW_MS = 30, STOCK = 8, ASK_EVERY_MS = 10 };
+enum { SLOT_US = 21601, ASK_EVERY_MS = 10 };
 enum { MESSAGE_LEN = 500, ANSWER_MS = 60, TRIP_MS = 4, RING = 128 };
+enum { CONNECT_MS = 100, NAP_MS = 600 };
 enum { WORKERS_MAX = 100, QUIET = 100, QUIET_EVERY_MS = 20000, CLASSES = 5, QUIETEST = 4 };
 
-enum budget { OWN, SLOTS, TURNS };
+enum budget { OWN, TURNS };
 
 /* The accounts by how busy they are: Zipf's ten busiest, the next 100, 1,000, the rest; and a hundred that
  * push one message every 20 s, if their last one has left. */
@@ -41,51 +38,49 @@ struct worker {
 	struct lineup *lines; /* by number of the lane */
 	uint32_t line_count;
 	int64_t wake_at;
-	struct {
-		int64_t from, until;
-	} slots[STOCK];
-	uint32_t slot_count;
-	int64_t ask_at;
+	struct mw_turns turns;
+	int64_t ask_at;              /* ms; INT64_MAX: not before there is news */
+	int64_t runs_at, answers_at; /* the question under way; 0: none */
+	struct mw_turns_ask ask;
+	struct mw_turns_answer answer;
 };
 
 struct flight {
 	struct worker *worker;
 	struct mw_request r;
+	int64_t nap_until;
 	struct flight *next;
 };
 
 struct account {
-	uint32_t waiting;      /* messages that are not on the wire yet */
-	int64_t turn_us;       /* TURNS: its slot; it may ask for the next when this has passed */
-	int64_t next_at;       /* of a quiet one */
-	uint32_t waited;       /* how many were waiting when measuring began */
-	int64_t asked_at;      /* of a quiet one: when its lane asked for a turn ... */
-	uint32_t asked_behind; /* ... and how many accounts had something waiting */
-	int64_t fair_ms;       /* of a quiet one: what one queue of all accounts would have come to */
+	uint32_t waiting; /* messages that are not on the wire yet */
+	int64_t next_at;  /* of a quiet one */
+	uint32_t waited;  /* how many were waiting when measuring began */
+	int64_t fair_ms;  /* of a quiet one: what one line of all accounts would have come to */
 };
 
 struct hosts {
 	enum budget budget;
 	uint32_t workers_count, accounts_count; /* the quiet ones and the flood come behind these */
 	bool by_account;
-	double load;  /* events a second */
-	double flood; /* those of one more account */
+	double load;       /* events a second */
+	double flood;      /* those of one more account */
+	uint32_t connects; /* TURNS: of 100 requests so many have to connect first */
 	int64_t measure_from, end;
 
 	uint64_t random;
-	int64_t now, next_us; /* the shared budget: the first slot that is free */
-	double *zipf;         /* cumulated */
+	int64_t now;
+	struct model redis; /* the shared budget */
+	double *zipf;       /* cumulated */
 	struct account *accounts;
 	uint32_t busy; /* accounts with something waiting */
 	struct worker workers[WORKERS_MAX];
-	struct flight *ring[RING], *free_flights;
+	struct flight *ring[RING], *connecting[RING], *free_flights;
 	struct delays delays[CLASSES];
 	uint32_t behind[CLASSES]; /* accounts that get more than their turns can carry */
-	uint64_t requests;
-	double worst_unfair; /* of quiet accounts: the delay in shares that would have been fair */
-	/* TURNS: by how much a turn, and a quiet account's message, came later than the slots of all that
-	 * wait take; negative: never. */
-	int64_t worst_turn_over_us, worst_quiet_over;
+	uint64_t requests, unsent;
+	double worst_unfair;       /* of quiet accounts: the delay in shares that would have been fair */
+	uint64_t questions, named; /* asked of the script, and the accounts in them */
 };
 
 static inline uint64_t hosts_below(struct hosts *h, uint64_t n)
@@ -147,6 +142,10 @@ static inline void lineup_push(struct lineup *q, int64_t now)
 
 /* ---- events */
 
+/* A lane that is ready stands in line so much later at the most: the question before is under way, and the
+ * next is not asked at once. */
+enum { HOSTS_ASK_MS = 4 * TRIP_MS + 2 * ASK_EVERY_MS };
+
 /* Among the turns of as many accounts some go to who has a full batch. */
 static inline int64_t hosts_turns(uint32_t accounts)
 {
@@ -171,9 +170,9 @@ static inline void hosts_push(struct hosts *h, uint32_t account)
 	mw_weir_push(w->weir, lane, 1, MESSAGE_LEN, h->now);
 	h->busy += a->waiting++ == 0;
 	/* The one turn more is that of the request before. */
-	int64_t turn_us = h->budget == OWN ? 21000 : SLOT_US, trips_ms = h->budget == OWN ? 0 : 2 * TRIP_MS;
+	int64_t turn_us = h->budget == OWN ? 21000 : SLOT_US, asking_ms = h->budget == OWN ? 0 : HOSTS_ASK_MS;
 	if (a->waiting == 1)
-		a->fair_ms = MW_LINGER_MS + trips_ms + (hosts_turns(h->busy) + 1) * turn_us / 1000;
+		a->fair_ms = MW_LINGER_MS + asking_ms + (hosts_turns(h->busy) + 1) * turn_us / 1000;
 	w->wake_at = h->now;
 }
 
@@ -193,6 +192,19 @@ static inline uint32_t hosts_draw(struct hosts *h)
 
 /* ---- requests */
 
+static inline void hosts_fly(struct hosts *h, struct flight **ring, int64_t in_ms, struct worker *w,
+			     const struct mw_request *r, int64_t nap_until)
+{
+	struct flight *f = h->free_flights;
+	if (f)
+		h->free_flights = f->next;
+	else
+		f = malloc(sizeof *f);
+	int64_t at = (h->now + in_ms) % RING;
+	*f = (struct flight){w, *r, nap_until, ring[at]};
+	ring[at] = f;
+}
+
 static inline void hosts_send(struct hosts *h, struct worker *w, const struct mw_request *r)
 {
 	uint32_t account;
@@ -210,23 +222,34 @@ static inline void hosts_send(struct hosts *h, struct worker *w, const struct mw
 	}
 	a->waiting -= r->count;
 	h->busy -= a->waiting == 0;
-	if (hosts_class(h, account) == QUIETEST && !hosts_is_flood(h, account)) {
-		int64_t over =
-		    h->now - a->asked_at - ((int64_t)a->asked_behind * SLOT_US / 1000 + 2 * TRIP_MS);
-		if (h->budget == TURNS && over > h->worst_quiet_over)
-			h->worst_quiet_over = over;
+	if (hosts_class(h, account) == QUIETEST && !hosts_is_flood(h, account))
 		a->next_at = h->now + (int64_t)hosts_below(h, 2 * QUIET_EVERY_MS);
-	}
 	h->requests += h->now >= h->measure_from;
 
-	struct flight *f = h->free_flights;
-	if (f)
-		h->free_flights = f->next;
-	else
-		f = malloc(sizeof *f);
-	int64_t at = (h->now + 1 + (int64_t)hosts_below(h, ANSWER_MS)) % RING;
-	*f = (struct flight){w, *r, h->ring[at]};
-	h->ring[at] = f;
+	hosts_fly(h, h->ring, 1 + (int64_t)hosts_below(h, ANSWER_MS), w, r, 0);
+}
+
+/* Those that had to connect use a turn now, or come back unsent when they have waited too long. */
+static inline void hosts_depart(struct hosts *h)
+{
+	static const struct mw_answer unsent = {.status = MW_STATUS_UNSENT, .retry_after_ms = -1};
+	struct flight *next, *due = h->connecting[h->now % RING];
+	h->connecting[h->now % RING] = NULL;
+	for (struct flight *f = due; f; f = next) {
+		next = f->next;
+		if (mw_turns_take(&f->worker->turns, f->r.lane->turn, h->now * 1000) == 0) {
+			hosts_send(h, f->worker, &f->r);
+		} else if (h->now < f->nap_until) {
+			hosts_fly(h, h->connecting, 1, f->worker, &f->r, f->nap_until);
+		} else {
+			mw_turns_done(&f->worker->turns, f->r.lane->turn, true);
+			mw_weir_done(f->worker->weir, &f->r, &unsent, h->now);
+			h->unsent++;
+		}
+		f->worker->wake_at = h->now;
+		f->next = h->free_flights;
+		h->free_flights = f;
+	}
 }
 
 static inline void hosts_land(struct hosts *h)
@@ -235,6 +258,7 @@ static inline void hosts_land(struct hosts *h)
 	struct flight *next;
 	for (struct flight *f = h->ring[h->now % RING]; f; f = next) {
 		next = f->next;
+		mw_turns_done(&f->worker->turns, f->r.lane->turn, false);
 		mw_weir_done(f->worker->weir, &f->r, &yes, h->now);
 		f->worker->wake_at = h->now;
 		f->next = h->free_flights;
@@ -243,81 +267,49 @@ static inline void hosts_land(struct hosts *h)
 	h->ring[h->now % RING] = NULL;
 }
 
-/* How many lanes could send, up to `most`: they are taken off and put back as they were. */
-static inline uint32_t hosts_ready(struct hosts *h, struct worker *w, uint32_t most)
+/* The script runs, its answer comes, the next question is asked. */
+static inline void hosts_ask(struct hosts *h, struct worker *w)
 {
-	static const struct mw_answer unsent = {.status = MW_STATUS_UNSENT, .retry_after_ms = -1};
-	struct mw_request taken[STOCK];
-	uint32_t count = 0;
-	int64_t wait = 0;
-	while (count < most && mw_weir_next(w->weir, h->now, &taken[count], &wait))
-		count++;
-	if (count == 0)
-		w->wake_at = wait == INT64_MAX ? INT64_MAX : h->now + wait;
-	for (uint32_t i = count; i > 0; i--)
-		mw_weir_done(w->weir, &taken[i - 1], &unsent, h->now);
-	return count;
-}
-
-/* A worker under SLOTS uses the slot whose window it is, and asks for as many as it has lanes ready. */
-static inline void hosts_use_slots(struct hosts *h, struct worker *w)
-{
-	while (w->slot_count > 0 && w->slots[0].from <= h->now) {
-		struct mw_request r;
-		int64_t wait;
-		bool good = w->slots[0].until >= h->now;
-		if (good && !mw_weir_next(w->weir, h->now, &r, &wait))
-			break;
-		memmove(w->slots, w->slots + 1, --w->slot_count * sizeof *w->slots);
-		if (good)
-			hosts_send(h, w, &r);
+	uint32_t accounts[MW_TURNS_ASKED];
+	int64_t wait;
+	if (w->runs_at > 0 && w->runs_at <= h->now) {
+		for (uint32_t i = 0; i < w->ask.count; i++)
+			memcpy(&accounts[i], w->ask.accounts[i].name.at, sizeof *accounts);
+		model_run(&h->redis, &w->ask, accounts, h->now * 1000, 1, &w->answer);
+		h->questions += h->now >= h->measure_from;
+		h->named += h->now >= h->measure_from ? w->ask.count : 0;
+		w->runs_at = 0;
 	}
-	if (h->now < w->ask_at)
+	if (w->answers_at > 0 && w->answers_at <= h->now) {
+		mw_turns_grant(&w->turns, &w->answer, h->now * 1000);
+		w->answers_at = 0;
+		w->wake_at = w->ask_at = h->now;
+	}
+	if (w->answers_at > 0 || (!w->turns.has_news && w->ask_at > h->now))
 		return;
-	uint32_t ready = hosts_ready(h, w, STOCK);
-	int64_t first_us = h->next_us > h->now * 1000 ? h->next_us : h->now * 1000;
-	int64_t answer = h->now + 1 + (int64_t)hosts_below(h, TRIP_MS);
-	w->ask_at = answer + ASK_EVERY_MS;
-	while (w->slot_count < ready && first_us <= (h->now + AHEAD_MS) * 1000) {
-		int64_t from = first_us / 1000 + 1;
-		w->slots[w->slot_count].from = from > answer ? from : answer;
-		w->slots[w->slot_count++].until = from + WINDOW_MS;
-		h->next_us = first_us += SLOT_US;
+	if (mw_turns_ask(&w->turns, w->weir, h->now * 1000, &w->ask, &wait)) {
+		w->runs_at = h->now + (int64_t)hosts_below(h, TRIP_MS);
+		w->answers_at = w->runs_at + 1 + (int64_t)hosts_below(h, TRIP_MS);
+	} else {
+		w->ask_at = wait == MW_TURNS_NONE ? INT64_MAX : h->now + wait;
 	}
-	if (w->slot_count == 0 && ready > 0 && first_us / 1000 - AHEAD_MS > w->ask_at)
-		w->ask_at = first_us / 1000 - AHEAD_MS;
 }
 
-/* A worker under TURNS asks for each lane that is ready, and holds it until its account's turn has come. */
-static inline void hosts_take_turns(struct hosts *h, struct worker *w)
+/* A worker sends what has its turn, and holds what has not. */
+static inline void hosts_use_turns(struct hosts *h, struct worker *w)
 {
 	struct mw_request r;
-	int64_t wait;
-	while (mw_weir_next(w->weir, h->now, &r, &wait)) {
-		uint32_t account;
-		memcpy(&account, r.lane->name, sizeof account);
-		struct account *a = &h->accounts[account];
-		/* `grant` is for the weir's user: here the lane has been given a turn. */
-		if (r.lane->grant) {
-			r.lane->grant = 0;
-			hosts_send(h, w, &r);
+	bool token;
+	int64_t wait, turn_wait = mw_turns_call(&w->turns, w->weir, h->now * 1000, &token);
+	while (mw_weir_next(w->weir, h->now, &r, &wait))
+		if (!mw_turns_admit(&w->turns, w->weir, &r, h->now * 1000))
 			continue;
-		}
-		int64_t trip = 1 + (int64_t)hosts_below(h, TRIP_MS);
-		int64_t until = a->turn_us / 1000 + 1;
-		if (a->turn_us <= h->now * 1000) {
-			a->turn_us = h->next_us > h->now * 1000 ? h->next_us : h->now * 1000;
-			h->next_us = a->turn_us + SLOT_US;
-			r.lane->grant = 1;
-			until = a->turn_us / 1000 + 1;
-			a->asked_at = h->now;
-			a->asked_behind = h->busy;
-			int64_t over = a->turn_us - h->now * 1000 - (int64_t)h->busy * SLOT_US;
-			if (over > h->worst_turn_over_us)
-				h->worst_turn_over_us = over;
-		}
-		mw_weir_hold(w->weir, &r, false, until > h->now + trip ? until : h->now + trip, h->now);
-	}
+		else if (hosts_below(h, 100) < h->connects)
+			hosts_fly(h, h->connecting, CONNECT_MS, w, &r, h->now + CONNECT_MS + NAP_MS);
+		else if (mw_turns_take(&w->turns, r.lane->turn, h->now * 1000) == 0)
+			hosts_send(h, w, &r);
+	mw_turns_set_room(&w->turns, mw_weir_room(w->weir));
+	wait = wait < turn_wait ? wait : turn_wait;
 	w->wake_at = wait == INT64_MAX ? INT64_MAX : h->now + wait;
 }
 
@@ -342,7 +334,7 @@ static inline void hosts_begin(struct hosts *h)
 	h->accounts = calloc(all, sizeof *h->accounts);
 	for (uint32_t i = 0; i < QUIET; i++)
 		h->accounts[h->accounts_count + i].next_at = (int64_t)hosts_below(h, QUIET_EVERY_MS);
-	h->worst_turn_over_us = h->worst_quiet_over = INT64_MIN;
+	model_init(&h->redis, all);
 	for (uint32_t i = 0; i < h->workers_count; i++) {
 		struct worker *w = &h->workers[i];
 		struct mw_weir_config config = mw_weir_defaults();
@@ -350,6 +342,7 @@ static inline void hosts_begin(struct hosts *h)
 		config.seed = check_random(&h->random);
 		config.store = (struct mw_store){lineup_measure, lineup_settle, w};
 		w->weir = mw_weir_new(&config, 0);
+		mw_turns_init(&w->turns, MW_RATE_DEFAULT, i, MW_IN_FLIGHT_MAX);
 	}
 }
 
@@ -361,8 +354,8 @@ static inline void hosts_end(struct hosts *h)
 			free(h->workers[i].lines[j].at);
 		free(h->workers[i].lines);
 	}
-	for (int64_t i = 0; i < RING; i++)
-		for (struct flight *f = h->ring[i], *next; f; f = next) {
+	for (int64_t i = 0; i < 2 * RING; i++)
+		for (struct flight *f = i < RING ? h->ring[i] : h->connecting[i - RING], *next; f; f = next) {
 			next = f->next;
 			free(f);
 		}
@@ -370,6 +363,7 @@ static inline void hosts_end(struct hosts *h)
 		next = f->next;
 		free(f);
 	}
+	model_deinit(&h->redis);
 	free(h->zipf);
 	free(h->accounts);
 }
@@ -407,6 +401,7 @@ static inline void hosts_run(struct hosts *h)
 	double event_at = 0, flood_at = 0;
 	for (h->now = 1; h->now < h->end; h->now++) {
 		hosts_land(h);
+		hosts_depart(h);
 		for (uint32_t i = 0; h->now == h->measure_from && i < h->accounts_count; i++)
 			h->accounts[i].waited = h->accounts[i].waiting;
 		for (; h->load > 0 && event_at <= (double)h->now;
@@ -421,12 +416,12 @@ static inline void hosts_run(struct hosts *h)
 		uint32_t first = (uint32_t)hosts_below(h, h->workers_count);
 		for (uint32_t i = 0; i < h->workers_count; i++) {
 			struct worker *w = &h->workers[(first + i) % h->workers_count];
+			if (h->budget == TURNS)
+				hosts_ask(h, w);
 			if (w->wake_at > h->now)
 				continue;
-			if (h->budget == SLOTS)
-				hosts_use_slots(h, w);
-			else if (h->budget == TURNS)
-				hosts_take_turns(h, w);
+			if (h->budget == TURNS)
+				hosts_use_turns(h, w);
 			else
 				hosts_use_own(h, w);
 		}

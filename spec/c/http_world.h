@@ -21,9 +21,10 @@ struct world {
 	char error[600];
 };
 
-static int64_t world_permit(void *context)
+static int64_t world_permit(void *context, const struct mw_request *r)
 {
 	struct world *w = context;
+	(void)r;
 	size_t n = w->asked++;
 	int64_t wait = n < sizeof w->permits / sizeof *w->permits ? w->permits[n] : 0;
 	w->granted += wait == 0;

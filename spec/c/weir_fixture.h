@@ -41,7 +41,7 @@ static void tear_down(void)
 	mw_queues_deinit(&queues);
 }
 
-static void again_with_config(void)
+__attribute__((unused)) static void again_with_config(void)
 {
 	tear_down();
 	w = weir_over(&queues, &config, MW_QUEUE_DEFAULT);
