@@ -33,9 +33,9 @@
  * worker, which then has the one that it would have had, or is owed one. Who is owed a turn comes before all
  * others in line, once.
  *
- * Never reads a clock. `now` is monotonic ms, what ends in _us the same clock. A lane's turn is made when it is
- * first wanted and goes with the lane, which must live as long as this does; nothing else is allocated. Not
- * thread-safe; the engine's core lock guards it.
+ * Never reads a clock. `now` is monotonic ms, what ends in _us the same clock. A lane's turn is made when it
+ * is first wanted and goes with the lane, which must live as long as this does; nothing else is allocated.
+ * Not thread-safe; the engine's core lock guards it.
  */
 #ifndef MW_TURNS_H
 #define MW_TURNS_H
