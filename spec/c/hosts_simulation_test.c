@@ -62,18 +62,17 @@ TEST(quiet_accounts_wait_their_share_wherever_the_others_lanes_are)
 		}
 }
 
-/* One turn a round would be too little for the busiest: it is given some out of turn, as in one process. */
+/* One turn a round would be too little for the busiest, who would wait longer and longer: they are given some
+ * out of turn, as in one process. */
 TEST(the_busiest_do_not_fall_behind)
 {
 	uint64_t seed = check_seed("busiest");
-	struct hosts *h = run(TURNS, true, 1300, 0, 60, seed);
-	uint32_t behind = 0;
-	for (uint32_t c = 0; c < CLASSES; c++)
-		behind += h->behind[c];
+	struct hosts *h = run(TURNS, true, 1600, 0, 60, seed);
+	double busiest = (double)h->delays[0].worst / 1000, quiet = (double)h->delays[QUIETEST].worst / 1000;
 	double unfair = h->worst_unfair;
 	hosts_end(h);
-	printf("%u fall behind, quiet accounts at most %.2f fair shares\n", behind, unfair);
-	CHECK(behind == 0 && unfair <= 1);
+	printf("the busiest wait at most %.1f s, quiet accounts %.1f s\n", busiest, quiet);
+	CHECK(busiest > 0 && busiest < 2 * quiet && unfair <= 1);
 }
 
 /* Whoever has to connect loses its turn, and has another by what it is owed: two slots for one request. No

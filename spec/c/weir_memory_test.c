@@ -1,4 +1,5 @@
 /* Every allocation of the weir made to fail, one after the other. */
+#include "../../csrc/core/turns.h"
 #include "check.h"
 #include "short_memory.h"
 #include "weir_over.h"
@@ -116,6 +117,25 @@ TEST(sending_and_answering_allocate_nothing)
 	mw_queues_deinit(&queues);
 }
 
+TEST(a_lane_without_memory_for_its_turn_waits_for_some)
+{
+	static struct mw_turns t;
+	char name[8];
+	struct mw_request r;
+	int64_t wait;
+	struct mw_weir *w = weir();
+	mw_turns_init(&t, 50, 1, 64);
+	mw_queues_push(&queues, w, name_of(name, 1), MW_SPAN("{}"), 1, 0);
+	CHECK(mw_weir_next(w, 0, &r, &wait));
+	until_failure = 0;
+	CHECK(!mw_turns_admit(&t, w, &r, 0) && !mw_turns_is_awaited(&t) && !r.lane->turn);
+	until_failure = -1;
+	CHECK(!mw_weir_next(w, 50, &r, &wait) && wait > 0 && mw_weir_next(w, 50 + wait, &r, &wait));
+	CHECK(!mw_turns_admit(&t, w, &r, 200000) && mw_turns_is_awaited(&t));
+	mw_weir_free(w);
+	mw_queues_deinit(&queues);
+}
+
 int main(void)
 {
 	if (!memory_is_ours())
@@ -123,5 +143,6 @@ int main(void)
 	RUN(a_push_without_memory_adds_nothing);
 	RUN(a_weir_without_memory_is_null);
 	RUN(sending_and_answering_allocate_nothing);
+	RUN(a_lane_without_memory_for_its_turn_waits_for_some);
 	return CHECK_END();
 }
