@@ -209,7 +209,7 @@ static inline void model_run(struct model *m, const struct mw_turns_ask *ask, co
 	int64_t behind_all = now + MODEL_AHEAD_US + ask->interval_us;
 	if (!m->exists)
 		m->gate = m->ticket = m->passed = 0;
-	if (ask->anew || !m->exists || m->run != run || m->next > behind_all || m->clock > now) {
+	if (ask->anew || !m->exists || m->run != run || m->next > behind_all || m->clock > now + 1000) {
 		m->next = behind_all;
 		for (uint32_t i = 0; i < m->accounts_count; i++)
 			m->accounts[i].slot = -1;

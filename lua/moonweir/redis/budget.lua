@@ -51,7 +51,7 @@ local budget, line, laden, due, given = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS
 local interval, ahead = tonumber(ARGV[1]), tonumber(ARGV[2])
 local close, anew = tonumber(ARGV[3]) * 1000, ARGV[4] == "1"
 local FRONT, LADEN_EVERY, POPS, DEAD = -2 ^ 52, 8, 256, 100
-local GRACE, LEAST, LONG = 3000000, 10000, 5000000
+local GRACE, LEAST, LONG, SET = 3000000, 10000, 5000000, 1000
 local SLOT, LINE, TAKEN = 0, 1, 2
 
 local time = redis.call("TIME")
@@ -70,7 +70,7 @@ end
 
 -- Nothing that was given out is later than this.
 local behind_all = now + ahead + interval
-if anew or not first or kept[3] ~= run or first > behind_all or clock > now then
+if anew or not first or kept[3] ~= run or first > behind_all or clock > now + SET then
   first = behind_all
   redis.call("ZREMRANGEBYSCORE", given, "-inf", "+inf")
 end
