@@ -64,8 +64,9 @@ struct mw_counts {
 	uint64_t in_flight;
 };
 
-/* The lists that a lane may be in at the same time (round.h). */
-enum mw_round_kind { MW_READY, MW_LADEN, MW_SWOLLEN, MW_ROUNDS };
+/* The lists that a lane may be in at the same time (round.h). A swollen one, which is held, lies where a
+ * laden one would, which is ready. */
+enum mw_round_kind { MW_READY, MW_LADEN, MW_SWOLLEN = MW_LADEN, MW_ROUNDS };
 
 struct mw_place {
 	struct mw_lane *next, *before;

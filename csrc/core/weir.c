@@ -64,10 +64,26 @@ static void note_laden(struct mw_weir *w, struct mw_lane *lane)
 	mw_round_append(&w->laden, lane);
 }
 
+static void note_swollen(struct mw_weir *w, struct mw_lane *lane)
+{
+	if (lane->swollen || !mw_weir_is_laden(w, lane))
+		return;
+	lane->swollen = true;
+	mw_round_append(&w->swollen, lane);
+}
+
+static void forget_swollen(struct mw_weir *w, struct mw_lane *lane)
+{
+	if (lane->swollen)
+		mw_round_remove(&w->swollen, lane);
+	lane->swollen = false;
+}
+
 static void make_ready(struct mw_weir *w, struct mw_lane *lane)
 {
 	lane->state = MW_LANE_READY;
 	mw_round_append(&w->round, lane);
+	forget_swollen(w, lane);
 	note_laden(w, lane);
 }
 
@@ -156,10 +172,8 @@ void mw_weir_push(struct mw_weir *w, struct mw_lane *lane, uint64_t count, uint6
 		make_ready(w, lane);
 	} else if (lane->state == MW_LANE_READY) {
 		note_laden(w, lane);
-	} else if (lane->state == MW_LANE_WAITING && lane->held && !lane->swollen &&
-		   mw_weir_is_laden(w, lane)) {
-		lane->swollen = true;
-		mw_round_append(&w->swollen, lane);
+	} else if (lane->state == MW_LANE_WAITING && lane->held) {
+		note_swollen(w, lane);
 	}
 }
 
@@ -388,10 +402,8 @@ bool mw_weir_is_laden(const struct mw_weir *w, const struct mw_lane *lane)
 struct mw_lane *mw_weir_swollen(struct mw_weir *w)
 {
 	struct mw_lane *lane = w->swollen.front;
-	if (lane) {
-		mw_round_remove(&w->swollen, lane);
-		lane->swollen = false;
-	}
+	if (lane)
+		forget_swollen(w, lane);
 	return lane;
 }
 
