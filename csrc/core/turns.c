@@ -288,7 +288,7 @@ int64_t mw_turns_take(struct mw_turns *t, struct mw_turn *turn, int64_t now_us)
 	turn->is_owed = true;
 	mw_turns_want(t, turn, now_us);
 	if (t->room <= t->given_count)
-		t->room = t->given_count + 1;
+		mw_turns_set_room(t, t->given_count + 1);
 	return first ? wait_for(first, now) : MW_TURNS_NONE;
 }
 

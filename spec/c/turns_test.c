@@ -323,6 +323,22 @@ TEST(without_room_for_requests_nothing_is_asked)
 	CHECK(mw_turns_take(&t, turn("a"), 60000) == MW_TURNS_NONE && asks(60000) && a.accounts[0].is_owed);
 }
 
+TEST(who_waits_at_the_wire_is_asked_for_although_there_is_no_room)
+{
+	begin(50);
+	given("a", 0, 0);
+	call(0);
+	CHECK(next(0) == 1 && mw_turns_admit(&t, w, &request, 0));
+	mw_turns_set_room(&t, 0);
+	CHECK(mw_turns_take(&t, turn("a"), 60000) == MW_TURNS_NONE && asks(60000) && a.count == 1);
+	grant(61000, MW_TURNS_LINE, 20000, 0);
+	/* The weir is looked at in between: whoever asks is told to sleep until there is news. */
+	mw_turns_set_room(&t, 0);
+	CHECK(asks_in(62000) > 4000 && !t.has_news);
+	CHECK(mw_turns_take(&t, turn("a"), 65000) == MW_TURNS_NONE && t.has_news);
+	CHECK(asks_in(65000) <= 25);
+}
+
 TEST(an_answer_that_took_longer_than_the_window_is_of_no_use)
 {
 	begin(50);
@@ -445,6 +461,7 @@ int main(void)
 	RUN_FRESH(what_waits_for_a_token_does_not_wait_for_a_turn);
 	RUN_FRESH(requests_for_tokens_have_a_turn_one_at_a_time_under_a_name_of_their_own);
 	RUN_FRESH(without_room_for_requests_nothing_is_asked);
+	RUN_FRESH(who_waits_at_the_wire_is_asked_for_although_there_is_no_room);
 	RUN_FRESH(an_answer_that_took_longer_than_the_window_is_of_no_use);
 	RUN_FRESH(failures_are_asked_again_less_and_less_often);
 	RUN_FRESH(a_closed_gate_outranks_turns_and_is_told_once);
