@@ -26,6 +26,7 @@ struct mw_turn {
 	int64_t ask_at; /* WANTED: ms ... */
 	int64_t tick;   /* ... and where it stands until then */
 	enum mw_turn_state state;
+	bool is_new;  /* WANTED: it was not asked for before; it has no tick */
 	bool is_out;  /* its request has left the weir, and no answer is in */
 	bool is_owed; /* the last one was lost through no fault of the account's: this one comes before others
 		       */

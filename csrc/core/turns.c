@@ -42,7 +42,9 @@ static void unlink_from(struct mw_turn_list *l, struct mw_turn *turn)
 
 static struct mw_turn_list *list_of(struct mw_turns *t, const struct mw_turn *turn)
 {
-	return turn->state == MW_TURN_GIVEN ? &t->given : &t->ticks[turn->tick % MW_TURNS_TICKS];
+	return turn->state == MW_TURN_GIVEN ? &t->given
+	       : turn->is_new               ? &t->newcomers
+					    : &t->ticks[turn->tick % MW_TURNS_TICKS];
 }
 
 void mw_turns_unhook(struct mw_turns *t, struct mw_turn *turn)
@@ -52,6 +54,17 @@ void mw_turns_unhook(struct mw_turns *t, struct mw_turn *turn)
 	t->wanted_count -= turn->state == MW_TURN_WANTED;
 	t->given_count -= turn->state == MW_TURN_GIVEN;
 	turn->state = MW_TURN_NONE;
+	turn->is_new = false;
+}
+
+/* To be asked for when there is room in a question, behind those who came before. */
+static void ask_newly(struct mw_turns *t, struct mw_turn *turn, int64_t at)
+{
+	turn->state = MW_TURN_WANTED;
+	turn->is_new = true;
+	turn->ask_at = at;
+	insert_after(&t->newcomers, t->newcomers.back, turn);
+	t->wanted_count++;
 }
 
 void mw_turns_ask_from(struct mw_turns *t, struct mw_turn *turn, int64_t at)
@@ -97,6 +110,8 @@ void mw_turns_turn_ring(struct mw_turns *t, int64_t now)
 /* When the first is to be asked for, ms. */
 int64_t mw_turns_first_ask(const struct mw_turns *t)
 {
+	if (t->newcomers.front)
+		return t->newcomers.front->ask_at;
 	for (int64_t tick = t->tick; t->wanted_count > 0 && tick < t->tick + MW_TURNS_TICKS; tick++)
 		if (t->ticks[tick % MW_TURNS_TICKS].front)
 			return tick * TICK_MS;
@@ -140,7 +155,11 @@ void mw_turns_want(struct mw_turns *t, struct mw_turn *turn, int64_t now_us)
 	if (turn->state != MW_TURN_NONE || t->interval_us == 0)
 		return;
 	mw_turns_turn_ring(t, now_us / MS_US);
-	mw_turns_ask_from(t, turn, now_us / MS_US / TICK_MS * TICK_MS);
+	int64_t at = now_us / MS_US / TICK_MS * TICK_MS;
+	if (turn->is_owed)
+		mw_turns_ask_from(t, turn, at);
+	else
+		ask_newly(t, turn, at);
 	turn->refused = 0;
 	t->has_news = true;
 }
@@ -218,7 +237,8 @@ static void tell_swollen(struct mw_turns *t, struct mw_weir *w, int64_t now)
 {
 	struct mw_lane *lane;
 	while (t->interval_us > 0 && (lane = mw_weir_swollen(w)))
-		if (lane->turn && lane->turn->state == MW_TURN_WANTED && !lane->turn->is_full) {
+		if (lane->turn && lane->turn->state == MW_TURN_WANTED && !lane->turn->is_new &&
+		    !lane->turn->is_full) {
 			mw_turns_turn_ring(t, now);
 			mw_turns_ask_from(t, lane->turn, now / TICK_MS * TICK_MS);
 			t->has_news = true;

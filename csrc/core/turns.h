@@ -69,6 +69,7 @@ struct mw_turns {
 	int64_t untold_ms;                         /* a gate that the others don't know of yet; 0: none */
 	struct mw_turn_list ticks[MW_TURNS_TICKS]; /* WANTED: a ring, by the 10 ms in which to ask */
 	int64_t tick;                              /* the first that may hold any */
+	struct mw_turn_list newcomers;             /* WANTED, and not in line yet */
 	uint32_t wanted_count;
 	struct mw_turn_list given; /* by from_us */
 	uint32_t given_count;

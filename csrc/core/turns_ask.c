@@ -22,32 +22,42 @@ static bool is_wanted(const struct mw_turn *turn)
 	       (lane->state == MW_LANE_WAITING && lane->held);
 }
 
-/* Those whose time has come, the longest overdue first. */
+static void name_account(struct mw_turns *t, const struct mw_weir *w, struct mw_turn *turn,
+			 struct mw_turns_ask *out)
+{
+	uint32_t i = out->count++;
+	turn->state = MW_TURN_ASKED;
+	t->asked[i] = turn;
+	turn->is_full = turn->lane && w && mw_weir_is_laden(w, turn->lane);
+	out->accounts[i].is_token = !turn->lane;
+	out->accounts[i].name = turn->lane ? mw_lane_account(turn->lane)
+					   : (struct mw_span){(const uint8_t *)t->token_name, MW_TURNS_NAME};
+	out->accounts[i].is_full = turn->is_full;
+	out->accounts[i].is_owed = turn->is_owed;
+}
+
+/* Those whose time has come, the longest overdue first; then newcomers. A crowd of these would keep those at
+ * the head of the line from fetching their slots. */
 static void name_accounts(struct mw_turns *t, const struct mw_weir *w, int64_t now, struct mw_turns_ask *out)
 {
+	struct mw_turn *turn;
 	while (t->tick * TICK_MS <= now && t->wanted_count > 0 && out->count < MW_TURNS_ASKED) {
-		struct mw_turn *turn = t->ticks[t->tick % MW_TURNS_TICKS].front;
-		if (!turn) {
+		if (!(turn = t->ticks[t->tick % MW_TURNS_TICKS].front)) {
 			t->tick++;
 			continue;
 		}
 		mw_turns_unhook(t, turn);
 		if (!is_wanted(turn))
 			continue;
-		if (turn->ask_at > now) { /* farther ahead than the ring is long */
+		if (turn->ask_at > now) /* farther ahead than the ring is long */
 			mw_turns_ask_from(t, turn, turn->ask_at);
-			continue;
-		}
-		turn->state = MW_TURN_ASKED;
-		t->asked[out->count] = turn;
-		out->accounts[out->count].is_token = !turn->lane;
-		out->accounts[out->count].name =
-		    turn->lane ? mw_lane_account(turn->lane)
-			       : (struct mw_span){(const uint8_t *)t->token_name, MW_TURNS_NAME};
-		turn->is_full = turn->lane && w && mw_weir_is_laden(w, turn->lane);
-		out->accounts[out->count].is_full = turn->is_full;
-		out->accounts[out->count].is_owed = turn->is_owed;
-		out->count++;
+		else
+			name_account(t, w, turn, out);
+	}
+	while ((turn = t->newcomers.front) && out->count < MW_TURNS_ASKED) {
+		mw_turns_unhook(t, turn);
+		if (is_wanted(turn))
+			name_account(t, w, turn, out);
 	}
 }
 

@@ -174,6 +174,36 @@ TEST(a_question_names_many_the_longest_waiting_first_and_there_is_one_at_a_time)
 	CHECK(asks(250000) && a.count == 9);
 }
 
+TEST(a_crowd_that_comes_at_once_does_not_keep_those_in_line_from_asking_again)
+{
+	begin(50);
+	for (int i = 0; i < 1000; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "a%d", i);
+		push_many(name, 1, 0);
+		admit(0);
+	}
+	CHECK(asks(0) && a.count == MW_TURNS_ASKED);
+	grant(0, MW_TURNS_LINE, 30000, 0);
+	CHECK(asks(10000) && mw_span_equal(a.accounts[0].name, span("a64")));
+	grant(10000, MW_TURNS_LINE, 900000, 0);
+	/* A full batch that is known only now: its first question says so, and no sooner than others'. */
+	push_many("a500", MW_BATCH_MESSAGES, 20);
+	call(20000);
+	CHECK(asks(20000) && mw_span_equal(a.accounts[0].name, span("a128")));
+	grant(20000, MW_TURNS_LINE, 900000, 0);
+	CHECK(asks(30000) && a.count == MW_TURNS_ASKED && mw_span_equal(a.accounts[0].name, span("a0")));
+	grant(30000, MW_TURNS_LINE, 900000, 0);
+	mw_turns_drop(&t, turn("a999"));
+	/* All of them are named in the end, but for whom nobody waits. */
+	int64_t now = 40000;
+	for (uint32_t named = 3 * MW_TURNS_ASKED; named < 999; named += a.count, now += 10000) {
+		CHECK(asks(now) && a.count > 0);
+		grant(now, MW_TURNS_LINE, 90000000, 0);
+	}
+	CHECK(!mw_turn_is_pending(turn("a999")) && asks_in(now) > 500);
+}
+
 TEST(who_waits_long_keeps_an_eye_on_the_clock)
 {
 	begin(50);
@@ -451,6 +481,7 @@ int main(void)
 	RUN_FRESH(who_comes_late_takes_another_lanes_turn_which_is_owed_one);
 	RUN_FRESH(who_has_another_turn_ahead_gives_that_for_the_one_it_takes);
 	RUN_FRESH(a_question_names_many_the_longest_waiting_first_and_there_is_one_at_a_time);
+	RUN_FRESH(a_crowd_that_comes_at_once_does_not_keep_those_in_line_from_asking_again);
 	RUN_FRESH(who_waits_long_keeps_an_eye_on_the_clock);
 	RUN_FRESH(a_full_batch_is_told_as_it_is_when_asked);
 	RUN_FRESH(who_gets_a_full_batch_meanwhile_says_so_at_once);
