@@ -17,6 +17,7 @@ local KEPT = 600 -- seconds for which an outcome is told
 local COMMIT = 2 -- seconds in which a message is surely accepted, even if others hide that
 local LETTERS = 10 -- seconds in which a dead letter is surely written
 local WATCHED = 1000 -- tests at most; of more, nobody is told what came of the oldest
+local AT_ONCE = 16 -- that have ended are written down in a tick: each is a synced commit, for which whoever ticks waits
 local OUTCOMES = { "delivered", "refused" }
 
 ---@class moonweir.Trial
@@ -27,7 +28,7 @@ Trial.__index = Trial
 ---@param claims table
 ---@param about {name: string, slug: string}
 function trial.new(client, claims, about)
-	return setmetatable({ client = client, claims = claims, about = about, tests = {}, count = 0, looked = 0 }, Trial)
+	return setmetatable({ client = client, claims = claims, about = about, tests = {}, count = 0, sent = 0, looked = 0 }, Trial)
 end
 
 local function slot(self, account, now)
@@ -40,12 +41,24 @@ local function slot(self, account, now)
 	return nil, "Five test events a minute are the most. Please wait a moment.", "too_many"
 end
 
-local function forget_before(self, at)
+local function forget(self, id)
+	self.tests[id], self.count = nil, self.count - 1
+end
+
+-- By their number: a clock that was set back makes the new ones seem old.
+local function forget_oldest(self)
+	local oldest, least
 	for id, test in pairs(self.tests) do
-		if test.at < at then
-			self.tests[id], self.count = nil, self.count - 1
+		if not least or test.number < least then
+			oldest, least = id, test.number
 		end
 	end
+	forget(self, oldest)
+end
+
+-- The clock was set back, if it lies far ahead.
+local function is_over(test, now)
+	return math.abs(now - test.at) > KEPT
 end
 
 --- Send one.
@@ -69,12 +82,11 @@ function Trial:send(account, now)
 	if not ok then
 		return nil, message, code
 	end
-	local kept = KEPT
-	while self.count >= WATCHED do
-		kept = kept / 2
-		forget_before(self, now - kept)
+	if self.count >= WATCHED then
+		forget_oldest(self)
 	end
-	self.tests[id] = { account = account, at = now, before = lane or { accepted = 0, dead = 0 } }
+	self.sent = self.sent + 1
+	self.tests[id] = { account = account, at = now, number = self.sent, before = lane or { accepted = 0, dead = 0 } }
 	self.count = self.count + 1
 	return { id = id, at = now }
 end
@@ -92,36 +104,45 @@ local function refusal(client, account, test)
 	return nil
 end
 
---- Of one that this process sent: what came of it, nil: nothing yet.
-local function settled(self, id, test, now)
+-- Have as many messages of its account come to their end as were accepted with it?
+local function has_ended(self, test, now)
 	local is_accepted = test.mark or now - test.at > COMMIT or self.client:sync(0)
 	local lane = self.client:lane(test.account)
 	if not lane or not is_accepted or lane.accepted <= test.before.accepted then
-		return nil
+		return false
 	end
 	test.mark = test.mark or lane.accepted
 	if lane.delivered + lane.dead < test.mark then
-		return nil
+		return false
 	end
-	local died = lane.dead > test.before.dead
+	test.has_died = lane.dead > test.before.dead
+	return true
+end
+
+--- Of one that has ended: what came of it, nil: that is not known yet.
+local function settled(self, id, test, now)
 	test.settled_at = test.settled_at or now
-	if died and refusal(self.client, test.account, { id = id, at = test.at }) then
+	if test.has_died and refusal(self.client, test.account, { id = id, at = test.at }) then
 		return "refused"
 	end
-	return (not died or now - test.settled_at > LETTERS) and "delivered" or nil
+	return (not test.has_died or math.abs(now - test.settled_at) > LETTERS) and "delivered" or nil
 end
 
 local function claim_of(outcome, id)
 	return ("tested %s %s"):format(outcome, id)
 end
 
-local function look(self, id, now)
+-- False: it could not be written down just now, and is told a little later.
+local function write_down(self, id, now)
 	local test = self.tests[id]
 	local outcome = settled(self, id, test, now)
-	-- Where it can't be written down just now, it is told a little later.
-	if outcome and self.claims:take(claim_of(outcome, id), test.at + KEPT, now) ~= nil then
-		self.tests[id], self.count = nil, self.count - 1
+	if not outcome then
+		return true
+	elseif self.claims:take(claim_of(outcome, id), test.at + KEPT, now) == nil then
+		return false
 	end
+	forget(self, id)
+	return true
 end
 
 --- To be called often: what came of tests is seen though nobody asks here.
@@ -130,9 +151,13 @@ function Trial:tick(now)
 		return
 	end
 	self.looked = now
-	forget_before(self, now - KEPT)
-	for id in pairs(self.tests) do
-		look(self, id, now)
+	local left = AT_ONCE
+	for id, test in pairs(self.tests) do
+		if is_over(test, now) then
+			forget(self, id)
+		elseif left > 0 and has_ended(self, test, now) then
+			left = write_down(self, id, now) and left - 1 or 0
+		end
 	end
 end
 
@@ -143,8 +168,9 @@ function Trial:outcome(account, test, now)
 	if now - test.at > KEPT then
 		return nil
 	end
-	if self.tests[test.id] then
-		look(self, test.id, now)
+	local own = self.tests[test.id]
+	if own and has_ended(self, own, now) then
+		write_down(self, test.id, now)
 	end
 	for _, outcome in ipairs(OUTCOMES) do
 		if self.claims:holds(claim_of(outcome, test.id), now) then
