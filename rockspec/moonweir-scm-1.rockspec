@@ -210,6 +210,7 @@ build = {
 		["moonweir.web.router"] = "lua/moonweir/web/router.lua",
 		["moonweir.web.session"] = "lua/moonweir/web/session.lua",
 		["moonweir.web.settings"] = "lua/moonweir/web/settings.lua",
+		["moonweir.web.settings.allowance"] = "lua/moonweir/web/settings/allowance.lua",
 		["moonweir.web.settings.api"] = "lua/moonweir/web/settings/api.lua",
 		["moonweir.web.settings.css"] = "lua/moonweir/web/settings/css.lua",
 		["moonweir.web.settings.dom"] = "lua/moonweir/web/settings/dom.lua",

@@ -71,6 +71,7 @@ describe("Enable with Segment", function()
 	end
 
 	local function start(account)
+		now = now + 12 -- five a minute
 		local status, answer = ask("/settings/api/enable", { region = "eu" }, session_of(account))
 		assert.equal(200, status)
 		return answer.ticket
@@ -216,8 +217,44 @@ describe("Enable with Segment", function()
 		gone:close()
 		local look = { state = state, nonce = NONCE }
 		assert.same({ outcome = "waiting" }, select(2, ask("/settings/enable/look", look)))
-		now = now + 901
+		now = now + 901 -- whoever came back at the last moment is still under way
+		assert.same({ outcome = "waiting" }, select(2, ask("/settings/enable/look", look)))
+		now = now + 60
 		assert.equal("failed", select(2, ask("/settings/enable/look", look)).outcome)
+	end)
+
+	it("gives an account five tickets a minute", function()
+		local session = session_of "eager"
+		local function status()
+			return (ask("/settings/api/enable", { region = "eu" }, session))
+		end
+		for _ = 1, 5 do
+			assert.equal(200, status())
+		end
+		assert.equal(429, status())
+		assert.equal(200, (ask("/settings/api/enable", { region = "eu" }, session_of "another")))
+		now = now + 60
+		assert.equal(200, status())
+	end)
+
+	it("uses no state up while too many are under way, and does not blame Segment", function()
+		local states = {}
+		for i = 1, 65 do
+			states[i] = query_of(start("crowd " .. i)).state
+			now = now - 12
+		end
+		for i = 1, 64 do
+			assert.equal(200, (ask("/settings/enable/finish", { code = "c", state = states[i], nonce = NONCE })))
+		end
+		local last = { code = "c", state = states[65], nonce = NONCE }
+		local status, answer = ask("/settings/enable/finish", last)
+		assert.same({ 503, "busy" }, { status, answer.error.code })
+		assert.not_matches("belong", answer.error.message)
+		for i = 1, 64 do
+			outcome(states[i])
+		end
+		assert.equal(200, (ask("/settings/enable/finish", last)))
+		assert.equal("done", outcome(states[65]).outcome)
 	end)
 
 	it("needs a session, and a region that is offered", function()

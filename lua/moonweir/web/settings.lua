@@ -221,6 +221,8 @@ local function decoded(request)
 	return value
 end
 
+local UNAVAILABLE = "This can’t be done right now."
+
 local LINK_ERRORS = {
 	invalid = "This link is not valid.",
 	expired = "This link is too old.",
@@ -283,7 +285,12 @@ function Settings:act(request, name)
 	body.account = nil
 	local done, answer = self.api:call(name, who.account, body, now)
 	if done and answer.enable then
-		return respond.json(200, { ticket = self.enable:ticket(who, answer.enable, now) }, self.framing)
+		local ticket, message, code = self.enable:ticket(who, answer.enable, now)
+		if not ticket then
+			return self:refuse(code == "too_many" and 429 or 503, code == "too_many" and code or "unavailable",
+				code == "too_many" and message or UNAVAILABLE)
+		end
+		return respond.json(200, { ticket = ticket }, self.framing)
 	elseif not done then
 		return self:refuse(answer.status, answer.code, answer.message)
 	end
@@ -319,7 +326,8 @@ function Settings:from_window(request, name)
 		local done, why = self.enable:finish(body, now)
 		if not done then
 			self:log_refusal(now, { settings = "enable_refused", why = why, remote = request.remote })
-			return self:refuse(why == "invalid" and 403 or 503, why, "Segment’s answer does not belong to this window.")
+			return self:refuse(why == "invalid" and 403 or 503, why,
+				why == "invalid" and "Segment’s answer does not belong to this window." or UNAVAILABLE)
 		end
 		return respond.json(200, { outcome = "waiting" }, self.framing)
 	end

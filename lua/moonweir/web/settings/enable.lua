@@ -13,6 +13,7 @@
 --- nothing is kept between the steps but in the window, and each step may be another process's. The two requests run in
 --- threads of one of them; its `tick` looks after them. What came of them is a claim, which every process can see.
 
+local allowance = require "moonweir.web.settings.allowance"
 local core = require "moonweir.core"
 local link = require "moonweir.web.link"
 
@@ -20,6 +21,7 @@ local enable = {}
 
 local TICKET_LIFE, STATE_LIFE = 120, 900 -- seconds
 local KEPT = 600 -- for which an outcome is told, once the state has ended
+local REQUESTS = 60 -- seconds that a flow's two can take
 local UNDER_WAY = 64 -- flows at most whose requests run
 local TOKEN_MAX = 4096
 
@@ -108,8 +110,18 @@ local function is_of(who, nonce)
 	return type(nonce) == "string" and #nonce <= 100 and core.base64url(core.sha256(nonce)) == who.nonce
 end
 
---- What the settings page gets for its window: good for two minutes and once.
+--- What the settings page gets for its window: good for two minutes and once. Five a minute and account, for each may lead
+--- to requests to Segment and leaves rows behind for a while.
+---@return string|nil ticket
+---@return string? message
+---@return string? code "too_many"; or why it could not be written down
 function Enable:ticket(who, region, now)
+	local taken, message, code = allowance.take(self.claims, "ticket", who.account, now)
+	if taken == false then
+		return nil, "That was tried five times in a minute. Please wait a moment.", "too_many"
+	elseif not taken then
+		return nil, message, code
+	end
 	return sealed(self, "t1", {
 		account = who.account, user = who.user, region = region, exp = math.floor(now) + TICKET_LIFE, id = core.random_id(),
 	})
@@ -172,11 +184,12 @@ function Enable:finish(body, now)
 	if type(code) ~= "string" or #code > TOKEN_MAX then
 		return nil, "invalid"
 	end
+	if self.count >= UNDER_WAY then
+		return nil, "busy"
+	end
 	local who = opened(self, "e1", state, now)
 	if not who or not is_of(who, nonce) then
 		return nil, "invalid"
-	elseif self.count >= UNDER_WAY then
-		return nil, "busy"
 	end
 	local errand = request(self, {
 		url = self.token_url,
@@ -254,8 +267,10 @@ end
 function Enable:tick(now)
 	for state, flow in pairs(self.running) do
 		flow.result = flow.result or advance(self, flow)
-		-- Where it can't be written down just now, it is told a little later.
-		if flow.result and self.claims:take(claim_of(flow.result, state), flow.who.exp + KEPT, now) ~= nil then
+		if flow.result then
+			if self.claims:take(claim_of(flow.result, state), flow.who.exp + KEPT, now) == nil then
+				return -- it can't be written down just now, and is told a little later
+			end
 			self.running[state] = nil
 			self.count = self.count - 1
 		end
@@ -275,8 +290,8 @@ function Enable:outcome(state, nonce, now)
 			return told
 		end
 	end
-	-- Whoever had it under way is gone.
-	return now < who.exp and { outcome = "waiting" } or RESULTS.failed
+	-- Or whoever had it under way is gone.
+	return now < who.exp + REQUESTS and { outcome = "waiting" } or RESULTS.failed
 end
 
 function Enable:close()

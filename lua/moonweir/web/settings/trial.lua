@@ -3,16 +3,16 @@
 ---     local test = trial:send("acme", now)       { id, at }, which the session of the page carries
 ---     trial:outcome("acme", test, now)           in any process
 ---
---- Five a minute and account, over all processes (claims). An account's messages come to their end in the order in which
+--- Five a minute and account (allowance.lua). An account's messages come to their end in the order in which
 --- they were accepted. So once the test event is accepted, `mark` is how many must have come to theirs; then it was
 --- delivered, unless one of them died and the dead letter has its messageId. Letters are written a moment after they are
 --- counted. The process that sent it sees that, and claims what came of it, so that all can tell.
 
+local allowance = require "moonweir.web.settings.allowance"
 local core = require "moonweir.core"
 
 local trial = {}
 
-local A_MINUTE, WINDOW = 5, 60
 local KEPT = 600 -- seconds for which an outcome is told
 local COMMIT = 2 -- seconds in which a message is surely accepted, even if others hide that
 local LETTERS = 10 -- seconds in which a dead letter is surely written
@@ -29,16 +29,6 @@ Trial.__index = Trial
 ---@param about {name: string, slug: string}
 function trial.new(client, claims, about)
 	return setmetatable({ client = client, claims = claims, about = about, tests = {}, count = 0, sent = 0, looked = 0 }, Trial)
-end
-
-local function slot(self, account, now)
-	for i = 1, A_MINUTE do
-		local taken, message, code = self.claims:take(("test %d %s"):format(i, account), now + WINDOW, now)
-		if taken or taken == nil then
-			return taken, message, code
-		end
-	end
-	return nil, "Five test events a minute are the most. Please wait a moment.", "too_many"
 end
 
 local function forget(self, id)
@@ -66,8 +56,10 @@ end
 ---@return string? message
 ---@return string? code
 function Trial:send(account, now)
-	local taken, message, code = slot(self, account, now)
-	if not taken then
+	local taken, message, code = allowance.take(self.claims, "test", account, now)
+	if taken == false then
+		return nil, "Five test events a minute are the most. Please wait a moment.", "too_many"
+	elseif not taken then
 		return nil, message, code
 	end
 	local id = "test-" .. core.random_id()
