@@ -56,6 +56,10 @@ static void explain(const struct mw_transfer *t, CURLcode result, const struct m
 	} else if (a->status == MW_STATUS_NETWORK && result == CURLE_COULDNT_CONNECT &&
 		   os_error == ECONNREFUSED) {
 		snprintf(out, ERROR_MAX, "connection refused by %s", host);
+	} else if (a->status == MW_STATUS_NETWORK && t->refused) {
+		/* curl would have sent it once more by itself. */
+		snprintf(out, ERROR_MAX,
+			 "%s closed the connection; the request is repeated when the rate allows it", host);
 	} else if (a->status == MW_STATUS_NETWORK && result == CURLE_OK) {
 		snprintf(out, ERROR_MAX, "%s: the answer broke off", host);
 	} else if (a->status == MW_STATUS_NETWORK) {

@@ -96,6 +96,7 @@ TEST(a_hidden_resend_asks_for_its_own_permit)
 	/* A re-send without permit: bytes have left, so it is not unsent. */
 	w->permits[1] = MW_HTTP_PERMIT_WAIT_MS + 1;
 	CHECK(world_status(w, m.url) == MW_STATUS_NETWORK && w->granted == 1 && w->asked == 2);
+	CHECK(strstr(w->error, "closed the connection") && !strstr(w->error, "callback"));
 	world_close(w);
 	mock_stop(&m);
 }
