@@ -403,7 +403,10 @@ enum mw_err mw_engine_close(struct mw_engine *g, int64_t deadline_ms, struct mw_
 	mw_adoption_free(g->adoption);
 	g->adoption = NULL;
 	mw_depot_deinit(&g->depot);
+	/* Whoever fetches turns may ask still. */
+	pthread_mutex_lock(&g->core);
 	mw_commons_close(&g->commons);
+	pthread_mutex_unlock(&g->core);
 	return closing_result(g, e);
 }
 
