@@ -1,8 +1,9 @@
 /* push.c -- how messages get into a client's engine: client:push maps an event, the six calls take one
  * message each.
  *
- *     queued, message, code, problems, tally = client:push('{"type":"opened", ...}', { wait = 1, sync = true
- * }) true | nil, message, code              = client:track("acct-1", { userId = "u1", event = "Opened" })
+ *     queued, message, code, problems, tally = client:push('{"type":"opened"}', { wait = 1 })
+ *
+ *     ok, message, code = client:track("acct-1", { userId = "u1", event = "Opened" })
  *
  * The usual push, of one event without a problem, makes no Lua table. Finalizers that garbage collection runs
  * may call the client that is at work: `busy` and `turn` are there for them.
