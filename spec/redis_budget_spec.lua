@@ -1,4 +1,4 @@
---- moonweir.redis.budget: processes that share one. redis_turns_spec has its script, and whose turn it is.
+--- moonweir.redis.budget: processes and engines that share one. redis_turns_spec has its script.
 
 local budget = require "moonweir.redis.budget"
 local child = require "spec.support.child"
@@ -166,5 +166,44 @@ describe("processes that share a budget in Redis", function()
 			budget.lease(client, { url = server.url })
 		end)
 		client:close(0)
+	end)
+
+	--- The order in which requests arrive says whose turn it was, however slow the machine is.
+	it("serve accounts in turn, on however many workers one has lanes", function()
+		local clients, leases = {}, {}
+		for i = 1, 4 do
+			clients[i] = assert(mw.open {
+				write_key = "key", endpoint = segment.url, leased = true, linger = 0, batch_messages = 1, check = false,
+			})
+			leases[i] = assert(budget.lease(clients[i], { url = server.url }))
+			for n = 1, 200 do
+				assert(clients[i]:track("flood", { userId = "u", event = "Flood", properties = { n = n } }))
+			end
+		end
+		local function arrived()
+			local count, before_last = { Flood = 0, Quiet = 0 }, 0
+			for _, message in ipairs(segment:messages()) do
+				count[message.event] = count[message.event] + 1
+				before_last = message.event == "Quiet" and count.Flood or before_last
+			end
+			return count, before_last
+		end
+		redis.wait("the flood", function()
+			return arrived().Flood >= 10
+		end)
+		local flood = arrived().Flood
+		for n = 1, 30 do
+			assert(clients[1]:track("quiet", { userId = "u", event = "Quiet", properties = { n = n } }))
+		end
+		redis.wait("the quiet account's", function()
+			return arrived().Quiet == 30
+		end)
+		-- One to one. Were slots the workers', three would be the others', and half of the fourth.
+		local _, before_last = arrived()
+		assert.is_true(before_last - flood < 3 * 30, ("%d of the flood before 30 others"):format(before_last - flood))
+		for i = 1, 4 do
+			leases[i]:close()
+			clients[i]:close(0)
+		end
 	end)
 end)

@@ -1,10 +1,8 @@
---- Whose turn is it? The script of moonweir.redis.budget in a real redis-server, and engines that ask it.
+--- Whose turn is it? The script of moonweir.redis.budget in a real redis-server. redis_budget_spec has the engines that ask it.
 
 local budget = require "moonweir.redis.budget"
 local budget_script = require "spec.support.budget_script"
 local child = require "spec.support.child"
-local mock = require "spec.support.mock"
-local mw = require "moonweir"
 local redis = require "spec.support.redis"
 
 local INTERVAL, AHEAD = 21601, budget_script.AHEAD
@@ -234,59 +232,6 @@ describe("the script of the budget", function()
 					assert.equal(lines[line_number], table.concat(told, " "), ("%s, line %d"):format(tool, line_number))
 				end
 			end
-		end
-	end)
-end)
-
-describe("engines that share a budget", function()
-	local server, segment
-
-	before_each(function()
-		server, segment = redis.start { port = true }, mock.start()
-		server:client():close()
-	end)
-	after_each(function()
-		segment:finish()
-		redis.clean()
-		child.clean()
-	end)
-
-	--- The order in which requests arrive says whose turn it was, however slow the machine is.
-	it("serve accounts in turn, on however many workers one has lanes", function()
-		local clients, leases = {}, {}
-		for i = 1, 4 do
-			clients[i] = assert(mw.open {
-				write_key = "key", endpoint = segment.url, leased = true, linger = 0, batch_messages = 1, check = false,
-			})
-			leases[i] = assert(budget.lease(clients[i], { url = server.url }))
-			for n = 1, 200 do
-				assert(clients[i]:track("flood", { userId = "u", event = "Flood", properties = { n = n } }))
-			end
-		end
-		local function arrived()
-			local count, before_last = { Flood = 0, Quiet = 0 }, 0
-			for _, message in ipairs(segment:messages()) do
-				count[message.event] = count[message.event] + 1
-				before_last = message.event == "Quiet" and count.Flood or before_last
-			end
-			return count, before_last
-		end
-		redis.wait("the flood", function()
-			return arrived().Flood >= 10
-		end)
-		local flood = arrived().Flood
-		for n = 1, 30 do
-			assert(clients[1]:track("quiet", { userId = "u", event = "Quiet", properties = { n = n } }))
-		end
-		redis.wait("the quiet account's", function()
-			return arrived().Quiet == 30
-		end)
-		-- One to one. Were slots the workers', three would be the others', and half of the fourth.
-		local _, before_last = arrived()
-		assert.is_true(before_last - flood < 3 * 30, ("%d of the flood before 30 others"):format(before_last - flood))
-		for i = 1, 4 do
-			leases[i]:close()
-			clients[i]:close(0)
 		end
 	end)
 end)

@@ -1,8 +1,8 @@
 /* turns_own.h -- what turns.c (at the weir and at the wire) and turns_ask.c (questions and answers) share,
  * and nobody else.
  *
- * A turn is in exactly one place: WANTED at a tick of the ring, GIVEN in the list of those that are, else in
- * neither; ASKED ones are in the question under way.
+ * A turn is in at most one list: WANTED among the newcomers until it is asked for the first time, and later
+ * at a tick of the ring; GIVEN among those that are. ASKED ones are in the question under way.
  */
 #ifndef MW_TURNS_OWN_H
 #define MW_TURNS_OWN_H

@@ -96,8 +96,7 @@ void mw_weir_done(struct mw_weir *w, const struct mw_request *r, const struct mw
 
 /* Instead of done: the request did not leave, for the lane's token is on its way, or its turn under a budget
  * of many hosts has not come. It costs nothing, unless `used`, which says that another request leaves in its
- * stead. The lane waits for release, or until
- * `until`. */
+ * stead. The lane waits for release, or until `until`. */
 void mw_weir_hold(struct mw_weir *w, const struct mw_request *r, bool used, int64_t until, int64_t now);
 
 /* The lane's token is there, or there will be none, or its turn has come: if it is held, it is next to try.
