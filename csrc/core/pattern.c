@@ -20,13 +20,14 @@ static uint32_t end_of(const struct mw_json_node *node)
 	return node->at + node->len + (node->type == MW_JSON_STRING);
 }
 
-static void add_part(struct mw_pattern *pattern, uint32_t from, uint32_t to, uint32_t value)
+static void add_part(struct mw_pattern *pattern, const uint8_t *text, uint32_t from, uint32_t to,
+		     uint32_t keys)
 {
 	struct mw_pattern_part *part = &pattern->part[pattern->parts++];
-	uint8_t mask[8] = {0};
-	memset(mask, 0xFF, (to - from) % 8);
-	*part = (struct mw_pattern_part){from, to - from, value, (to - from) / 8, 0};
-	memcpy(&part->rest, mask, sizeof part->rest);
+	*part = (struct mw_pattern_part){.at = from, .len = to - from, .keys = keys};
+	size_t head = part->len < sizeof part->head.bytes ? part->len : sizeof part->head.bytes;
+	memcpy(part->head.bytes, text + from, head);
+	memset(part->head.mask, 0xFF, head);
 }
 
 static void find_containers(struct mw_pattern *pattern)
@@ -45,7 +46,7 @@ static void find_containers(struct mw_pattern *pattern)
 
 void mw_pattern_take(struct mw_pattern *pattern, const struct mw_json *doc)
 {
-	uint32_t from = 0;
+	uint32_t from = 0, first = 0;
 	pattern->count = pattern->parts = 0;
 	if (doc->len > MW_PATTERN_TEXT || doc->count > MW_PATTERN_NODES || is_scalar(&doc->nodes[0]))
 		return;
@@ -55,13 +56,13 @@ void mw_pattern_take(struct mw_pattern *pattern, const struct mw_json *doc)
 			continue;
 		if (pattern->parts == MW_PATTERN_VALUES - 1)
 			return;
-		add_part(pattern, from, begin_of(node), i);
+		add_part(pattern, doc->text, from, begin_of(node), i - first);
 		from = end_of(node);
+		first = i + 1;
 	}
-	add_part(pattern, from, (uint32_t)doc->len, doc->count);
+	add_part(pattern, doc->text, from, (uint32_t)doc->len, doc->count - first);
 	memcpy(pattern->nodes, doc->nodes, doc->count * sizeof *doc->nodes);
 	memcpy(pattern->text, doc->text, doc->len);
-	memset(pattern->text + doc->len, 0, MW_PATTERN_SPARE);
 	pattern->count = doc->count;
 	pattern->number = ++patterns;
 	find_containers(pattern);
@@ -69,78 +70,50 @@ void mw_pattern_take(struct mw_pattern *pattern, const struct mw_json *doc)
 
 /* ---- reading */
 
-static inline uint64_t eight(const uint8_t *at)
-{
-	uint64_t bytes;
-	memcpy(&bytes, at, sizeof bytes);
-	return bytes;
-}
-
 /* Does the part's text stand at p? */
 static inline bool stands_at(const struct mw_pattern *pattern, const struct mw_pattern_part *part,
 			     const uint8_t *p, const uint8_t *end)
 {
-	const uint8_t *text = pattern->text + part->at;
+	const uint32_t head = sizeof part->head.bytes;
 	size_t left = (size_t)(end - p);
-	if (UNLIKELY(left < (size_t)part->len + 8))
-		return left >= part->len && memcmp(text, p, part->len) == 0;
-	uint64_t differ = (eight(p + part->words * 8) ^ eight(text + part->words * 8)) & part->rest;
-	for (uint32_t i = 0; i < part->words; i++)
-		differ |= eight(p + i * 8) ^ eight(text + i * 8);
-	return differ == 0;
+	if (UNLIKELY(left < head))
+		return left >= part->len && memcmp(pattern->text + part->at, p, part->len) == 0;
+	if (!mw_scan_is(&part->head, p))
+		return false;
+	if (LIKELY(part->len <= head))
+		return true;
+	return left >= part->len && memcmp(pattern->text + part->at + head, p + head, part->len - head) == 0;
 }
 
-/* Where the text may not be stepped over, as in json_token.h, but found for all of it before anything is
- * read: as a part tells where its value begins, the end of a string is then looked up, and nothing has to be
- * kept from value to value. */
-struct stops {
-	uint64_t mask[MW_PATTERN_TEXT / 64 + 2]; /* a bit for each byte; the last two are 0 */
-	uint32_t len;
-};
-
-static void find_stops(uint64_t *mask, const uint8_t *start, const uint8_t *end)
-{
-	*mask++ = scan_block(start, end);
-	for (size_t at = 64, len = (size_t)(end - start); at < len; at += 64)
-		*mask++ = scan_next_block(start + at, end);
-	mask[0] = mask[1] = 0;
-}
-
-/* The first stop from `at` on, which is in the text or right behind it; the text's length if there is none.
- */
-static inline uint32_t next_stop(const struct stops *stops, uint32_t at)
-{
-	do {
-		const uint64_t *mask = stops->mask + at / 64;
-		uint64_t window = mask[0] >> at % 64 | mask[1] << 1 << (63 - at % 64);
-		if (LIKELY(window != 0))
-			return at + (uint32_t)__builtin_ctzll(window);
-		at += 64;
-	} while (at < stops->len);
-	return stops->len;
-}
-
-/* The same of a string whose first stop, `at`, is no closing quote: 0 if it is no string. Out of line, and
- * with flags of its own, or the loop over parts would run short of registers. */
-__attribute__((noinline)) static uint32_t find_rare_quote(const struct stops *stops, const uint8_t *start,
-							  uint32_t at, uint32_t *flags)
+/* The closing quote of a string in which something else was met first, or in front of which the text ends;
+ * NULL if it is no string. `inside` is where it begins. */
+__attribute__((noinline)) static const uint8_t *find_rare_quote(const uint8_t *inside, const uint8_t *end,
+								uint32_t *flags)
 {
 	struct mw_fault fault;
-	const uint8_t *block = start + at / 64 * 64, *end = start + stops->len;
-	struct mw_stops rare = {block, at < stops->len ? stops->mask[at / 64] & ~UINT64_C(0) << at % 64 : 0};
-	rare = mw_json_pass_rare(rare, end, flags, &fault);
-	return rare.block ? (uint32_t)(stop_at(rare) - start) : 0;
+	struct mw_stops rare =
+	    mw_json_pass_rare((struct mw_stops){inside, scan_block(inside, end)}, end, flags, &fault);
+	return rare.block ? stop_at(rare) : NULL;
 }
 
-/* The closing quote of the string whose inside begins at `at`, 0 if it is no string. */
-static inline uint32_t find_quote(const struct stops *stops, const uint8_t *start, uint32_t at,
-				  uint32_t *flags)
+/* The closing quote of the string whose inside begins at p; NULL if it is no string. */
+static inline const uint8_t *find_quote(const uint8_t *p, const uint8_t *end, uint32_t *flags)
 {
-	uint32_t quote = next_stop(stops, at), rare = 0;
-	if (UNLIKELY(quote == stops->len || start[quote] != '"'))
-		quote = find_rare_quote(stops, start, quote, &rare);
+	const uint8_t *inside = p;
+	while (LIKELY(end - p >= 32)) {
+		uint32_t stops = mw_scan_window(p);
+		if (LIKELY(stops != 0)) {
+			p += __builtin_ctz(stops);
+			if (LIKELY(*p == '"'))
+				return p;
+			break;
+		}
+		p += 32;
+	}
+	uint32_t rare = 0;
+	p = find_rare_quote(inside, end, &rare);
 	*flags = rare;
-	return quote;
+	return p;
 }
 
 /* Behind the word at p, NULL if there is none. */
@@ -160,10 +133,11 @@ static const uint8_t *pass_word(const uint8_t *p, const uint8_t *end, enum mw_js
 	return NULL;
 }
 
-static inline void set(struct mw_json_node *node, uint32_t at, uint32_t end, uint32_t next,
+/* A value where the pattern has `like`. */
+static inline void set(struct mw_json_node *node, const struct mw_json_node *like, uint32_t at, uint32_t end,
 		       enum mw_json_type type, uint32_t flags)
 {
-	*node = (struct mw_json_node){at, end - at, next, type & 15, flags & 15, 0};
+	*node = (struct mw_json_node){at, end - at, like->next, type & 15, flags & 15, 0};
 }
 
 /* The containers' ends move with the parts in which they are. */
@@ -179,53 +153,52 @@ static void move_ends(const struct mw_pattern *pattern, struct mw_json_node *nod
 static bool read_parts(const struct mw_pattern *pattern, struct mw_json_node *nodes, const uint8_t *start,
 		       const uint8_t *end)
 {
-	/* The text ends with a bracket, as `closed` says: no value can pass it. */
+	/* The text ends with a bracket, as `closed` says: no value can pass it, and no part but the last ends
+	 * with one. */
 	const bool closed = true;
 	const struct mw_pattern_part *part = pattern->part, *last = part + pattern->parts - 1;
+	const struct mw_json_node *like = pattern->nodes;
+	struct mw_json_node *node = nodes;
+	const uint8_t *p = start, *q;
+	uint32_t shifts[MW_PATTERN_VALUES], *shifted = shifts;
 	struct mw_fault fault;
-	struct stops stops;
-	uint32_t shifts[MW_PATTERN_VALUES], *shifted = shifts, at = 0, node = 0, flags = 0;
-	find_stops(stops.mask, start, end);
-	stops.len = (uint32_t)(end - start);
 	for (;; part++) {
-		uint32_t shift = at - part->at;
-		if (UNLIKELY(!stands_at(pattern, part, start + at, end)))
+		uint32_t shift = (uint32_t)(p - start) - part->at, flags = 0;
+		if (UNLIKELY(!stands_at(pattern, part, p, end)))
 			return false;
 		*shifted++ = shift;
-		for (; node < part->value; node++) {
-			nodes[node] = pattern->nodes[node];
-			nodes[node].at = pattern->nodes[node].at + shift;
+		for (const struct mw_json_node *value = like + part->keys; like < value; like++, node++) {
+			*node = *like;
+			node->at = like->at + shift;
 		}
-		at += part->len;
+		p += part->len;
 		if (part == last)
 			break;
-		if (UNLIKELY(at == stops.len))
-			return false;
-		const uint8_t *p = start + at, *q;
+		uint32_t at = (uint32_t)(p - start);
 		if (*p == '"') {
-			uint32_t quote = find_quote(&stops, start, at + 1, &flags);
-			if (UNLIKELY(quote == 0))
+			q = find_quote(p + 1, end, &flags);
+			if (UNLIKELY(!q))
 				return false;
-			set(&nodes[node], at + 1, quote, node + 1, MW_JSON_STRING, flags);
-			at = quote + 1;
+			set(node, like, at + 1, (uint32_t)(q - start), MW_JSON_STRING, flags);
+			q++;
 		} else if (is_digit(*p) || *p == '-') {
 			q = pass_number(p, end, closed, &flags, &fault);
 			if (UNLIKELY(!q))
 				return false;
-			set(&nodes[node], at, (uint32_t)(q - start), node + 1, MW_JSON_NUMBER, flags);
-			at = (uint32_t)(q - start);
+			set(node, like, at, (uint32_t)(q - start), MW_JSON_NUMBER, flags);
 		} else {
 			enum mw_json_type type;
 			q = pass_word(p, end, &type);
 			if (UNLIKELY(!q))
 				return false;
-			set(&nodes[node], at, (uint32_t)(q - start), node + 1, type, 0);
-			at = (uint32_t)(q - start);
+			set(node, like, at, (uint32_t)(q - start), type, 0);
 		}
+		p = q;
 		node++;
+		like++;
 	}
 	move_ends(pattern, nodes, shifts);
-	return at == stops.len;
+	return p == end;
 }
 
 bool mw_pattern_read(const struct mw_pattern *pattern, struct mw_json *doc, struct mw_span text)

@@ -14,12 +14,12 @@
 #define MW_PATTERN_H
 
 #include "json_read.h"
+#include "scan.h"
 
 enum {
 	MW_PATTERN_TEXT = 4096,  /* bytes of the document, and of those that are read with it */
 	MW_PATTERN_NODES = 384,  /* of its tape */
 	MW_PATTERN_VALUES = 192, /* in it, and one for its end */
-	MW_PATTERN_SPARE = 8,    /* bytes behind the text that may be read */
 };
 
 struct mw_pattern {
@@ -28,11 +28,10 @@ struct mw_pattern {
 	uint32_t parts;
 	/* The text in front of a value, and the nodes that begin in it. The last part has no value. */
 	struct mw_pattern_part {
+		struct mw_scan_text head; /* its first bytes */
 		uint32_t at;
 		uint32_t len;
-		uint32_t value; /* its node: those up to it are keys and containers */
-		uint32_t words; /* of eight bytes, to be compared whole ... */
-		uint64_t rest;  /* ... and a mask for what is left of one */
+		uint32_t keys; /* and containers that begin in it: nodes in front of the value's */
 	} part[MW_PATTERN_VALUES];
 	uint32_t containers;
 	struct mw_pattern_container {
@@ -40,7 +39,7 @@ struct mw_pattern {
 		uint32_t last; /* the part in which it ends */
 	} container[MW_PATTERN_NODES];
 	struct mw_json_node nodes[MW_PATTERN_NODES];
-	uint8_t text[MW_PATTERN_TEXT + MW_PATTERN_SPARE];
+	uint8_t text[MW_PATTERN_TEXT];
 };
 
 /* Keep the pattern of a document just read. Fits nothing if the document is too large. */

@@ -43,20 +43,20 @@ static inline int mw_scan_may_stop(uint64_t word)
 	return (stops & MW_SCAN_EIGHT(0x80)) != 0;
 }
 
-/* Of 64 bytes, a bit for each that is not plain; bit 0 is the first. */
-static inline uint64_t mw_scan_block(const uint8_t *p)
+/* Of 16 bytes, a bit for each that is not plain; bit 0 is the first. */
+static inline uint32_t mw_scan_sixteen(const uint8_t *p)
 {
-	uint64_t mask = 0;
 #if MW_SCAN_SSE2
-	for (int i = 0; i < 64; i += 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
-		__m128i stops = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)),
-					     _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
-							  _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
-		mask |= (uint64_t)(unsigned)_mm_movemask_epi8(stops) << i;
-	}
+	/* With its second bit turned over the quote is next to the controls, and as signed bytes everything
+	 * from 0x80 up is negative: one comparison finds all of them. */
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+	__m128i turned = _mm_xor_si128(v, _mm_set1_epi8(0x02));
+	__m128i stops =
+	    _mm_or_si128(_mm_cmpgt_epi8(_mm_set1_epi8(0x21), turned), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+	return (uint32_t)_mm_movemask_epi8(stops);
 #else
-	for (int i = 0; i < 64; i += 8) {
+	uint32_t mask = 0;
+	for (int i = 0; i < 16; i += 8) {
 		uint64_t word = mw_scan_load(p + i), low = MW_SCAN_EIGHT(0x7F);
 		uint64_t quote = word ^ MW_SCAN_EIGHT('"'), backslash = word ^ MW_SCAN_EIGHT('\\');
 		/* No sum carries from one byte into the next, so the top bits are exact. */
@@ -67,10 +67,48 @@ static inline uint64_t mw_scan_block(const uint8_t *p)
 		stops = __builtin_bswap64(stops);
 #endif
 		/* Gathers the eight low bits in the top byte. */
-		mask |= (stops * UINT64_C(0x0102040810204080) >> 56) << i;
+		mask |= (uint32_t)(stops * UINT64_C(0x0102040810204080) >> 56) << i;
 	}
-#endif
 	return mask;
+#endif
+}
+
+/* The same of 32 bytes. */
+static inline uint32_t mw_scan_window(const uint8_t *p)
+{
+	return mw_scan_sixteen(p) | mw_scan_sixteen(p + 16) << 16;
+}
+
+/* The same of 64. */
+static inline uint64_t mw_scan_block(const uint8_t *p)
+{
+	return mw_scan_window(p) | (uint64_t)mw_scan_window(p + 32) << 32;
+}
+
+/* A text of at most 32 bytes, to be found again; bytes in which the mask is 0 are not compared. */
+struct mw_scan_text {
+	_Alignas(16) uint8_t bytes[32];
+	_Alignas(16) uint8_t mask[32];
+};
+
+/* Does the text stand at p, from where 32 bytes may be read? */
+static inline int mw_scan_is(const struct mw_scan_text *text, const uint8_t *p)
+{
+#if MW_SCAN_SSE2
+	const __m128i *bytes = (const __m128i *)(const void *)text->bytes;
+	const __m128i *mask = (const __m128i *)(const void *)text->mask;
+	const __m128i *at = (const __m128i *)(const void *)p;
+	__m128i differ =
+	    _mm_or_si128(_mm_and_si128(_mm_xor_si128(_mm_loadu_si128(at), bytes[0]), mask[0]),
+			 _mm_and_si128(_mm_xor_si128(_mm_loadu_si128(at + 1), bytes[1]), mask[1]));
+	return _mm_movemask_epi8(_mm_cmpeq_epi8(differ, _mm_setzero_si128())) == 0xFFFF;
+#else
+	uint64_t differ = 0;
+	for (int i = 0; i < 32; i += 8)
+		differ |=
+		    (mw_scan_load(p + i) ^ mw_scan_load(text->bytes + i)) & mw_scan_load(text->mask + i);
+	return differ == 0;
+#endif
 }
 
 /* Of 32 bytes, a bit for each quote or backslash; bit 0 is the first. */
@@ -120,13 +158,7 @@ static inline const uint8_t *mw_scan_plain(const uint8_t *p, const uint8_t *end)
 {
 #if MW_SCAN_SSE2
 	while (end - p >= 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-		/* As signed bytes everything from 0x80 up is negative: one comparison finds
-		 * controls and non-ASCII. */
-		__m128i stops = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)),
-					     _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
-							  _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
-		unsigned mask = (unsigned)_mm_movemask_epi8(stops);
+		uint32_t mask = mw_scan_sixteen(p);
 		if (mask)
 			return p + __builtin_ctz(mask);
 		p += 16;
