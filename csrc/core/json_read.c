@@ -252,8 +252,8 @@ static bool read_any(struct mw_json *doc, struct mw_fault *f)
 enum mw_err mw_json_read(struct mw_json *doc, const void *text, size_t len, struct mw_error *e)
 {
 	static const uint8_t nothing[1];
-	doc->text = text ? text : nothing;
-	doc->len = len;
+	doc->text = doc->keys = text ? text : nothing;
+	doc->len = doc->keys_len = len;
 	doc->count = 0;
 	doc->pattern = 0;
 	struct mw_fault f = {doc->text, "", MW_OK};

@@ -37,7 +37,7 @@ enum {
 };
 
 struct mw_json_node {
-	uint32_t at;   /* first byte in the text; strings and keys: behind the quote */
+	uint32_t at;   /* first byte in the text, or in `keys`; strings and keys: behind the quote */
 	uint32_t len;  /* bytes; strings and keys: without the quotes; containers: with brackets */
 	uint32_t next; /* value: the node behind this value and all it holds.
 			* key: the key before it in the same object, 0 if it is the first */
@@ -50,6 +50,8 @@ struct mw_json_node {
 struct mw_json {
 	const uint8_t *text;
 	size_t len;
+	const uint8_t *keys; /* what keys are offsets into: the text, or that of a pattern (pattern.h) ... */
+	size_t keys_len;     /* ... and how many bytes of it may be read */
 	struct mw_json_node *nodes;
 	uint32_t count;
 	uint32_t cap;
@@ -94,10 +96,11 @@ static inline uint32_t mw_json_after(const struct mw_json *doc, uint32_t value)
 	return doc->nodes[value].next;
 }
 
-/* The node's own bytes as they stand in the text (strings without their quotes). */
+/* The node's own bytes as they stand in the text (strings and keys without their quotes). */
 static inline struct mw_span mw_json_raw(const struct mw_json *doc, uint32_t node)
 {
-	return (struct mw_span){doc->text + doc->nodes[node].at, doc->nodes[node].len};
+	const struct mw_json_node *n = &doc->nodes[node];
+	return (struct mw_span){(n->type == MW_JSON_KEY ? doc->keys : doc->text) + n->at, n->len};
 }
 
 /* Append the characters of a string or key, escapes undone. */

@@ -78,10 +78,10 @@ static inline uint64_t mw_eight_bytes(const uint8_t *at)
 static inline bool mw_met_name_is(const struct mw_met_name *met, const struct mw_json *doc,
 				  const struct mw_json_node *key)
 {
-	const uint8_t *at = doc->text + key->at;
+	const uint8_t *at = doc->keys + key->at;
 	if (met->len != key->len)
 		return false;
-	if (doc->len - key->at < 8 || met->len > 16)
+	if (doc->keys_len - key->at < 8 || met->len > 16)
 		return memcmp(met->at, at, met->len) == 0;
 	uint64_t differ =
 	    (mw_eight_bytes(at) ^ met->first_bytes) | (mw_eight_bytes(at + met->last) ^ met->last_bytes);

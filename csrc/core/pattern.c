@@ -21,32 +21,40 @@ static uint32_t end_of(const struct mw_json_node *node)
 }
 
 static void add_part(struct mw_pattern *pattern, const uint8_t *text, uint32_t from, uint32_t to,
-		     uint32_t keys)
+		     uint32_t value)
 {
 	struct mw_pattern_part *part = &pattern->part[pattern->parts++];
-	*part = (struct mw_pattern_part){.at = from, .len = to - from, .keys = keys};
+	*part = (struct mw_pattern_part){.at = from, .len = to - from, .value = value};
 	size_t head = part->len < sizeof part->head.bytes ? part->len : sizeof part->head.bytes;
 	memcpy(part->head.bytes, text + from, head);
 	memset(part->head.mask, 0xFF, head);
 }
 
+/* The part, from `part` on, that a byte of the text is in. */
+static uint32_t part_of(const struct mw_pattern *pattern, uint32_t part, uint32_t at)
+{
+	while (pattern->part[part].at + pattern->part[part].len <= at)
+		part++;
+	return part;
+}
+
 static void find_containers(struct mw_pattern *pattern)
 {
+	uint32_t first = 0;
 	pattern->containers = 0;
 	for (uint32_t i = 0; i < pattern->count; i++) {
 		const struct mw_json_node *node = &pattern->nodes[i];
-		uint32_t last = 0;
 		if (node->type != MW_JSON_ARRAY && node->type != MW_JSON_OBJECT)
 			continue;
-		while (pattern->part[last].at + pattern->part[last].len < node->at + node->len)
-			last++;
-		pattern->container[pattern->containers++] = (struct mw_pattern_container){i, last};
+		first = part_of(pattern, first, node->at);
+		uint32_t last = part_of(pattern, first, node->at + node->len - 1);
+		pattern->container[pattern->containers++] = (struct mw_pattern_container){i, first, last};
 	}
 }
 
 void mw_pattern_take(struct mw_pattern *pattern, const struct mw_json *doc)
 {
-	uint32_t from = 0, first = 0;
+	uint32_t from = 0;
 	pattern->count = pattern->parts = 0;
 	if (doc->len > MW_PATTERN_TEXT || doc->count > MW_PATTERN_NODES || is_scalar(&doc->nodes[0]))
 		return;
@@ -56,11 +64,10 @@ void mw_pattern_take(struct mw_pattern *pattern, const struct mw_json *doc)
 			continue;
 		if (pattern->parts == MW_PATTERN_VALUES - 1)
 			return;
-		add_part(pattern, doc->text, from, begin_of(node), i - first);
+		add_part(pattern, doc->text, from, begin_of(node), i);
 		from = end_of(node);
-		first = i + 1;
 	}
-	add_part(pattern, doc->text, from, (uint32_t)doc->len, doc->count - first);
+	add_part(pattern, doc->text, from, (uint32_t)doc->len, doc->count);
 	memcpy(pattern->nodes, doc->nodes, doc->count * sizeof *doc->nodes);
 	memcpy(pattern->text, doc->text, doc->len);
 	pattern->count = doc->count;
@@ -70,37 +77,25 @@ void mw_pattern_take(struct mw_pattern *pattern, const struct mw_json *doc)
 
 /* ---- reading */
 
-/* Does the part's text stand at p? */
-static inline bool stands_at(const struct mw_pattern *pattern, const struct mw_pattern_part *part,
-			     const uint8_t *p, const uint8_t *end)
-{
-	const uint32_t head = sizeof part->head.bytes;
-	size_t left = (size_t)(end - p);
-	if (UNLIKELY(left < head))
-		return left >= part->len && memcmp(pattern->text + part->at, p, part->len) == 0;
-	if (!mw_scan_is(&part->head, p))
-		return false;
-	if (LIKELY(part->len <= head))
-		return true;
-	return left >= part->len && memcmp(pattern->text + part->at + head, p + head, part->len - head) == 0;
-}
+/* Where that many bytes are behind a part, it is compared whole, and its string looked through, without
+ * asking for the end of the text: its opening quote and one window. */
+enum { ROOM = 1 + 32 };
 
-/* The closing quote of a string in which something else was met first, or in front of which the text ends;
- * NULL if it is no string. `inside` is where it begins. */
+/* The closing quote of the string whose inside begins at `inside`; NULL if it is no string. */
 __attribute__((noinline)) static const uint8_t *find_rare_quote(const uint8_t *inside, const uint8_t *end,
 								uint32_t *flags)
 {
 	struct mw_fault fault;
-	struct mw_stops rare =
+	struct mw_stops stops =
 	    mw_json_pass_rare((struct mw_stops){inside, scan_block(inside, end)}, end, flags, &fault);
-	return rare.block ? stop_at(rare) : NULL;
+	return stops.block ? stop_at(stops) : NULL;
 }
 
-/* The closing quote of the string whose inside begins at p; NULL if it is no string. */
-static inline const uint8_t *find_quote(const uint8_t *p, const uint8_t *end, uint32_t *flags)
+/* The same where 32 bytes may be read: nearly always the quote is among them. */
+static inline const uint8_t *find_quote(const uint8_t *inside, const uint8_t *end, uint32_t *flags)
 {
-	const uint8_t *inside = p;
-	while (LIKELY(end - p >= 32)) {
+	const uint8_t *p = inside;
+	do {
 		uint32_t stops = mw_scan_window(p);
 		if (LIKELY(stops != 0)) {
 			p += __builtin_ctz(stops);
@@ -109,7 +104,8 @@ static inline const uint8_t *find_quote(const uint8_t *p, const uint8_t *end, ui
 			break;
 		}
 		p += 32;
-	}
+	} while (end - p >= 32);
+	/* With flags of its own, or the loop over parts would keep them in memory. */
 	uint32_t rare = 0;
 	p = find_rare_quote(inside, end, &rare);
 	*flags = rare;
@@ -133,84 +129,133 @@ static const uint8_t *pass_word(const uint8_t *p, const uint8_t *end, enum mw_js
 	return NULL;
 }
 
-/* A value where the pattern has `like`. */
-static inline void set(struct mw_json_node *node, const struct mw_json_node *like, uint32_t at, uint32_t end,
-		       enum mw_json_type type, uint32_t flags)
+/* A value in place of another: the node behind it is the same. */
+static inline void set(struct mw_json_node *node, uint32_t at, ptrdiff_t len, enum mw_json_type type,
+		       uint32_t flags)
 {
-	*node = (struct mw_json_node){at, end - at, like->next, type & 15, flags & 15, 0};
+	*node = (struct mw_json_node){at, (uint32_t)len, node->next, type & 15, flags & 15, 0};
 }
 
-/* The containers' ends move with the parts in which they are. */
-static void move_ends(const struct mw_pattern *pattern, struct mw_json_node *nodes, const uint32_t *shifts)
+/* A string, given its closing quote. Behind it; NULL if there is none. */
+static inline const uint8_t *set_string(struct mw_json_node *node, uint32_t at, const uint8_t *p,
+					const uint8_t *quote, uint32_t flags)
+{
+	if (UNLIKELY(!quote))
+		return NULL;
+	set(node, at + 1, quote - p - 1, MW_JSON_STRING, flags);
+	return quote + 1;
+}
+
+/* A number or a word. Behind it, NULL if it is neither. */
+static inline const uint8_t *read_bare(struct mw_json_node *node, uint32_t at, const uint8_t *p,
+				       const uint8_t *end)
+{
+	const bool closed = true; /* by a bracket at the end of the text: no value can pass it */
+	enum mw_json_type type = MW_JSON_NUMBER;
+	uint32_t flags = 0;
+	struct mw_fault fault;
+	const uint8_t *q = is_digit(*p) || *p == '-' ? pass_number(p, end, closed, &flags, &fault)
+						     : pass_word(p, end, &type);
+	if (LIKELY(q != NULL))
+		set(node, at, q - p, type, flags);
+	return q;
+}
+
+/* The containers move with the parts in which they begin and end. */
+static void move_containers(const struct mw_pattern *pattern, struct mw_json_node *nodes,
+			    const uint32_t *shifts)
 {
 	const struct mw_pattern_container *c = pattern->container, *end = c + pattern->containers;
 	for (; c < end; c++) {
-		uint32_t began = nodes[c->node].at - pattern->nodes[c->node].at;
-		nodes[c->node].len += shifts[c->last] - began;
+		const struct mw_json_node *like = &pattern->nodes[c->node];
+		nodes[c->node].at = like->at + shifts[c->first];
+		nodes[c->node].len = like->len + shifts[c->last] - shifts[c->first];
 	}
+}
+
+/* Does the part's text stand at p? */
+static bool stands_at(const struct mw_pattern *pattern, const struct mw_pattern_part *part, const uint8_t *p,
+		      const uint8_t *end)
+{
+	return (size_t)(end - p) >= part->len && memcmp(pattern->text + part->at, p, part->len) == 0;
+}
+
+/* A part near the end of the text, and its value. Behind it, NULL if it is another one. */
+__attribute__((noinline)) static const uint8_t *read_last(const struct mw_pattern *pattern,
+							  const struct mw_pattern_part *part,
+							  struct mw_json_node *node, uint32_t at,
+							  const uint8_t *p, const uint8_t *end)
+{
+	uint32_t flags = 0;
+	if (!stands_at(pattern, part, p, end))
+		return NULL;
+	p += part->len;
+	at += part->len;
+	if (*p != '"')
+		return read_bare(node, at, p, end);
+	const uint8_t *quote = find_rare_quote(p + 1, end, &flags);
+	return set_string(node, at, p, quote, flags);
+}
+
+/* The same where there is room for it and ROOM bytes. */
+static inline const uint8_t *read_part(const struct mw_pattern *pattern, const struct mw_pattern_part *part,
+				       struct mw_json_node *node, uint32_t at, const uint8_t *p,
+				       const uint8_t *end)
+{
+	uint32_t flags = 0;
+	if (UNLIKELY(!mw_scan_is(&part->head, p)) ||
+	    (UNLIKELY(part->len > sizeof part->head.bytes) && !stands_at(pattern, part, p, end)))
+		return NULL;
+	p += part->len;
+	at += part->len;
+	/* No part but the last ends with a bracket, as the text does: so there is a byte to look at. */
+	if (*p != '"')
+		return read_bare(node, at, p, end);
+	const uint8_t *quote = find_quote(p + 1, end, &flags);
+	return set_string(node, at, p, quote, flags);
 }
 
 static bool read_parts(const struct mw_pattern *pattern, struct mw_json_node *nodes, const uint8_t *start,
 		       const uint8_t *end)
 {
-	/* The text ends with a bracket, as `closed` says: no value can pass it, and no part but the last ends
-	 * with one. */
-	const bool closed = true;
 	const struct mw_pattern_part *part = pattern->part, *last = part + pattern->parts - 1;
-	const struct mw_json_node *like = pattern->nodes;
-	struct mw_json_node *node = nodes;
-	const uint8_t *p = start, *q;
+	const uint8_t *p = start;
 	uint32_t shifts[MW_PATTERN_VALUES], *shifted = shifts;
-	struct mw_fault fault;
-	for (;; part++) {
-		uint32_t shift = (uint32_t)(p - start) - part->at, flags = 0;
-		if (UNLIKELY(!stands_at(pattern, part, p, end)))
-			return false;
-		*shifted++ = shift;
-		for (const struct mw_json_node *value = like + part->keys; like < value; like++, node++) {
-			*node = *like;
-			node->at = like->at + shift;
-		}
-		p += part->len;
-		if (part == last)
-			break;
+	for (; part < last; part++) {
+		struct mw_json_node *node = &nodes[part->value];
 		uint32_t at = (uint32_t)(p - start);
-		if (*p == '"') {
-			q = find_quote(p + 1, end, &flags);
-			if (UNLIKELY(!q))
-				return false;
-			set(node, like, at + 1, (uint32_t)(q - start), MW_JSON_STRING, flags);
-			q++;
-		} else if (is_digit(*p) || *p == '-') {
-			q = pass_number(p, end, closed, &flags, &fault);
-			if (UNLIKELY(!q))
-				return false;
-			set(node, like, at, (uint32_t)(q - start), MW_JSON_NUMBER, flags);
-		} else {
-			enum mw_json_type type;
-			q = pass_word(p, end, &type);
-			if (UNLIKELY(!q))
-				return false;
-			set(node, like, at, (uint32_t)(q - start), type, 0);
-		}
-		p = q;
-		node++;
-		like++;
+		*shifted++ = at - part->at;
+		p = LIKELY((size_t)(end - p) >= part->len + ROOM)
+			? read_part(pattern, part, node, at, p, end)
+			: read_last(pattern, part, node, at, p, end);
+		if (UNLIKELY(!p))
+			return false;
 	}
-	move_ends(pattern, nodes, shifts);
-	return p == end;
+	*shifted = (uint32_t)(p - start) - last->at;
+	if (!stands_at(pattern, last, p, end) || p + last->len != end)
+		return false;
+	move_containers(pattern, nodes, shifts);
+	return true;
 }
 
 bool mw_pattern_read(const struct mw_pattern *pattern, struct mw_json *doc, struct mw_span text)
 {
+	uint64_t before = doc->pattern;
 	doc->text = text.at;
 	doc->len = text.len;
+	doc->keys = pattern->text;
+	doc->keys_len = sizeof pattern->text;
 	doc->count = 0;
 	doc->pattern = 0;
 	if (pattern->count == 0 || text.len < 2 || text.len > MW_PATTERN_TEXT || doc->cap < pattern->count)
 		return false;
 	const uint8_t *end = text.at + text.len;
-	if ((end[-1] != '}' && end[-1] != ']') || !read_parts(pattern, doc->nodes, text.at, end))
+	if (end[-1] != '}' && end[-1] != ']')
+		return false;
+	/* Keys, and what is behind each node, are there already if the last document had the pattern, too. */
+	if (before != pattern->number)
+		memcpy(doc->nodes, pattern->nodes, pattern->count * sizeof *doc->nodes);
+	if (!read_parts(pattern, doc->nodes, text.at, end))
 		return false;
 	doc->count = pattern->count;
 	doc->pattern = pattern->number;

@@ -26,17 +26,17 @@ struct mw_pattern {
 	uint32_t count;  /* nodes; 0: fits nothing */
 	uint64_t number; /* of all patterns that were ever taken */
 	uint32_t parts;
-	/* The text in front of a value, and the nodes that begin in it. The last part has no value. */
+	/* The text in front of a value. The last part has none. */
 	struct mw_pattern_part {
 		struct mw_scan_text head; /* its first bytes */
 		uint32_t at;
 		uint32_t len;
-		uint32_t keys; /* and containers that begin in it: nodes in front of the value's */
+		uint32_t value; /* its node */
 	} part[MW_PATTERN_VALUES];
 	uint32_t containers;
 	struct mw_pattern_container {
 		uint32_t node;
-		uint32_t last; /* the part in which it ends */
+		uint32_t first, last; /* the parts in which it begins and ends */
 	} container[MW_PATTERN_NODES];
 	struct mw_json_node nodes[MW_PATTERN_NODES];
 	uint8_t text[MW_PATTERN_TEXT];
@@ -45,8 +45,9 @@ struct mw_pattern {
 /* Keep the pattern of a document just read. Fits nothing if the document is too large. */
 void mw_pattern_take(struct mw_pattern *pattern, const struct mw_json *doc);
 
-/* Read a text that has the pattern: the document is then what mw_json_read would make of it, and has the
- * pattern's number. False, and the document empty, if it has not. */
+/* Read a text that has the pattern: the document is then what mw_json_read would make of it, but that its
+ * keys lie in the pattern, and has the pattern's number. It lasts as long as the text and until the pattern
+ * is taken anew. False, and the document empty, if the text has not the pattern. */
 bool mw_pattern_read(const struct mw_pattern *pattern, struct mw_json *doc, struct mw_span text);
 
 #endif

@@ -43,17 +43,15 @@ static inline int mw_scan_may_stop(uint64_t word)
 	return (stops & MW_SCAN_EIGHT(0x80)) != 0;
 }
 
-/* Of 16 bytes, a bit for each that is not plain; bit 0 is the first. */
+/* Of 16 bytes, a bit for each that is plain; bit 0 is the first. */
 static inline uint32_t mw_scan_sixteen(const uint8_t *p)
 {
 #if MW_SCAN_SSE2
 	/* With its second bit turned over the quote is next to the controls, and as signed bytes everything
 	 * from 0x80 up is negative: one comparison finds all of them. */
 	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-	__m128i turned = _mm_xor_si128(v, _mm_set1_epi8(0x02));
-	__m128i stops =
-	    _mm_or_si128(_mm_cmpgt_epi8(_mm_set1_epi8(0x21), turned), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
-	return (uint32_t)_mm_movemask_epi8(stops);
+	__m128i above = _mm_cmpgt_epi8(_mm_xor_si128(v, _mm_set1_epi8(0x02)), _mm_set1_epi8(0x20));
+	return (uint32_t)_mm_movemask_epi8(_mm_andnot_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\\')), above));
 #else
 	uint32_t mask = 0;
 	for (int i = 0; i < 16; i += 8) {
@@ -62,21 +60,21 @@ static inline uint32_t mw_scan_sixteen(const uint8_t *p)
 		/* No sum carries from one byte into the next, so the top bits are exact. */
 		uint64_t plain = ((word & low) + MW_SCAN_EIGHT(0x60)) & (((quote & low) + low) | quote) &
 				 (((backslash & low) + low) | backslash) & ~word;
-		uint64_t stops = ~plain >> 7 & MW_SCAN_EIGHT(1);
+		plain = plain >> 7 & MW_SCAN_EIGHT(1);
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-		stops = __builtin_bswap64(stops);
+		plain = __builtin_bswap64(plain);
 #endif
 		/* Gathers the eight low bits in the top byte. */
-		mask |= (uint32_t)(stops * UINT64_C(0x0102040810204080) >> 56) << i;
+		mask |= (uint32_t)(plain * UINT64_C(0x0102040810204080) >> 56) << i;
 	}
 	return mask;
 #endif
 }
 
-/* The same of 32 bytes. */
+/* Of 32 bytes, a bit for each that is not plain. */
 static inline uint32_t mw_scan_window(const uint8_t *p)
 {
-	return mw_scan_sixteen(p) | mw_scan_sixteen(p + 16) << 16;
+	return ~(mw_scan_sixteen(p) | mw_scan_sixteen(p + 16) << 16);
 }
 
 /* The same of 64. */
@@ -158,7 +156,7 @@ static inline const uint8_t *mw_scan_plain(const uint8_t *p, const uint8_t *end)
 {
 #if MW_SCAN_SSE2
 	while (end - p >= 16) {
-		uint32_t mask = mw_scan_sixteen(p);
+		uint32_t mask = mw_scan_sixteen(p) ^ 0xFFFF;
 		if (mask)
 			return p + __builtin_ctz(mask);
 		p += 16;
