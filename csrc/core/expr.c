@@ -351,16 +351,14 @@ static void set_value(const struct mw_exprs *x, struct mw_member *m, uint32_t va
 	m->slot = n->slot;
 	m->scope = n->scope;
 	m->is_watched = mw_shape_watches(m->name);
-	m->is_path = mw_expr_is_path(n) && !m->is_watched;
+	m->is_field = mw_expr_is_path(n) && !m->is_watched && m->key.len <= MW_WIDE;
 }
 
 static bool member_init(struct mw_exprs *x, struct mw_member *m, struct mw_span name, uint32_t value)
 {
 	struct mw_buf key;
 	mw_buf_init(&key, POOL_TEXT_MAX);
-	enum mw_err err = mw_buf_append_byte(&key, ',');
-	if (!err)
-		err = mw_json_write_string(&key, name.at, name.len);
+	enum mw_err err = mw_json_write_string(&key, name.at, name.len);
 	if (!err)
 		err = mw_buf_append_byte(&key, ':');
 	if (err == MW_INVALID)
@@ -368,9 +366,10 @@ static bool member_init(struct mw_exprs *x, struct mw_member *m, struct mw_span 
 	else if (err || !mw_arena_copy(&x->arena, name, &m->name) ||
 		 !copy_wide(x, mw_buf_span(&key), &m->key))
 		no_memory(x);
-	if (x->error.code == MW_OK)
-		m->hash = mw_shape_key(key.data + 2, key.len - 4);
-	set_value(x, m, value);
+	if (x->error.code == MW_OK) {
+		m->hash = mw_shape_key(key.data + 1, key.len - 3);
+		set_value(x, m, value);
+	}
 	mw_buf_deinit(&key);
 	return x->error.code == MW_OK;
 }

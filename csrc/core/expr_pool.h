@@ -35,12 +35,12 @@ struct mw_constant {
 
 struct mw_member {
 	struct mw_span name; /* its characters */
-	struct mw_span key;  /* ,"name": with the comma, which the first one written skips */
+	struct mw_span key;  /* "name": */
 	uint64_t hash;       /* mw_shape_key of the name */
 	uint32_t value;
 	uint32_t slot; /* and the next two: of a value that is a path, as there */
 	uint8_t scope;
-	bool is_path;    /* and is_watched is false */
+	bool is_field;   /* a path that is not watched, and the key is no longer than MW_WIDE */
 	bool is_watched; /* its value counts for the shape, too (mw_shape_watches) */
 };
 

@@ -50,10 +50,10 @@ static inline enum mw_err put_pair(struct mw_walk *w, struct mw_span key, struct
 }
 
 /* The node's bytes in the event, quotes and all; false for what is written otherwise. */
-static inline bool is_ready(const struct mw_json *doc, const struct mw_json_node *n, struct mw_span *json)
+static inline bool is_ready(const uint8_t *text, const struct mw_json_node *n, struct mw_span *json)
 {
 	size_t quote = n->type == MW_JSON_STRING;
-	*json = (struct mw_span){doc->text + n->at - quote, n->len + 2 * quote};
+	*json = (struct mw_span){text + n->at - quote, n->len + 2 * quote};
 	return n->type >= MW_JSON_FALSE && n->type <= MW_JSON_STRING;
 }
 
@@ -61,11 +61,11 @@ static enum mw_err write_object_members(struct mw_walk *w, const struct mw_expr 
 
 /* A nested object; one that ends up empty is left out. */
 static enum mw_err write_nested(struct mw_walk *w, const struct mw_member *m, const struct mw_expr *n,
-				struct mw_span key, struct mw_buf *out)
+				struct mw_buf *out)
 {
 	size_t mark = out->len;
 	uint64_t shape = w->shape;
-	enum mw_err err = put_pair(w, key, MW_SPAN("{"), false, out);
+	enum mw_err err = put_pair(w, m->key, MW_SPAN("{"), false, out);
 	size_t start = out->len;
 	w->shape = 0;
 	if (!err)
@@ -97,13 +97,12 @@ static uint64_t shape_of(const struct mw_scene *s, struct mw_span json)
 	return mw_shape_of_json(json);
 }
 
-static enum mw_err write_made(struct mw_walk *w, const struct mw_member *m, struct mw_span key,
-			      struct mw_buf *out)
+static enum mw_err write_made(struct mw_walk *w, const struct mw_member *m, struct mw_buf *out)
 {
 	size_t mark = out->len;
 	uint64_t shape = w->shape;
 	bool present = false;
-	enum mw_err err = put(w, key, out);
+	enum mw_err err = put(w, m->key, out);
 	if (!err)
 		err = mw_walk_write(w, m->value, out, &present);
 	w->shape = shape;
@@ -111,7 +110,7 @@ static enum mw_err write_made(struct mw_walk *w, const struct mw_member *m, stru
 		out->len = mark;
 		return mw_walk_name(w, m->name, err);
 	}
-	struct mw_span json = {out->data + mark + key.len, out->len - mark - key.len};
+	struct mw_span json = {out->data + mark + m->key.len, out->len - mark - m->key.len};
 	if (w->s->counts_shapes)
 		w->shape += mw_shape_member(m->hash, shape_of(w->s, json));
 	return MW_OK;
@@ -129,8 +128,7 @@ static inline uint64_t class_of(const struct mw_scene *s, const struct mw_json_n
 	return n->type == MW_JSON_TRUE ? MW_CLASS_TRUE : MW_CLASS_FALSE;
 }
 
-static inline enum mw_err write_field(struct mw_walk *w, const struct mw_member *m, struct mw_span key,
-				      struct mw_buf *out)
+static inline enum mw_err write_field(struct mw_walk *w, const struct mw_member *m, struct mw_buf *out)
 {
 	const struct mw_expr *n = &w->x->at[m->value];
 	const struct mw_json *doc = w->s->doc;
@@ -139,59 +137,60 @@ static inline enum mw_err write_field(struct mw_walk *w, const struct mw_member 
 	if (n->kind == MW_EXPR_CONSTANT) {
 		bool echoes = n->constant->json.len > 1 && is_echo(w->s, n->constant->json);
 		w->shape += mw_shape_member(m->hash, echoes ? (uint64_t)MW_CLASS_ECHO : n->constant->shape);
-		return put_pair(w, key, n->constant->json, true, out);
+		return put_pair(w, m->key, n->constant->json, true, out);
 	}
 	if (n->kind == MW_EXPR_OBJECT)
-		return write_nested(w, m, n, key, out);
+		return write_nested(w, m, n, out);
 	if (!mw_expr_is_path(n))
-		return write_made(w, m, key, out);
+		return write_made(w, m, out);
 	enum mw_err err = mw_path_find(w, m->value, &node);
 	if (err)
 		return mw_walk_name(w, m->name, mw_walk_place(w, n->place, err));
 	if (node == MW_NOWHERE || doc->nodes[node].type == MW_JSON_NULL)
 		return MW_OK;
-	if (!is_ready(doc, &doc->nodes[node], &json))
-		return write_made(w, m, key, out);
+	if (!is_ready(doc->text, &doc->nodes[node], &json))
+		return write_made(w, m, out);
 	w->shape += mw_shape_member(m->hash, class_of(w->s, &doc->nodes[node], json));
-	return put_pair(w, key, json, doc->nodes[node].at + MW_WIDE <= doc->len, out);
+	return put_pair(w, m->key, json, doc->text + doc->len - json.at >= MW_WIDE, out);
 }
 
 /* One whose value itself counts for the shape. */
 __attribute__((noinline)) static enum mw_err write_watched(struct mw_walk *w, const struct mw_member *m,
-							   struct mw_span key, struct mw_buf *out)
+							   struct mw_buf *out)
 {
 	size_t mark = out->len;
 	uint64_t shape = w->shape;
-	enum mw_err err = write_field(w, m, key, out);
+	enum mw_err err = write_field(w, m, out);
 	if (err || out->len == mark || !w->s->counts_shapes)
 		return err;
-	struct mw_span json = {out->data + mark + key.len, out->len - mark - key.len};
+	struct mw_span json = {out->data + mark + m->key.len, out->len - mark - m->key.len};
 	w->shape = shape + mw_shape_member(m->hash, mw_shape_watched(shape_of(w->s, json), json));
 	return MW_OK;
 }
 
 /* Out of line, or the loop over members would run short of registers. */
 __attribute__((noinline)) static enum mw_err write_member(struct mw_walk *w, const struct mw_member *m,
-							  struct mw_span key, struct mw_buf *out)
+							  struct mw_buf *out)
 {
-	return m->is_watched ? write_watched(w, m, key, out) : write_field(w, m, key, out);
+	size_t mark = out->len;
+	enum mw_err err = m->is_watched ? write_watched(w, m, out) : write_field(w, m, out);
+	return err || out->len == mark ? err : put(w, MW_SPAN(","), out);
 }
 
 /* The common case, fields as they stand in the event, is a copy of their bytes. Stops at the first member
  * that is no such field, or was not found yet. */
-__attribute__((noinline)) static const struct mw_member *copy_members(struct mw_walk *w,
-								      const struct mw_member *m,
-								      const struct mw_member *end,
-								      size_t start, struct mw_buf *out)
+__attribute__((noinline)) static const struct mw_member *
+copy_members(struct mw_walk *w, const struct mw_member *m, const struct mw_member *end, struct mw_buf *out)
 {
-	const struct mw_json *doc = w->s->doc;
-	const struct mw_json_node *nodes = doc->nodes;
-	const struct mw_found *found = w->s->memo->found;
-	uint64_t serial = w->s->memo->serial;
+	const struct mw_scene *s = w->s;
+	const struct mw_json_node *nodes = s->doc->nodes;
+	const uint8_t *text = s->doc->text, *text_end = text + s->doc->len;
+	const struct mw_found *found = s->memo->found;
+	uint64_t serial = s->memo->serial;
 	uint64_t shape = w->shape;
-	const bool counts = w->s->counts_shapes;
-	uint8_t *at = out->data + out->len, *first = out->data + start, *limit = out->data + out->cap;
-	for (; m < end && m->is_path; m++) {
+	const bool counts = s->counts_shapes;
+	uint8_t *at = out->data + out->len, *limit = out->data + out->cap;
+	for (; m < end && m->is_field; m++) {
 		const struct mw_found *here = &found[m->slot];
 		struct mw_span json;
 		if (here->serial != serial || here->base != w->base[m->scope])
@@ -199,33 +198,32 @@ __attribute__((noinline)) static const struct mw_member *copy_members(struct mw_
 		if (here->node == MW_NOWHERE || nodes[here->node].type == MW_JSON_NULL)
 			continue;
 		const struct mw_json_node *node = &nodes[here->node];
-		if (!is_ready(doc, node, &json) || (size_t)(limit - at) < m->key.len + json.len + 2 * MW_WIDE)
+		if (!is_ready(text, node, &json) || (size_t)(limit - at) < json.len + 3 * MW_WIDE)
 			break;
-		bool is_first = at == first;
-		at = copy(at, (struct mw_span){m->key.at + is_first, m->key.len - is_first}, true);
-		at = copy(at, json, node->at + MW_WIDE <= doc->len);
+		memcpy(at, m->key.at, MW_WIDE);
+		at = copy(at + m->key.len, json, text_end - json.at >= MW_WIDE);
+		*at++ = ',';
 		if (counts)
-			shape += mw_shape_member(m->hash, class_of(w->s, node, json));
+			shape += mw_shape_member(m->hash, class_of(s, node, json));
 	}
 	w->shape = shape;
 	out->len = (size_t)(at - out->data);
 	return m;
 }
 
-/* Into `out` from `start` on, so that it knows which member is the first. */
+/* Each member with a comma behind it; that of the last one is taken away again. */
 static enum mw_err write_object_members(struct mw_walk *w, const struct mw_expr *object, struct mw_buf *out)
 {
 	size_t start = out->len;
 	const struct mw_member *m = object->members, *end = m + object->b;
-	while ((m = copy_members(w, m, end, start, out)) < end) {
-		bool is_first = out->len == start;
-		struct mw_span key = {m->key.at + is_first, m->key.len - is_first};
-		enum mw_err err = write_member(w, m++, key, out);
+	while ((m = copy_members(w, m, end, out)) < end) {
+		enum mw_err err = write_member(w, m++, out);
 		if (err) {
 			out->len = start;
 			return err;
 		}
 	}
+	out->len -= out->len > start;
 	return MW_OK;
 }
 
