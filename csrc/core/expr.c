@@ -351,7 +351,9 @@ static void set_value(const struct mw_exprs *x, struct mw_member *m, uint32_t va
 	m->slot = n->slot;
 	m->scope = n->scope;
 	m->is_watched = mw_shape_watches(m->name);
-	m->is_field = mw_expr_is_path(n) && !m->is_watched && m->key.len <= MW_WIDE;
+	bool is_plain = !m->is_watched && m->key.len <= MW_WIDE;
+	m->is_field = is_plain && mw_expr_is_path(n);
+	m->is_nested = is_plain && n->kind == MW_EXPR_OBJECT;
 }
 
 static bool member_init(struct mw_exprs *x, struct mw_member *m, struct mw_span name, uint32_t value)

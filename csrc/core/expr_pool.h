@@ -40,7 +40,8 @@ struct mw_member {
 	uint32_t value;
 	uint32_t slot; /* and the next two: of a value that is a path, as there */
 	uint8_t scope;
-	bool is_field;   /* a path that is not watched, and the key is no longer than MW_WIDE */
+	bool is_field;   /* a path that is not watched, and the key is no longer than MW_WIDE ... */
+	bool is_nested;  /* ... the same of an object */
 	bool is_watched; /* its value counts for the shape, too (mw_shape_watches) */
 };
 

@@ -177,37 +177,86 @@ __attribute__((noinline)) static enum mw_err write_member(struct mw_walk *w, con
 	return err || out->len == mark ? err : put(w, MW_SPAN(","), out);
 }
 
-/* The common case, fields as they stand in the event, is a copy of their bytes. Stops at the first member
- * that is no such field, or was not found yet. */
+/* What the loops over fields have at hand. */
+struct copying {
+	const struct mw_scene *s;
+	const uint32_t *base;
+	const struct mw_json_node *nodes;
+	const uint8_t *text, *text_end;
+	const struct mw_found *found;
+	uint64_t serial;
+	uint64_t shape;
+	uint8_t *at, *limit;
+};
+
+/* Fields as they stand in the event are copies of their bytes. Stops at the first member that is no such
+ * field, or was not found yet. */
+static inline const struct mw_member *copy_fields(struct copying *c, const struct mw_member *m,
+						  const struct mw_member *end)
+{
+	for (; m < end && m->is_field; m++) {
+		const struct mw_found *here = &c->found[m->slot];
+		struct mw_span json;
+		if (here->serial != c->serial || here->base != c->base[m->scope])
+			break;
+		if (here->node == MW_NOWHERE || c->nodes[here->node].type == MW_JSON_NULL)
+			continue;
+		const struct mw_json_node *node = &c->nodes[here->node];
+		if (!is_ready(c->text, node, &json) || (size_t)(c->limit - c->at) < json.len + 3 * MW_WIDE)
+			break;
+		memcpy(c->at, m->key.at, MW_WIDE);
+		c->at = copy(c->at + m->key.len, json, c->text_end - json.at >= MW_WIDE);
+		*c->at++ = ',';
+		if (c->s->counts_shapes)
+			c->shape += mw_shape_member(m->hash, class_of(c->s, node, json));
+	}
+	return m;
+}
+
+/* An object of such fields; false, and nothing written, if there are others in it. */
+static inline bool copy_nested(struct copying *c, const struct mw_member *m, const struct mw_expr *object)
+{
+	uint8_t *mark = c->at, *inside = mark + m->key.len + 1;
+	uint64_t shape = c->shape;
+	const struct mw_member *end = object->members + object->b;
+	if (c->limit - mark < 3 * MW_WIDE)
+		return false;
+	memcpy(mark, m->key.at, MW_WIDE);
+	inside[-1] = '{';
+	c->at = inside;
+	c->shape = 0;
+	bool all = copy_fields(c, object->members, end) == end;
+	if (!all || c->at == inside) {
+		c->at = mark;
+		c->shape = shape;
+		return all;
+	}
+	c->at[-1] = '}';
+	*c->at++ = ',';
+	c->shape = shape + mw_shape_member(m->hash, mw_shape_end(c->shape));
+	return true;
+}
+
+/* The common case. Stops at the first member that is neither a field nor an object of fields. */
 __attribute__((noinline)) static const struct mw_member *
 copy_members(struct mw_walk *w, const struct mw_member *m, const struct mw_member *end, struct mw_buf *out)
 {
 	const struct mw_scene *s = w->s;
-	const struct mw_json_node *nodes = s->doc->nodes;
-	const uint8_t *text = s->doc->text, *text_end = text + s->doc->len;
-	const struct mw_found *found = s->memo->found;
-	uint64_t serial = s->memo->serial;
-	uint64_t shape = w->shape;
-	const bool counts = s->counts_shapes;
-	uint8_t *at = out->data + out->len, *limit = out->data + out->cap;
-	for (; m < end && m->is_field; m++) {
-		const struct mw_found *here = &found[m->slot];
-		struct mw_span json;
-		if (here->serial != serial || here->base != w->base[m->scope])
-			break;
-		if (here->node == MW_NOWHERE || nodes[here->node].type == MW_JSON_NULL)
-			continue;
-		const struct mw_json_node *node = &nodes[here->node];
-		if (!is_ready(text, node, &json) || (size_t)(limit - at) < json.len + 3 * MW_WIDE)
-			break;
-		memcpy(at, m->key.at, MW_WIDE);
-		at = copy(at + m->key.len, json, text_end - json.at >= MW_WIDE);
-		*at++ = ',';
-		if (counts)
-			shape += mw_shape_member(m->hash, class_of(s, node, json));
-	}
-	w->shape = shape;
-	out->len = (size_t)(at - out->data);
+	const struct mw_json *doc = s->doc;
+	struct copying c = {.s = s,
+			    .base = w->base,
+			    .nodes = doc->nodes,
+			    .text = doc->text,
+			    .text_end = doc->text + doc->len,
+			    .found = s->memo->found,
+			    .serial = s->memo->serial,
+			    .shape = w->shape,
+			    .at = out->data + out->len,
+			    .limit = out->data + out->cap};
+	while ((m = copy_fields(&c, m, end)) < end && m->is_nested && copy_nested(&c, m, &w->x->at[m->value]))
+		m++;
+	w->shape = c.shape;
+	out->len = (size_t)(c.at - out->data);
 	return m;
 }
 
