@@ -1,34 +1,19 @@
 #include "json_write.h"
 #include "message.h"
+#include "scan.h"
 
 enum { DIGEST = 32, SLUG_ROOM = MW_MESSAGE_ID_MAX - 1 - 2 * DIGEST };
 
 static const char hex_digits[] = "0123456789abcdef";
 
-/* 0x0101...01 times the byte: the byte in all eight places. */
-#define EIGHT(byte) (UINT64_C(0x0101010101010101) * (byte))
-
-/* Is each of the eight bytes one of A-Z a-z 0-9 - . _ ? As nothing above 0x7F is left, no sum carries into
- * the next byte: adding 0x80 - c sets the top bit of those from c on. */
-static bool are_plain(const uint8_t *at)
-{
-	uint64_t word;
-	memcpy(&word, at, sizeof word);
-	uint64_t low = word & EIGHT(0x7F), folded = low | EIGHT(0x20);
-	uint64_t letter = (folded + EIGHT(0x80 - 'a')) & ~(folded + EIGHT(0x7F - 'z'));
-	uint64_t digit = (low + EIGHT(0x80 - '0')) & ~(low + EIGHT(0x7F - '9'));
-	uint64_t dash = (low + EIGHT(0x80 - '-')) & ~(low + EIGHT(0x7F - '.'));
-	uint64_t line = ~((low ^ EIGHT('_')) + EIGHT(0x7F));
-	return ((letter | digit | dash | line) & ~word & EIGHT(0x80)) == EIGHT(0x80);
-}
-
 static bool is_plain(struct mw_span s)
 {
 	bool all = s.len > 0;
-	for (size_t i = 0; i < s.len && all; i += 8) {
-		uint8_t eight[8] = {'.', '.', '.', '.', '.', '.', '.', '.'};
-		memcpy(eight, s.at + i, s.len - i < 8 ? s.len - i : 8);
-		all = are_plain(eight);
+	for (size_t i = 0; i < s.len && all; i += 16) {
+		uint8_t sixteen[16];
+		memset(sixteen, '.', sizeof sixteen);
+		memcpy(sixteen, s.at + i, s.len - i < 16 ? s.len - i : 16);
+		all = mw_scan_is_word(sixteen);
 	}
 	return all;
 }
@@ -60,10 +45,10 @@ static bool put_readable(struct mw_buf *out, const struct mw_span part[3], struc
 	}
 	memcpy(at, index.at, index.len);
 	at += index.len;
-	memset(at, '.', 8);
+	memset(at, '.', 16);
 	bool all = true;
-	for (const uint8_t *eight = start; eight < at; eight += 8)
-		all &= are_plain(eight);
+	for (const uint8_t *sixteen = start; sixteen < at; sixteen += 16)
+		all &= mw_scan_is_word(sixteen);
 	if (!all)
 		return false;
 	for (int i = 0; i < 3; i++)
@@ -124,7 +109,7 @@ enum mw_err mw_message_id(struct mw_buf *out, struct mw_span slug, struct mw_spa
 		    upstream_id.len <= MW_MESSAGE_ID_MAX &&
 		    slug.len + account.len + upstream_id.len + number.len + 3 <= MW_MESSAGE_ID_MAX;
 	bool is_whole = slug.len > 0 && account.len > 0 && upstream_id.len > 0;
-	enum mw_err err = mw_buf_reserve(out, MW_MESSAGE_ID_MAX + 8);
+	enum mw_err err = mw_buf_reserve(out, MW_MESSAGE_ID_MAX + 16);
 	if (err)
 		return err;
 	if (fits && is_whole && put_readable(out, part, number))

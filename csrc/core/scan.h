@@ -109,6 +109,37 @@ static inline int mw_scan_is(const struct mw_scan_text *text, const uint8_t *p)
 #endif
 }
 
+/* Is each of 16 bytes one of A-Z a-z 0-9 - . _ ? */
+static inline int mw_scan_is_word(const uint8_t *p)
+{
+#if MW_SCAN_SSE2
+	/* Signed, so a range is what is below its length once its first byte is moved to the lowest value. */
+	const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+	const __m128i folded = _mm_or_si128(v, _mm_set1_epi8(0x20));
+	__m128i letter =
+	    _mm_cmplt_epi8(_mm_sub_epi8(folded, _mm_set1_epi8('a' - 128)), _mm_set1_epi8(26 - 128));
+	__m128i other = _mm_cmplt_epi8(_mm_sub_epi8(v, _mm_set1_epi8('-' - 128)), _mm_set1_epi8(13 - 128));
+	other = _mm_andnot_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('/')), other);
+	other = _mm_or_si128(other, _mm_cmpeq_epi8(v, _mm_set1_epi8('_')));
+	return _mm_movemask_epi8(_mm_or_si128(letter, other)) == 0xFFFF;
+#else
+	int all = 1;
+	for (int i = 0; i < 16; i += 8) {
+		/* As nothing above 0x7F is left, no sum carries into the next byte: adding 0x80 - c sets the
+		 * top bit of those from c on. */
+		uint64_t word = mw_scan_load(p + i), low = word & MW_SCAN_EIGHT(0x7F);
+		uint64_t folded = low | MW_SCAN_EIGHT(0x20);
+		uint64_t letter =
+		    (folded + MW_SCAN_EIGHT(0x80 - 'a')) & ~(folded + MW_SCAN_EIGHT(0x7F - 'z'));
+		uint64_t digit = (low + MW_SCAN_EIGHT(0x80 - '0')) & ~(low + MW_SCAN_EIGHT(0x7F - '9'));
+		uint64_t dash = (low + MW_SCAN_EIGHT(0x80 - '-')) & ~(low + MW_SCAN_EIGHT(0x7F - '.'));
+		uint64_t line = ~((low ^ MW_SCAN_EIGHT('_')) + MW_SCAN_EIGHT(0x7F));
+		all &= ((letter | digit | dash | line) & ~word & MW_SCAN_EIGHT(0x80)) == MW_SCAN_EIGHT(0x80);
+	}
+	return all;
+#endif
+}
+
 /* Of 32 bytes, a bit for each quote or backslash; bit 0 is the first. */
 static inline uint32_t mw_scan_quotes(const uint8_t *p)
 {
