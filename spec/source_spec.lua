@@ -448,16 +448,21 @@ emit(source.group(event.a) {})
 emit(source.alias "old")
 emit(source.track "X")]], { a = 5, u = "u1" })
 		local first = calls[1].call
-		assert.same({ "track", "X", { a = 5 } }, { rawget(first, "call"), rawget(first, "name"), rawget(first, "payload") })
+		assert.same({ "track", "X", { a = 5 } }, { first.call, first.name, first.payload })
+		assert.equal('source.track "X"', tostring(first))
 		assert.is_nil(rawget(first, "line"))
 		assert.equal("u1", calls[1].fields.user)
-		assert.equal("Y5", rawget(calls[2].call, "name"))
+		assert.equal("Y5", calls[2].call.name)
 		assert.same({ b = true }, rawget(calls[3].call, "payload"))
 		assert.equal("C", rawget(calls[4].call, "category"))
 		assert.equal("N", rawget(calls[4].call, "name"))
 		assert.equal(5, rawget(calls[5].call, "group_id"))
 		assert.equal("old", rawget(calls[6].call, "previous_id"))
 		assert.is_nil(rawget(calls[7].call, "payload"))
+	end)
+
+	it("a call takes its properties once", function()
+		assert.matches("source.track: it has its properties already", failure 'emit(source.track "X" { a = 1 } { b = 2 })')
 	end)
 
 	it("a name's constructor is made once", function()
@@ -467,7 +472,7 @@ emit(source.track "X")]], { a = 5, u = "u1" })
 
 	it("made-up names do not pile up", function()
 		local calls = run 'for i = 1, 3000 do emit(source.track("X" .. i) { i = i }) end'
-		assert.equal("X3000", rawget(calls[3000].call, "name"))
+		assert.equal("X3000", calls[3000].call.name)
 	end)
 
 	it("get and :with say that they belong to declarations", function()

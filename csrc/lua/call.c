@@ -1,19 +1,12 @@
 /* call.c -- source.track "Name" { } in a function entry, which makes one for each message.
  *
  * moonweir/call.lua decides what a call is; here is only its quick way: the first half was made before and is
- * `ready`, the second is a table, and a new call of both is to be made.
+ * `ready`, the second is a table, and a new call of both is to be made. It is a list, { name, payload },
+ * because one is made and read in half the time of a table with names.
  */
 #include "mwl.h"
 
-enum { METATABLE = 1, OTHERWISE, READY, CALL, TRACK, NAME, PAYLOAD };
-
-/* new[key] = the value on top of the stack; pops it. `new` is at 3. */
-static void set(lua_State *L, int key)
-{
-	lua_pushvalue(L, lua_upvalueindex(key));
-	lua_insert(L, -2);
-	lua_rawset(L, 3);
-}
+enum { METATABLE = 1, OTHERWISE, READY, NAME };
 
 /* (first, payload, ...) -> call */
 static int call_of_both(lua_State *L)
@@ -32,14 +25,12 @@ static int call_of_both(lua_State *L)
 		return 1;
 	}
 	lua_settop(L, 2);
-	lua_createtable(L, 0, 3);
-	lua_pushvalue(L, lua_upvalueindex(TRACK));
-	set(L, CALL);
+	lua_createtable(L, 2, 0);
 	lua_pushvalue(L, lua_upvalueindex(NAME));
 	lua_rawget(L, 1);
-	set(L, NAME);
+	lua_rawseti(L, 3, MWL_READY_NAME);
 	lua_pushvalue(L, 2);
-	set(L, PAYLOAD);
+	lua_rawseti(L, 3, MWL_READY_PAYLOAD);
 	lua_pushvalue(L, lua_upvalueindex(METATABLE));
 	lua_setmetatable(L, 3);
 	return 1;
@@ -53,12 +44,11 @@ static int new_call_of_both(lua_State *L)
 	luaL_checktype(L, 1, LUA_TTABLE);
 	luaL_checktype(L, 2, LUA_TFUNCTION);
 	lua_settop(L, 2);
+	lua_pushvalue(L, 1);
+	lua_setfield(L, LUA_REGISTRYINDEX, MWL_CALL);
 	lua_pushliteral(L, "ready");
-	lua_pushliteral(L, "call");
-	lua_pushliteral(L, "track");
 	lua_pushliteral(L, "name");
-	lua_pushliteral(L, "payload");
-	lua_pushcclosure(L, call_of_both, PAYLOAD);
+	lua_pushcclosure(L, call_of_both, NAME);
 	return 1;
 }
 

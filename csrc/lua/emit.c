@@ -15,7 +15,7 @@ static const char *const part_names[PARTS] = {
     [CATEGORY] = "category", [GROUP_ID] = "group_id", [PREVIOUS_ID] = "previous_id",
 };
 
-enum { UPVALUE_OWNER = 1, UPVALUE_SCRIPT, UPVALUE_PARTS };
+enum { UPVALUE_OWNER = 1, UPVALUE_SCRIPT, UPVALUE_CALL, UPVALUE_PARTS };
 
 enum option { USER, ACCOUNT, TIME, ID, CONTEXT, INTEGRATIONS, ANONYMOUS, OPTIONS };
 
@@ -53,14 +53,20 @@ static void push_part(lua_State *L, enum part part)
 	lua_rawget(L, 1);
 }
 
-static enum mw_err read_text(struct emission *em, enum part part)
+/* What is on top of the stack, which it pops. */
+static enum mw_err take_text(struct emission *em, enum part part)
 {
 	enum mw_err err = MW_OK;
-	push_part(em->L, part);
 	if (!lua_isnil(em->L, -1))
 		err = mwl_text_write(em->L, -1, part_names[part], em->out, &em->parts[part], &em->e);
 	lua_pop(em->L, 1);
 	return err;
+}
+
+static enum mw_err read_text(struct emission *em, enum part part)
+{
+	push_part(em->L, part);
+	return take_text(em, part);
 }
 
 static enum mw_err write_object(struct emission *em, int index, const char *name, struct mwl_piece *piece,
@@ -79,10 +85,10 @@ static bool has_traits(enum mw_call call)
 	return call == MW_IDENTIFY || call == MW_GROUP;
 }
 
-static enum mw_err read_payload(struct emission *em)
+/* On top of the stack, too. */
+static enum mw_err take_payload(struct emission *em)
 {
 	enum mw_err err = MW_OK;
-	push_part(em->L, PAYLOAD);
 	if (!lua_isnil(em->L, -1) && !mwl_is_null(em->L, -1))
 		err = write_object(em, lua_gettop(em->L), has_traits(em->m.call) ? "traits" : "properties",
 				   &em->parts[PAYLOAD], &em->m.payload_shape);
@@ -90,9 +96,33 @@ static enum mw_err read_payload(struct emission *em)
 	return err;
 }
 
+/* Was it made the quick way? A list of a script's own is no call. */
+static bool is_ready(lua_State *L)
+{
+	if (lua_rawlen(L, 1) != MWL_READY_PAYLOAD || !lua_getmetatable(L, 1))
+		return false;
+	bool is_call = lua_rawequal(L, -1, lua_upvalueindex(UPVALUE_CALL));
+	lua_pop(L, 1);
+	return is_call;
+}
+
+static enum mw_err read_ready(struct emission *em)
+{
+	em->m.call = MW_TRACK;
+	lua_rawgeti(em->L, 1, MWL_READY_NAME);
+	enum mw_err err = take_text(em, NAME);
+	if (err)
+		return err;
+	lua_rawgeti(em->L, 1, MWL_READY_PAYLOAD);
+	return take_payload(em);
+}
+
 static enum mw_err read_call(struct emission *em)
 {
 	static const struct mw_span none;
+	enum mw_err err = MW_OK;
+	if (is_ready(em->L))
+		return read_ready(em);
 	push_part(em->L, CALL);
 	size_t len;
 	const char *word = lua_type(em->L, -1) == LUA_TSTRING ? lua_tolstring(em->L, -1, &len) : NULL;
@@ -102,7 +132,6 @@ static enum mw_err read_call(struct emission *em)
 	if (!known)
 		return mw_error_set(&em->e, MW_INVALID, 0,
 				    "emit: expected a call, as in source.track \"Name\" { }");
-	enum mw_err err = MW_OK;
 	switch (em->m.call) {
 	case MW_PAGE:
 	case MW_SCREEN:
@@ -121,7 +150,10 @@ static enum mw_err read_call(struct emission *em)
 	default:
 		break;
 	}
-	return err ? err : read_payload(em);
+	if (err)
+		return err;
+	push_part(em->L, PAYLOAD);
+	return take_payload(em);
 }
 
 static enum mw_err read_option(struct emission *em, enum option option, int value)
@@ -278,7 +310,8 @@ void mwl_emit_push(lua_State *L, struct mwl_script *s, int owner)
 {
 	lua_pushvalue(L, owner); /* so that a kept emit never outlives what it points to */
 	lua_pushlightuserdata(L, s);
+	lua_getfield(L, LUA_REGISTRYINDEX, MWL_CALL);
 	for (int i = 0; i < PARTS; i++)
 		lua_pushstring(L, part_names[i]);
-	lua_pushcclosure(L, emit, 2 + PARTS);
+	lua_pushcclosure(L, emit, 3 + PARTS);
 }

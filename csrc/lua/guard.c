@@ -45,10 +45,36 @@ static void *count_memory(void *context, void *block, size_t before, size_t afte
 		g->refused = true;
 		return NULL;
 	}
-	void *moved = g->alloc(g->alloc_context, block, before, after);
+	void *moved = NULL;
+	bool is_done = false;
+	if (g->spares && !block)
+		is_done = (moved = mwl_spares_take(g->spares, after)) != NULL;
+	else if (g->spares && after == 0)
+		is_done = mwl_spares_keep(g->spares, block, before);
+	if (!is_done)
+		moved = g->alloc(g->alloc_context, block, before, after);
 	if (moved || after == 0)
 		g->grown += more;
 	return moved;
+}
+
+/* The allocator behind all guards. */
+static lua_Alloc host_alloc(lua_State *L, void **context)
+{
+	lua_Alloc alloc = lua_getallocf(L, context);
+	while (alloc == count_memory) {
+		const struct mwl_guard *g = *context;
+		alloc = g->alloc;
+		*context = g->alloc_context;
+	}
+	return alloc;
+}
+
+void mwl_guard_spares_free(lua_State *L, struct mwl_spares *spares)
+{
+	void *context;
+	lua_Alloc alloc = host_alloc(L, &context);
+	mwl_spares_free(spares, alloc, context);
 }
 
 static const char *limit_passed(struct mwl_guard *g, char *room, size_t size)
@@ -151,9 +177,10 @@ static void strings_leave(lua_State *L)
 	lua_settop(L, top);
 }
 
-void mwl_guard_enter(lua_State *L, struct mwl_guard *g, const struct mwl_limits *limits)
+void mwl_guard_enter(lua_State *L, struct mwl_guard *g, const struct mwl_limits *limits,
+		     struct mwl_spares *spares)
 {
-	*g = (struct mwl_guard){.outer = innermost, .L = L, .limits = *limits};
+	*g = (struct mwl_guard){.outer = innermost, .L = L, .limits = *limits, .spares = spares};
 	g->hook = lua_gethook(L);
 	g->hook_mask = lua_gethookmask(L);
 	g->hook_count = lua_gethookcount(L);
@@ -187,13 +214,9 @@ void mwl_guard_pause(lua_State *L, struct mwl_pause *p)
 	p->hook_mask = lua_gethookmask(L);
 	p->hook_count = lua_gethookcount(L);
 	lua_sethook(L, NULL, 0, 0);
-	lua_Alloc alloc = p->alloc = lua_getallocf(L, &p->alloc_context);
-	void *context = p->alloc_context;
-	while (alloc == count_memory) {
-		const struct mwl_guard *g = context;
-		alloc = g->alloc;
-		context = g->alloc_context;
-	}
+	p->alloc = lua_getallocf(L, &p->alloc_context);
+	void *context;
+	lua_Alloc alloc = host_alloc(L, &context);
 	lua_setallocf(L, alloc, context);
 	for (const struct mwl_guard *g = innermost; g; g = g->outer)
 		p->swapped_strings = p->swapped_strings || g->swapped_strings;
@@ -323,7 +346,7 @@ static int guard_call(lua_State *L)
 	lua_remove(L, 2);
 	luaL_checkstack(L, 8, NULL);
 	struct mwl_guard g;
-	mwl_guard_enter(L, &g, &limits);
+	mwl_guard_enter(L, &g, &limits, NULL);
 	int status = run(&g, lua_gettop(L) - 1, LUA_MULTRET);
 	mwl_guard_leave(&g);
 	if (status == LUA_OK) {

@@ -200,7 +200,7 @@ void mwl_mapper_run(lua_State *L, int mapper_index, const struct mw_delivery *d,
 	}
 	keep(L, p, mapper_index);
 	p->running = true;
-	mwl_guard_enter(L, &p->script.guard, &mwl_limits_event);
+	mwl_guard_enter(L, &p->script.guard, &mwl_limits_event, &p->script.spares);
 	mw_map_run(p->map->map, p->mapper, d, tally);
 	mwl_guard_leave(&p->script.guard);
 	p->running = false;
@@ -311,6 +311,7 @@ static int mapper_gc(lua_State *L)
 	mw_json_deinit(&p->script.answer);
 	luaL_unref(L, LUA_REGISTRYINDEX, p->script.kept);
 	p->script.kept = LUA_NOREF;
+	mwl_guard_spares_free(L, &p->script.spares);
 	return 0;
 }
 

@@ -39,6 +39,7 @@
 #include "../core/map.h"
 #include "compat.h"
 #include "members.h"
+#include "spares.h"
 
 #define MWL_MAP        "moonweir.map"
 #define MWL_MAPPER     "moonweir.mapper"
@@ -239,13 +240,17 @@ struct mwl_guard {
 	char over[128]; /* which limit was passed, and where; empty: none */
 	lua_Alloc alloc;
 	void *alloc_context;
+	struct mwl_spares *spares; /* NULL: none are kept */
 	lua_Hook hook;
 	int hook_mask;
 	int hook_count;
 	bool swapped_strings;
 };
 /* Needs five free slots of stack. Neither enter nor leave raises or allocates. */
-void mwl_guard_enter(lua_State *L, struct mwl_guard *g, const struct mwl_limits *limits);
+void mwl_guard_enter(lua_State *L, struct mwl_guard *g, const struct mwl_limits *limits,
+		     struct mwl_spares *spares);
+/* Before whoever owns them goes; may be called under a guard. */
+void mwl_guard_spares_free(lua_State *L, struct mwl_spares *spares);
 /* lua_pcall under the limits. MW_MAPPING if it failed, with what the script raised as text in `e` and nothing
  * pushed. */
 enum mw_err mwl_guard_call(struct mwl_guard *g, int args, int results, struct mw_error *e);
@@ -270,6 +275,7 @@ void mwl_guard_resume(lua_State *L, const struct mwl_pause *p);
 struct mwl_script {
 	lua_State *L; /* the one that is running */
 	struct mwl_guard guard;
+	struct mwl_spares spares;
 	struct mwl_views *views;
 	int kept;
 	struct mw_mapper *asks;   /* of whose event identity.lookup asks */
@@ -288,6 +294,10 @@ enum mw_err mwl_script_entry(struct mwl_script *s, int function, struct mw_mappe
 enum mw_err mwl_script_apply(struct mwl_script *s, int function, const struct mw_json *doc,
 			     const struct mw_value *argument, struct mw_arena *arena, struct mw_value *result,
 			     struct mw_error *e);
+/* call.c: what a track call made the quick way holds. The metatable of all calls is in the registry. */
+enum { MWL_READY_NAME = 1, MWL_READY_PAYLOAD };
+#define MWL_CALL "moonweir.call"
+
 /* emit.c: pushes what a function entry gets to emit with. */
 void mwl_emit_push(lua_State *L, struct mwl_script *s, int owner);
 

@@ -77,12 +77,30 @@ local function put_together(kind, payload)
 	return made
 end
 
+-- A call that is `ready` and gets its properties is on the way of every message that a function makes. It is made in C
+-- (call.c), as a list of its name and its payload.
+local quick = {
+	call = function()
+		return "track"
+	end,
+	name = function(self)
+		return rawget(self, 1)
+	end,
+	payload = function(self)
+		return rawget(self, 2)
+	end,
+}
+
+local function is_quick(self)
+	return rawget(self, 1) ~= nil
+end
+
 -- `source.track "Name" {…}` is two calls: the first makes a call without properties, the second adds them.
 local function add_payload(first, payload, extra)
 	local kind = first.call
 	if kind == "alias" then
 		place.fail("source.alias: it has no traits; send them with source.identify")
-	elseif rawget(first, "payload") ~= nil then
+	elseif first.payload ~= nil then
 		place.fail(("source.%s: it has its %s already"):format(kind, payload_word[kind]))
 	elseif extra ~= nil then
 		place.fail(("source.%s: one table of %s, please"):format(kind, payload_word[kind]))
@@ -96,7 +114,6 @@ local function add_payload(first, payload, extra)
 	return setmetatable(full, Call)
 end
 
--- A call that is `ready` and gets its properties is on the way of every message that a function makes: in C.
 Call.__call = core.call_of_both(Call, add_payload)
 
 --- Say something differently for this call than the source does.
@@ -138,6 +155,8 @@ local fields = {
 function Call.__index(self, name)
 	if methods[name] then
 		return methods[name]
+	elseif quick[name] and is_quick(self) then
+		return quick[name](self)
 	elseif fields[name] then
 		return nil
 	end
@@ -149,7 +168,7 @@ function Call.__newindex()
 end
 
 function Call.__tostring(self)
-	local name = rawget(self, "name")
+	local name = self.name
 	return ("source.%s%s"):format(self.call, type(name) == "string" and (" %q"):format(name) or "")
 end
 
