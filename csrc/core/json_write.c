@@ -21,7 +21,7 @@ static size_t escape(uint8_t c, char out[6])
 	return 6;
 }
 
-enum mw_err mw_json_write_chars(struct mw_buf *b, const void *bytes, size_t len)
+static enum mw_err write_odd_chars(struct mw_buf *b, const void *bytes, size_t len)
 {
 	size_t mark = b->len;
 	const uint8_t *p = bytes, *end = p + len, *run = p;
@@ -50,6 +50,17 @@ enum mw_err mw_json_write_chars(struct mw_buf *b, const void *bytes, size_t len)
 undo:
 	b->len = mark;
 	return err;
+}
+
+enum mw_err mw_json_write_chars(struct mw_buf *b, const void *bytes, size_t len)
+{
+	enum mw_err err = mw_buf_reserve(b, len);
+	if (err)
+		return err;
+	if (!mw_scan_copy(b->data + b->len, bytes, len))
+		return write_odd_chars(b, bytes, len);
+	b->len += len;
+	return MW_OK;
 }
 
 enum mw_err mw_json_write_string(struct mw_buf *b, const void *bytes, size_t len)

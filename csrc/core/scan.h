@@ -43,15 +43,22 @@ static inline int mw_scan_may_stop(uint64_t word)
 	return (stops & MW_SCAN_EIGHT(0x80)) != 0;
 }
 
+#if MW_SCAN_SSE2
+/* With its second bit turned over the quote is next to the controls, and as signed bytes everything from 0x80
+ * up is negative: one comparison finds all of them. */
+static inline __m128i mw_scan_are_plain(__m128i v)
+{
+	__m128i above = _mm_cmpgt_epi8(_mm_xor_si128(v, _mm_set1_epi8(0x02)), _mm_set1_epi8(0x20));
+	return _mm_andnot_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\\')), above);
+}
+#endif
+
 /* Of 16 bytes, a bit for each that is plain; bit 0 is the first. */
 static inline uint32_t mw_scan_sixteen(const uint8_t *p)
 {
 #if MW_SCAN_SSE2
-	/* With its second bit turned over the quote is next to the controls, and as signed bytes everything
-	 * from 0x80 up is negative: one comparison finds all of them. */
-	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-	__m128i above = _mm_cmpgt_epi8(_mm_xor_si128(v, _mm_set1_epi8(0x02)), _mm_set1_epi8(0x20));
-	return (uint32_t)_mm_movemask_epi8(_mm_andnot_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\\')), above));
+	return (uint32_t)_mm_movemask_epi8(
+	    mw_scan_are_plain(_mm_loadu_si128((const __m128i *)(const void *)p)));
 #else
 	uint32_t mask = 0;
 	for (int i = 0; i < 16; i += 8) {
@@ -81,6 +88,49 @@ static inline uint32_t mw_scan_window(const uint8_t *p)
 static inline uint64_t mw_scan_block(const uint8_t *p)
 {
 	return mw_scan_window(p) | (uint64_t)mw_scan_window(p + 32) << 32;
+}
+
+/* Copy a text if all of it is plain; false, whatever was written, if some of it may not be: wrongly so is
+ * rare. Most texts are short, so words that overlap see every byte, and what was loaded to be looked at is
+ * stored. */
+static inline int mw_scan_copy(uint8_t *to, const uint8_t *p, size_t len)
+{
+#if MW_SCAN_SSE2
+	if (len >= 16) {
+		__m128i all = _mm_set1_epi8(-1);
+		for (size_t i = 0;; i = i + 32 <= len ? i + 16 : len - 16) {
+			__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
+			_mm_storeu_si128((__m128i *)(void *)(to + i), v);
+			all = _mm_and_si128(all, mw_scan_are_plain(v));
+			if (i == len - 16)
+				return _mm_movemask_epi8(all) == 0xFFFF;
+		}
+	}
+#endif
+	if (len >= 8) {
+		int stops = 0;
+		for (size_t i = 0;; i = i + 16 <= len ? i + 8 : len - 8) {
+			uint64_t word = mw_scan_load(p + i);
+			memcpy(to + i, &word, sizeof word);
+			stops |= mw_scan_may_stop(word);
+			if (i == len - 8)
+				return !stops;
+		}
+	}
+	if (len >= 4) {
+		uint32_t first, last;
+		memcpy(&first, p, 4);
+		memcpy(&last, p + len - 4, 4);
+		memcpy(to, &first, 4);
+		memcpy(to + len - 4, &last, 4);
+		return !mw_scan_may_stop((uint64_t)first << 32 | last);
+	}
+	for (size_t i = 0; i < len; i++) {
+		if (!mw_scan_is_plain(p[i]))
+			return 0;
+		to[i] = p[i];
+	}
+	return 1;
 }
 
 /* A text of at most 32 bytes, to be found again; bytes in which the mask is 0 are not compared. */

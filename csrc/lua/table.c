@@ -104,44 +104,18 @@ done:
 	return kind;
 }
 
-/* Names and values are short, where mw_scan_plain goes byte by byte: words that overlap see every byte, too.
- * May be wrongly no, never wrongly yes. */
-static bool is_plain(const uint8_t *p, size_t len)
-{
-	if (len >= 64)
-		return mw_scan_plain(p, p + len) == p + len;
-	if (len >= 8) {
-		for (size_t i = 0; i < len - 8; i += 8) {
-			if (mw_scan_may_stop(mw_scan_load(p + i)))
-				return false;
-		}
-		return !mw_scan_may_stop(mw_scan_load(p + len - 8));
-	}
-	if (len >= 4) {
-		uint32_t first, last;
-		memcpy(&first, p, 4);
-		memcpy(&last, p + len - 4, 4);
-		return !mw_scan_may_stop((uint64_t)first << 32 | last);
-	}
-	for (size_t i = 0; i < len; i++) {
-		if (!mw_scan_is_plain(p[i]))
-			return false;
-	}
-	return true;
-}
-
 /* before "text" after, in one go if nothing in the text needs an escape or a second look; false, with nothing
  * written, if something does or there is no room. `after` may be 0 for none. */
 static bool write_plain(struct mw_buf *out, char before, const char *text, size_t len, char after)
 {
-	const uint8_t *bytes = (const uint8_t *)text;
-	if (!is_plain(bytes, len) || mw_buf_reserve(out, len + 4) != MW_OK)
+	if (mw_buf_reserve(out, len + 4) != MW_OK)
 		return false;
 	uint8_t *at = out->data + out->len;
 	if (before)
 		*at++ = (uint8_t)before;
 	*at++ = '"';
-	memcpy(at, text, len);
+	if (!mw_scan_copy(at, (const uint8_t *)text, len))
+		return false;
 	at += len;
 	*at++ = '"';
 	if (after)
