@@ -226,7 +226,7 @@ static inline uint32_t mw_scan_pairs(const uint8_t *p, size_t far)
 	return (uint32_t)_mm_movemask_epi8(_mm_and_si128(here, there));
 #else
 	uint32_t mask = 0;
-	for (int i = 0; i < 16; i++)
+	for (size_t i = 0; i < 16; i++)
 		mask |= (uint32_t)(p[i] == '"' && p[i + far] == '"') << i;
 	return mask;
 #endif

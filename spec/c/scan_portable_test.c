@@ -1,0 +1,2 @@
+#define MW_PORTABLE
+#include "scan_bytes.h"
