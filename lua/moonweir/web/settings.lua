@@ -147,6 +147,9 @@ function settings.new(options)
 			end
 			return done
 		end,
+		stored = function(account)
+			return self.api:stored_key(account)
+		end,
 	})
 	return self
 end
@@ -163,7 +166,7 @@ end
 
 function Settings:close()
 	if self.enable then
-		self.enable:close()
+		self.enable:close(self.now())
 	end
 	self.key:close()
 	self.claims:close()
