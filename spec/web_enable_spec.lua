@@ -316,6 +316,90 @@ describe("Enable with Segment", function()
 		end
 	end)
 
+	--- Claims that can't be written when they are taken for the n-th time from now on.
+	local function failing(at)
+		local real, count = page.enable.claims, 0
+		page.enable.claims = {
+			take = function(_, ...)
+				count = count + 1
+				if count == at then
+					return nil, "no room", "full"
+				end
+				return real:take(...)
+			end,
+			holds = function(_, ...)
+				return real:holds(...)
+			end,
+		}
+		return function()
+			page.enable.claims = real
+		end
+	end
+
+	it("uses neither ticket nor state up when the store fails: nothing went to Segment", function()
+		local ticket = start "store"
+		local mend = failing(1)
+		local status, answer = ask("/settings/enable/start", { ticket = ticket, nonce_hash = HASH })
+		assert.same({ 503, "io" }, { status, answer.error.code })
+		mend()
+		local state = query_of(ticket).state
+		local finish = { code = "c", state = state, nonce = NONCE }
+		for at = 1, 2 do
+			mend = failing(at)
+			status, answer = ask("/settings/enable/finish", finish)
+			assert.same({ 503, "io" }, { status, answer.error.code })
+			mend()
+			assert.equal(404, (ask("/settings/enable/look", { state = state, nonce = NONCE })))
+			assert.is_nil((segment:next(0.01)))
+		end
+		assert.equal(200, (ask("/settings/enable/finish", finish)))
+		assert.equal("done", outcome(state).outcome)
+		assert.equal(2, #asked)
+	end)
+
+	it("begins a request later for which there is no thread just now", function()
+		local state = query_of(start "threads").state
+		local errand, refused = core.errand, 0
+		core.errand = function()
+			refused = refused + 1
+			return nil, "no thread", "io"
+		end
+		local status = ask("/settings/enable/finish", { code = "c", state = state, nonce = NONCE })
+		local told = look(state)
+		core.errand = errand
+		assert.same({ 200, "waiting" }, { status, told.outcome })
+		assert.is_true(refused > 0)
+		assert.equal("done", outcome(state).outcome)
+	end)
+
+	it("says interrupted, if there is no thread for a minute", function()
+		local state = query_of(start "no threads").state
+		local errand = core.errand
+		core.errand = function()
+			return nil, "no thread", "io"
+		end
+		ask("/settings/enable/finish", { code = "c", state = state, nonce = NONCE })
+		now = now + 60
+		local told = look(state)
+		core.errand = errand
+		assert.matches("interrupted", told.text)
+		assert.is_nil(next(page.enable.running))
+		assert.equal(0, page.enable.count)
+	end)
+
+	it("tells a window whose answer got lost that its state was used, and nobody else", function()
+		local state = query_of(start "lost").state
+		local finish = { code = "c", state = state, nonce = NONCE }
+		assert.equal(200, (ask("/settings/enable/finish", finish)))
+		local status, answer = ask("/settings/enable/finish", finish)
+		assert.same({ 403, "used" }, { status, answer.error.code })
+		finish.nonce = NONCE .. "x"
+		status, answer = ask("/settings/enable/finish", finish)
+		assert.same({ 403, "invalid" }, { status, answer.error.code })
+		assert.equal("done", outcome(state).outcome)
+		assert.equal(2, #asked)
+	end)
+
 	it("gives an account five tickets a minute", function()
 		local session = session_of "eager"
 		local function status()

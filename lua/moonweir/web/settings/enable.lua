@@ -102,11 +102,18 @@ local function read(self, version, token)
 	return type(fields) == "table" and fields or nil, signed
 end
 
---- The same of one that is not too old and here for the first time, in whichever process.
+--- The same of one that is not too old and here for the first time, in whichever process. "io": it could not be written
+--- down that it was here, so it may come again.
+---@return table|nil fields
+---@return "invalid"|"used"|"io"|nil code
 local function opened(self, version, token, now)
 	local fields, signed = read(self, version, token)
-	if not fields or now >= fields.exp or not self.claims:take("enable " .. signed, fields.exp + KEPT, now) then
-		return nil
+	if not fields or now >= fields.exp then
+		return nil, "invalid"
+	end
+	local taken = self.claims:take("enable " .. signed, fields.exp + KEPT, now)
+	if not taken then
+		return nil, taken == nil and "io" or "used"
 	end
 	return fields
 end
@@ -152,14 +159,15 @@ end
 
 --- Where the window is to go.
 ---@param nonce_hash string base64url of SHA-256
----@return string|nil url nil: the ticket is no good
+---@return string|nil url
+---@return "invalid"|"used"|"io"|nil code  "io": the ticket is as good as it was
 function Enable:start(ticket, nonce_hash, now)
 	if type(nonce_hash) ~= "string" or not nonce_hash:find "^[%w_-]+$" or #nonce_hash ~= 43 then
-		return nil
+		return nil, "invalid"
 	end
-	local who = opened(self, "t1", ticket, now)
+	local who, code = opened(self, "t1", ticket, now)
 	if not who then
-		return nil
+		return nil, code
 	end
 	local state = sealed(self, "e1", {
 		account = who.account, user = who.user, region = who.region, nonce = nonce_hash, exp = math.floor(now) + STATE_LIFE,
@@ -176,18 +184,13 @@ function Enable:start(ticket, nonce_hash, now)
 	}
 end
 
-local function request(self, options)
-	options.ca_file, options.proxy = self.ca_file, self.proxy
-	return core.errand(options)
-end
-
 local function lease_of(state)
 	return "enabling " .. state
 end
 
 --- The window is back, with a code. Whether it is one with the nonce is known here; what comes of it, later.
 ---@return true|nil
----@return string? code "invalid"|"busy"|"io"
+---@return "invalid"|"used"|"busy"|"io"|nil code  "busy", "io": the state is as good as it was, for nothing was sent
 function Enable:finish(body, now)
 	local code, state, nonce = body.code, body.state, body.nonce
 	if type(code) ~= "string" or #code > TOKEN_MAX then
@@ -196,14 +199,21 @@ function Enable:finish(body, now)
 	if self.count >= UNDER_WAY then
 		return nil, "busy"
 	end
-	local who = opened(self, "e1", state, now)
+	local who = read(self, "e1", state)
 	if not who or not is_of(who, nonce) then
+		opened(self, "e1", state, now) -- whoever has it now: nobody uses it any more
 		return nil, "invalid"
 	end
+	-- The lease first, so that a state is used up only once the rest is certain to follow.
 	if self.claims:take(lease_of(state), now + LEASE, now) == nil then
 		return nil, "io"
 	end
-	local errand = request(self, {
+	local good, why = opened(self, "e1", state, now)
+	if not good then
+		return nil, why
+	end
+	self.count = self.count + 1
+	self.running[state] = { who = who, step = "token", asks = {
 		url = self.token_url,
 		user = self.client_id,
 		password = self.client_secret,
@@ -213,12 +223,7 @@ function Enable:finish(body, now)
 			{ "redirect_uri", self.base .. "/settings/enabled" },
 			{ "code_verifier", verifier_of(self, state) },
 		},
-	})
-	if not errand then
-		return nil, "io"
-	end
-	self.count = self.count + 1
-	self.running[state] = { who = who, errand = errand, step = "token" }
+	} }
 	return true
 end
 
@@ -246,6 +251,11 @@ local function is_stored(self, who, state, now)
 	return tail ~= nil and region == who.region and self.claims:holds(intent_of(state, tail, region), now)
 end
 
+local function request(self, options)
+	options.ca_file, options.proxy = self.ca_file, self.proxy
+	return core.errand(options)
+end
+
 --- By step: what an answer comes to; nil: it goes on.
 local steps = {}
 
@@ -257,8 +267,8 @@ function steps.token(self, flow, answer)
 		return "no_source"
 	end
 	flow.step = "source"
-	flow.errand = request(self, { url = self.api_url .. "/v1beta/" .. source, bearer = answer.access_token })
-	return not flow.errand and "failed" or nil
+	flow.asks = { url = self.api_url .. "/v1beta/" .. source, bearer = answer.access_token }
+	return nil
 end
 
 function steps.source(self, flow, answer, state, now)
@@ -279,11 +289,19 @@ end
 
 --- What it has come to; nil: it goes on.
 local function advance(self, flow, state, now)
+	if flow.asks then
+		flow.errand = request(self, flow.asks)
+		if not flow.errand then -- no thread, or no memory, just now
+			return not self.claims:holds(lease_of(state), now) and "cut" or nil
+		end
+		flow.asks = nil
+	end
 	local status, body = flow.errand:answer()
 	if status == nil and body == nil then
 		return nil
 	end
 	flow.errand:close()
+	flow.errand = nil
 	local answer = status == 200 and core.decode(body)
 	if type(answer) ~= "table" then
 		return "failed"
@@ -336,7 +354,9 @@ end
 --- What is under way comes to nothing, and the windows are told.
 function Enable:close(now)
 	for state, flow in pairs(self.running) do
-		flow.errand:close()
+		if flow.errand then
+			flow.errand:close()
+		end
 		flow.result = flow.result or "cut"
 		write_down(self, flow, state, now)
 	end
