@@ -104,7 +104,7 @@ end
 
 --- All that the page shows of the account, and of a test event.
 ---@param account string
----@param test {id: string, at: number}|nil
+---@param test {id: string, at: number, by: string}|nil
 ---@param now number
 function Api:state(account, test, now)
 	local a = read_account(self, account)
