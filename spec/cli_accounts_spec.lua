@@ -172,7 +172,8 @@ describe("moonweir accounts", function()
 	end)
 
 	local wrong = {
-		{ { "set", "acme" }, "nothing to set" },
+		{ { "set", "acme" }, "no write key, and no terminal to ask for it. Give --write-key-file FILE (- is standard input), or set "
+			.. "MOONWEIR_WRITE_KEY; to leave the key as it is, give --endpoint, --label, --oauth or --basic" },
 		{ { "set", "acme", "--write-key", "canary key" }, "character 7 of the write key" },
 		{ { "set", "acme", "--endpoint", "http://example.com" }, "write https://example.com" },
 		{ { "set", "acme", "--label", ("l"):rep(201), "--endpoint", "us" }, "a label has at most 200 bytes" },

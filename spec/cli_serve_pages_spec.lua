@@ -7,6 +7,7 @@ local daemon = require "spec.support.daemon"
 local mock = require "spec.support.mock"
 local mw = require "moonweir"
 local openssl = require "spec.support.openssl"
+local server = require "moonweir.server"
 
 local URL = "http://127.0.0.1:9999" -- how the world calls it
 local KEY = ("K9canary"):rep(4)
@@ -140,6 +141,31 @@ describe("moonweir serve", function()
 			{ Authorization = "Basic aXNzdWVkLTE6", ["Content-Type"] = "application/json" })))
 		local line = serve:wait_for "event=parked[^\n]*"
 		assert.is_nil(line:find("no write key", 1, true), line)
+	end)
+
+	it("tells the window that goes to Segment when it was stopped in between", function()
+		local silent, nonce = assert(server.open { port = 0 }), ("n"):rep(43)
+		local there = "http://127.0.0.1:" .. silent:port()
+		local config = start {
+			enable_client_id = "app", enable_client_secret_file = child.file("secret", "s3cret"), enable_authorize_url = there,
+			enable_token_url = there, enable_api_url = there,
+		}
+		serve = daemon.start(config)
+		local function ask(path, body, bearer)
+			local status, answer = settings_call("/settings/" .. path, core.encode(body), bearer)
+			assert.equal(200, status)
+			return answer
+		end
+		local link = assert(mw.settings_link("acme", { base_url = URL, key = link_key }))
+		local session = ask("session", { token = link:match "#(.+)$" }).session
+		local ticket = ask("api/enable", { region = "eu" }, session).ticket
+		local state = ask("enable/start", { ticket = ticket, nonce_hash = core.base64url(core.sha256(nonce)) }).go:match "state=([^&]+)"
+		ask("enable/finish", { code = "c0de", state = state, nonce = nonce })
+		assert.equal("waiting", ask("enable/look", { state = state, nonce = nonce }).outcome)
+		daemon.stop(serve)
+		serve = daemon.start(config)
+		assert.matches("interrupted", ask("enable/look", { state = state, nonce = nonce }).text)
+		silent:close()
 	end)
 
 	it("says what is wrong with the settings page's options", function()

@@ -11,6 +11,7 @@ local mw = require "moonweir"
 local options = require "moonweir.serve.options"
 local router = require "moonweir.web.router"
 local secrets = require "moonweir.serve.secrets"
+local serve = require "moonweir.serve"
 local daemon = require "spec.support.daemon"
 local views = require "moonweir.serve.views"
 
@@ -322,6 +323,40 @@ describe("metrics", function()
 		assert.equal(3, shown)
 		assert.equal(samples.moonweir_commit_seconds_count, last)
 		client:close(0)
+	end)
+end)
+
+describe("a round of the daemon", function()
+	teardown(child.clean)
+
+	it("answers one reader of metrics, however many ask, for those who post wait meanwhile", function()
+		local READERS = 8
+		local made = assert(serve.open(assert(config.load((daemon.config()))), log.new { level = "error" }))
+		local handled, router_of_operations = 0, made.service.operations_router
+		made.service.operations_router = {
+			handle = function(_, request)
+				handled = handled + 1
+				return router_of_operations:handle(request)
+			end,
+		}
+		local answers = child.folder() .. "/answers"
+		for _ = 1, READERS do
+			os.execute(("curl -s -o /dev/null -w '%%{http_code}\\n' http://127.0.0.1:%d/metrics >>%s </dev/null &"):format(
+				made.operations:port(), answers))
+		end
+		local until_ = core.process.monotonic() + 60
+		while made.operations:stats().busy < READERS do
+			made.operations:wait(0.01)
+			assert(core.process.monotonic() < until_, "the readers do not come")
+		end
+		repeat
+			local before = handled
+			made:round()
+			assert.is_true(handled - before <= 1)
+			assert(core.process.monotonic() < until_, "the readers are not answered")
+		until #child.lines(answers) == READERS
+		assert.equal(("200"):rep(READERS, " "), table.concat(child.lines(answers), " "))
+		made:stop()
 	end)
 end)
 

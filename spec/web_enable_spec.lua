@@ -25,9 +25,9 @@ describe("Enable with Segment", function()
 		client = assert(mw.open { spool = spool, master_key_file = master, integration = { name = "a", version = "1.0.0" } })
 		vault = assert(accounts.open { spool = spool, master_key_file = master })
 		local here = "http://127.0.0.1:" .. segment:port()
-		function open_page()
+		function open_page(its_vault)
 			return assert(settings.new {
-				base_url = BASE, link_key_file = key_path, spool = spool, vault = vault, client = client,
+				base_url = BASE, link_key_file = key_path, spool = spool, vault = its_vault or vault, client = client,
 				about = { name = "Acme Mail", slug = "acme-mail" },
 				enable = {
 					client_id = "acme app", client_secret = SECRET, authorize_url = here .. "/auth", token_url = here .. "/token",
@@ -208,19 +208,196 @@ describe("Enable with Segment", function()
 		there:close()
 	end)
 
-	it("is told to have failed, if the process that had it under way is gone", function()
-		local gone = open_page()
-		local state = query_of(start "gone").state
-		page, gone = gone, page
+	--- A flow that another process has under way: that one's page, and the state.
+	local function begun_elsewhere(account, its_vault)
+		local here, there = page, open_page(its_vault)
+		local state = query_of(start(account)).state
+		page = there
 		assert.equal(200, (ask("/settings/enable/finish", { code = "c", state = state, nonce = NONCE })))
-		page, gone = gone, page
-		gone:close()
-		local look = { state = state, nonce = NONCE }
-		assert.same({ outcome = "waiting" }, select(2, ask("/settings/enable/look", look)))
-		now = now + 901 -- whoever came back at the last moment is still under way
-		assert.same({ outcome = "waiting" }, select(2, ask("/settings/enable/look", look)))
+		page = here
+		return there, state
+	end
+
+	--- Segment answers that process, to the end.
+	local function serve(there)
+		local until_ = core.process.monotonic() + 120
+		local path
+		repeat
+			assert(core.process.monotonic() < until_, "waited in vain")
+			there:tick()
+			local x = segment:next(0.01)
+			if x then
+				path = x.path
+				x:answer(answers[path][1], {}, answers[path][2])
+			end
+		until path and path ~= "/token"
+	end
+
+	--- It looks after its flow, until that has come to an end, or an error did to the process.
+	local function go_on(there)
+		local until_ = core.process.monotonic() + 120
+		while next(there.enable.running) do
+			assert(core.process.monotonic() < until_, "waited in vain")
+			segment:next(0.01) -- the last answer goes out
+			local good, message = pcall(there.tick, there)
+			if not good then
+				return message
+			end
+		end
+		return nil
+	end
+
+	local function look(state)
+		return select(2, ask("/settings/enable/look", { state = state, nonce = NONCE }))
+	end
+
+	it("is told within a minute that nothing came of it, if the process that had it under way is gone", function()
+		local there, state = begun_elsewhere "gone"
+		now = now + 59
+		assert.same({ outcome = "waiting" }, look(state))
+		now = now + 1
+		local told = look(state)
+		assert.equal("failed", told.outcome)
+		assert.matches("interrupted", told.text)
+		there:close()
+	end)
+
+	it("is told at once, if that process comes to its end in order", function()
+		local there, state = begun_elsewhere "ended"
+		there:close()
+		assert.matches("interrupted", look(state).text)
+	end)
+
+	it("saves nothing any more, when the window was told so", function()
+		local there, state = begun_elsewhere "asleep"
+		serve(there)
 		now = now + 60
-		assert.equal("failed", select(2, ask("/settings/enable/look", look)).outcome)
+		assert.equal("failed", look(state).outcome)
+		assert.is_nil(go_on(there))
+		assert.is_nil((vault:show "asleep"))
+		assert.matches("interrupted", look(state).text)
+		there:close()
+	end)
+
+	--- A vault whose process dies when it has saved a key, or is about to.
+	local function deadly(saves)
+		return setmetatable({}, { __index = function(_, name)
+			return function(_, ...)
+				if name == "set" and saves then
+					assert(vault:set(...))
+				end
+				assert(name ~= "set", "the process is killed")
+				return vault[name](vault, ...)
+			end
+		end })
+	end
+
+	it("is told that it is done, if that process saved the key and could not say so", function()
+		local there, state = begun_elsewhere("mute", deadly(true))
+		serve(there)
+		assert.matches("killed", go_on(there))
+		assert.same({ outcome = "done" }, look(state))
+		now = now + 61
+		assert.same({ outcome = "done" }, look(state))
+		assert.equal(404, (ask("/settings/enable/look", { state = state, nonce = NONCE .. "x" })))
+	end)
+
+	it("takes no other key, and none in another region, for the one that could not be saved", function()
+		for _, before in ipairs {
+			{ write_key = "another0123456789abcdefghijkl9z9", endpoint = "eu" }, { write_key = KEY, endpoint = "us" },
+		} do
+			assert(vault:set("before", before))
+			local there, state = begun_elsewhere("before", deadly(false))
+			serve(there)
+			assert.matches("killed", go_on(there))
+			assert.same({ outcome = "waiting" }, look(state))
+			now = now + 61
+			assert.matches("interrupted", look(state).text)
+		end
+	end)
+
+	--- Claims that can't be written when they are taken for the n-th time from now on.
+	local function failing(at)
+		local real, count = page.enable.claims, 0
+		page.enable.claims = {
+			take = function(_, ...)
+				count = count + 1
+				if count == at then
+					return nil, "no room", "full"
+				end
+				return real:take(...)
+			end,
+			holds = function(_, ...)
+				return real:holds(...)
+			end,
+		}
+		return function()
+			page.enable.claims = real
+		end
+	end
+
+	it("uses neither ticket nor state up when the store fails: nothing went to Segment", function()
+		local ticket = start "store"
+		local mend = failing(1)
+		local status, answer = ask("/settings/enable/start", { ticket = ticket, nonce_hash = HASH })
+		assert.same({ 503, "io" }, { status, answer.error.code })
+		mend()
+		local state = query_of(ticket).state
+		local finish = { code = "c", state = state, nonce = NONCE }
+		for at = 1, 2 do
+			mend = failing(at)
+			status, answer = ask("/settings/enable/finish", finish)
+			assert.same({ 503, "io" }, { status, answer.error.code })
+			mend()
+			assert.equal(404, (ask("/settings/enable/look", { state = state, nonce = NONCE })))
+			assert.is_nil((segment:next(0.01)))
+		end
+		assert.equal(200, (ask("/settings/enable/finish", finish)))
+		assert.equal("done", outcome(state).outcome)
+		assert.equal(2, #asked)
+	end)
+
+	it("begins a request later for which there is no thread just now", function()
+		local state = query_of(start "threads").state
+		local errand, refused = core.errand, 0
+		core.errand = function()
+			refused = refused + 1
+			return nil, "no thread", "io"
+		end
+		local status = ask("/settings/enable/finish", { code = "c", state = state, nonce = NONCE })
+		local told = look(state)
+		core.errand = errand
+		assert.same({ 200, "waiting" }, { status, told.outcome })
+		assert.is_true(refused > 0)
+		assert.equal("done", outcome(state).outcome)
+	end)
+
+	it("says interrupted, if there is no thread for a minute", function()
+		local state = query_of(start "no threads").state
+		local errand = core.errand
+		core.errand = function()
+			return nil, "no thread", "io"
+		end
+		ask("/settings/enable/finish", { code = "c", state = state, nonce = NONCE })
+		now = now + 60
+		local told = look(state)
+		core.errand = errand
+		assert.matches("interrupted", told.text)
+		assert.is_nil(next(page.enable.running))
+		assert.equal(0, page.enable.count)
+	end)
+
+	it("tells a window whose answer got lost that its state was used, and nobody else", function()
+		local state = query_of(start "lost").state
+		local finish = { code = "c", state = state, nonce = NONCE }
+		assert.equal(200, (ask("/settings/enable/finish", finish)))
+		local status, answer = ask("/settings/enable/finish", finish)
+		assert.same({ 403, "used" }, { status, answer.error.code })
+		finish.nonce = NONCE .. "x"
+		status, answer = ask("/settings/enable/finish", finish)
+		assert.same({ 403, "invalid" }, { status, answer.error.code })
+		assert.equal("done", outcome(state).outcome)
+		assert.equal(2, #asked)
 	end)
 
 	it("gives an account five tickets a minute", function()

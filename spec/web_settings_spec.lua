@@ -380,8 +380,18 @@ describe("the settings page", function()
 		local test = told_there(session, function(s) return not s.testing end).test
 		assert.equal("bad", test.tone)
 		assert.matches("bad event", test.detail, 1, true)
+		-- Sent by one that is gone then.
+		page = there
+		session = send_test(session)
 		there:close()
 		other_client:close(0)
+		page = here
+		local _, state = ask("GET", "/settings/api/state", nil, session)
+		assert.is_true(state.testing)
+		now = now + 61
+		_, state = ask("GET", "/settings/api/state", nil, session)
+		assert.is_false(state.testing)
+		assert.matches("is not known", state.test.title, 1, true)
 	end)
 
 	it("says what to do when Segment refuses the key, and goes on when it is replaced", function()

@@ -25,17 +25,17 @@ end
 --- Claims that count what is written, and write nothing while `full`.
 local function claims_stand_in()
 	local claims = { held = {}, full = false, asked = 0 }
-	function claims:take(name)
+	function claims:take(name, until_, now)
 		self.asked = self.asked + 1
 		if self.full then
 			return nil, "no room", "full"
 		end
-		local is_new = not self.held[name]
-		self.held[name] = true
+		local is_new = (self.held[name] or now) <= now
+		self.held[name] = is_new and until_ or self.held[name]
 		return is_new
 	end
-	function claims:holds(name)
-		return self.held[name] == true
+	function claims:holds(name, now)
+		return (self.held[name] or now) > now
 	end
 	return claims
 end
@@ -125,5 +125,41 @@ describe("the test event's watch", function()
 		assert.same({ outcome = "waiting" }, test:outcome("account 1", sent[1], NOW + 1))
 		claims.full = false
 		assert.same({ outcome = "delivered" }, test:outcome("account 1", sent[1], NOW + 2))
+	end)
+
+	it("says within a minute that nobody watches any more, if the process that did is gone", function()
+		local here, there = trial.new(client, claims, ABOUT), test
+		local sent = assert(there:send("acme", NOW))
+		local now = NOW
+		while now < NOW + 300 do
+			assert.same({ outcome = "waiting" }, here:outcome("acme", sent, now))
+			now = now + 1
+			there:tick(now)
+		end
+		local last = now
+		while here:outcome("acme", sent, now).outcome == "waiting" do
+			now = now + 1
+			assert.is_true(now - last <= 60)
+		end
+		assert.same({ outcome = "unwatched" }, here:outcome("acme", sent, now))
+		assert.is_true(now - last >= 30)
+		-- It was only asleep.
+		client.delivered = true
+		there:tick(now)
+		assert.same({ outcome = "delivered" }, here:outcome("acme", sent, now))
+	end)
+
+	it("says the same of one that had to make room", function()
+		local sent = send(1001, NOW)
+		assert.same({ outcome = "unwatched" }, test:outcome("account 1", sent[1], NOW))
+		assert.same({ outcome = "waiting" }, test:outcome("account 2", sent[2], NOW))
+	end)
+
+	it("writes nothing while there is nothing to watch", function()
+		local asked = claims.asked
+		for now = NOW, NOW + 100, 10 do
+			test:tick(now)
+		end
+		assert.equal(asked, claims.asked)
 	end)
 end)

@@ -241,10 +241,10 @@ function Replay:take(letter)
 end
 
 --- Send letters once more: events through the client's source as it is now, refused messages as they are. Each keeps
--- its messageId. A letter goes when what was made of it is on disk; one whose event fails again stays.
+-- its messageId. A letter goes when what was made of it is on disk; one whose event fails again stays. A host that must
+-- not block gives `sync`, which does as client:sync does in a way of its own.
 ---@param client moonweir.Client
 ---@param dir string
---- A host that must not block gives `sync`, which does as client:sync does in a way of its own.
 ---@param filter moonweir.DeadFilter|{wait: number?, failed: fun(letter: moonweir.Letter, message: string, code: string)?,
 --- sync: (fun(seconds: number): true?, string?, string?)?}
 ---@return {replayed: integer, messages: integer, failed: integer}|nil counts

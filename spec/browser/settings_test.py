@@ -23,6 +23,17 @@ window.violations = [];
 document.addEventListener("securitypolicyviolation", (e) => window.violations.push(e.violatedDirective + " " + e.blockedURI));
 """
 
+# A network that fails while the condition says so.
+BROKEN = """
+const real = window.fetch;
+let left = 1000;
+window.heal = () => { left = 0; };
+window.fetch = async (path, options) => {
+	if (await (%s)) throw new TypeError("no network");
+	return real(path, options);
+};
+"""
+
 # Text on what it stands on, for every text that is seen: those with less contrast than 4.5 (3 if it is large).
 CONTRAST = """
 const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
@@ -436,6 +447,41 @@ class Enable(unittest.TestCase):
         self.enable()
         self.page.click("allow")
         self.page.wait_text("title", "Not connected")
+
+    def come_back(self, broken):
+        """Allow it, and have the window's script come upon a network that is so: `broken` is JavaScript, true for a path
+        while `left` is more than 0."""
+        self.page.open(self.world.link("acme"))
+        self.enable()
+        self.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": BROKEN % broken})
+        self.page.click("allow")
+
+    def test_it_goes_on_when_some_looks_fail(self):
+        self.come_back('path.endsWith("look") && left-- > 997')
+        self.page.wait_text("title", "Connected")
+        self.assertFalse(self.page.sees("again"))
+
+    def test_an_answer_that_got_lost_is_no_failure(self):
+        self.come_back('path.endsWith("finish") && left-- > 999 && real(path, options)')
+        self.page.wait_text("title", "Connected")
+
+    def test_who_waits_in_vain_can_look_again(self):
+        for what in ("finish", "look"):
+            self.come_back('path.endsWith("%s") && left > 0' % what)
+            self.page.wait_seen("again")
+            self.page.wait_text("title", "Not finished yet")
+            self.page.wait_text("text", "can’t be reached")
+            self.assertEqual(self.driver.execute_script(CONTRAST), [])
+            self.driver.execute_script("heal()")
+            self.page.click("again")
+            self.page.wait_text("title", "Connected")
+            self.assertFalse(self.page.sees("again"))
+            self.driver.close()
+            self.driver.switch_to.window(self.driver.window_handles[0])
+            self.page.wait_text("key", "C3d4")
+            self.page.click("disconnect")
+            self.page.click("confirm-yes")
+            self.page.wait_text("status-title", "Not connected")
 
     def test_a_code_that_comes_to_another_window_is_refused(self):
         self.page.open(self.world.link("acme"))

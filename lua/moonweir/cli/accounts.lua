@@ -197,6 +197,9 @@ local VIEW = { rows = rows_of, members = members_of, none = "there are no accoun
 
 local actions = {}
 
+local NO_KEY = "no write key, and no terminal to ask for it. Give --write-key-file FILE (- is standard input), or set "
+	.. "MOONWEIR_WRITE_KEY; to leave the key as it is, give --endpoint, --label, --oauth or --basic"
+
 --- Where the key comes from: the command line, a file, the environment, the terminal. Nothing if it is to stay as it was.
 local function key_source(args, change)
 	if args.write_key then
@@ -207,7 +210,7 @@ local function key_source(args, change)
 		change.write_key = keys.environment "MOONWEIR_WRITE_KEY"
 	elseif not (args.endpoint or args.label or change.oauth) then
 		if not process.is_terminal(0) then
-			return nil, "nothing to set. Give --write-key-file FILE (- is standard input), --endpoint, --oauth or --label", "usage"
+			return nil, NO_KEY, "usage"
 		end
 		change.write_key_file = "-"
 	end

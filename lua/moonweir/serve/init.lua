@@ -17,6 +17,7 @@ local views = require "moonweir.serve.views"
 local serve = {}
 
 local TAKE_MAX = 1024     -- requests a round, so that sockets are looked at in between
+local OPERATIONS_MAX = 1  -- of them to operations: metrics of many accounts take ms, for which those who post wait
 local TICK = 1            -- seconds between two looks at what is not a request
 
 ---@class moonweir.Daemon
@@ -149,10 +150,10 @@ function Daemon:handle(routes, exchange, request, since)
 	return false
 end
 
--- All that is ready; how many of them wait for a commit now.
-function Daemon:take(from, routes)
+-- What is ready, at most so many; how many of them wait for a commit now.
+function Daemon:take(from, routes, max)
 	local waiting = 0
-	for _ = 1, TAKE_MAX do
+	for _ = 1, max do
 		local exchange, request = from:take()
 		if not exchange then
 			break
@@ -213,7 +214,7 @@ function Daemon:round()
 	local is_due = self.operations and self.operations:is_due()
 	self.server:wait(is_due and 0 or (self.commits[1] or self.again[1]) and 0.1 or TICK)
 	local count = self.again[1] and self:take_again() or 0
-	count = count + self:take(self.server, self.service.router)
+	count = count + self:take(self.server, self.service.router, TAKE_MAX)
 	if count > 0 then
 		self.commits[#self.commits + 1] = {
 			count = count, answers = self.collecting, mark = self.client:mark(), since = process.monotonic() }
@@ -221,7 +222,7 @@ function Daemon:round()
 	end
 	if self.operations then
 		self.operations:wait(0)
-		self:take(self.operations, self.service.operations_router)
+		self:take(self.operations, self.service.operations_router, OPERATIONS_MAX)
 	end
 	self:settle()
 	if self.service.settings_page then

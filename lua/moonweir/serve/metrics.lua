@@ -29,10 +29,17 @@ function Page:family(name, kind, help)
 	self[#self + 1] = ("# HELP %s %s\n# TYPE %s %s\n"):format(self.name, help, self.name, kind)
 end
 
+-- Each account is named four times.
+local function escaped(self, value)
+	local text = self.escaped[value] or metrics.escape(value)
+	self.escaped[value] = text
+	return text
+end
+
 function Page:sample(value, labels, suffix)
 	local parts = {}
 	for i = 1, #(labels or {}), 2 do
-		parts[#parts + 1] = ('%s="%s"'):format(labels[i], metrics.escape(labels[i + 1]))
+		parts[#parts + 1] = ('%s="%s"'):format(labels[i], escaped(self, labels[i + 1]))
 	end
 	self[#self + 1] = ("%s%s%s %s\n"):format(self.name, suffix or "", parts[1] and "{" .. table.concat(parts, ",") .. "}" or "",
 		number(value))
@@ -143,7 +150,7 @@ end
 ---@param view moonweir.serve.View|{healthy: boolean, version: string}
 ---@return string
 function metrics.text(view)
-	local page = setmetatable({}, Page)
+	local page = setmetatable({ escaped = {} }, Page)
 	page:family("build_info", "gauge", "1; the version is its label.")
 	page:sample(1, { "version", view.version })
 	page:single("healthy", "gauge", "What /healthz says: 1 well, 0 not.", view.healthy and 1 or 0)

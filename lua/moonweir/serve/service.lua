@@ -316,6 +316,10 @@ end
 ---@return string? message
 ---@return string? code
 function Service:close(seconds)
+	if self.settings_page then
+		self.settings_page:close() -- before all that takes time: somebody waits in front of it
+		self.settings_page = nil
+	end
 	local ok, message, code = self.client:close(seconds)
 	self.vault:close()
 	return ok, message, code

@@ -39,7 +39,7 @@ end
 ---@param authorization string|nil
 ---@param key table
 ---@param now number
----@return {account: string, user: string?, test: {id: string, at: number}?, start: number, seen: number}|nil
+---@return {account: string, user: string?, test: {id: string, at: number, by: string}?, start: number, seen: number}|nil
 function session.check(authorization, key, now)
 	local token = type(authorization) == "string" and #authorization <= TOKEN_MAX and authorization:match "^[Bb]earer +(%S+)$"
 	local signed, mac = (token or ""):match "^(s1%.[%w_-]+)%.([%w_-]+)$"

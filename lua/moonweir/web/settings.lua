@@ -147,6 +147,9 @@ function settings.new(options)
 			end
 			return done
 		end,
+		stored = function(account)
+			return self.api:stored_key(account)
+		end,
 	})
 	return self
 end
@@ -163,7 +166,7 @@ end
 
 function Settings:close()
 	if self.enable then
-		self.enable:close()
+		self.enable:close(self.now())
 	end
 	self.key:close()
 	self.claims:close()
@@ -309,6 +312,11 @@ local WINDOW = {
 	["/settings/enable/start"] = "start", ["/settings/enable/finish"] = "finish", ["/settings/enable/look"] = "look",
 }
 
+local WINDOW_ERRORS = {
+	invalid = "Segment’s answer does not belong to this window.",
+	used = "This was done already.",
+}
+
 --- What the window of enable.lua asks: it has no session, but ticket, state and nonce.
 function Settings:from_window(request, name)
 	local body, status, code, message = decoded(request)
@@ -317,8 +325,10 @@ function Settings:from_window(request, name)
 	end
 	local now = self.now()
 	if name == "start" then
-		local go = self.enable:start(body.ticket, body.nonce_hash, now)
-		if not go then
+		local go, why = self.enable:start(body.ticket, body.nonce_hash, now)
+		if not go and why == "io" then
+			return self:refuse(503, why, UNAVAILABLE)
+		elseif not go then
 			return self:refuse(410, "ticket", "This window was opened too late.")
 		end
 		return respond.json(200, { go = go }, self.framing)
@@ -326,8 +336,7 @@ function Settings:from_window(request, name)
 		local done, why = self.enable:finish(body, now)
 		if not done then
 			self:log_refusal(now, { settings = "enable_refused", why = why, remote = request.remote })
-			return self:refuse(why == "invalid" and 403 or 503, why,
-				why == "invalid" and "Segment’s answer does not belong to this window." or UNAVAILABLE)
+			return self:refuse(WINDOW_ERRORS[why] and 403 or 503, why, WINDOW_ERRORS[why] or UNAVAILABLE)
 		end
 		return respond.json(200, { outcome = "waiting" }, self.framing)
 	end

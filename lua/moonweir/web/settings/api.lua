@@ -83,6 +83,17 @@ local function read_account(self, account)
 	return a
 end
 
+--- How the account's write key ends, and its region; nil: there is none, or it is too short to be told apart.
+---@return string|nil last
+---@return string|nil region
+function Api:stored_key(account)
+	local a = read_account(self, account)
+	if not a or not a.has_key or a.last == "" then
+		return nil
+	end
+	return a.last, region_of(self, a)
+end
+
 local function app_of(self, a)
 	local app = a.oauth and self.vault:show_app(a.oauth)
 	if not app or app.damaged then
@@ -93,7 +104,7 @@ end
 
 --- All that the page shows of the account, and of a test event.
 ---@param account string
----@param test {id: string, at: number}|nil
+---@param test {id: string, at: number, by: string}|nil
 ---@param now number
 function Api:state(account, test, now)
 	local a = read_account(self, account)

@@ -12,6 +12,9 @@
 --- window: a code that comes back to another browser is refused. PKCE's verifier is made of the state and the link key, so
 --- nothing is kept between the steps but in the window, and each step may be another process's. The two requests run in
 --- threads of one of them; its `tick` looks after them. What came of them is a claim, which every process can see.
+---
+--- So is the lease of the process that has them under way: a minute, in which it either saves the key or never will. If it
+--- dies, the window is told when that is over: that nothing came of it, or that the key is there all the same.
 
 local allowance = require "moonweir.web.settings.allowance"
 local core = require "moonweir.core"
@@ -21,7 +24,8 @@ local enable = {}
 
 local TICKET_LIFE, STATE_LIFE = 120, 900 -- seconds
 local KEPT = 600 -- for which an outcome is told, once the state has ended
-local REQUESTS = 60 -- seconds that a flow's two can take
+local LEASE = 60 -- seconds for a flow's two requests, of 20 at most
+local SAVING = 10 -- of them, in which a key that is saved is surely saved
 local UNDER_WAY = 64 -- flows at most whose requests run
 local TOKEN_MAX = 4096
 
@@ -51,7 +55,8 @@ local Enable = {}
 Enable.__index = Enable
 
 ---@param options moonweir.settings.EnableOptions
----@param parts {base: string, key: table, claims: table, saved: fun(who: table, write_key: string): true|nil}
+---@param parts {base: string, key: table, claims: table, saved: (fun(who: table, write_key: string): true|nil),
+--- stored: fun(account: string): string?, string?} stored: how the account's write key ends, and its region
 function enable.new(options, parts)
 	local self = { running = {}, count = 0 }
 	for name in pairs(options) do
@@ -97,11 +102,18 @@ local function read(self, version, token)
 	return type(fields) == "table" and fields or nil, signed
 end
 
---- The same of one that is not too old and here for the first time, in whichever process.
+--- The same of one that is not too old and here for the first time, in whichever process. "io": it could not be written
+--- down that it was here, so it may come again.
+---@return table|nil fields
+---@return "invalid"|"used"|"io"|nil code
 local function opened(self, version, token, now)
 	local fields, signed = read(self, version, token)
-	if not fields or now >= fields.exp or not self.claims:take("enable " .. signed, fields.exp + KEPT, now) then
-		return nil
+	if not fields or now >= fields.exp then
+		return nil, "invalid"
+	end
+	local taken = self.claims:take("enable " .. signed, fields.exp + KEPT, now)
+	if not taken then
+		return nil, taken == nil and "io" or "used"
 	end
 	return fields
 end
@@ -147,14 +159,15 @@ end
 
 --- Where the window is to go.
 ---@param nonce_hash string base64url of SHA-256
----@return string|nil url nil: the ticket is no good
+---@return string|nil url
+---@return "invalid"|"used"|"io"|nil code  "io": the ticket is as good as it was
 function Enable:start(ticket, nonce_hash, now)
 	if type(nonce_hash) ~= "string" or not nonce_hash:find "^[%w_-]+$" or #nonce_hash ~= 43 then
-		return nil
+		return nil, "invalid"
 	end
-	local who = opened(self, "t1", ticket, now)
+	local who, code = opened(self, "t1", ticket, now)
 	if not who then
-		return nil
+		return nil, code
 	end
 	local state = sealed(self, "e1", {
 		account = who.account, user = who.user, region = who.region, nonce = nonce_hash, exp = math.floor(now) + STATE_LIFE,
@@ -171,14 +184,13 @@ function Enable:start(ticket, nonce_hash, now)
 	}
 end
 
-local function request(self, options)
-	options.ca_file, options.proxy = self.ca_file, self.proxy
-	return core.errand(options)
+local function lease_of(state)
+	return "enabling " .. state
 end
 
 --- The window is back, with a code. Whether it is one with the nonce is known here; what comes of it, later.
 ---@return true|nil
----@return string? code "invalid"|"busy"|"io"
+---@return "invalid"|"used"|"busy"|"io"|nil code  "busy", "io": the state is as good as it was, for nothing was sent
 function Enable:finish(body, now)
 	local code, state, nonce = body.code, body.state, body.nonce
 	if type(code) ~= "string" or #code > TOKEN_MAX then
@@ -187,11 +199,21 @@ function Enable:finish(body, now)
 	if self.count >= UNDER_WAY then
 		return nil, "busy"
 	end
-	local who = opened(self, "e1", state, now)
+	local who = read(self, "e1", state)
 	if not who or not is_of(who, nonce) then
+		opened(self, "e1", state, now) -- whoever has it now: nobody uses it any more
 		return nil, "invalid"
 	end
-	local errand = request(self, {
+	-- The lease first, so that a state is used up only once the rest is certain to follow.
+	if self.claims:take(lease_of(state), now + LEASE, now) == nil then
+		return nil, "io"
+	end
+	local good, why = opened(self, "e1", state, now)
+	if not good then
+		return nil, why
+	end
+	self.count = self.count + 1
+	self.running[state] = { who = who, step = "token", asks = {
 		url = self.token_url,
 		user = self.client_id,
 		password = self.client_secret,
@@ -201,16 +223,12 @@ function Enable:finish(body, now)
 			{ "redirect_uri", self.base .. "/settings/enabled" },
 			{ "code_verifier", verifier_of(self, state) },
 		},
-	})
-	if not errand then
-		return nil, "io"
-	end
-	self.count = self.count + 1
-	self.running[state] = { who = who, errand = errand, step = "token" }
+	} }
 	return true
 end
 
 local FAILED = "Segment did not finish this. Please try again, or paste the write key."
+local CUT = "This was interrupted, and no write key was saved. Please close this window and try again."
 local NO_SOURCE = "Segment named no source. Please choose one when it asks."
 local NO_KEY = "The source that was chosen has no write key."
 
@@ -218,9 +236,25 @@ local NO_KEY = "The source that was chosen has no write key."
 local RESULTS = {
 	done = { outcome = "done" },
 	failed = { outcome = "failed", text = FAILED },
+	cut = { outcome = "failed", text = CUT },
 	no_source = { outcome = "failed", text = NO_SOURCE },
 	no_key = { outcome = "failed", text = NO_KEY },
 }
+
+-- That this key is about to be saved. If it is there afterwards it was saved, whether or not anybody could say so.
+local function intent_of(state, tail, region)
+	return ("enabling %s %s %s"):format(tail, region, state)
+end
+
+local function is_stored(self, who, state, now)
+	local tail, region = self.stored(who.account)
+	return tail ~= nil and region == who.region and self.claims:holds(intent_of(state, tail, region), now)
+end
+
+local function request(self, options)
+	options.ca_file, options.proxy = self.ca_file, self.proxy
+	return core.errand(options)
+end
 
 --- By step: what an answer comes to; nil: it goes on.
 local steps = {}
@@ -233,43 +267,63 @@ function steps.token(self, flow, answer)
 		return "no_source"
 	end
 	flow.step = "source"
-	flow.errand = request(self, { url = self.api_url .. "/v1beta/" .. source, bearer = answer.access_token })
-	return not flow.errand and "failed" or nil
+	flow.asks = { url = self.api_url .. "/v1beta/" .. source, bearer = answer.access_token }
+	return nil
 end
 
-function steps.source(self, flow, answer)
+function steps.source(self, flow, answer, state, now)
 	local write_key = type(answer.write_keys) == "table" and answer.write_keys[1]
 	if type(write_key) ~= "string" then
 		return "no_key"
+	end
+	-- Too late, and the window may know it: the customer may have pasted another key meanwhile.
+	if not self.claims:holds(lease_of(state), now + SAVING) then
+		return "cut"
+	end
+	local intent = intent_of(state, write_key:sub(-4), flow.who.region)
+	if self.claims:take(intent, flow.who.exp + KEPT, now) == nil then
+		return "cut"
 	end
 	return self.saved(flow.who, write_key) and "done" or "failed"
 end
 
 --- What it has come to; nil: it goes on.
-local function advance(self, flow)
+local function advance(self, flow, state, now)
+	if flow.asks then
+		flow.errand = request(self, flow.asks)
+		if not flow.errand then -- no thread, or no memory, just now
+			return not self.claims:holds(lease_of(state), now) and "cut" or nil
+		end
+		flow.asks = nil
+	end
 	local status, body = flow.errand:answer()
 	if status == nil and body == nil then
 		return nil
 	end
 	flow.errand:close()
+	flow.errand = nil
 	local answer = status == 200 and core.decode(body)
 	if type(answer) ~= "table" then
 		return "failed"
 	end
-	return steps[flow.step](self, flow, answer)
+	return steps[flow.step](self, flow, answer, state, now)
 end
 
 local function claim_of(result, state)
 	return ("enabled %s %s"):format(result, state)
 end
 
+local function write_down(self, flow, state, now)
+	return self.claims:take(claim_of(flow.result, state), flow.who.exp + KEPT, now)
+end
+
 --- To be called often: looks after the requests that run.
 function Enable:tick(now)
 	for state, flow in pairs(self.running) do
-		flow.result = flow.result or advance(self, flow)
+		flow.result = flow.result or advance(self, flow, state, now)
 		if flow.result then
-			if self.claims:take(claim_of(flow.result, state), flow.who.exp + KEPT, now) == nil then
-				return -- it can't be written down just now, and is told a little later
+			if write_down(self, flow, state, now) == nil then
+				return -- it can't be just now, and is told a little later
 			end
 			self.running[state] = nil
 			self.count = self.count - 1
@@ -290,13 +344,21 @@ function Enable:outcome(state, nonce, now)
 			return told
 		end
 	end
+	if is_stored(self, who, state, now) then
+		return RESULTS.done
+	end
 	-- Or whoever had it under way is gone.
-	return now < who.exp + REQUESTS and { outcome = "waiting" } or RESULTS.failed
+	return self.claims:holds(lease_of(state), now) and { outcome = "waiting" } or RESULTS.cut
 end
 
-function Enable:close()
-	for _, flow in pairs(self.running) do
-		flow.errand:close()
+--- What is under way comes to nothing, and the windows are told.
+function Enable:close(now)
+	for state, flow in pairs(self.running) do
+		if flow.errand then
+			flow.errand:close()
+		end
+		flow.result = flow.result or "cut"
+		write_down(self, flow, state, now)
 	end
 	self.running = {}
 end

@@ -1,12 +1,13 @@
 --- trial -- the test event: sent on its account's own way to Segment, counted like any other, and watched.
 ---
----     local test = trial:send("acme", now)       { id, at }, which the session of the page carries
+---     local test = trial:send("acme", now)       { id, at, by }, which the session of the page carries
 ---     trial:outcome("acme", test, now)           in any process
 ---
 --- Five a minute and account (allowance.lua). An account's messages come to their end in the order in which
 --- they were accepted. So once the test event is accepted, `mark` is how many must have come to theirs; then it was
 --- delivered, unless one of them died and the dead letter has its messageId. Letters are written a moment after they are
---- counted. The process that sent it sees that, and claims what came of it, so that all can tell.
+--- counted. The process that sent it sees that, and claims what came of it, so that all can tell. While it has any to
+--- watch it claims that, too, each half minute: of a process that is gone nobody awaits news for long.
 
 local allowance = require "moonweir.web.settings.allowance"
 local core = require "moonweir.core"
@@ -18,6 +19,7 @@ local COMMIT = 2 -- seconds in which a message is surely accepted, even if other
 local LETTERS = 10 -- seconds in which a dead letter is surely written
 local WATCHED = 1000 -- tests at most; of more, nobody is told what came of the oldest
 local AT_ONCE = 16 -- that have ended are written down in a tick: each is a synced commit, for which whoever ticks waits
+local WATCH = 30 -- seconds: who says in one such span that it watches is believed until the next is over
 local OUTCOMES = { "delivered", "refused" }
 
 ---@class moonweir.Trial
@@ -28,7 +30,9 @@ Trial.__index = Trial
 ---@param claims table
 ---@param about {name: string, slug: string}
 function trial.new(client, claims, about)
-	return setmetatable({ client = client, claims = claims, about = about, tests = {}, count = 0, sent = 0, looked = 0 }, Trial)
+	return setmetatable({
+		client = client, claims = claims, about = about, name = core.random_id(), tests = {}, count = 0, sent = 0, looked = 0,
+	}, Trial)
 end
 
 local function forget(self, id)
@@ -51,8 +55,28 @@ local function is_over(test, now)
 	return math.abs(now - test.at) > KEPT
 end
 
+local function watch_of(name, span)
+	return ("watching %.0f %s"):format(span, name)
+end
+
+-- What can't be written down now is tried again at the next tick.
+local function keep_watch(self, now)
+	local span = math.floor(now / WATCH)
+	if span ~= self.span and self.claims:take(watch_of(self.name, span), (span + 2) * WATCH, now) ~= nil then
+		self.span = span
+	end
+end
+
+local function is_watched(self, test, now)
+	if test.by == self.name then
+		return self.tests[test.id] ~= nil
+	end
+	local span = math.floor(now / WATCH)
+	return self.claims:holds(watch_of(test.by, span), now) or self.claims:holds(watch_of(test.by, span - 1), now)
+end
+
 --- Send one.
----@return {id: string, at: number}|nil
+---@return {id: string, at: number, by: string}|nil test by: whoever watches it
 ---@return string? message
 ---@return string? code
 function Trial:send(account, now)
@@ -80,7 +104,8 @@ function Trial:send(account, now)
 	self.sent = self.sent + 1
 	self.tests[id] = { account = account, at = now, number = self.sent, before = lane or { accepted = 0, dead = 0 } }
 	self.count = self.count + 1
-	return { id = id, at = now }
+	keep_watch(self, now)
+	return { id = id, at = now, by = self.name }
 end
 
 --- Segment's answer, if it refused the message with this id.
@@ -143,6 +168,7 @@ function Trial:tick(now)
 		return
 	end
 	self.looked = now
+	keep_watch(self, now)
 	local left = AT_ONCE
 	for id, test in pairs(self.tests) do
 		if is_over(test, now) then
@@ -154,8 +180,8 @@ function Trial:tick(now)
 end
 
 --- What came of one.
----@param test {id: string, at: number} what `send` gave
----@return {outcome: "waiting"|"delivered"|"refused", answer: string?}|nil
+---@param test {id: string, at: number, by: string} what `send` gave
+---@return {outcome: "waiting"|"delivered"|"refused"|"unwatched", answer: string?}|nil
 function Trial:outcome(account, test, now)
 	if now - test.at > KEPT then
 		return nil
@@ -169,7 +195,7 @@ function Trial:outcome(account, test, now)
 			return { outcome = outcome, answer = outcome == "refused" and refusal(self.client, account, test) or nil }
 		end
 	end
-	return { outcome = "waiting" }
+	return { outcome = is_watched(self, test, now) and "waiting" or "unwatched" }
 end
 
 return trial

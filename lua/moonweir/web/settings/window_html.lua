@@ -6,6 +6,7 @@ return [==[
 		<span id="icon" class="icon note" hidden><svg aria-hidden="true"><use href="#i-note"/></svg></span>
 		<h2 id="title">One moment …</h2>
 		<p id="text">Connecting {{TOOL}} with Segment.</p>
+		<button type="button" id="again" class="primary" hidden>Try again</button>
 	</section>
 </main>
 ]==]

@@ -105,7 +105,7 @@ function words.status(account, lane, tool)
 end
 
 --- What came of a test event.
----@param outcome "waiting"|"delivered"|"refused"
+---@param outcome "waiting"|"delivered"|"refused"|"unwatched"
 ---@param status {title: string, tone: string}
 ---@param answer string|nil Segment's
 function words.test(outcome, status, answer)
@@ -127,6 +127,13 @@ function words.test(outcome, status, answer)
 	elseif status.tone == "bad" or status.tone == "warn" then
 		local text = status.title .. ". The event is kept, and sent as soon as that is settled."
 		return { tone = status.tone, title = "The test event did not arrive yet", text = text }
+	end
+	if outcome == "unwatched" then
+		return {
+			tone = "note",
+			title = "What came of the test event is not known",
+			text = "Our server lost sight of it, perhaps in a restart. Please send another one.",
+		}
 	end
 	return { tone = "note", title = "Sending the test event …", text = "This takes a few seconds." }
 end
