@@ -259,6 +259,8 @@ describe("a judge", function()
 		end)
 		for _, event in ipairs { EVENT, FUNCTION_EVENT } do
 			seen = nil
+			-- LuaJIT ends a collection that is nearly over when it leaves compiled code, even a stopped one: so none is begun.
+			collectgarbage()
 			assert.equal(1, m:tally(event, { account = "a" }).messages)
 			assert.same({ true, true, false, 200000 }, seen)
 			assert.is_true(collectgarbage "isrunning")
