@@ -211,8 +211,8 @@ $(BUILD)/node/node_modules: spec/browser/package-lock.json
 .PHONY: browser
 browser: browser-packages ## the pages in headless Chromium, and Segment's own Node library against the debugger
 	@$(MAKE) -j2 all $(BUILD)/node/node_modules
-	@cd spec/browser && MW_NODE=$(abspath $(BUILD)/node) PYTHONDONTWRITEBYTECODE=1 \
-	  /usr/bin/python3 -m unittest $(or $(BROWSER),discover -p '*_test.py')
+	@cd spec/browser && printf '%s\n' $(or $(BROWSER),$(patsubst %.py,%,$(notdir $(wildcard spec/browser/*_test.py)))) | \
+	  MW_NODE=$(abspath $(BUILD)/node) PYTHONDONTWRITEBYTECODE=1 xargs -P3 -n1 sh ../support/one_test.sh /usr/bin/python3 -m unittest
 
 .PHONY: simulate
 simulate: $(BUILD)/test/hosts_simulation_test ## delays of 10,000 customers under 50 requests/s, in one process and on 100 workers: the README's tables
