@@ -14,6 +14,7 @@
  *     encode  the same from Lua (no userdata)
  *     message Lua tables to messages (no userdata)
  *     guard   instruction, memory and time limits around a script's functions (no userdata)
+ *     spares  small blocks that they gave back, for them to take again (no userdata)
  *     client  an engine, with the calls that feed it
  *     review  messages against Segment's Spec, each kind of them judged once
  *     letters failed events as dead letters (no userdata)
