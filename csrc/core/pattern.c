@@ -4,6 +4,8 @@
 
 static _Atomic uint64_t patterns;
 
+enum { WINDOW = 32 };
+
 static bool is_scalar(const struct mw_json_node *node)
 {
 	return node->type <= MW_JSON_STRING;
@@ -24,7 +26,8 @@ static void add_part(struct mw_pattern *pattern, const uint8_t *text, uint32_t f
 		     uint32_t value)
 {
 	struct mw_pattern_part *part = &pattern->part[pattern->parts++];
-	*part = (struct mw_pattern_part){.at = from, .len = to - from, .value = value};
+	*part = (struct mw_pattern_part){
+	    .at = from, .len = to - from, .value = value, .room = (int32_t)(to - from) + 1 + WINDOW};
 	size_t head = part->len < sizeof part->head.bytes ? part->len : sizeof part->head.bytes;
 	memcpy(part->head.bytes, text + from, head);
 	memset(part->head.mask, 0xFF, head);
@@ -77,41 +80,6 @@ void mw_pattern_take(struct mw_pattern *pattern, const struct mw_json *doc)
 
 /* ---- reading */
 
-/* Where that many bytes are behind a part, it is compared whole, and its string looked through, without
- * asking for the end of the text: its opening quote and one window. */
-enum { ROOM = 1 + 32 };
-
-/* The closing quote of the string whose inside begins at `inside`; NULL if it is no string. */
-__attribute__((noinline)) static const uint8_t *find_rare_quote(const uint8_t *inside, const uint8_t *end,
-								uint32_t *flags)
-{
-	struct mw_fault fault;
-	struct mw_stops stops =
-	    mw_json_pass_rare((struct mw_stops){inside, scan_block(inside, end)}, end, flags, &fault);
-	return stops.block ? stop_at(stops) : NULL;
-}
-
-/* The same where 32 bytes may be read: nearly always the quote is among them. */
-static inline const uint8_t *find_quote(const uint8_t *inside, const uint8_t *end, uint32_t *flags)
-{
-	const uint8_t *p = inside;
-	do {
-		uint32_t stops = mw_scan_window(p);
-		if (LIKELY(stops != 0)) {
-			p += __builtin_ctz(stops);
-			if (LIKELY(*p == '"'))
-				return p;
-			break;
-		}
-		p += 32;
-	} while (end - p >= 32);
-	/* With flags of its own, or the loop over parts would keep them in memory. */
-	uint32_t rare = 0;
-	p = find_rare_quote(inside, end, &rare);
-	*flags = rare;
-	return p;
-}
-
 /* Behind the word at p, NULL if there is none. */
 static const uint8_t *pass_word(const uint8_t *p, const uint8_t *end, enum mw_json_type *type)
 {
@@ -136,14 +104,37 @@ static inline void set(struct mw_json_node *node, uint32_t at, ptrdiff_t len, en
 	*node = (struct mw_json_node){at, (uint32_t)len, node->next, type & 15, flags & 15, 0};
 }
 
-/* A string, given its closing quote. Behind it; NULL if there is none. */
-static inline const uint8_t *set_string(struct mw_json_node *node, uint32_t at, const uint8_t *p,
-					const uint8_t *quote, uint32_t flags)
+/* A string, whatever is in it. Behind it, NULL if it is none. */
+__attribute__((noinline)) static const uint8_t *read_string(struct mw_json_node *node, uint32_t at,
+							    const uint8_t *p, const uint8_t *end)
 {
-	if (UNLIKELY(!quote))
+	struct mw_stops stops = {p + 1, scan_block(p + 1, end)};
+	struct mw_fault fault;
+	uint32_t flags = 0;
+	stops = mw_json_pass_rare(stops, end, &flags, &fault);
+	if (!stops.block)
 		return NULL;
-	set(node, at + 1, quote - p - 1, MW_JSON_STRING, flags);
-	return quote + 1;
+	set(node, at + 1, stop_at(stops) - p - 1, MW_JSON_STRING, flags);
+	return stop_at(stops) + 1;
+}
+
+/* The same where WINDOW bytes may be read behind its quote. Nearly always the other one is among them, and
+ * nothing but plain text in between. */
+static inline const uint8_t *read_plain_string(struct mw_json_node *node, uint32_t at, const uint8_t *p,
+					       const uint8_t *end)
+{
+	const uint8_t *q = p + 1;
+	do {
+		uint32_t stops = mw_scan_window(q);
+		if (UNLIKELY(stops == 0))
+			continue;
+		q += __builtin_ctz(stops);
+		if (UNLIKELY(*q != '"'))
+			break;
+		set(node, at + 1, q - p - 1, MW_JSON_STRING, 0);
+		return q + 1;
+	} while (end - (q += WINDOW) >= WINDOW);
+	return read_string(node, at, p, end);
 }
 
 /* A number or a word. Behind it, NULL if it is neither. */
@@ -163,13 +154,16 @@ static inline const uint8_t *read_bare(struct mw_json_node *node, uint32_t at, c
 
 /* The containers move with the parts in which they begin and end. */
 static void move_containers(const struct mw_pattern *pattern, struct mw_json_node *nodes,
-			    const uint32_t *shifts)
+			    const uint32_t *began)
 {
+	const struct mw_pattern_part *part = pattern->part;
 	const struct mw_pattern_container *c = pattern->container, *end = c + pattern->containers;
 	for (; c < end; c++) {
 		const struct mw_json_node *like = &pattern->nodes[c->node];
-		nodes[c->node].at = like->at + shifts[c->first];
-		nodes[c->node].len = like->len + shifts[c->last] - shifts[c->first];
+		uint32_t first = began[c->first] - part[c->first].at,
+			 last = began[c->last] - part[c->last].at;
+		nodes[c->node].at = like->at + first;
+		nodes[c->node].len = like->len + last - first;
 	}
 }
 
@@ -186,33 +180,25 @@ __attribute__((noinline)) static const uint8_t *read_last(const struct mw_patter
 							  struct mw_json_node *node, uint32_t at,
 							  const uint8_t *p, const uint8_t *end)
 {
-	uint32_t flags = 0;
 	if (!stands_at(pattern, part, p, end))
 		return NULL;
 	p += part->len;
 	at += part->len;
-	if (*p != '"')
-		return read_bare(node, at, p, end);
-	const uint8_t *quote = find_rare_quote(p + 1, end, &flags);
-	return set_string(node, at, p, quote, flags);
+	return *p == '"' ? read_string(node, at, p, end) : read_bare(node, at, p, end);
 }
 
-/* The same where there is room for it and ROOM bytes. */
+/* The same where there is room for it, a quote and a window. */
 static inline const uint8_t *read_part(const struct mw_pattern *pattern, const struct mw_pattern_part *part,
 				       struct mw_json_node *node, uint32_t at, const uint8_t *p,
 				       const uint8_t *end)
 {
-	uint32_t flags = 0;
 	if (UNLIKELY(!mw_scan_is(&part->head, p)) ||
 	    (UNLIKELY(part->len > sizeof part->head.bytes) && !stands_at(pattern, part, p, end)))
 		return NULL;
 	p += part->len;
 	at += part->len;
 	/* No part but the last ends with a bracket, as the text does: so there is a byte to look at. */
-	if (*p != '"')
-		return read_bare(node, at, p, end);
-	const uint8_t *quote = find_quote(p + 1, end, &flags);
-	return set_string(node, at, p, quote, flags);
+	return *p == '"' ? read_plain_string(node, at, p, end) : read_bare(node, at, p, end);
 }
 
 static bool read_parts(const struct mw_pattern *pattern, struct mw_json_node *nodes, const uint8_t *start,
@@ -220,21 +206,20 @@ static bool read_parts(const struct mw_pattern *pattern, struct mw_json_node *no
 {
 	const struct mw_pattern_part *part = pattern->part, *last = part + pattern->parts - 1;
 	const uint8_t *p = start;
-	uint32_t shifts[MW_PATTERN_VALUES], *shifted = shifts;
+	uint32_t began[MW_PATTERN_VALUES], *at = began;
 	for (; part < last; part++) {
 		struct mw_json_node *node = &nodes[part->value];
-		uint32_t at = (uint32_t)(p - start);
-		*shifted++ = at - part->at;
-		p = LIKELY((size_t)(end - p) >= part->len + ROOM)
-			? read_part(pattern, part, node, at, p, end)
-			: read_last(pattern, part, node, at, p, end);
+		*at = (uint32_t)(p - start);
+		p = LIKELY(end - p >= part->room) ? read_part(pattern, part, node, *at, p, end)
+						  : read_last(pattern, part, node, *at, p, end);
 		if (UNLIKELY(!p))
 			return false;
+		at++;
 	}
-	*shifted = (uint32_t)(p - start) - last->at;
+	*at = (uint32_t)(p - start);
 	if (!stands_at(pattern, last, p, end) || p + last->len != end)
 		return false;
-	move_containers(pattern, nodes, shifts);
+	move_containers(pattern, nodes, began);
 	return true;
 }
 

@@ -32,6 +32,7 @@ struct mw_pattern {
 		uint32_t at;
 		uint32_t len;
 		uint32_t value; /* its node */
+		int32_t room;   /* bytes for it, a quote and a window: nobody need look where the text ends */
 	} part[MW_PATTERN_VALUES];
 	uint32_t containers;
 	struct mw_pattern_container {
