@@ -32,8 +32,7 @@ static bool ask(void *engine, struct mw_turns_ask *out, int64_t *wait_ms)
 static void wake(struct mw_engine *g)
 {
 	pthread_mutex_lock(&g->gate);
-	if (!g->closed)
-		mw_http_wake(g->http);
+	mw_engine_wake(g);
 	pthread_mutex_unlock(&g->gate);
 }
 
