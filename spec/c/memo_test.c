@@ -107,8 +107,8 @@ static void make_paths(void)
 	keys[PATHS + 1] = MW_SPAN("fields");
 	values[PATHS + 1] = object(x, "u", get(x, "user"), "b", get(x, "a.b"),
 				   "a key of more than thirty-two bytes", get(x, "id"), NULL);
-	keys[PATHS + 2] = MW_SPAN("a \"key\" of thirty-two bytes, so");
-	values[PATHS + 2] = object(x, "x", get(x, "c.a[1]"), NULL);
+	keys[PATHS + 2] = MW_SPAN("a \"key\" of thirty-two bytes");
+	values[PATHS + 2] = object(x, "x", get(x, "c.a[1]"), "u", get(x, "user"), NULL);
 	keys[PATHS + 3] = MW_SPAN("mixed");
 	values[PATHS + 3] =
 	    object(x, "u", get(x, "user"), "type", get(x, "a"), "inner",
