@@ -379,6 +379,33 @@ describe("m:map", function()
 		assert.equal("mapping", problems[1].code)
 	end)
 
+	it("counts what an event holds, and no garbage, though small blocks are kept for the next one", function()
+		local function run(event, emit)
+			local held = {}
+			for i = 1, 150000 do -- some 15 MB
+				held[1] = { i, i, i, i }
+			end
+			for i = 1, event.x do
+				held[i] = ("x"):rep(1024 * 1024 + i)
+			end
+			emit({ call = "track", name = "N", payload = { held = #held } })
+		end
+		if jit then
+			jit.off(run)
+		end
+		local m = entry(run)
+		for _ = 1, 2 do
+			collectgarbage()
+			local messages, _, problems = m:map(GO:format "55")
+			assert.is_nil(problems and problems[1].message)
+			assert.equal(1, #messages)
+			collectgarbage() -- or it might hold that much more
+			messages, _, problems = m:map(GO:format "100")
+			assert.equal(0, #messages)
+			assert.matches("more than 64 MB of memory", problems[1].message)
+		end
+	end)
+
 	it("names the entry's line where an error names none", function()
 		for text, raise in pairs {
 			["s.lua:1: plain"] = function() error("plain", 0) end,
