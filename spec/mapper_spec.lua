@@ -129,6 +129,22 @@ describe("emit", function()
 		end, "seed must be a string")
 	end)
 
+	it("takes the calls of a script from before the module was loaded again", function()
+		local name = "moonweir.call"
+		local before = require(name)
+		package.loaded[name] = nil
+		local after = require(name)
+		package.loaded[name] = before
+		for _, call in ipairs { before, after } do
+			local track = call.constructors({ loading = false }).track
+			local messages, _, problems = entry(function(_, emit)
+				emit(track "Opened" { a = 1 })
+			end):map(GO:format "1")
+			assert.is_nil(problems and problems[1].message)
+			assert.matches('"event":"Opened","properties":{"a":1}', messages[1].message)
+		end
+	end)
+
 	it("refuses what is no call, with the script's line", function()
 		assert.matches("^[%w_./]*mapper_spec.lua:%d+: emit: expected a call", refused("track"))
 		assert.matches("expected a call", refused({ call = "trick" }))
@@ -363,6 +379,33 @@ describe("m:map", function()
 		assert.equal("mapping", problems[1].code)
 	end)
 
+	it("counts what an event holds, and no garbage, though small blocks are kept for the next one", function()
+		local function run(event, emit)
+			local held = {}
+			for i = 1, 150000 do -- some 15 MB
+				held[1] = { i, i, i, i }
+			end
+			for i = 1, event.x do
+				held[i] = ("x"):rep(1024 * 1024 + i)
+			end
+			emit({ call = "track", name = "N", payload = { held = #held } })
+		end
+		if jit then
+			jit.off(run)
+		end
+		local m = entry(run)
+		for _ = 1, 2 do
+			collectgarbage()
+			local messages, _, problems = m:map(GO:format "55")
+			assert.is_nil(problems and problems[1].message)
+			assert.equal(1, #messages)
+			collectgarbage() -- or it might hold that much more
+			messages, _, problems = m:map(GO:format "100")
+			assert.equal(0, #messages)
+			assert.matches("more than 64 MB of memory", problems[1].message)
+		end
+	end)
+
 	it("names the entry's line where an error names none", function()
 		for text, raise in pairs {
 			["s.lua:1: plain"] = function() error("plain", 0) end,
@@ -373,6 +416,21 @@ describe("m:map", function()
 			local _, _, problems = entry(raise):map(GO:format "1")
 			assert.equal(text, problems[1].message)
 		end
+	end)
+
+	it("that is gone refuses to work: finalizers of later garbage may still know it", function()
+		local function finalize(object)
+			debug.getmetatable(object).__gc(object)
+		end
+		local m, map = plain(), new_map()
+		finalize(m)
+		finalize(m)
+		assert.has_error(function() m:map(GO:format "1") end, "this mapper is gone: its Lua state is closing")
+		assert.has_error(function() m:tally(GO:format "1") end, "this mapper is gone: its Lua state is closing")
+		finalize(map)
+		finalize(map)
+		assert.has_error(function() core.mapper(map) end, "this map is gone: its Lua state is closing")
+		assert.has_error(function() map:ignore "x" end, "this map is gone: its Lua state is closing")
 	end)
 
 	it("seals its map", function()

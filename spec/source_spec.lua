@@ -465,6 +465,12 @@ emit(source.track "X")]], { a = 5, u = "u1" })
 		assert.matches("source.track: it has its properties already", failure 'emit(source.track "X" { a = 1 } { b = 2 })')
 	end)
 
+	it("a call says what it is, and that it can't be changed", function()
+		assert.matches('source.track: a call has no method "name_it"', failure 'emit(source.track "X" { a = 1 }:name_it "Y")')
+		assert.matches('source.track: a call has no method "3"', failure 'emit((source.track "X" { a = 1 })[3])')
+		assert.matches("a call can't be changed", failure 'source.track "X" { a = 1 }.name = "Y"')
+	end)
+
 	it("a name's constructor is made once", function()
 		local calls = run 'emit(source.track "X"); emit(source.track "X")'
 		assert.is_true(rawequal(calls[1].call, calls[2].call))

@@ -44,11 +44,17 @@ static int new_call_of_both(lua_State *L)
 	luaL_checktype(L, 1, LUA_TTABLE);
 	luaL_checktype(L, 2, LUA_TFUNCTION);
 	lua_settop(L, 2);
-	lua_pushvalue(L, 1);
-	lua_setfield(L, LUA_REGISTRYINDEX, MWL_CALL);
 	lua_pushliteral(L, "ready");
 	lua_pushliteral(L, "name");
 	lua_pushcclosure(L, call_of_both, NAME);
+	return 1;
+}
+
+/* core.call_metatable(): that of all calls. However often the module is loaded it is the same one, so that
+ * scripts that are there already go on making calls. */
+static int call_metatable(lua_State *L)
+{
+	luaL_newmetatable(L, MWL_CALL);
 	return 1;
 }
 
@@ -56,4 +62,6 @@ void mwl_open_call(lua_State *L)
 {
 	lua_pushcfunction(L, new_call_of_both);
 	lua_setfield(L, -2, "call_of_both");
+	lua_pushcfunction(L, call_metatable);
+	lua_setfield(L, -2, "call_metatable");
 }

@@ -37,6 +37,18 @@ const struct mwl_limits mwl_limits_load = {
  * script runs. */
 static _Thread_local struct mwl_guard *innermost;
 
+/* As the allocator of Lua's that it asks, but for small blocks: those come from the spares and become some.
+ */
+static void *reallocate(struct mwl_guard *g, void *block, size_t before, size_t after)
+{
+	void *spare = g->spares && !block ? mwl_spares_take(g->spares, after) : NULL;
+	if (spare)
+		return spare;
+	if (g->spares && block && after == 0 && mwl_spares_keep(g->spares, block, before))
+		return NULL;
+	return g->alloc(g->alloc_context, block, before, after);
+}
+
 static void *count_memory(void *context, void *block, size_t before, size_t after)
 {
 	struct mwl_guard *g = context;
@@ -45,14 +57,7 @@ static void *count_memory(void *context, void *block, size_t before, size_t afte
 		g->refused = true;
 		return NULL;
 	}
-	void *moved = NULL;
-	bool is_done = false;
-	if (g->spares && !block)
-		is_done = (moved = mwl_spares_take(g->spares, after)) != NULL;
-	else if (g->spares && after == 0)
-		is_done = mwl_spares_keep(g->spares, block, before);
-	if (!is_done)
-		moved = g->alloc(g->alloc_context, block, before, after);
+	void *moved = reallocate(g, block, before, after);
 	if (moved || after == 0)
 		g->grown += more;
 	return moved;

@@ -60,7 +60,10 @@ static const char *const unmatched_words[] = {[MW_UNMATCHED_DEAD] = "dead_letter
 
 struct mwl_map *mwl_check_map(lua_State *L, int index)
 {
-	return luaL_checkudata(L, index, MWL_MAP);
+	struct mwl_map *m = luaL_checkudata(L, index, MWL_MAP);
+	if (!m->map)
+		luaL_error(L, "this map is gone: its Lua state is closing");
+	return m;
 }
 
 static struct mwl_map *check_open(lua_State *L)
@@ -346,7 +349,7 @@ static int map_stamp(lua_State *L)
 
 static int map_gc(lua_State *L)
 {
-	struct mwl_map *m = mwl_check_map(L, 1);
+	struct mwl_map *m = luaL_checkudata(L, 1, MWL_MAP);
 	mw_map_free(m->map);
 	m->map = NULL;
 	return 0;

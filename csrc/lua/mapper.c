@@ -40,7 +40,10 @@ struct mwl_mapper {
 
 struct mwl_mapper *mwl_check_mapper(lua_State *L, int index)
 {
-	return luaL_checkudata(L, index, MWL_MAPPER);
+	struct mwl_mapper *p = luaL_checkudata(L, index, MWL_MAPPER);
+	if (!p->mapper)
+		luaL_error(L, "this mapper is gone: its Lua state is closing");
+	return p;
 }
 
 struct mw_outbox *mwl_mapper_outbox(struct mwl_mapper *p)
@@ -299,9 +302,10 @@ static int tell_tally(lua_State *L)
 	return 2;
 }
 
+/* Finalizers of older objects, which run later, may still know it. */
 static int mapper_gc(lua_State *L)
 {
-	struct mwl_mapper *p = mwl_check_mapper(L, 1);
+	struct mwl_mapper *p = luaL_checkudata(L, 1, MWL_MAPPER);
 	mw_mapper_free(p->mapper);
 	p->mapper = NULL;
 	mwl_problems_deinit(&p->problems);

@@ -295,7 +295,7 @@ enum mw_err mwl_script_entry(struct mwl_script *s, int function, struct mw_mappe
 enum mw_err mwl_script_apply(struct mwl_script *s, int function, const struct mw_json *doc,
 			     const struct mw_value *argument, struct mw_arena *arena, struct mw_value *result,
 			     struct mw_error *e);
-/* call.c: what a track call made the quick way holds. The metatable of all calls is in the registry. */
+/* call.c: what a track call made the quick way holds, and the name of all calls' metatable. */
 enum { MWL_READY_NAME = 1, MWL_READY_PAYLOAD };
 #define MWL_CALL "moonweir.call"
 

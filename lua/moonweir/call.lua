@@ -22,7 +22,8 @@ place.is_own()
 ---@field line? integer
 ---@field ready? boolean made outside of loading: calling it needs no checks
 
-local Call = { __metatable = "moonweir.call" }
+local Call = core.call_metatable()
+Call.__metatable = "moonweir.call"
 local methods = {}
 
 local call = {}
@@ -79,21 +80,7 @@ end
 
 -- A call that is `ready` and gets its properties is on the way of every message that a function makes. It is made in C
 -- (call.c), as a list of its name and its payload.
-local quick = {
-	call = function()
-		return "track"
-	end,
-	name = function(self)
-		return rawget(self, 1)
-	end,
-	payload = function(self)
-		return rawget(self, 2)
-	end,
-}
-
-local function is_quick(self)
-	return rawget(self, 1) ~= nil
-end
+local quick = { name = 1, payload = 2 }
 
 -- `source.track "Name" {…}` is two calls: the first makes a call without properties, the second adds them.
 local function add_payload(first, payload, extra)
@@ -155,12 +142,14 @@ local fields = {
 function Call.__index(self, name)
 	if methods[name] then
 		return methods[name]
-	elseif quick[name] and is_quick(self) then
-		return quick[name](self)
+	elseif quick[name] then
+		return rawget(self, quick[name])
+	elseif name == "call" then
+		return rawget(self, quick.name) and "track"
 	elseif fields[name] then
 		return nil
 	end
-	place.fail(('source.%s: a call has no method "%s"; there is :with {…}'):format(rawget(self, "call"), tostring(name)))
+	place.fail(('source.%s: a call has no method "%s"; there is :with {…}'):format(self.call, tostring(name)))
 end
 
 function Call.__newindex()

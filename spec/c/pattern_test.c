@@ -4,7 +4,7 @@
 #include "check.h"
 
 static struct mw_json doc, again;
-static struct mw_pattern pattern;
+static struct mw_pattern patterns[3], *pattern = patterns;
 
 static const char *const values[] = {
     "0",
@@ -93,7 +93,7 @@ static bool is_same_as_read(const char *text, size_t len, bool *taken)
 	static const char other[] = "[[[1,2],{}],\"a\",{\"b\":[null,true]}]";
 	if (++reads % 2 == 0 && mw_json_read(&again, other, sizeof other - 1, NULL))
 		abort();
-	*taken = mw_pattern_read(&pattern, &again, (struct mw_span){(const uint8_t *)exact, len});
+	*taken = mw_pattern_read(pattern, &again, (struct mw_span){(const uint8_t *)exact, len});
 	bool is_json = mw_json_read(&doc, exact, len, NULL) == MW_OK;
 	bool same =
 	    !*taken || (is_json && again.text == doc.text && again.len == doc.len && has_same_nodes());
@@ -108,7 +108,7 @@ static void take(const char *text, size_t len)
 	/* Room for its nodes, which a pattern does not make. */
 	if (mw_json_read(&again, text, len, NULL) || mw_json_read(&doc, text, len, NULL))
 		abort();
-	mw_pattern_take(&pattern, &doc);
+	mw_pattern_take(pattern, &doc);
 }
 
 TEST(other_values_fit)
@@ -177,6 +177,32 @@ TEST(documents_that_are_too_large_have_no_pattern)
 	CHECK(is_same_as_read("17", 2, &taken) && !taken);
 }
 
+/* What one pattern, or half of a document that it did not fit, left in the nodes is none of the next one's.
+ */
+TEST(patterns_take_turns_in_one_document)
+{
+	static char text[4096];
+	uint64_t random = check_seed("turns");
+	const char *form[COUNT(patterns)];
+	for (int i = 0, rounds = check_rounds(5000); i < rounds; i++) {
+		for (size_t k = 0; k < COUNT(patterns); k++) {
+			pattern = &patterns[k];
+			form[k] = texts[check_random(&random) % COUNT(texts)];
+			take(text, fill(text, form[k], &random, false));
+		}
+		for (int j = 0; j < 20; j++) {
+			size_t k = check_random(&random) % COUNT(patterns);
+			bool taken, slip = check_random(&random) % 4 == 0;
+			pattern = &patterns[k];
+			if (check_random(&random) % 8 == 0)
+				take(text, fill(text, form[k], &random, false));
+			CHECK(is_same_as_read(text, fill(text, form[k], &random, slip), &taken));
+			CHECK(taken || slip || again.cap < pattern->count);
+		}
+	}
+	pattern = patterns;
+}
+
 /* Whoever remembers where a key was relies on it. */
 TEST(documents_of_one_pattern_have_its_number)
 {
@@ -201,6 +227,7 @@ int main(void)
 	RUN(other_values_fit);
 	RUN(what_is_no_value_is_left_to_the_reader);
 	RUN(documents_that_are_too_large_have_no_pattern);
+	RUN(patterns_take_turns_in_one_document);
 	RUN(documents_of_one_pattern_have_its_number);
 	mw_json_deinit(&doc);
 	mw_json_deinit(&again);
