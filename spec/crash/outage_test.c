@@ -22,7 +22,7 @@ enum {
 	SMALL_BACKLOG = 20000,
 	RESIDENT_MAX_KB = 64 * 1024,
 	CROWD_MAX_KB = 60 * 1024,        /* in all, at rest and while they are found again */
-	CROWD_COMING_MAX_KB = 72 * 1024, /* while they come */
+	CROWD_COMING_MAX_KB = 80 * 1024, /* while they come, faster or slower than they are written */
 	DRAIN_OWN_MAX_KB = 32 * 1024,
 	FAULTS_MORE_MAX = 100, /* pages that a large backlog may cost an opening more than a small one */
 };
