@@ -99,6 +99,16 @@ describe("guard_call", function()
 		assert.equal(8 * 1024 * 1024, #("x"):rep(8 * 1024 * 1024)) -- the host is free of the limit
 	end)
 
+	it("keeps the place that was put in front of a lack of memory, and says what the limit is", function()
+		local function make()
+			local _, why = pcall(string.rep, "x", 1e8)
+			error("acme.lua:7: " .. why, 0)
+		end
+		local ok, message = core.guard_call(make, { memory = 4 * 1024 * 1024 })
+		assert.is_false(ok)
+		assert.equal("acme.lua:7: more than 4 MB of memory", message)
+	end)
+
 	it("does not count garbage that can be collected", function()
 		local ballast = {}
 		for i = 1, 200000 do

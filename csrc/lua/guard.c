@@ -274,11 +274,14 @@ static int run(struct mwl_guard *g, int args, int results)
 	return status;
 }
 
-/* Lua's string buffers ask the allocator themselves and raise an ordinary error with this text. */
-static bool is_no_memory(lua_State *L, int status)
+/* Lua's string buffers ask the allocator themselves and raise an ordinary error with this text; the sandbox's
+ * functions put the script's line in front. How long what is in front is; -1: it is another error. */
+static int place_of_no_memory(lua_State *L)
 {
-	return status == LUA_ERRMEM ||
-	       (lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "not enough memory") == 0);
+	static const char words[] = "not enough memory";
+	size_t len, end = sizeof words - 1;
+	const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
+	return text && len >= end && strcmp(text + len - end, words) == 0 ? (int)(len - end) : -1;
 }
 
 /* The text of the error at the top of the stack, which may point there; allocates nothing and calls nobody's
@@ -287,10 +290,13 @@ static struct mw_span failure(struct mwl_guard *g, int status, char *room, size_
 {
 	lua_State *L = g->L;
 	size_t len;
+	int place = place_of_no_memory(L);
 	if (g->over[0]) {
 		return (struct mw_span){(const uint8_t *)g->over, strlen(g->over)};
-	} else if (g->refused && is_no_memory(L, status)) {
-		snprintf(room, size, "more than %zu MB of memory", g->limits.memory / (1024 * 1024));
+	} else if (g->refused && (place >= 0 || status == LUA_ERRMEM)) {
+		const char *text = place > 0 ? lua_tostring(L, -1) : "";
+		snprintf(room, size, "%.*smore than %zu MB of memory", place < 50 ? place : 50, text,
+			 g->limits.memory / (1024 * 1024));
 	} else if (status == LUA_ERRMEM) {
 		snprintf(room, size, "%s", mw_err_sentence(MW_NO_MEMORY));
 	} else if (lua_type(L, -1) == LUA_TSTRING) {
