@@ -380,12 +380,15 @@ describe("m:map", function()
 	end)
 
 	it("counts what an event holds, and no garbage, though small blocks are kept for the next one", function()
+		if os.getenv "MW_SANITIZED" then
+			return pending "skipped: with sanitizers, on a busy machine, it may take longer than the second a function has"
+		end
 		local function run(event, emit)
 			local held = {}
 			for i = 1, 150000 do -- some 15 MB
 				held[1] = { i, i, i, i }
 			end
-			for i = 1, event.x do -- byte by byte it would take the second that a function has, under sanitizers
+			for i = 1, event.x do
 				held[i] = ("x"):rep(1024 + i):rep(1024)
 			end
 			emit({ call = "track", name = "N", payload = { held = #held } })
