@@ -124,17 +124,17 @@ static inline const uint8_t *read_plain_string(struct mw_json_node *node, uint32
 					       const uint8_t *end)
 {
 	const uint8_t *q = p + 1;
-	do {
-		uint32_t stops = mw_scan_window(q);
-		if (UNLIKELY(stops == 0))
-			continue;
-		q += __builtin_ctz(stops);
-		if (UNLIKELY(*q != '"'))
-			break;
-		set(node, at + 1, q - p - 1, MW_JSON_STRING, 0);
-		return q + 1;
-	} while (end - (q += WINDOW) >= WINDOW);
-	return read_string(node, at, p, end);
+	uint32_t stops;
+	while (UNLIKELY((stops = mw_scan_window(q)) == 0)) {
+		q += WINDOW;
+		if (end - q < WINDOW)
+			return read_string(node, at, p, end);
+	}
+	q += __builtin_ctz(stops);
+	if (UNLIKELY(*q != '"'))
+		return read_string(node, at, p, end);
+	set(node, at + 1, q - p - 1, MW_JSON_STRING, 0);
+	return q + 1;
 }
 
 /* A number or a word. Behind it, NULL if it is neither. */

@@ -278,8 +278,8 @@ static uint32_t find_key(struct mwl_views *views, const struct view *v, const st
 {
 	uint32_t key = views->last.node;
 	if (views->last.ticket == v->ticket && views->last.container == v->node &&
-	    !(doc->nodes[key].flags & MW_JSON_ESCAPED) && doc->nodes[key].len == len &&
-	    memcmp(doc->keys + doc->nodes[key].at, name, len) == 0)
+	    !(doc->nodes[key].flags & MW_JSON_ESCAPED) &&
+	    mw_span_equal(mw_json_raw(doc, key), (struct mw_span){(const uint8_t *)name, len}))
 		return key;
 	uint32_t value = mw_json_member(doc, v->node, name, len, mw_json_tag(name, len));
 	return value ? value - 1 : 0;
