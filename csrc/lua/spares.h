@@ -28,7 +28,7 @@ static inline void *mwl_spares_take(struct mwl_spares *s, size_t size)
 {
 	void *block = size <= MWL_SPARE_SIZE ? s->first[size] : NULL;
 	if (block) {
-		memcpy(&s->first[size], block, sizeof block);
+		memcpy(&s->first[size], block, sizeof s->first[size]);
 		s->bytes -= size;
 	}
 	return block;
@@ -37,9 +37,9 @@ static inline void *mwl_spares_take(struct mwl_spares *s, size_t size)
 /* False if it is not kept. */
 static inline bool mwl_spares_keep(struct mwl_spares *s, void *block, size_t size)
 {
-	if (size > MWL_SPARE_SIZE || size < sizeof block || s->bytes > MWL_SPARES_MAX - size)
+	if (size > MWL_SPARE_SIZE || size < sizeof s->first[0] || s->bytes > MWL_SPARES_MAX - size)
 		return false;
-	memcpy(block, &s->first[size], sizeof block);
+	memcpy(block, &s->first[size], sizeof s->first[size]);
 	s->first[size] = block;
 	s->bytes += size;
 	return true;
