@@ -1,7 +1,7 @@
 /* The power goes at any moment, and the disk keeps any part of what was not synced (power_disk.h): what a
  * commit said MW_OK of is there.
  *
- *     MW_TRIALS=1000000 build/test/power_loss_test      more power cuts than the usual 20,000
+ *     MW_TRIALS=1000000 build/test/power_loss_test      more power cuts than the usual 10,000
  *
  * A history is a spool's life of some twenty commits, its system calls logged. Each gives many images of a
  * disk after a power cut; on each the spool is opened and must be as after one of the commits: the last that
@@ -607,7 +607,7 @@ static uint64_t fail_twice(uint64_t seed, int times)
 
 /* ---- */
 
-static uint64_t seed, trials = 20000;
+static uint64_t seed, trials = 10000;
 
 TEST(a_power_cut_costs_nothing_that_was_committed)
 {
