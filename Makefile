@@ -270,7 +270,7 @@ tsan: check-packages ## the threaded tests under ThreadSanitizer
 
 .PHONY: spec-sanitized
 # Specs that do their work in this process; those that start many others are checked without sanitizers.
-OWN_SPECS = $(filter-out spec/e2e% spec/bad_input% spec/cli% spec/rockspec% spec/redis_hosts% spec/redis_cluster% spec/tutorial%,$(wildcard spec/*_spec.lua))
+OWN_SPECS = $(filter-out spec/e2e% spec/examples_spec% spec/bad_input% spec/cli% spec/rockspec% spec/redis_hosts% spec/redis_cluster% spec/tutorial%,$(wildcard spec/*_spec.lua))
 PRELOAD = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)
 # All specs of a Lua in one process: what libraries keep until its end is no leak then.
 spec-sanitized: all $(TOOLS)
@@ -287,7 +287,7 @@ spec-sanitized-%:
 VALGRIND_TESTS = $(filter-out %/engine_fault_test %/engine_test %/hosts_simulation_test,$(TESTS))
 valgrind: check-packages ## the C tests under valgrind's memory check
 	@$(MAKE) -j2 $(TESTS) $(TOOLS)
-	@printf '%s\n' $(VALGRIND_TESTS) | MW_HISTORIES=20 MW_DOUBLES=2000 MW_TRIALS=500 MW_VALGRIND=1 xargs -P2 -n1 \
+	@printf '%s\n' $(VALGRIND_TESTS) | MW_HISTORIES=20 MW_DOUBLES=2000 MW_TRIALS=100 MW_VALGRIND=1 xargs -P2 -n1 \
 	  valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --child-silent-after-fork=yes
 
 .PHONY: lint
