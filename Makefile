@@ -154,7 +154,7 @@ $(BUILD)/test/%: spec/c/%.c $(CORE_ONE) $(IO)
 $(BUILD)/test/%: spec/crash/%.c $(CORE_ONE) $(IO)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
-	$(Q)$(CC) $(ALL_CFLAGS) $(TEST_OPT) -o $@ $< $(CORE_ONE) $(IO) $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE_ONE) $(IO) $(LIBS)
 $(BUILD)/test/mockserver: spec/support/mockserver.c spec/support/mockscript.c
 	@mkdir -p $(@D)
 	@echo "  LD $@"
