@@ -166,15 +166,25 @@ bool mw_memo_read(struct mw_memo *memo, const struct mw_exprs *x, struct mw_json
 	return true;
 }
 
+static bool has_name(const struct mw_pattern *pattern, uint32_t key, const struct mw_met_name *name)
+{
+	const struct mw_json like = {.keys = pattern->text, .keys_len = sizeof pattern->text};
+	return key < pattern->count && mw_met_name_is(name, &like, &pattern->nodes[key]);
+}
+
 void mw_memo_name(struct mw_memo *memo, uint32_t key, const struct mw_met_name *name)
 {
 	struct mw_layout *layout = memo->layout;
 	if (layout->count == 0)
 		return;
-	if (layout->names == memo->paths)
+	if (layout->names == memo->paths) {
 		layout->count = 0;
-	else
-		layout->name[layout->names++] = (struct mw_layout_name){key, *name};
+		return;
+	}
+	layout->name[layout->names++] = (struct mw_layout_name){key, *name};
+	/* The pattern may be of an earlier document, in which nobody asked for this name. */
+	if (!has_name(&layout->pattern, key, name))
+		layout->pattern.count = 0;
 }
 
 void mw_memo_forget(struct mw_memo *memo)
