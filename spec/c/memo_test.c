@@ -227,6 +227,15 @@ TEST(values_do_not_make_a_layout_and_names_do)
 	CHECK(!is_recalled("[{\"user\":1}]")); /* is split: never remembered */
 }
 
+/* Whose keys are met once for each item, in each document. */
+TEST(items_do_not_make_a_memo_forget)
+{
+	for (int i = 0; i < 20; i++)
+		CHECK(is_recalled(
+			  "{\"b\":[{\"a\":1,\"user\":{\"id\":2}},{\"a\":3,\"user\":{\"id\":4}},{\"a\":5,"
+			  "\"user\":{\"id\":6}}]}") == (i > 0));
+}
+
 TEST(more_paths_make_a_memo_forget)
 {
 	CHECK(is_recalled("{\"user\":1,\"a\":{\"b\":\"x\"},\"c\":1}"));
@@ -279,6 +288,7 @@ int main(void)
 {
 	begin();
 	RUN(values_do_not_make_a_layout_and_names_do);
+	RUN(items_do_not_make_a_memo_forget);
 	RUN(more_paths_make_a_memo_forget);
 	RUN(a_path_leads_where_it_did_before_items_in_which_it_leads_nowhere);
 	RUN(a_name_met_after_the_pattern_was_taken_is_none_of_its_names);
