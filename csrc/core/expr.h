@@ -132,9 +132,8 @@ struct mw_memo {
 	struct mw_fan *fans;      /* by path that others go on from */
 	struct mw_layout *layout; /* of the last document, and of the one before it */
 	struct mw_layout *layout_before;
-	struct mw_layout *layouts; /* of earlier documents; the next two are theirs */
+	struct mw_layout *layouts; /* of earlier documents; the next is theirs */
 	struct mw_found *all_found;
-	struct mw_layout_name *names;
 	uint64_t last_serial;
 	uint64_t pool; /* whose paths */
 	uint32_t paths;

@@ -143,7 +143,9 @@ static inline enum mw_err write_field(struct mw_walk *w, const struct mw_member 
 		return write_nested(w, m, n, out);
 	if (!mw_expr_is_path(n))
 		return write_made(w, m, out);
+	uint64_t shape = w->shape;
 	enum mw_err err = mw_path_find(w, m->value, &node);
+	w->shape = shape; /* a path may start from what is made first */
 	if (err)
 		return mw_walk_name(w, m->name, mw_walk_place(w, n->place, err));
 	if (node == MW_NOWHERE || doc->nodes[node].type == MW_JSON_NULL)

@@ -1,5 +1,6 @@
 #include "intake.h"
 
+#include "json_write.h"
 #include "limits.h"
 
 static const char *const words[] = {
@@ -134,7 +135,8 @@ static enum mw_fault check(const struct mw_json *doc, uint32_t node, enum mw_cal
 		if (is_bad_text(doc, member(doc, node, "category")))
 			return MW_FAULT_CATEGORY;
 	}
-	return id.len > MW_MESSAGE_ID_MAX ? MW_FAULT_MESSAGE_ID : MW_FAULT_NONE;
+	bool is_long = id.len > MW_MESSAGE_ID_MAX && mw_json_count_chars(id) > MW_MESSAGE_ID_MAX;
+	return is_long ? MW_FAULT_MESSAGE_ID : MW_FAULT_NONE;
 }
 
 /* A node's own bytes, a string's quotes included. */

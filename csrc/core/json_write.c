@@ -96,7 +96,7 @@ size_t mw_json_count_chars(struct mw_span s)
 		if (s.at[i] == '\\') {
 			bool is_unicode = i + 1 < s.len && s.at[i + 1] == 'u';
 			bool is_low_half = is_unicode && i + 3 < s.len && (s.at[i + 2] | 0x20) == 'd' &&
-					   (s.at[i + 3] >= 'A');
+					   ((s.at[i + 3] | 0x20) >= 'c');
 			i += is_unicode ? 5 : 1;
 			count += !is_low_half;
 		} else {

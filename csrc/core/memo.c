@@ -10,11 +10,9 @@ static void free_rooms(struct mw_memo *memo)
 	free(memo->all_found);
 	free(memo->fans);
 	free(memo->layouts);
-	free(memo->names);
 	memo->all_found = memo->found = NULL;
 	memo->fans = NULL;
 	memo->layouts = memo->layout = memo->layout_before = NULL;
-	memo->names = NULL;
 	memo->paths = memo->fan_count = 0;
 }
 
@@ -26,17 +24,14 @@ static bool make_rooms(struct mw_memo *memo, const struct mw_exprs *x)
 	memo->all_found = calloc(paths * ALL_LAYOUTS, sizeof *memo->all_found);
 	memo->fans = calloc(fans, sizeof *memo->fans);
 	memo->layouts = calloc(ALL_LAYOUTS, sizeof *memo->layouts);
-	memo->names = calloc(paths * MW_LAYOUTS, sizeof *memo->names);
-	if (!memo->all_found || !memo->fans || !memo->layouts || !memo->names) {
+	if (!memo->all_found || !memo->fans || !memo->layouts) {
 		free_rooms(memo);
 		return false;
 	}
 	memo->paths = x->paths;
 	memo->fan_count = x->fans;
-	for (size_t i = 0; i < ALL_LAYOUTS; i++) {
+	for (size_t i = 0; i < ALL_LAYOUTS; i++)
 		memo->layouts[i].found = memo->all_found + i * paths;
-		memo->layouts[i].name = i < MW_LAYOUTS ? memo->names + i * paths : NULL;
-	}
 	return true;
 }
 
@@ -121,6 +116,7 @@ static void remember(struct mw_memo *memo, const struct mw_json *doc)
 	layout->parts = parts;
 	layout->count = doc->count;
 	layout->misses = 0;
+	memset(layout->is_named, 0, sizeof layout->is_named);
 	mw_pattern_take(&layout->pattern, doc);
 }
 
@@ -136,8 +132,7 @@ enum mw_err mw_memo_recall(struct mw_memo *memo, const struct mw_exprs *x, const
 {
 	/* An array is split: its events would overwrite each other's findings. And where one is taken for
 	 * many, paths lead elsewhere than in JSON laid out alike. */
-	if (doc->nodes[0].type != MW_JSON_OBJECT || doc->count > 3 * MW_LAYOUT_PARTS ||
-	    doc->takes_one_for_many)
+	if (doc->nodes[0].type != MW_JSON_OBJECT || doc->count > MW_LAYOUT_NODES || doc->takes_one_for_many)
 		return mw_memo_start(memo, x);
 	enum mw_err err = prepare(memo, x);
 	if (err)
@@ -166,15 +161,22 @@ bool mw_memo_read(struct mw_memo *memo, const struct mw_exprs *x, struct mw_json
 	return true;
 }
 
+static bool has_name(const struct mw_pattern *pattern, uint32_t key, const struct mw_met_name *name)
+{
+	const struct mw_json like = {.keys = pattern->text, .keys_len = sizeof pattern->text};
+	return key < pattern->count && mw_met_name_is(name, &like, &pattern->nodes[key]);
+}
+
 void mw_memo_name(struct mw_memo *memo, uint32_t key, const struct mw_met_name *name)
 {
 	struct mw_layout *layout = memo->layout;
-	if (layout->count == 0)
+	if (layout->count == 0 || layout->is_named[key])
 		return;
-	if (layout->names == memo->paths)
-		layout->count = 0;
-	else
-		layout->name[layout->names++] = (struct mw_layout_name){key, *name};
+	layout->is_named[key] = true;
+	layout->name[layout->names++] = (struct mw_layout_name){key, *name};
+	/* The pattern may be of an earlier document, in which nobody asked for this name. */
+	if (!has_name(&layout->pattern, key, name))
+		layout->pattern.count = 0;
 }
 
 void mw_memo_forget(struct mw_memo *memo)

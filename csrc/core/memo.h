@@ -21,7 +21,8 @@ enum {
 	MW_SHAPE = 32,         /* places of an object that are remembered */
 	MW_LAYOUTS = 4,        /* kinds of events that may take turns */
 	MW_LAYOUT_PARTS = 128, /* keys and containers; longer documents are batches, no two alike */
-	MW_MISSES = 8,         /* until the pattern of a layout is taken anew */
+	MW_LAYOUT_NODES = 3 * MW_LAYOUT_PARTS,
+	MW_MISSES = 8, /* until the pattern of a layout is taken anew */
 };
 
 /* A name to be found again. Its first and last eight bytes are compared as numbers, without a branch on
@@ -63,8 +64,9 @@ struct mw_layout {
 		uint32_t node;
 		uint64_t rest; /* of the node: next, type, flags and aux as they lie in memory */
 	} part[MW_LAYOUT_PARTS];
-	struct mw_layout_name *name; /* room for one of each path */
-	uint32_t misses;             /* documents laid out like this that did not fit the pattern, in a row */
+	struct mw_layout_name name[MW_LAYOUT_PARTS];
+	bool is_named[MW_LAYOUT_NODES]; /* by node: items are walked in each document, and noted once */
+	uint32_t misses; /* documents laid out like this that did not fit the pattern, in a row */
 	struct mw_pattern pattern;
 };
 

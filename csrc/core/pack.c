@@ -65,9 +65,12 @@ bool mw_pack_open(struct mw_span value, struct mw_pack *out)
 bool mw_pack_next(struct mw_pack *p, struct mw_span *message, int64_t *tag)
 {
 	struct record r;
-	if ((size_t)(p->end - p->at) < sizeof r)
+	size_t left = (size_t)(p->end - p->at);
+	if (left < sizeof r)
 		return false;
 	memcpy(&r, p->at, sizeof r);
+	if (r.len > left - sizeof r)
+		return false;
 	*message = (struct mw_span){p->at + sizeof r, r.len};
 	*tag = r.tag;
 	p->at += sizeof r + r.len;

@@ -54,7 +54,7 @@ struct mw_pack {
 /* False if any of it is damaged or missing: looks at every byte. */
 bool mw_pack_open(struct mw_span value, struct mw_pack *out);
 
-/* The next message; false behind the last. Borrowed from the value. */
+/* The next message; false behind the last, or where none fits into the rest. Borrowed from the value. */
 bool mw_pack_next(struct mw_pack *p, struct mw_span *message, int64_t *tag);
 
 #endif

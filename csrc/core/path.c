@@ -175,6 +175,9 @@ enum mw_err mw_path_follow(struct mw_walk *w, uint32_t path, uint32_t *node)
 			err = note_members(w, n->a, from);
 		if (found->serial == memo->serial && found->base == base)
 			*node = found->node;
+	} else {
+		/* What stands at `found` may be of another base, whose members are to be noted anew then. */
+		fan->serial = 0;
 	}
 	if (!err)
 		*found = (struct mw_found){memo->serial, base, *node};

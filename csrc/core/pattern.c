@@ -141,7 +141,7 @@ static inline const uint8_t *read_plain_string(struct mw_json_node *node, uint32
 static inline const uint8_t *read_bare(struct mw_json_node *node, uint32_t at, const uint8_t *p,
 				       const uint8_t *end)
 {
-	const bool closed = true; /* by a bracket at the end of the text: no value can pass it */
+	const bool closed = true; /* by the last bracket of the text: no value can pass it */
 	enum mw_json_type type = MW_JSON_NUMBER;
 	uint32_t flags = 0;
 	struct mw_fault fault;
@@ -197,7 +197,8 @@ static inline const uint8_t *read_part(const struct mw_pattern *pattern, const s
 		return NULL;
 	p += part->len;
 	at += part->len;
-	/* No part but the last ends with a bracket, as the text does: so there is a byte to look at. */
+	/* Not the end of the text: what stands in front of a value, but for white space, is one of `[:,`, and
+	 * there it is a closing bracket. */
 	return *p == '"' ? read_plain_string(node, at, p, end) : read_bare(node, at, p, end);
 }
 
@@ -234,8 +235,10 @@ bool mw_pattern_read(const struct mw_pattern *pattern, struct mw_json *doc, stru
 	doc->pattern = 0;
 	if (pattern->count == 0 || text.len < 2 || text.len > MW_PATTERN_TEXT || doc->cap < pattern->count)
 		return false;
-	const uint8_t *end = text.at + text.len;
-	if (end[-1] != '}' && end[-1] != ']')
+	const uint8_t *end = text.at + text.len, *last = end;
+	while (UNLIKELY(is_space(last[-1])) && last > text.at + 1)
+		last--;
+	if (last[-1] != '}' && last[-1] != ']')
 		return false;
 	/* Keys, and what is behind each node, are there already if the last document had the pattern, too. */
 	if (before != pattern->number)

@@ -83,6 +83,16 @@ static enum mw_err parse_login(struct mw_span login, struct mw_redis_url *out, s
 	return MW_OK;
 }
 
+/* The % stands before the zone of an IPv6 address. */
+static bool is_host(const char *text)
+{
+	for (; *text; text++) {
+		if (*text <= ' ' || *text > '~' || strchr("@/?#[]", *text))
+			return false;
+	}
+	return true;
+}
+
 static enum mw_err parse_host(struct mw_span s, struct mw_redis_url *out, struct mw_error *e)
 {
 	struct mw_span host, rest = s;
@@ -95,6 +105,10 @@ static enum mw_err parse_host(struct mw_span s, struct mw_redis_url *out, struct
 	}
 	if (!unescape(host, out->host, sizeof out->host) || host.len == 0)
 		return refuse(e, "there is no host");
+	/* It is shown to people. With an @ there is more in it than a host: "redis://user:password%40host".
+	 */
+	if (!is_host(out->host))
+		return refuse(e, "the host holds what no host does");
 	if (rest.len > 0 && (!number(rest, 65535, &out->port) || out->port == 0))
 		return refuse(e, "the port is none");
 	return MW_OK;

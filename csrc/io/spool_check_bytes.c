@@ -31,7 +31,7 @@ static void check_whole_pack(struct walk *w, const struct mw_spool_key *at, stru
 				       first + h.count, "damaged");
 		return;
 	}
-	while (pack.at < pack.end && mw_pack_next(&pack, &message, &tag) && pack.at <= pack.end) {
+	while (mw_pack_next(&pack, &message, &tag)) {
 		bytes += message.len;
 		count++;
 	}

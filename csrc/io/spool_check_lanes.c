@@ -75,7 +75,7 @@ static bool settled_bytes(struct mw_span value, uint64_t count, uint64_t *bytes)
 		return true; /* whatever the rest is: a pack in pieces holds one message */
 	if (!mw_pack_open(value, &pack))
 		return false;
-	for (; count > 0 && mw_pack_next(&pack, &message, &tag) && pack.at <= pack.end; count--)
+	for (; count > 0 && mw_pack_next(&pack, &message, &tag); count--)
 		*bytes += message.len;
 	return count == 0;
 }

@@ -709,6 +709,11 @@ TEST(an_objects_shape_is_counted_as_it_is_written)
 	CHECK(counts_shape(o, "{\"id\":\"\",\"at\":\"\",\"a\":[],\"raw\":{},\"type\":\"\\u00e9\"}"));
 	CHECK(counts_shape(get(x, "raw"), "{\"raw\":{ \"x\":[1,{ \"y\": 2.0}]}}"));
 	CHECK(counts_shape(object(x, NULL), "{}"));
+	/* What is made on the way to a path's node is not written. */
+	uint32_t made = mw_expr_binary(x, MW_OP_FILTER, get(x, "a"), object(x, "k", get(x, "k"), NULL));
+	made = mw_expr_member(x, mw_expr_unary(x, MW_OP_FIRST, made), MW_SPAN("v"));
+	CHECK(counts_shape(object(x, "id", get(x, "id"), "made", made, NULL),
+			   "{\"id\":1,\"a\":[{\"k\":1,\"v\":true},{\"k\":2}]}"));
 }
 
 int main(void)

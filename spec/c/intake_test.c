@@ -110,6 +110,23 @@ TEST(what_stands_beside_a_batch_is_as_it_was_sent)
 	mw_intake_deinit(&in);
 }
 
+TEST(a_message_id_is_measured_in_characters)
+{
+	struct mw_intake in;
+	struct mw_intake_message m;
+	char body[1024];
+	mw_intake_init(&in);
+	for (int count = MW_MESSAGE_ID_MAX; count <= MW_MESSAGE_ID_MAX + 1; count++) {
+		size_t len = (size_t)sprintf(body, "{\"userId\":\"u\",\"messageId\":\"");
+		for (int i = 0; i < count; i++)
+			len += (size_t)sprintf(body + len, "%s", i % 2 ? "\xC3\xA9" : "\\u00e9");
+		sprintf(body + len, "\"}");
+		CHECK(mw_intake_read(&in, MW_IDENTIFY, span(body), NULL) == MW_OK && mw_intake_next(&in, &m));
+		CHECK(m.fault == (count <= MW_MESSAGE_ID_MAX ? MW_FAULT_NONE : MW_FAULT_MESSAGE_ID));
+	}
+	mw_intake_deinit(&in);
+}
+
 TEST(every_fault_has_a_word_and_a_sentence)
 {
 	for (int fault = MW_FAULT_NONE + 1; fault < MW_FAULT_COUNT; fault++) {
@@ -125,6 +142,7 @@ int main(void)
 	RUN(a_message_at_the_limit_is_fine_and_one_byte_more_is_not);
 	RUN(no_start_of_a_body_does_harm);
 	RUN(what_stands_beside_a_batch_is_as_it_was_sent);
+	RUN(a_message_id_is_measured_in_characters);
 	RUN(every_fault_has_a_word_and_a_sentence);
 	return CHECK_END();
 }

@@ -248,12 +248,28 @@ TEST(the_locale_does_not_matter)
 	printf("%d locales with a decimal comma\n", tried);
 }
 
+static size_t count(const char *inside)
+{
+	return mw_json_count_chars((struct mw_span){(const uint8_t *)inside, strlen(inside)});
+}
+
+TEST(an_escape_is_one_character_and_so_is_a_pair_of_them)
+{
+	CHECK(count("") == 0 && count("ab") == 2 && count("\\n\\u0061\\\"") == 3);
+	CHECK(count("caf\xC3\xA9") == 4 && count("\xF0\x9F\x98\x80") == 1);
+	/* The first and last of all pairs, and some between. */
+	CHECK(count("\\ud800\\udc00") == 1 && count("\\uD83D\\uDE00") == 1);
+	CHECK(count("\\uda00\\udd00") == 1 && count("\\uDBFF\\uDFFF") == 1 && count("\\udbff\\udfffx") == 2);
+	CHECK(count("\\ud7ff\\ue000") == 2);
+}
+
 int main(void)
 {
 	mw_buf_init(&out, 1 << 20);
 	RUN(only_what_must_be_is_escaped);
 	RUN(bytes_that_are_not_utf8_are_refused_and_leave_no_trace);
 	RUN(a_full_buffer_is_left_as_it_was);
+	RUN(an_escape_is_one_character_and_so_is_a_pair_of_them);
 	RUN(integers_have_every_digit);
 	RUN(doubles_are_written_as_people_would);
 	RUN(nan_and_infinity_are_refused);

@@ -606,6 +606,20 @@ TEST(a_call_may_be_made_for_each_element)
 		    "acme.lua:14: each: must be an array of the event"));
 }
 
+TEST(an_item_without_a_member_does_not_hide_that_of_its_event)
+{
+	struct mw_map_call c = call(MW_TRACK, "Seen");
+	uint32_t name = get(x, "contact.name");
+	c.payload = object(
+	    x, "name", name, "lines",
+	    mw_expr_binary(x, MW_OP_MAP, get(x, "lines"), object(x, "id", get(x, "id"), "name", name, NULL)),
+	    "again", name, NULL);
+	add("t", c);
+	run("{\"type\":\"t\",\"user\":\"u\",\"id\":\"i\",\"contact\":{\"name\":\"Ann\"},\"lines\":[{\"id\":1}"
+	    "]}");
+	CHECK(has(0, "\"properties\":{\"name\":\"Ann\",\"lines\":[{\"id\":1}],\"again\":\"Ann\"}"));
+}
+
 TEST(an_entry_with_a_star_is_for_a_family)
 {
 	add("a.*", call(MW_TRACK, "A"));
@@ -827,6 +841,7 @@ int main(void)
 	RUN_FRESH(an_event_that_fails_comes_with_a_body_of_its_own);
 	RUN_FRESH(what_stands_around_an_event_is_not_kept_if_it_is_large);
 	RUN_FRESH(a_call_may_be_made_for_each_element);
+	RUN_FRESH(an_item_without_a_member_does_not_hide_that_of_its_event);
 	RUN_FRESH(an_entry_with_a_star_is_for_a_family);
 	RUN_FRESH(each_names_the_events_of_a_body);
 	RUN_FRESH(a_message_over_the_limit_says_its_size);

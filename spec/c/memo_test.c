@@ -227,6 +227,15 @@ TEST(values_do_not_make_a_layout_and_names_do)
 	CHECK(!is_recalled("[{\"user\":1}]")); /* is split: never remembered */
 }
 
+/* Whose keys are met once for each item, in each document. */
+TEST(items_do_not_make_a_memo_forget)
+{
+	for (int i = 0; i < 20; i++)
+		CHECK(is_recalled(
+			  "{\"b\":[{\"a\":1,\"user\":{\"id\":2}},{\"a\":3,\"user\":{\"id\":4}},{\"a\":5,"
+			  "\"user\":{\"id\":6}}]}") == (i > 0));
+}
+
 TEST(more_paths_make_a_memo_forget)
 {
 	CHECK(is_recalled("{\"user\":1,\"a\":{\"b\":\"x\"},\"c\":1}"));
@@ -235,11 +244,54 @@ TEST(more_paths_make_a_memo_forget)
 	CHECK(is_recalled("{\"user\":1,\"a\":{\"b\":\"x\"},\"c\":1}"));
 }
 
+/* Where the path leads in a document that is read as the mapper reads it; 0 if nowhere. */
+static int64_t number_at(const char *text, uint32_t path)
+{
+	struct mw_mapper_host h = host_of(&host);
+	struct mw_scene s = {.doc = &doc, .arena = &arena, .memo = &recalling, .host = &h.host};
+	struct mw_value v;
+	int64_t number = 0;
+	mw_arena_clear(&arena);
+	if (!mw_memo_read(&recalling, x, &doc, span(text)) &&
+	    (mw_json_read(&doc, text, strlen(text), NULL) || mw_memo_recall(&recalling, x, &doc)))
+		abort();
+	if (mw_expr_eval(x, path, &s, &v, NULL))
+		abort();
+	return v.kind == MW_VALUE_NUMBER && mw_json_text_int64(v.text, &number) ? number : 0;
+}
+
+/* Events of one layout may be of two kinds, and only one of them asks for a member. */
+TEST(a_name_met_after_the_pattern_was_taken_is_none_of_its_names)
+{
+	uint32_t a = get(x, "a"), user = get(x, "b.user");
+	CHECK(number_at("{\"a\":1,\"b\":{\"uaer\":2}}", a) == 1);
+	CHECK(number_at("{\"a\":1,\"b\":{\"user\":3}}", user) == 3); /* the same tag: laid out alike */
+	CHECK(number_at("{\"a\":1,\"b\":{\"uaer\":4}}", user) == 0);
+	CHECK(number_at("{\"a\":1,\"b\":{\"user\":5}}", user) == 5);
+}
+
+/* An item that has no `user` hides that of its event neither from what comes later nor in the next event. */
+TEST(a_path_leads_where_it_did_before_items_in_which_it_leads_nowhere)
+{
+	static const char *const texts[] = {"{\"user\":{\"id\":1},\"b\":[{\"a\":1},{\"a\":2}]}",
+					    "{\"user\":{\"id\":2},\"b\":[{\"a\":1},{\"a\":2}]}"};
+	uint32_t user = get(x, "user.id");
+	uint32_t in_items = mw_expr_unary(x, MW_OP_LAST, mw_expr_binary(x, MW_OP_MAP, get(x, "b"), user));
+	for (int i = 0; i < 6; i++) {
+		CHECK(number_at(texts[i % 2], user) == i % 2 + 1);
+		CHECK(number_at(texts[i % 2], in_items) == 0);
+		CHECK(number_at(texts[i % 2], user) == i % 2 + 1);
+	}
+}
+
 int main(void)
 {
 	begin();
 	RUN(values_do_not_make_a_layout_and_names_do);
+	RUN(items_do_not_make_a_memo_forget);
 	RUN(more_paths_make_a_memo_forget);
+	RUN(a_path_leads_where_it_did_before_items_in_which_it_leads_nowhere);
+	RUN(a_name_met_after_the_pattern_was_taken_is_none_of_its_names);
 	RUN(documents_laid_out_alike_are_evaluated_like_others);
 	end();
 	return CHECK_END();

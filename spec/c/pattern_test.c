@@ -203,6 +203,18 @@ TEST(patterns_take_turns_in_one_document)
 	pattern = patterns;
 }
 
+/* As programs write them that end a body, or a line, with a line. */
+TEST(white_space_at_the_end_is_text_like_other)
+{
+	bool taken;
+	take("{\"a\":1}\r\n", 9);
+	CHECK(is_same_as_read("{\"a\":\"x\"}\r\n", 11, &taken) && taken);
+	CHECK(is_same_as_read("{\"a\":12}\n", 9, &taken) && !taken);
+	CHECK(is_same_as_read("{\"a\":1}", 7, &taken) && !taken);
+	CHECK(is_same_as_read("{\"a\":1\r\n", 8, &taken) && !taken);
+	CHECK(is_same_as_read("\r\n", 2, &taken) && !taken);
+}
+
 /* Whoever remembers where a key was relies on it. */
 TEST(documents_of_one_pattern_have_its_number)
 {
@@ -228,6 +240,7 @@ int main(void)
 	RUN(what_is_no_value_is_left_to_the_reader);
 	RUN(documents_that_are_too_large_have_no_pattern);
 	RUN(patterns_take_turns_in_one_document);
+	RUN(white_space_at_the_end_is_text_like_other);
 	RUN(documents_of_one_pattern_have_its_number);
 	mw_json_deinit(&doc);
 	mw_json_deinit(&again);

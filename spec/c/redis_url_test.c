@@ -58,6 +58,9 @@ TEST(mistakes_are_told_without_the_text)
 					    "unix://u:hush@relative",
 					    "redis://u:hush@[::1",
 					    "redis://h?x=hush",
+					    "redis://u:hush%40h", /* a host now, which would be shown */
+					    "redis://hush%40h:1",
+					    "redis://:p@hush%0Ah",
 					    "redis://u:hush@h:1:2"};
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
 		CHECK(!parse(wrong[i]) && e.code == MW_BAD_ENDPOINT && e.detail[0]);
