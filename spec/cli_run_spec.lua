@@ -1,5 +1,6 @@
 local cjson = require "cjson"
 local child = require "spec.support.child"
+local mock = require "spec.support.mock"
 
 local KEY = "canary0123456789abcdefghijklk3y4"
 
@@ -127,6 +128,21 @@ describe("moonweir run", function()
 		assert.equal(1, code)
 		assert.matches("dead: a message of account default", err, 1, true)
 		assert.equal(1, cjson.decode(out).dead)
+	end)
+
+	it("doubts the endpoint that answers with a redirect, or knows no such page", function()
+		for status, says in pairs {
+			[302] = "status 302: an empty answer. Is the endpoint right?",
+			[404] = "status 404: an empty answer. Is the endpoint right?",
+			[501] = "status 501: an empty answer\n",
+		} do
+			local server = mock.start()
+			server:control(("always %d\nhuge 0\n"):format(status))
+			local code, _, err = run(event(1), server.url)
+			assert.equal(1, #server:finish())
+			assert.equal(1, code)
+			assert.matches(says, err, 1, true)
+		end
 	end)
 
 	it("keeps with a spool what it gave up, with how often it tried", function()

@@ -123,6 +123,17 @@ function Watch:say_paused()
 	end
 end
 
+-- What is found in place of Segment where the endpoint is wrong: http where it should be https, or a path too many.
+local ELSEWHERE = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true, [404] = true, [405] = true }
+
+local function answer_of(report)
+	local answer = report.answer or report.status > 0 and "an empty answer" or "no answer"
+	local advice = ELSEWHERE[report.status]
+		and ". Is the endpoint right? It is us, eu, or a URL before /v1/batch; redirects are not followed"
+		or ""
+	return terminal.safe(answer, 300) .. advice
+end
+
 --- Dead messages and parked accounts that were reported since.
 function Watch:collect()
 	for _, report in ipairs(self.client:poll(1000)) do
@@ -134,7 +145,7 @@ function Watch:collect()
 					("dead: a message of account %s, status %d: %s"):format(
 						terminal.safe(report.account or "", 80),
 						report.status,
-						terminal.safe(report.answer or "no answer", 300)
+						answer_of(report)
 					)
 				)
 			end
