@@ -79,15 +79,16 @@ $(EXTRAS:%=$(BUILD)/$(1)/moonweir/%.so): $(call object,csrc/core/buf.c csrc/core
 endef
 $(foreach vm,$(VMS),$(eval $(call vm_rules,$(vm))))
 
-# The command, run from the tree. MOONWEIR_LUA=luajit runs it on LuaJIT.
+# The command, run from the tree, wherever that is moved to. MOONWEIR_LUA=luajit runs it on LuaJIT.
 $(BUILD)/moonweir: Makefile
 	@mkdir -p $(@D)
 	@printf '%s\n' '#!/bin/sh' \
-	  'tree=$(CURDIR)' \
+	  'here=$$(dirname "$$(readlink -f "$$0")")' \
+	  'tree=$$(cd "$$here/$(shell realpath -m --relative-to=$(BUILD) .)" && pwd)' \
 	  'vm=$${MOONWEIR_LUA:-lua5.4}' \
 	  'case $${vm##*/} in *jit*) build=luajit ;; *) build=lua5.4 ;; esac' \
 	  'LUA_PATH="$$tree/lua/?.lua;$$tree/lua/?/init.lua;$$LUA_PATH;;"' \
-	  'LUA_CPATH="$(abspath $(BUILD))/$$build/?.so;$$LUA_CPATH;;"' \
+	  'LUA_CPATH="$$here/$$build/?.so;$$LUA_CPATH;;"' \
 	  'export LUA_PATH LUA_CPATH' \
 	  'exec "$$vm" "$$tree/lua/moonweir/cli/moonweir.lua" "$$@"' > $@
 	@chmod +x $@

@@ -73,6 +73,21 @@ describe("moonweir map", function()
 		assert.matches('"u1".*\n.*"u2"', out)
 	end)
 
+	it("finds no event in an empty body, and none missing from no lines", function()
+		local empty = child.file("empty", "")
+		for format, says in pairs {
+			json = "event 1: json: byte 1: expected a value, but the text ends here",
+			form = "event 1: no_event: ",
+			xml = "event 1: ",
+		} do
+			local code, out, err = child.run { "map", path, empty, "--format", format }
+			assert.same({ 1, "" }, { code, out })
+			assert.matches(says, err, 1, true)
+			assert.equal(1, select(2, err:gsub("\n", "")))
+		end
+		assert.same({ 0, "", "" }, { child.run { "map", path, empty } })
+	end)
+
 	it("reads a form", function()
 		local code, out = child.run { "map", path, child.file("form", "type=opened&user=u%201&subject=a+b"), "--format=form" }
 		assert.equal(0, code)

@@ -1,5 +1,6 @@
 local cjson = require "cjson"
 local child = require "spec.support.child"
+local mock = require "spec.support.mock"
 
 local KEY = "canary0123456789abcdefghijklk3y4"
 
@@ -129,6 +130,21 @@ describe("moonweir run", function()
 		assert.equal(1, cjson.decode(out).dead)
 	end)
 
+	it("doubts the endpoint that answers with a redirect, or knows no such page", function()
+		for status, says in pairs {
+			[302] = "status 302: an empty answer. Is the endpoint right?",
+			[404] = "status 404: an empty answer. Is the endpoint right?",
+			[501] = "status 501: an empty answer\n",
+		} do
+			local server = mock.start()
+			server:control(("always %d\nhuge 0\n"):format(status))
+			local code, _, err = run(event(1), server.url)
+			assert.equal(1, #server:finish())
+			assert.equal(1, code)
+			assert.matches(says, err, 1, true)
+		end
+	end)
+
 	it("keeps with a spool what it gave up, with how often it tried", function()
 		local spool = child.folder() .. "/given-up"
 		run(event(1), UNREACHABLE, { "--write-key-file", key_file, "--retries", "1", "--spool", spool })
@@ -172,6 +188,25 @@ describe("moonweir run", function()
 			code, summary.accepted, summary.delivered, summary.repeats, summary.undelivered,
 		})
 		assert.equal("", err)
+	end)
+
+	it("says that the spool is full, and not that it has what it had no room for", function()
+		local spool, file = child.folder() .. "/full", child.file("many", events(20000))
+		local options = { "--write-key-file", key_file, "--patience", "0.5", "--spool", spool, "--disk-bytes", "4M" }
+		local r = child.start { "run", path, file, "--endpoint", UNREACHABLE, (unpack or table.unpack)(options) }
+		r:wait_for "the spool holds as much as it may %(disk_bytes%); what has been read waits in memory"
+		r:signal "INT"
+		local code, _, err = r:finish()
+		assert.equal(130, code)
+		assert.matches("not all that is undelivered is in the spool: the spool holds as much as it may", err, 1, true)
+		assert.is_nil(err:find("stays in the spool", 1, true))
+		assert.is_nil(err:find("larger than", 1, true)) -- a block of the file makes more messages than fit in there at once
+
+		local _, url = child.debugger()
+		code = child.run { "run", path, file, "--endpoint", url, "--rate", "0", (unpack or table.unpack)(options) }
+		assert.equal(0, code)
+		local _, out = child.run { "verify", "--spool", spool, "--json" }
+		assert.equal(20000, cjson.decode(out).delivered)
 	end)
 
 	it("bounds the spool as it is told to, and says what it does not take", function()

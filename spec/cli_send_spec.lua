@@ -166,6 +166,18 @@ describe("moonweir send", function()
 			assert.equal(2, #messages)
 		end)
 
+		it("takes numbers of its config that are beyond all sense for as much as there is", function()
+			for _, config in ipairs {
+				{ flushInterval = 1e12, flushAt = 1 }, { timeout = 1e12 }, { maxRetries = 1e12 }, { flushAt = 1e12 },
+			} do
+				local code, line = send {
+					"--input", script { config = config, sequences = ONE_EVENT },
+				}
+				assert.same({ success = true, sentBatches = 1 }, line)
+				assert.equal(0, code)
+			end
+		end)
+
 		it("fails when nobody answers, within its retries", function()
 			local code, line = send {
 				"--input", script { apiHost = "http://127.0.0.1:1", config = { maxRetries = 1 }, sequences = ONE_EVENT },

@@ -3,6 +3,20 @@ local child = require "spec.support.child"
 describe("moonweir", function()
 	teardown(child.clean)
 
+	it("runs the tree that it stands in, also one that was moved", function()
+		local command = os.getenv "MW_COMMAND"
+		local inside = command:match "/(build/.*)$" -- with sanitizers a folder further down
+		local tree = child.folder() .. "/moved"
+		os.execute(("mkdir -p %s/%s %s/lua/moonweir/cli"):format(tree, inside:match "^(.*)/", tree))
+		os.execute(("cp %s %s/%s"):format(command, tree, inside))
+		local file = assert(io.open(tree .. "/lua/moonweir/cli/moonweir.lua", "w"))
+		file:write 'print "moved"'
+		file:close()
+		local pipe = io.popen(("cd / && MOONWEIR_LUA=%s %s/%s 2>&1"):format(child.lua, tree, inside))
+		assert.equal("moved\n", pipe:read "*a")
+		pipe:close()
+	end)
+
 	it("shows help with an example, for itself and each command", function()
 		local code, out = child.run { "--help" }
 		assert.equal(0, code)

@@ -186,6 +186,29 @@ describe("a client with a spool", function()
 	end)
 end)
 
+describe("options of a call", function()
+	it("are those that there are, and of their types", function()
+		local client = assert(mw.open {
+			endpoint = NOWHERE, write_key = "key", account = "a1",
+			source = source.define { slug = "acme", version = "1.0.0", event = get "type", on = {} },
+		})
+		local function raised(method, argument, ...)
+			local ok, message = pcall(client[method], client, ...)
+			assert.is_false(ok)
+			assert.matches(argument, message, 1, true)
+		end
+		local fields = { userId = "u1", event = "Opened" }
+		assert.is_true(client:track("a1", fields, { tag = 7, wait = 0, sync = true }))
+		raised("track", 'no option "wiat", did you mean "wait"?', "a1", fields, { wiat = 5 })
+		raised("track", "options are named", "a1", fields, { 5 })
+		raised("track", "tag must be an integer", "a1", fields, { tag = 1.5 })
+		raised("track", "tag must be an integer", "a1", fields, { tag = "1" })
+		raised("push", "headers must be strings by name", "{}", { headers = 5 })
+		assert.equal(1, client:stats().accepted)
+		client:close(0)
+	end)
+end)
+
 describe("a spool whose database is damaged", function()
 	teardown(child.clean)
 

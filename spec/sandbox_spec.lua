@@ -240,6 +240,16 @@ end } }]]))
 		end
 	end)
 
+	it("inserts into a list, and not far away from it", function()
+		assert.equal("123", inside [[(function()
+			local t = { 2 } table.insert(t, 1, 1) table.insert(t, '3', 3) return table.concat(t)
+		end)()]])
+		for _, at in ipairs { "0", "-2e9", "'-2e9'", "3", "1e300", "0/0" } do
+			assert.matches("^acme.lua:1: table.insert: position .* is not in the list, nor right behind it",
+				run(("table.insert({ 1 }, %s, 'x')"):format(at)))
+		end
+	end)
+
 	it("that closes over a loop does not stop the host", function()
 		local made = assert(sandbox.load("acme.lua", [[
 local source = require "moonweir.source"
@@ -278,6 +288,14 @@ describe("a script's strings", function()
 		assert.matches("^acme.lua:2: mine", run "('x'):gsub('x',\nfunction() error 'mine' end)")
 		assert.matches("^acme.lua:1: wrong number of arguments to 'insert'", run "table.insert({}, 1, 2, 3)")
 		assert.matches("^acme.lua:1: concat: expected a list, got a nil", run "table.concat(nil)")
+		assert.matches("^acme.lua:1: .*malformed pattern", run "local x = ('x'):match('%')")
+		assert.matches("^acme.lua:1: bad argument #3 to '[string.]*match'", run "local x = ('x'):match('x', {})")
+		assert.matches("^acme.lua:1: .*compare", run "table.sort { 1, 'a' }")
+		assert.matches("^acme.lua:2: .*compare", run "table.sort({ 1, 2 },\nfunction(a) return a < {} end)")
+		assert.matches("^acme.lua:1: next: expected a table, got nil", run "local x = next(nil)")
+		assert.matches("^acme.lua:1: bad argument #1 to 'rawset'", run "rawset(1, 2, 3)")
+		assert.matches("^acme.lua:1: bad argument #2 to '[string.]*tonumber'", run "local x = tonumber('1', 99)")
+		assert.matches("^acme.lua:1: unpack: .* 200 values", run "local x = table.unpack({}, 1, 1e300)")
 	end)
 
 	it("take the patterns that people write on long texts", function()

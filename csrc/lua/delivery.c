@@ -82,7 +82,8 @@ static void read_headers(lua_State *L, struct mw_delivery *d, struct mw_header *
 	d->headers = room;
 	if (read_headers_of(L, d, room))
 		return;
-	luaL_checktype(L, -1, LUA_TTABLE);
+	if (!lua_istable(L, -1))
+		luaL_error(L, "headers must be strings by name");
 	lua_pushnil(L);
 	while (lua_next(L, -2)) {
 		if (d->header_count == MWL_HEADERS_MAX)
@@ -123,11 +124,8 @@ int64_t mwl_check_integer(lua_State *L, const char *name)
 /* Those of the last four are for whoever called. */
 enum option { FORMAT, HEADERS, ACCOUNT, TAG, NOW, WAIT, SYNC, SEED, OPTIONS };
 
-/* stack: ... name value */
-static enum option check_option(lua_State *L)
+int mwl_check_option(lua_State *L, const char *const known[])
 {
-	static const char *const known[] = {"format", "headers", "account", "tag", "now",
-					    "wait",   "sync",    "seed",    NULL};
 	size_t len;
 	const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &len) : NULL;
 	if (!name)
@@ -140,12 +138,14 @@ static enum option check_option(lua_State *L)
 		mwl_suggest(hint, sizeof hint, name, len, known);
 		luaL_error(L, "no option \"%s\"%s", name, hint);
 	}
-	return (enum option)i;
+	return i;
 }
 
 void mwl_delivery_options(lua_State *L, int index, struct mw_delivery *d,
 			  struct mw_header room[MWL_HEADERS_MAX])
 {
+	static const char *const known[] = {"format", "headers", "account", "tag", "now",
+					    "wait",   "sync",    "seed",    NULL};
 	if (lua_isnoneornil(L, index))
 		return;
 	luaL_checktype(L, index, LUA_TTABLE);
@@ -155,7 +155,7 @@ void mwl_delivery_options(lua_State *L, int index, struct mw_delivery *d,
 	enum mw_format format = d->format;
 	/* Once over all of them: this is done for each push. */
 	for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
-		switch (check_option(L)) {
+		switch ((enum option)mwl_check_option(L, known)) {
 		case FORMAT:
 			format = check_format(mwl_check_field(L, "format", LUA_TSTRING), L);
 			has_format = true;

@@ -125,6 +125,8 @@ void mwl_tally_push(lua_State *L, const struct mw_tally *t);
 struct mw_span mwl_check_field(lua_State *L, const char *name, int type);
 bool mwl_push_option(lua_State *L, int index, const char *name);
 int64_t mwl_check_integer(lua_State *L, const char *name);
+/* stack: ... name value. Which of the known names (NULL ends them) this one is; raises if it is none. */
+int mwl_check_option(lua_State *L, const char *const known[]);
 /* Reads the fields format, headers, account and tag of the options table at `index` (nil: none) into `d`;
  * headers into `room`. Without format the Content-Type decides. Misuse raises. The spans are good while the
  * table is. */

@@ -195,6 +195,7 @@ static int client_push(lua_State *L)
 /* client:track(account, fields [, opts]) and the other five; the call is the closure's upvalue. */
 static int client_call(lua_State *L)
 {
+	static const char *const known[] = {"tag", "wait", "sync", NULL};
 	struct mwl_client *c = mwl_client_check_open(L);
 	enum mw_call call = (enum mw_call)lua_tointeger(L, lua_upvalueindex(1));
 	struct mw_parcel parcel = {.account = lua_isnoneornil(L, 2) ? mwl_client_account(c)
@@ -204,8 +205,10 @@ static int client_call(lua_State *L)
 	if (!lua_isnoneornil(L, 4)) {
 		luaL_checktype(L, 4, LUA_TTABLE);
 		lua_settop(L, 4);
-		lua_getfield(L, 4, "tag");
-		parcel.tag = (int64_t)luaL_optinteger(L, 5, 0);
+		for (lua_pushnil(L); lua_next(L, 4); lua_pop(L, 1))
+			mwl_check_option(L, known);
+		if (mwl_push_option(L, 4, "tag"))
+			parcel.tag = mwl_check_integer(L, "tag");
 		asked = mwl_client_asked(L, 4);
 	}
 	if (!parcel.account.at)

@@ -45,26 +45,35 @@ local function view_type(...)
 		or strings.is_digits((...)) and "number" or kind
 end
 
-local function digits_tonumber(value, ...)
+local function digits_tonumber(value, base)
 	if strings.is_digits(value) then
-		return tonumber(tostring(value), ...)
+		value = tostring(value)
 	end
-	return tonumber(value, ...)
+	if base == nil then
+		return tonumber(value)
+	end
+	return relay("tonumber", pcall(tonumber, value, base))
+end
+
+local function check_table(name, list)
+	if real_type(list) ~= "table" then
+		error(("%s: expected a table, got %s; is the field missing from the event?"):format(name, real_type(list)), 3)
+	end
 end
 
 local function view_next(list, key)
 	if real_type(list) == "userdata" then
 		return core.view_next(list, key)
 	end
+	check_table("next", list)
 	return real_next(list, key)
 end
 
 local function view_pairs(list)
 	if real_type(list) == "userdata" then
 		return core.view_next, list, nil
-	elseif real_type(list) ~= "table" then
-		error(("pairs: expected a table, got %s; is the field missing from the event?"):format(real_type(list)), 2)
 	end
+	check_table("pairs", list)
 	return real_next, list, nil
 end
 
@@ -78,9 +87,8 @@ end
 local function view_ipairs(list)
 	if real_type(list) == "userdata" then
 		return view_step, list, 0
-	elseif real_type(list) ~= "table" then
-		error(("ipairs: expected a table, got %s; is the field missing from the event?"):format(real_type(list)), 2)
 	end
+	check_table("ipairs", list)
 	return real_ipairs(list)
 end
 
@@ -107,7 +115,7 @@ local function guarded_rawset(object, key, value)
 	if real_type(object) == "table" and real_type(getmetatable(object)) == "string" then
 		error("rawset: this can't be changed", 2)
 	end
-	return rawset(object, key, value)
+	return relay("rawset", pcall(rawset, object, key, value))
 end
 
 -- Table functions: C loops over what __len claims do not end, so tables with a metatable are refused.
@@ -125,6 +133,10 @@ end
 
 local function table_insert(list, ...)
 	check_plain("insert", list)
+	local at = select("#", ...) == 2 and tonumber((...))
+	if at and not (at >= 1 and at <= #list + 1) then -- LuaJIT would walk there, out of sight of the limits
+		error(("table.insert: position %g is not in the list, nor right behind it"):format(at), 2)
+	end
 	return relay("insert", pcall(table.insert, list, ...))
 end
 
@@ -137,10 +149,24 @@ local function ascending(a, b)
 	return a < b
 end
 
+-- What `ascending` throws names its line, which says nothing to the author of a script.
+local own_name = debug.getinfo(1, "S").short_src .. ":"
+
+local function without_own_line(message)
+	if real_type(message) == "string" and message:sub(1, #own_name) == own_name then
+		return (message:sub(#own_name + 1):gsub("^%d+: ", ""))
+	end
+	return message
+end
+
 -- Always with a comparing function: the limits see that one run, where C's own comparisons are out of their sight.
 local function table_sort(list, before)
 	check_plain("sort", list)
-	return relay("sort", pcall(table.sort, list, before == nil and ascending or before))
+	if before ~= nil then
+		return relay("sort", pcall(table.sort, list, before))
+	end
+	local ok, message = pcall(table.sort, list, ascending)
+	return relay("sort", ok, not ok and without_own_line(message))
 end
 
 -- What a script sees of the world outside of the event. Golden files need one that stands still.

@@ -196,9 +196,7 @@ local function searcher(name, search)
 end
 
 strings.find = searcher("find", find)
-strings.match = searcher("match", function(subject, pattern, init)
-	return match(subject, pattern, init)
-end)
+strings.match = searcher("match", match)
 
 function strings.gmatch(subject, pattern)
 	subject, pattern = check_text("gmatch", 1, subject), check_text("gmatch", 2, pattern)
@@ -320,7 +318,7 @@ function strings.unpack(list, first, last)
 	if type(first) ~= "number" or type(last) ~= "number" or last - first >= 200 then
 		refuse("unpack", "that is not a list of up to 200 values")
 	elseif type(list) == "table" then
-		return unpack(list, first, last)
+		return relay("unpack", pcall(unpack, list, first, last))
 	end
 	local copy = {}
 	for i = first, last do

@@ -97,7 +97,7 @@ function Client:push(event, opts) end
 ---@param account string|nil nil: the account given to open
 ---@param fields table Segment's own field names: userId, anonymousId, event, properties, context, integrations,
 ---  messageId, timestamp
----@param opts? {tag: integer?, wait: number?}
+---@param opts? {tag: integer?, wait: number?, sync: (boolean|number)?} as those of push
 ---@return true|nil, string?, moonweir.Code?
 function Client:track(account, fields, opts) end
 

@@ -35,6 +35,7 @@ function input.open(args)
 	return setmetatable({
 		reader = reader,
 		whole = args.format ~= "ndjson",
+		parts = {}, -- of what is read whole; nil: it was given
 		lines = 0,
 		bytes = 0,
 		size = reader:size(),
@@ -48,7 +49,6 @@ local WHOLE_MAX = 16 * 1024 * 1024
 -- its first 16 MiB is no body of its own.
 local function read_whole(self, seconds)
 	local block, message, code = self.reader:next(seconds)
-	self.parts = self.parts or {}
 	if block then
 		self.parts_len = (self.parts_len or 0) + #block
 		self.parts[#self.parts + 1] = block
@@ -59,12 +59,12 @@ local function read_whole(self, seconds)
 	if block or code == "too_large" then
 		return nil, nil, "timeout"
 	elseif code == "eof" and self.refused then
-		self.refused = false
+		self.refused, self.parts = false, nil
 		return nil, "the body is longer than 16 MiB", "too_large"
-	elseif code ~= "eof" or #self.parts == 0 then
+	elseif code ~= "eof" or not self.parts then
 		return nil, message, code
 	end
-	block, self.parts, self.parts_len = table.concat(self.parts), {}, 0
+	block, self.parts = table.concat(self.parts), nil -- of nothing, too: no event came, and that is no JSON
 	return block, 0
 end
 

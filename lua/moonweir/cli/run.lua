@@ -60,7 +60,18 @@ function Run:tick()
 	return stats
 end
 
---- Push a block, waiting while the queue is full. A refused block left no trace and is simply pushed again.
+--- A block as two of whole lines, and how many lines the first has; nil if it is one line.
+local function halves(block)
+	local middle = math.floor(#block / 2)
+	local cut = block:sub(1, middle):match ".*()\n" or block:find("\n", middle + 1, true)
+	if cut and cut < #block then
+		local first = block:sub(1, cut)
+		return first, block:sub(cut + 1), select(2, first:gsub("\n", ""))
+	end
+end
+
+--- Push a block, waiting while the queue is full. A refused block left no trace and is simply pushed again, in halves if
+--- its messages are more than the queue may ever hold (a spool of few megabytes).
 function Run:push(block, lines_before)
 	self.push_options.wait = TICK
 	while not process.interrupted() do
@@ -70,7 +81,15 @@ function Run:push(block, lines_before)
 				self.progress:clear()
 				input.say_problems(problems, lines_before)
 			elseif not queued then
-				terminal.say("error", message)
+				local first, second, lines
+				if code == "too_large" and self.push_options.format == "ndjson" then
+					first, second, lines = halves(block)
+				end
+				if first then
+					return self:push(first, lines_before) and self:push(second, lines_before + lines)
+				end
+				self.progress:clear()
+				terminal.say("error", ("what begins with event %d was not taken: %s"):format(lines_before + 1, message))
 				self.broken = true
 			end
 			return true
@@ -201,11 +220,14 @@ function run.run(args)
 	self.findings:say(client:findings())
 	self.findings:finish(args.source)
 	print_summary(summary_of(stats, before, process.monotonic() - started), args.json)
+	local synced, unsynced = client:sync(1)
 	client:close(0)
 	if kept then
 		terminal.say("note", "what could not be delivered is kept; see `moonweir dead list`")
 	end
-	if options.spool and stats.queued + stats.in_flight > 0 then
+	if not synced then
+		terminal.say("error", ("not all that is undelivered is in the spool: %s. Run the same events again"):format(unsynced))
+	elseif options.spool and stats.queued + stats.in_flight > 0 then
 		terminal.say("note", "what is undelivered stays in the spool; whoever sends from it next goes on with that")
 	end
 	if process.interrupted() then

@@ -160,12 +160,14 @@ local function script_of_input(argument)
 	return script
 end
 
---- A number of the script's config, or what stands for it.
-local function setting(script, name, otherwise)
+local DAY = 86400 -- seconds
+
+--- A number of the script's config, at most so large, or what stands for it.
+local function setting(script, name, most, otherwise)
 	local config = script.config
 	local value = type(config) == "table" and config[name]
 	if type(value) == "number" and value >= 0 then
-		return value
+		return math.min(value, most)
 	end
 	return otherwise
 end
@@ -208,10 +210,10 @@ local function options_for(args, script)
 		end
 	end
 	options.check, options.strict = args.strict == true, args.strict
-	options.batch_messages = math.max(1, math.min(2500, math.floor(setting(script, "flushAt", FLUSH_AT))))
-	options.linger = setting(script, "flushInterval", FLUSH_INTERVAL_MS) / 1000
-	options.retries = math.max(0, math.floor(setting(script, "maxRetries", MAX_RETRIES)))
-	local timeout = setting(script, "timeout", 0)
+	options.batch_messages = math.max(1, math.floor(setting(script, "flushAt", 2500, FLUSH_AT)))
+	options.linger = setting(script, "flushInterval", DAY * 1000, FLUSH_INTERVAL_MS) / 1000
+	options.retries = math.floor(setting(script, "maxRetries", 1e6, MAX_RETRIES))
+	local timeout = setting(script, "timeout", DAY, 0)
 	options.timeout = timeout > 0 and timeout or nil
 	return options
 end
@@ -245,7 +247,7 @@ local function play(client, script, account)
 	for _, sequence in ipairs(list_of(script, "sequences")) do
 		local delay = type(sequence) == "table" and sequence.delayMs
 		if type(delay) == "number" and delay > 0 then
-			process.wait(math.min(delay / 1000, 86400))
+			process.wait(math.min(delay / 1000, DAY))
 		end
 		for _, event in ipairs(list_of(sequence, "events")) do
 			number = number + 1

@@ -21,8 +21,7 @@ local function new(client, endpoint)
 		dead = 0,
 		dead_before = client:stats().dead, -- of earlier runs
 		warned = -math.huge,
-		last = nil,
-		last_at = -math.huge,
+		last = {}, -- warnings and when they were given, by what they are about
 	}, Watch)
 end
 
@@ -35,14 +34,22 @@ function Watch:is_due(stats)
 		or stats.lanes_parked > 0
 		or stats.lanes_backing_off > 0
 		or stats.lanes_awaiting_token > 0
+		or self:shortage() ~= nil
 end
 
-function Watch:warn(message)
+--- Why what was pushed does not get on the disk; nil if it does.
+function Watch:shortage()
+	local _, message, code = self.client:sync(0)
+	return code == "full" and message or nil
+end
+
+function Watch:warn(about, message)
 	local now = process.monotonic()
-	if message == self.last and now - self.last_at < REPEAT then
+	local last = self.last[about]
+	if last and last.message == message and now - last.at < REPEAT then
 		return
 	end
-	self.last, self.last_at, self.warned = message, now, now
+	self.last[about], self.warned = { message = message, at = now }, now
 	terminal.say("warning", message)
 end
 
@@ -85,6 +92,7 @@ function Watch:look_at_lanes()
 	if first_parked then
 		local more = new_parked > 1 and (" (and %d more accounts)"):format(new_parked - 1) or ""
 		self:warn(
+			"parked",
 			("account %s%s is parked: %s. (%s) Its messages are kept"):format(
 				terminal.safe(first_parked.account, 80),
 				more,
@@ -96,6 +104,7 @@ function Watch:look_at_lanes()
 		local advice = first_troubled.last_status <= 0 and "is the endpoint right and the network up?"
 			or "Segment has trouble; this usually passes"
 		self:warn(
+			"trouble",
 			("%s: %s; trying again, %d account%s waiting. %s"):format(
 				self.endpoint,
 				reason(first_troubled),
@@ -123,6 +132,17 @@ function Watch:say_paused()
 	end
 end
 
+-- What is found in place of Segment where the endpoint is wrong: http where it should be https, or a path too many.
+local ELSEWHERE = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true, [404] = true, [405] = true }
+
+local function answer_of(report)
+	local answer = report.answer or report.status > 0 and "an empty answer" or "no answer"
+	local advice = ELSEWHERE[report.status]
+		and ". Is the endpoint right? It is us, eu, or a URL before /v1/batch; redirects are not followed"
+		or ""
+	return terminal.safe(answer, 300) .. advice
+end
+
 --- Dead messages and parked accounts that were reported since.
 function Watch:collect()
 	for _, report in ipairs(self.client:poll(1000)) do
@@ -134,7 +154,7 @@ function Watch:collect()
 					("dead: a message of account %s, status %d: %s"):format(
 						terminal.safe(report.account or "", 80),
 						report.status,
-						terminal.safe(report.answer or "no answer", 300)
+						answer_of(report)
 					)
 				)
 			end
@@ -145,6 +165,10 @@ end
 function Watch:look(stats)
 	self:collect()
 	self.warned = process.monotonic()
+	local shortage = self:shortage()
+	if shortage then
+		self:warn("shortage", shortage .. "; what has been read waits in memory until there is room")
+	end
 	if stats.lanes_parked > 0 or stats.lanes_backing_off > 0 or stats.lanes_awaiting_token > 0 then
 		self:look_at_lanes()
 	end
