@@ -6,7 +6,9 @@
  *
  * A count hook looks every 1000 instructions. Once a limit is passed it looks at every single one and raises
  * each time, so that a script's own pcall can't hold the error up. Memory is what the heap grows by; past the
- * limit an allocation fails, which Lua makes an error.
+ * limit an allocation fails, which Lua makes an error. Garbage that is there when a call begins makes room in
+ * it: freed, or found again, as LuaJIT finds a text that it made before and has not freed yet. So a call
+ * doesn't begin with more than it may.
  *
  * What a hook can't see: the inside of a C function (the sandbox offers only short ones) and, on LuaJIT,
  * compiled code (the sandbox turns the compiler off for scripts).
@@ -49,18 +51,37 @@ static void *reallocate(struct mwl_guard *g, void *block, size_t before, size_t 
 	return g->alloc(g->alloc_context, block, before, after);
 }
 
-static void *count_memory(void *context, void *block, size_t before, size_t after)
+static void *reallocate_counted(struct mwl_guard *g, void *block, size_t before, size_t after, int64_t more)
 {
-	struct mwl_guard *g = context;
-	int64_t more = (int64_t)after - (block ? (int64_t)before : 0);
-	if (more > 0 && g->grown + more > (int64_t)g->limits.memory) {
-		g->refused = true;
-		return NULL;
-	}
 	void *moved = reallocate(g, block, before, after);
 	if (moved || after == 0)
 		g->grown += more;
 	return moved;
+}
+
+static void look(lua_State *L, lua_Debug *where);
+
+/* With so much more it is time to collect garbage, at the next instruction, if not to refuse it. Setting a
+ * hook is safe anywhere in either VM: it is made for signals. */
+__attribute__((noinline)) static void *reallocate_much(struct mwl_guard *g, void *block, size_t before,
+						       size_t after, int64_t more)
+{
+	if (g->grown + more > (int64_t)g->limits.memory) {
+		g->refused = true;
+		return NULL;
+	}
+	if (g == innermost && !g->over[0])
+		lua_sethook(g->L, look, LUA_MASKCOUNT, 1);
+	return reallocate_counted(g, block, before, after, more);
+}
+
+static void *count_memory(void *context, void *block, size_t before, size_t after)
+{
+	struct mwl_guard *g = context;
+	int64_t more = (int64_t)after - (block ? (int64_t)before : 0);
+	if (more > 0 && g->grown + more > g->collect_at)
+		return reallocate_much(g, block, before, after, more);
+	return reallocate_counted(g, block, before, after, more);
 }
 
 /* The allocator behind all guards. */
@@ -98,10 +119,31 @@ static const char *limit_passed(struct mwl_guard *g, char *room, size_t size)
 	return room;
 }
 
+/* What may be garbage when a call begins. The collector itself lets a heap become two to three times what is
+ * alive, and to be ahead of it would cost a large host a collection every few events. */
+static bool is_littered(const struct mwl_guard *g)
+{
+	int64_t half = (int64_t)(g->limits.memory / 2);
+	return g->heap - g->alive > (half > 2 * g->alive ? half : 2 * g->alive);
+}
+
+/* At a call's first instruction: what a finalizer of the host's raises does no harm there, and the call holds
+ * nothing yet. */
+static void clear(struct mwl_guard *g, lua_State *L)
+{
+	g->clears = false;
+	lua_gc(L, LUA_GCCOLLECT, 0);
+	g->heap += g->grown;
+	g->alive = g->heap;
+	g->grown = 0;
+}
+
 /* LuaJIT collects no garbage when an allocation fails, and with a large heap of the host's neither VM does so
  * for long: the script's own garbage would count as growth. Half-way to the limit is soon enough. */
 static void collect(struct mwl_guard *g, lua_State *L)
 {
+	if (g->clears)
+		clear(g, L);
 	if (g->grown <= g->collect_at)
 		return;
 	lua_gc(L, LUA_GCCOLLECT, 0);
@@ -131,6 +173,8 @@ static void look(lua_State *L, lua_Debug *where)
 	}
 	if (!g->over[0]) {
 		char room[80];
+		if (lua_gethookcount(L) == 1) /* this look was asked for */
+			lua_sethook(L, look, LUA_MASKCOUNT, STEP);
 		g->instructions += STEP;
 		collect(g, L);
 		const char *why = limit_passed(g, room, sizeof room);
@@ -185,7 +229,14 @@ static void strings_leave(lua_State *L)
 void mwl_guard_enter(lua_State *L, struct mwl_guard *g, const struct mwl_limits *limits,
 		     struct mwl_spares *spares)
 {
-	*g = (struct mwl_guard){.outer = innermost, .L = L, .limits = *limits, .spares = spares};
+	int64_t heap = (int64_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024;
+	*g = (struct mwl_guard){.outer = innermost,
+				.L = L,
+				.limits = *limits,
+				.spares = spares,
+				.heap = heap,
+				.alive = g->alive < heap ? g->alive : heap,
+				.collect_at = (int64_t)(limits->memory / 2)};
 	g->hook = lua_gethook(L);
 	g->hook_mask = lua_gethookmask(L);
 	g->hook_count = lua_gethookcount(L);
@@ -249,7 +300,11 @@ static void refill(struct mwl_guard *g)
 	}
 	g->instructions = 0;
 	g->deadline = 0;
+	g->heap += g->grown;
 	g->grown = 0;
+	g->clears = is_littered(g);
+	if (g->clears)
+		lua_sethook(g->L, look, LUA_MASKCOUNT, 1);
 	g->collect_at = (int64_t)(g->limits.memory / 2);
 	g->refused = false;
 }
@@ -356,7 +411,7 @@ static int guard_call(lua_State *L)
 	struct mwl_limits limits = check_limits(L);
 	lua_remove(L, 2);
 	luaL_checkstack(L, 8, NULL);
-	struct mwl_guard g;
+	struct mwl_guard g = {0};
 	mwl_guard_enter(L, &g, &limits, NULL);
 	int status = run(&g, lua_gettop(L) - 1, LUA_MULTRET);
 	mwl_guard_leave(&g);

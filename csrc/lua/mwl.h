@@ -234,9 +234,12 @@ struct mwl_guard {
 	struct mwl_limits limits;
 	uint64_t instructions;
 	int64_t deadline; /* ms, monotonic; 0 until the first look at the clock */
-	int64_t grown;    /* bytes */
+	int64_t heap;     /* bytes, when the call under way began */
+	int64_t alive;    /* after the last collection at the begin of a call, or less; 0 before the first */
+	int64_t grown;    /* bytes, since the call began */
 	int64_t collect_at;
 	int calls;      /* under way: they nest, and those inside share the outermost one's budget */
+	bool clears;    /* garbage, at the call's first instruction */
 	bool refused;   /* memory, since the call began */
 	char over[128]; /* which limit was passed, and where; empty: none */
 	lua_Alloc alloc;
@@ -247,7 +250,8 @@ struct mwl_guard {
 	int hook_count;
 	bool swapped_strings;
 };
-/* Needs five free slots of stack. Neither enter nor leave raises or allocates. */
+/* Needs five free slots of stack. Neither enter nor leave raises or allocates. A new guard is all zero; one
+ * that is entered again knows what was alive. */
 void mwl_guard_enter(lua_State *L, struct mwl_guard *g, const struct mwl_limits *limits,
 		     struct mwl_spares *spares);
 /* Before whoever owns them goes; may be called under a guard. */
