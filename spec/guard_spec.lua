@@ -127,7 +127,7 @@ describe("guard_call", function()
 
 	-- What was alive at the end of each of ten calls that hold as much as they may, in MB: the allocator's own count.
 	local function most(limit, piece)
-		local held, base, all
+		local held, base, all -- luacheck: no unused
 		local function hold()
 			local i = 0
 			held = {}

@@ -412,7 +412,7 @@ describe("m:map", function()
 		if os.getenv "MW_SANITIZED" then
 			return pending "skipped: with sanitizers, on a busy machine, it may take longer than the second a function has"
 		end
-		local held
+		local held -- luacheck: no unused
 		local function run(event)
 			held = {}
 			for i = 1, event.x do
@@ -448,7 +448,7 @@ describe("m:map", function()
 		local m = entry(function() end)
 		local function collects(litter)
 			local seen = setmetatable({ {} }, { __mode = "v" })
-			local last = {}
+			local last = {} -- luacheck: no unused
 			collectgarbage "stop"
 			for i = 1, litter do
 				last[1] = ("l"):rep(1024 * 1024 + i)

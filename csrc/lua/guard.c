@@ -428,6 +428,15 @@ static int guard_call(lua_State *L)
 	return 2;
 }
 
+/* core.guard_look(): a script is about to have something done that takes its time in C; the limits look at
+ * its next instruction, as if it had done a thousand. */
+static int guard_look(lua_State *L)
+{
+	if (innermost && !innermost->over[0])
+		lua_sethook(L, look, LUA_MASKCOUNT, 1);
+	return 0;
+}
+
 /* core.guard_strings(functions): what ("x"):upper() and the like find while a script runs */
 static int guard_strings(lua_State *L)
 {
@@ -455,6 +464,7 @@ void mwl_open_guard(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 	    {"guard_call", guard_call},
+	    {"guard_look", guard_look},
 	    {"guard_strings", guard_strings},
 	    {NULL, NULL},
 	};

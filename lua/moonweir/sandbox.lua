@@ -123,13 +123,27 @@ local function check_plain(name, list)
 	end
 end
 
+-- LuaJIT moves whatever lies between a place and the end, and ends after seconds.
+local function check_place(name, place_given, last)
+	local at = tonumber(place_given)
+	if at and not (at >= 1 and at <= last) then
+		error(("bad argument #2 to '%s' (position out of bounds)"):format(name), 3)
+	end
+end
+
 local function table_insert(list, ...)
 	check_plain("insert", list)
+	if select("#", ...) == 2 then
+		check_place("insert", (...), #list + 1)
+	end
 	return relay("insert", pcall(table.insert, list, ...))
 end
 
 local function table_remove(list, ...)
 	check_plain("remove", list)
+	if (...) ~= nil then
+		check_place("remove", (...), #list + 1)
+	end
 	return relay("remove", pcall(table.remove, list, ...))
 end
 
@@ -137,9 +151,15 @@ local function ascending(a, b)
 	return a < b
 end
 
--- Always with a comparing function: the limits see that one run, where C's own comparisons are out of their sight.
+-- Always with a comparing function in Lua: the limits see that one run, where what C does is out of their sight.
 local function table_sort(list, before)
 	check_plain("sort", list)
+	if real_type(before) == "function" and debug.getinfo(before, "S").what == "C" then
+		local compare = before
+		before = function(a, b)
+			return (compare(a, b))
+		end
+	end
 	return relay("sort", pcall(table.sort, list, before == nil and ascending or before))
 end
 
@@ -182,7 +202,9 @@ function sandbox.environment(state, world)
 				names[#names + 1] = known
 			end
 			table.sort(names)
-			error(("require: %q is not for mapping scripts%s"):format(tostring(name), place.nearest(name, names)), 2)
+			local asked = tostring(name)
+			asked = #asked <= 40 and asked or asked:sub(1, 40) .. "…"
+			error(("require: %q is not for mapping scripts%s"):format(asked, place.nearest(asked, names)), 2)
 		end
 		loaded[name] = loaded[name] or make(state)
 		return loaded[name]
