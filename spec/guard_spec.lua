@@ -172,7 +172,7 @@ describe("guard_call", function()
 
 	it("leaves the limit to what is held, whatever garbage was there before and comes by", function()
 		local function hold()
-			local held = {}
+			local held = {} -- luacheck: no unused
 			for i = 1, 700 do -- 7 of 8 MB
 				held[i] = ("x"):rep(10000) .. i
 				for _ = 1, 3 do
