@@ -17,8 +17,6 @@
 
 #include <stdio.h>
 
-#define MWL_STRINGS "moonweir.strings"
-
 enum { STEP = 1000 };
 
 /* A bulk event of 100,000 recipients takes some 6 million. */
@@ -188,44 +186,6 @@ static void look(lua_State *L, lua_Debug *where)
 	lua_error(L);
 }
 
-/* ("x"):upper() finds its method in the metatable that all strings share. While a script runs that leads to
- * the sandbox's functions. The registry keeps { that metatable, "__index", the sandbox's functions, the
- * host's }; all four are there from the start, so that nothing is allocated here. */
-enum { STRINGS_METATABLE = 1, STRINGS_FIELD, STRINGS_SCRIPT, STRINGS_HOST };
-
-static bool strings_enter(lua_State *L)
-{
-	int top = lua_gettop(L);
-	bool swapped = false;
-	lua_getfield(L, LUA_REGISTRYINDEX, MWL_STRINGS);
-	if (lua_istable(L, top + 1)) {
-		lua_rawgeti(L, top + 1, STRINGS_METATABLE);
-		lua_rawgeti(L, top + 1, STRINGS_SCRIPT);
-		lua_rawgeti(L, top + 1, STRINGS_FIELD);
-		lua_rawget(L, top + 2);
-		swapped = !lua_rawequal(L, top + 3, top + 4); /* else an outer guard did it */
-		if (swapped) {
-			lua_rawseti(L, top + 1, STRINGS_HOST);
-			lua_rawgeti(L, top + 1, STRINGS_FIELD);
-			lua_insert(L, top + 3);
-			lua_rawset(L, top + 2);
-		}
-	}
-	lua_settop(L, top);
-	return swapped;
-}
-
-static void strings_leave(lua_State *L)
-{
-	int top = lua_gettop(L);
-	lua_getfield(L, LUA_REGISTRYINDEX, MWL_STRINGS);
-	lua_rawgeti(L, top + 1, STRINGS_METATABLE);
-	lua_rawgeti(L, top + 1, STRINGS_FIELD);
-	lua_rawgeti(L, top + 1, STRINGS_HOST);
-	lua_rawset(L, top + 2);
-	lua_settop(L, top);
-}
-
 void mwl_guard_enter(lua_State *L, struct mwl_guard *g, const struct mwl_limits *limits,
 		     struct mwl_spares *spares)
 {
@@ -240,7 +200,7 @@ void mwl_guard_enter(lua_State *L, struct mwl_guard *g, const struct mwl_limits 
 	g->hook = lua_gethook(L);
 	g->hook_mask = lua_gethookmask(L);
 	g->hook_count = lua_gethookcount(L);
-	g->swapped_strings = strings_enter(L);
+	g->swapped_strings = mwl_guard_strings_enter(L);
 	innermost = g;
 	lua_sethook(L, look, LUA_MASKCOUNT, STEP);
 	g->alloc = lua_getallocf(L, &g->alloc_context);
@@ -258,7 +218,7 @@ void mwl_guard_leave(struct mwl_guard *g)
 	lua_sethook(L, g->hook, g->hook_mask, is_over ? 1 : g->hook_count);
 	innermost = g->outer;
 	if (g->swapped_strings)
-		strings_leave(L);
+		mwl_guard_strings_leave(L);
 }
 
 void mwl_guard_pause(lua_State *L, struct mwl_pause *p)
@@ -277,7 +237,7 @@ void mwl_guard_pause(lua_State *L, struct mwl_pause *p)
 	for (const struct mwl_guard *g = innermost; g; g = g->outer)
 		p->swapped_strings = p->swapped_strings || g->swapped_strings;
 	if (p->swapped_strings)
-		strings_leave(L);
+		mwl_guard_strings_leave(L);
 	innermost = NULL;
 }
 
@@ -287,7 +247,7 @@ void mwl_guard_resume(lua_State *L, const struct mwl_pause *p)
 		return;
 	innermost = p->innermost;
 	if (p->swapped_strings)
-		strings_enter(L);
+		mwl_guard_strings_enter(L);
 	lua_setallocf(L, p->alloc, p->alloc_context);
 	lua_sethook(L, p->hook, p->hook_mask, p->hook_count);
 }
@@ -437,35 +397,11 @@ static int guard_look(lua_State *L)
 	return 0;
 }
 
-/* core.guard_strings(functions): what ("x"):upper() and the like find while a script runs */
-static int guard_strings(lua_State *L)
-{
-	luaL_checktype(L, 1, LUA_TTABLE);
-	lua_settop(L, 1);
-	lua_pushliteral(L, "");
-	if (!lua_getmetatable(L, 2))
-		return luaL_error(L, "strings have no metatable here");
-	lua_createtable(L, 4, 0); /* at 4 */
-	lua_pushvalue(L, 3);
-	lua_rawseti(L, 4, STRINGS_METATABLE);
-	lua_pushliteral(L, "__index");
-	lua_rawseti(L, 4, STRINGS_FIELD);
-	lua_pushvalue(L, 1);
-	lua_rawseti(L, 4, STRINGS_SCRIPT);
-	lua_getfield(L, 3, "__index");
-	if (lua_isnil(L, -1))
-		return luaL_error(L, "strings have no methods here");
-	lua_rawseti(L, 4, STRINGS_HOST);
-	lua_setfield(L, LUA_REGISTRYINDEX, MWL_STRINGS);
-	return 0;
-}
-
 void mwl_open_guard(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 	    {"guard_call", guard_call},
 	    {"guard_look", guard_look},
-	    {"guard_strings", guard_strings},
 	    {NULL, NULL},
 	};
 	luaL_setfuncs(L, functions, 0);

@@ -274,6 +274,11 @@ struct mwl_pause {
 void mwl_guard_pause(lua_State *L, struct mwl_pause *p);
 void mwl_guard_resume(lua_State *L, const struct mwl_pause *p);
 
+/* guard_strings.c. True if it gave strings the sandbox's methods: then leave gives them the host's again.
+ * Neither raises or allocates. */
+bool mwl_guard_strings_enter(lua_State *L);
+void mwl_guard_strings_leave(lua_State *L);
+
 /* script.c: what the mapper's host callbacks need. `kept` is a reference to a registry slot that holds, only
  * while a body is mapped, the table that mwl_script_push made: a script's functions may hold the mapper, and
  * must not keep it alive. */
@@ -348,6 +353,7 @@ void mwl_open_digits(lua_State *L);
 void mwl_open_decode(lua_State *L);
 void mwl_open_encode(lua_State *L);
 void mwl_open_guard(lua_State *L);
+void mwl_open_guard_strings(lua_State *L);
 void mwl_open_client(lua_State *L);
 void mwl_open_dead(lua_State *L);
 void mwl_open_process(lua_State *L);
