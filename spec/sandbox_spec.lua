@@ -143,6 +143,7 @@ local t = setmetatable({}, {}); getmetatable(t).__index = function(_, k) return 
 		["repeats nothing"] = "string.rep('', 1e15, '')",
 		["repeats nothing by a method"] = "(''):rep(1e12)",
 		["turns a long text over and over"] = "local s = ('x'):rep(1e7) while true do s:reverse() end",
+		["reads a long number"] = "local s = ('1'):rep(1e7) while true do tonumber(s) end",
 		["writes a long text in capitals"] = "local s = ('X'):rep(1e7) while true do s:upper() end",
 		["calls itself from gsub"] = "local function f() return (('x'):gsub('x', f)) end f()",
 		["calls itself from gsub by a table"] = [[
@@ -310,6 +311,13 @@ describe("a script's strings", function()
 		assert.matches("^acme.lua:2: mine", run "('x'):gsub('x',\nfunction() error 'mine' end)")
 		assert.matches("^acme.lua:1: wrong number of arguments to 'insert'", run "table.insert({}, 1, 2, 3)")
 		assert.matches("^acme.lua:1: concat: expected a list, got a nil", run "table.concat(nil)")
+		-- Where the call took its caller's place, the script's next line that is still there; nowhere the sandbox's own.
+		assert.matches("^acme.lua:1: rep: ", run "('x'):gsub('x', function()\nreturn ('x'):rep(1e9)\nend)")
+		assert.matches("^acme.lua:[12]: rep: ", run "local function f() return ('x'):rep(1e9) end\nlocal x = f()")
+		assert.matches("^acme.lua:%d: .*stack overflow", run [[
+local t = setmetatable({}, {})
+getmetatable(t).__tostring = function() return string.format('%s', t) end
+local x = string.format('%s', t)]])
 	end)
 
 	it("take the patterns that people write on long texts", function()

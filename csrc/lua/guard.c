@@ -137,7 +137,8 @@ static void clear(struct mwl_guard *g, lua_State *L)
 }
 
 /* LuaJIT collects no garbage when an allocation fails, and with a large heap of the host's neither VM does so
- * for long: the script's own garbage would count as growth. Half-way to the limit is soon enough. */
+ * for long: the script's own garbage would count as growth. Half-way to the limit is soon enough, and then
+ * half-way of what is left; near to it that would be a collection for nearly every allocation. */
 static void collect(struct mwl_guard *g, lua_State *L)
 {
 	if (g->clears)
@@ -145,8 +146,11 @@ static void collect(struct mwl_guard *g, lua_State *L)
 	if (g->grown <= g->collect_at)
 		return;
 	lua_gc(L, LUA_GCCOLLECT, 0);
-	int64_t limit = (int64_t)g->limits.memory;
-	g->collect_at = g->grown < limit / 2 ? limit / 2 : g->grown + (limit - g->grown) / 2;
+	int64_t limit = (int64_t)g->limits.memory, left = limit - g->grown;
+	if (left > limit / 2)
+		g->collect_at = limit / 2;
+	else
+		g->collect_at = left > limit / 16 ? limit - left / 2 : limit;
 }
 
 /* The innermost line of a script: the limit may be met inside one of the sandbox's own functions, which are

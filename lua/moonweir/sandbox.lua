@@ -48,6 +48,8 @@ end
 local function digits_tonumber(value, ...)
 	if strings.is_digits(value) then
 		return tonumber(tostring(value), ...)
+	elseif real_type(value) == "string" and #value > strings.COSTLY then
+		core.guard_look()
 	end
 	return tonumber(value, ...)
 end

@@ -16,8 +16,8 @@ strings.STEPS_MAX = 3e7
 --- Longer patterns nobody writes by hand.
 strings.PATTERN_MAX = 1000
 
--- Characters or steps from which a call counts as a thousand instructions: the clock is looked at before it.
-local COSTLY = 65536
+--- Characters or steps from which a call counts as a thousand instructions: the clock is looked at before it.
+strings.COSTLY = 65536
 
 -- gsub's buffers stand on C's stack, which LuaJIT lets overflow; Lua 5.4 would stop it a little later.
 local LEVELS_MAX = 300
@@ -33,8 +33,20 @@ local function is_digits(value)
 end
 strings.is_digits = is_digits
 
+-- error(message, level), but never at a line of the sandbox's own: where a script's tail call gave up its place, its next
+-- line that is still there. Scripts are named by their file alone, others by a path.
+local function raise(message, level)
+	local up = level + 1
+	local info = debug.getinfo(up, "S")
+	while info and (info.what == "C" or find(info.source, "/", 1, true)) do
+		up = up + 1
+		info = debug.getinfo(up, "S")
+	end
+	error(message, info and up or level + 1)
+end
+
 local function refuse(name, why, level)
-	error(name .. ": " .. why, level or 3)
+	raise(name .. ": " .. why, (level or 3))
 end
 
 local function check_text(name, position, value)
@@ -42,7 +54,7 @@ local function check_text(name, position, value)
 	if kind == "number" or is_digits(value) then
 		return tostring(value)
 	elseif kind ~= "string" then
-		error(("bad argument #%d to '%s' (string expected, got %s)"):format(position, name, kind == "nil" and "no value" or kind), 3)
+		raise(("bad argument #%d to '%s' (string expected, got %s)"):format(position, name, kind == "nil" and "no value" or kind), 3)
 	end
 	return value
 end
@@ -54,8 +66,11 @@ local function relay(name, ok, ...)
 		return ...
 	end
 	local message = ...
-	if type(message) == "string" and not find(message, "^[^\n]-:%d+: ") then
-		error((gsub(message, "'%?'", "'" .. name .. "'")), 2)
+	if type(message) == "string" then
+		message = gsub(message, "^[^\n:]*/[^\n:]*:%d+: ", "") -- a line of ours says nothing to the script's author
+		if not find(message, "^[^\n]-:%d+: ") then
+			raise((gsub(message, "'%?'", "'" .. name .. "'")), 2)
+		end
 	end
 	error(message, 0)
 end
@@ -201,7 +216,7 @@ local function check_pattern(name, subject, pattern)
 	if cost > strings.STEPS_MAX then
 		error(("%s: this pattern could take too long on a text of %d characters; anchor it with ^, or use fewer of * + -")
 			:format(name, #subject), 3)
-	elseif cost > COSTLY then
+	elseif cost > strings.COSTLY then
 		core.guard_look()
 	end
 end
@@ -212,7 +227,7 @@ local function searcher(name, search)
 		if name == "find" and plain then
 			if #subject * #pattern / 16 > strings.STEPS_MAX then
 				refuse(name, "the texts are too long to be searched")
-			elseif #subject > COSTLY then
+			elseif #subject > strings.COSTLY then
 				core.guard_look()
 			end
 		else
@@ -307,7 +322,7 @@ end
 local function whole(name, make)
 	return function(text)
 		text = check_text(name, 1, text)
-		if #text > COSTLY then
+		if #text > strings.COSTLY then
 			core.guard_look()
 		end
 		return make(text)
