@@ -176,6 +176,10 @@ for i = 1, 1e5 do t[i] = i % 7 end
 while true do table.sort(t, function() return true end) end]],
 		["sorts for ever"] = "local t = {} for i = 1, 1000 do t[i] = i end table.sort(t, function() while true do end end)",
 		["sorts by a function in C"] = "local t = {} for i = 1, 9e5 do t[i] = i end while true do table.sort(t, rawequal) end",
+		["tells the time by itself"] = [[
+local t = setmetatable({}, {})
+getmetatable(t).__index = function() local x = os.time(t) return x end
+local x = os.time(t)]],
 		["inserts far away"] = "table.insert({}, 2^53, 1)",
 		["inserts far before"] = "table.insert({ 1 }, -2^31, 1)",
 		["removes far before"] = "table.remove({ 1, 2, 3 }, -2^31)",
@@ -225,6 +229,7 @@ return source.define { slug = 'a', version = '1', event = source.get 'e', on = {
 		["calls itself from gsub"] = "^acme.lua:1: gsub: functions that gsub calls nest too deep",
 		["calls itself from gsub by a table"] = "^acme.lua:1: gsub: functions that gsub calls nest too deep",
 		["sorts by a function in C"] = "^acme.lua:1: ",
+		["tells the time by itself"] = "^acme.lua:%d: .*stack overflow",
 		["inserts far away"] = "^acme.lua:1: bad argument #2 to 'insert' %(position out of bounds%)",
 		["inserts far before"] = "^acme.lua:1: bad argument #2 to 'insert' %(position out of bounds%)",
 		["removes far before"] = "^acme.lua:1: bad argument #2 to 'remove' %(position out of bounds%)",

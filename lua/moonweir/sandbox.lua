@@ -181,6 +181,25 @@ local function os_date_in(world)
 	end
 end
 
+-- Of a table with a metatable its fields are asked for here, not in C: an __index that calls os.time again would fill C's
+-- stack, which LuaJIT lets overflow.
+local function tell_time(time, fields)
+	if real_type(fields) == "table" and metatable_of(fields) ~= nil then
+		local given = fields
+		fields = {}
+		for _, name in real_ipairs { "year", "month", "day", "hour", "min", "sec", "isdst" } do
+			fields[name] = given[name]
+		end
+	end
+	return time(fields)
+end
+
+local function os_time_in(world)
+	return function(fields)
+		return relay("time", pcall(tell_time, world.time, fields))
+	end
+end
+
 local function copy(library, names)
 	local copied = {}
 	for _, name in ipairs(names) do
@@ -223,7 +242,7 @@ function sandbox.environment(state, world)
 		ipairs = view_ipairs,
 		math = numbers,
 		next = view_next,
-		os = { date = os_date_in(world), difftime = os.difftime, time = world.time },
+		os = { date = os_date_in(world), difftime = os.difftime, time = os_time_in(world) },
 		pairs = view_pairs,
 		pcall = pcall,
 		rawequal = rawequal,

@@ -40,7 +40,7 @@ local function raise(message, level)
 	local info = debug.getinfo(up, "S")
 	while info and (info.what == "C" or find(info.source, "/", 1, true)) do
 		up = up + 1
-		info = debug.getinfo(up, "S")
+		info = up < 50 and debug.getinfo(up, "S") or nil
 	end
 	error(message, info and up or level + 1)
 end
