@@ -372,6 +372,7 @@ build = {
 				"csrc/lua/errand.c",
 				"csrc/lua/family.c",
 				"csrc/lua/guard.c",
+				"csrc/lua/guard_strings.c",
 				"csrc/lua/identities.c",
 				"csrc/lua/identities_fact.c",
 				"csrc/lua/intake.c",

@@ -125,6 +125,67 @@ describe("guard_call", function()
 		assert.equal(200000, #ballast)
 	end)
 
+	-- What was alive at the end of each of ten calls that hold as much as they may, in MB: the allocator's own count.
+	local function most(limit, piece)
+		local held, base, all -- luacheck: no unused
+		local function hold()
+			local i = 0
+			held = {}
+			while true do
+				i = i + 1
+				held[i] = piece(i)
+			end
+		end
+		all = {}
+		collectgarbage()
+		collectgarbage()
+		base = collectgarbage "count"
+		for n = 1, 10 do
+			local ok, message = guarded({ memory = limit, instructions = 1e9, time_ms = 60000 }, hold)
+			assert.is_false(ok)
+			assert.matches("MB of memory", message)
+			collectgarbage()
+			all[n] = (collectgarbage "count" - base) / 1024
+			held = nil -- luacheck: ignore
+			collectgarbage("step", n * 7) -- so that each begins at another place of the collector's round
+		end
+		return all
+	end
+
+	it("makes no room for more by what was garbage before", function()
+		for what, piece in pairs {
+			texts = function(i)
+				return ("x"):rep(10000) .. i
+			end,
+			tables = function(i)
+				return { i }
+			end,
+			["texts and as much garbage"] = function(i)
+				return #(("y"):rep(10000) .. i) > 0 and ("x"):rep(10000) .. i
+			end,
+		} do
+			for n, held in ipairs(most(8 * 1024 * 1024, piece)) do
+				assert.is_true(held > 3.5 and held < 12.2, ("%s, call %d: held %.1f of 8 MB"):format(what, n, held))
+			end
+		end
+	end)
+
+	it("leaves the limit to what is held, whatever garbage was there before and comes by", function()
+		local function hold()
+			local held = {} -- luacheck: no unused
+			for i = 1, 700 do -- 7 of 8 MB
+				held[i] = ("x"):rep(10000) .. i
+				for _ = 1, 3 do
+					held[0] = ("y"):rep(10000) .. i
+				end
+			end
+		end
+		for _ = 1, 10 do
+			local ok, message = guarded({ memory = 8 * 1024 * 1024, time_ms = 60000 }, hold)
+			assert.is_true(ok, message)
+		end
+	end)
+
 	it("makes a text of whatever was raised, without asking it", function()
 		local function raised(value)
 			return select(2, guarded("event", function()

@@ -140,6 +140,14 @@ local t = setmetatable({}, {}); getmetatable(t).__index = function(_, k) return 
 		["repeats a string by name"] = "string.rep('x', 1e9)",
 		["repeats a string as often as a text says"] = "('x'):rep('1e9')",
 		["repeats a separator"] = "string.rep('', 1e9, 'x')",
+		["repeats nothing"] = "string.rep('', 1e15, '')",
+		["repeats nothing by a method"] = "(''):rep(1e12)",
+		["turns a long text over and over"] = "local s = ('x'):rep(1e7) while true do s:reverse() end",
+		["reads a long number"] = "local s = ('1'):rep(1e7) while true do tonumber(s) end",
+		["writes a long text in capitals"] = "local s = ('X'):rep(1e7) while true do s:upper() end",
+		["calls itself from gsub"] = "local function f() return (('x'):gsub('x', f)) end f()",
+		["calls itself from gsub by a table"] = [[
+local t = setmetatable({}, {}) getmetatable(t).__index = function() return (('x'):gsub('x', t)) end return t.x]],
 		["backtracks"] = "(('a'):rep(30000)):find(('.-'):rep(6) .. 'b')",
 		["backtracks greedily"] = "(('a'):rep(30000)):match(('a*'):rep(6) .. 'b')",
 		["backtracks in gsub"] = "(('a'):rep(30000)):gsub(('.-'):rep(6) .. 'b', '')",
@@ -147,6 +155,8 @@ local t = setmetatable({}, {}); getmetatable(t).__index = function(_, k) return 
 		["backtracks over options"] = "(('a'):rep(60)):find(('a?'):rep(60) .. ('a'):rep(60) .. 'b')",
 		["searches for brackets"] = "(('('):rep(100000)):find('%b()')",
 		["searches for odd brackets"] = "(('+'):rep(100000)):find('%b+-')",
+		["backtracks over long sets"] = "(('a'):rep(5000)):find('[' .. ('bcdefghi'):rep(110) .. 'a]-z')",
+		["compares long captures"] = "(('a'):rep(1e7)):find('^(a-)%1b')",
 		["searches plainly"] = "(('a'):rep(1e6)):find(('a'):rep(5e5) .. 'b', 1, true)",
 		["grows by gsub"] = "local s = ('x'):rep(1e5) for i = 1, 20 do s = s:gsub('x', 'xxxxxxxxxx') end",
 		["grows by gsub with captures"] = "(('x'):rep(1e6)):gsub('.*', ('%0'):rep(100))",
@@ -165,6 +175,18 @@ local t = {}
 for i = 1, 1e5 do t[i] = i % 7 end
 while true do table.sort(t, function() return true end) end]],
 		["sorts for ever"] = "local t = {} for i = 1, 1000 do t[i] = i end table.sort(t, function() while true do end end)",
+		["sorts by a function in C"] = "local t = {} for i = 1, 9e5 do t[i] = i end while true do table.sort(t, rawequal) end",
+		["tells the time by itself"] = [[
+local t = setmetatable({}, {})
+getmetatable(t).__index = function() local x = os.time(t) return x end
+local x = os.time(t)]],
+		["inserts far away"] = "table.insert({}, 2^53, 1)",
+		["inserts far before"] = "table.insert({ 1 }, -2^31, 1)",
+		["removes far before"] = "table.remove({ 1, 2, 3 }, -2^31)",
+		["joins from nowhere"] = "table.concat({ 1 }, '', 0/0, 0/0)",
+		["joins at the end of all numbers"] = [[
+table.concat(setmetatable({}, { __index = function() return '' end }), '', 2^53, 2^53 + 2)]],
+		["requires what has a long name"] = "require(('x'):rep(1e7))",
 		["claims a long table"] = "table.insert(setmetatable({}, { __len = function() return 2^52 end }), 1, 'x')",
 		["makes a table of holes"] = "local t = {} for i = 52, 0, -1 do t[2^i] = i end table.remove(t, 1); error 'unremarkable'",
 		["unpacks much"] = "local t = {} for i = 1, 1e5 do t[i] = i end; local a = { table.unpack(t) }",
@@ -198,6 +220,22 @@ return source.define { slug = 'a', version = '1', event = source.get 'e', on = {
 		["backtracks in gsub"] = "gsub: this pattern could take too long",
 		["backtracks in gmatch"] = "gmatch: this pattern could take too long",
 		["backtracks over options"] = "find: this pattern could take too long",
+		["backtracks over long sets"] = "find: this pattern could take too long",
+		["compares long captures"] = "find: this pattern could take too long",
+		["repeats nothing"] = "^acme.lua:1: rep: ",
+		["repeats nothing by a method"] = "^acme.lua:1: rep: ",
+		["turns a long text over and over"] = "^acme.lua:1: longer than 5000 ms",
+		["writes a long text in capitals"] = "^acme.lua:1: longer than 5000 ms",
+		["calls itself from gsub"] = "^acme.lua:1: gsub: functions that gsub calls nest too deep",
+		["calls itself from gsub by a table"] = "^acme.lua:1: gsub: functions that gsub calls nest too deep",
+		["sorts by a function in C"] = "^acme.lua:1: ",
+		["tells the time by itself"] = "^acme.lua:%d: .*stack overflow",
+		["inserts far away"] = "^acme.lua:1: bad argument #2 to 'insert' %(position out of bounds%)",
+		["inserts far before"] = "^acme.lua:1: bad argument #2 to 'insert' %(position out of bounds%)",
+		["removes far before"] = "^acme.lua:1: bad argument #2 to 'remove' %(position out of bounds%)",
+		["joins from nowhere"] = "^acme.lua:1: concat: that is not a list",
+		["joins at the end of all numbers"] = "^acme.lua:1: concat: that is not a list",
+		["requires what has a long name"] = "^acme.lua:1: require: \"x+…\" is not for mapping scripts",
 		["searches for brackets"] = "find: this pattern could take too long",
 		["searches for odd brackets"] = "find: this pattern could take too long",
 		["searches plainly"] = "find: the texts are too long",
@@ -245,7 +283,7 @@ end } }]]))
 			local t = { 2 } table.insert(t, 1, 1) table.insert(t, '3', 3) return table.concat(t)
 		end)()]])
 		for _, at in ipairs { "0", "-2e9", "'-2e9'", "3", "1e300", "0/0" } do
-			assert.matches("^acme.lua:1: table.insert: position .* is not in the list, nor right behind it",
+			assert.matches("^acme.lua:1: bad argument #2 to 'insert' %(position out of bounds%)",
 				run(("table.insert({ 1 }, %s, 'x')"):format(at)))
 		end
 	end)
@@ -296,6 +334,13 @@ describe("a script's strings", function()
 		assert.matches("^acme.lua:1: bad argument #1 to 'rawset'", run "rawset(1, 2, 3)")
 		assert.matches("^acme.lua:1: bad argument #2 to '[string.]*tonumber'", run "local x = tonumber('1', 99)")
 		assert.matches("^acme.lua:1: unpack: .* 200 values", run "local x = table.unpack({}, 1, 1e300)")
+		-- Where the call took its caller's place, the script's next line that is still there; nowhere the sandbox's own.
+		assert.matches("^acme.lua:1: rep: ", run "('x'):gsub('x', function()\nreturn ('x'):rep(1e9)\nend)")
+		assert.matches("^acme.lua:[12]: rep: ", run "local function f() return ('x'):rep(1e9) end\nlocal x = f()")
+		assert.matches("^acme.lua:%d: .*stack overflow", run [[
+local t = setmetatable({}, {})
+getmetatable(t).__tostring = function() return string.format('%s', t) end
+local x = string.format('%s', t)]])
 	end)
 
 	it("take the patterns that people write on long texts", function()

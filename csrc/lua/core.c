@@ -125,6 +125,7 @@ int luaopen_moonweir_core(lua_State *L)
 	mwl_open_call(L);
 	mwl_open_view(L);
 	mwl_open_guard(L);
+	mwl_open_guard_strings(L);
 	mwl_open_map(L);
 	mwl_open_review(L);
 	mwl_open_mapper(L);

@@ -6,7 +6,9 @@
  *
  * A count hook looks every 1000 instructions. Once a limit is passed it looks at every single one and raises
  * each time, so that a script's own pcall can't hold the error up. Memory is what the heap grows by; past the
- * limit an allocation fails, which Lua makes an error.
+ * limit an allocation fails, which Lua makes an error. Garbage that is there when a call begins makes room in
+ * it: freed, or found again, as LuaJIT finds a text that it made before and has not freed yet. So a call
+ * doesn't begin with more than it may.
  *
  * What a hook can't see: the inside of a C function (the sandbox offers only short ones) and, on LuaJIT,
  * compiled code (the sandbox turns the compiler off for scripts).
@@ -14,8 +16,6 @@
 #include "mwl.h"
 
 #include <stdio.h>
-
-#define MWL_STRINGS "moonweir.strings"
 
 enum { STEP = 1000 };
 
@@ -49,18 +49,37 @@ static void *reallocate(struct mwl_guard *g, void *block, size_t before, size_t 
 	return g->alloc(g->alloc_context, block, before, after);
 }
 
-static void *count_memory(void *context, void *block, size_t before, size_t after)
+static void *reallocate_counted(struct mwl_guard *g, void *block, size_t before, size_t after, int64_t more)
 {
-	struct mwl_guard *g = context;
-	int64_t more = (int64_t)after - (block ? (int64_t)before : 0);
-	if (more > 0 && g->grown + more > (int64_t)g->limits.memory) {
-		g->refused = true;
-		return NULL;
-	}
 	void *moved = reallocate(g, block, before, after);
 	if (moved || after == 0)
 		g->grown += more;
 	return moved;
+}
+
+static void look(lua_State *L, lua_Debug *where);
+
+/* With so much more it is time to collect garbage, at the next instruction, if not to refuse it. Setting a
+ * hook is safe anywhere in either VM: it is made for signals. */
+__attribute__((noinline)) static void *reallocate_much(struct mwl_guard *g, void *block, size_t before,
+						       size_t after, int64_t more)
+{
+	if (g->grown + more > (int64_t)g->limits.memory) {
+		g->refused = true;
+		return NULL;
+	}
+	if (g == innermost && !g->over[0])
+		lua_sethook(g->L, look, LUA_MASKCOUNT, 1);
+	return reallocate_counted(g, block, before, after, more);
+}
+
+static void *count_memory(void *context, void *block, size_t before, size_t after)
+{
+	struct mwl_guard *g = context;
+	int64_t more = (int64_t)after - (block ? (int64_t)before : 0);
+	if (more > 0 && g->grown + more > g->collect_at)
+		return reallocate_much(g, block, before, after, more);
+	return reallocate_counted(g, block, before, after, more);
 }
 
 /* The allocator behind all guards. */
@@ -98,15 +117,40 @@ static const char *limit_passed(struct mwl_guard *g, char *room, size_t size)
 	return room;
 }
 
+/* What may be garbage when a call begins. The collector itself lets a heap become two to three times what is
+ * alive, and to be ahead of it would cost a large host a collection every few events. */
+static bool is_littered(const struct mwl_guard *g)
+{
+	int64_t half = (int64_t)(g->limits.memory / 2);
+	return g->heap - g->alive > (half > 2 * g->alive ? half : 2 * g->alive);
+}
+
+/* At a call's first instruction: what a finalizer of the host's raises does no harm there, and the call holds
+ * nothing yet. */
+static void clear(struct mwl_guard *g, lua_State *L)
+{
+	g->clears = false;
+	lua_gc(L, LUA_GCCOLLECT, 0);
+	g->heap += g->grown;
+	g->alive = g->heap;
+	g->grown = 0;
+}
+
 /* LuaJIT collects no garbage when an allocation fails, and with a large heap of the host's neither VM does so
- * for long: the script's own garbage would count as growth. Half-way to the limit is soon enough. */
+ * for long: the script's own garbage would count as growth. Half-way to the limit is soon enough, and then
+ * half-way of what is left; near to it that would be a collection for nearly every allocation. */
 static void collect(struct mwl_guard *g, lua_State *L)
 {
+	if (g->clears)
+		clear(g, L);
 	if (g->grown <= g->collect_at)
 		return;
 	lua_gc(L, LUA_GCCOLLECT, 0);
-	int64_t limit = (int64_t)g->limits.memory;
-	g->collect_at = g->grown < limit / 2 ? limit / 2 : g->grown + (limit - g->grown) / 2;
+	int64_t limit = (int64_t)g->limits.memory, left = limit - g->grown;
+	if (left > limit / 2)
+		g->collect_at = limit / 2;
+	else
+		g->collect_at = left > limit / 16 ? limit - left / 2 : limit;
 }
 
 /* The innermost line of a script: the limit may be met inside one of the sandbox's own functions, which are
@@ -131,6 +175,8 @@ static void look(lua_State *L, lua_Debug *where)
 	}
 	if (!g->over[0]) {
 		char room[80];
+		if (lua_gethookcount(L) == 1) /* this look was asked for */
+			lua_sethook(L, look, LUA_MASKCOUNT, STEP);
 		g->instructions += STEP;
 		collect(g, L);
 		const char *why = limit_passed(g, room, sizeof room);
@@ -144,52 +190,21 @@ static void look(lua_State *L, lua_Debug *where)
 	lua_error(L);
 }
 
-/* ("x"):upper() finds its method in the metatable that all strings share. While a script runs that leads to
- * the sandbox's functions. The registry keeps { that metatable, "__index", the sandbox's functions, the
- * host's }; all four are there from the start, so that nothing is allocated here. */
-enum { STRINGS_METATABLE = 1, STRINGS_FIELD, STRINGS_SCRIPT, STRINGS_HOST };
-
-static bool strings_enter(lua_State *L)
-{
-	int top = lua_gettop(L);
-	bool swapped = false;
-	lua_getfield(L, LUA_REGISTRYINDEX, MWL_STRINGS);
-	if (lua_istable(L, top + 1)) {
-		lua_rawgeti(L, top + 1, STRINGS_METATABLE);
-		lua_rawgeti(L, top + 1, STRINGS_SCRIPT);
-		lua_rawgeti(L, top + 1, STRINGS_FIELD);
-		lua_rawget(L, top + 2);
-		swapped = !lua_rawequal(L, top + 3, top + 4); /* else an outer guard did it */
-		if (swapped) {
-			lua_rawseti(L, top + 1, STRINGS_HOST);
-			lua_rawgeti(L, top + 1, STRINGS_FIELD);
-			lua_insert(L, top + 3);
-			lua_rawset(L, top + 2);
-		}
-	}
-	lua_settop(L, top);
-	return swapped;
-}
-
-static void strings_leave(lua_State *L)
-{
-	int top = lua_gettop(L);
-	lua_getfield(L, LUA_REGISTRYINDEX, MWL_STRINGS);
-	lua_rawgeti(L, top + 1, STRINGS_METATABLE);
-	lua_rawgeti(L, top + 1, STRINGS_FIELD);
-	lua_rawgeti(L, top + 1, STRINGS_HOST);
-	lua_rawset(L, top + 2);
-	lua_settop(L, top);
-}
-
 void mwl_guard_enter(lua_State *L, struct mwl_guard *g, const struct mwl_limits *limits,
 		     struct mwl_spares *spares)
 {
-	*g = (struct mwl_guard){.outer = innermost, .L = L, .limits = *limits, .spares = spares};
+	int64_t heap = (int64_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024;
+	*g = (struct mwl_guard){.outer = innermost,
+				.L = L,
+				.limits = *limits,
+				.spares = spares,
+				.heap = heap,
+				.alive = g->alive < heap ? g->alive : heap,
+				.collect_at = (int64_t)(limits->memory / 2)};
 	g->hook = lua_gethook(L);
 	g->hook_mask = lua_gethookmask(L);
 	g->hook_count = lua_gethookcount(L);
-	g->swapped_strings = strings_enter(L);
+	g->swapped_strings = mwl_guard_strings_enter(L);
 	innermost = g;
 	lua_sethook(L, look, LUA_MASKCOUNT, STEP);
 	g->alloc = lua_getallocf(L, &g->alloc_context);
@@ -207,7 +222,7 @@ void mwl_guard_leave(struct mwl_guard *g)
 	lua_sethook(L, g->hook, g->hook_mask, is_over ? 1 : g->hook_count);
 	innermost = g->outer;
 	if (g->swapped_strings)
-		strings_leave(L);
+		mwl_guard_strings_leave(L);
 }
 
 void mwl_guard_pause(lua_State *L, struct mwl_pause *p)
@@ -226,7 +241,7 @@ void mwl_guard_pause(lua_State *L, struct mwl_pause *p)
 	for (const struct mwl_guard *g = innermost; g; g = g->outer)
 		p->swapped_strings = p->swapped_strings || g->swapped_strings;
 	if (p->swapped_strings)
-		strings_leave(L);
+		mwl_guard_strings_leave(L);
 	innermost = NULL;
 }
 
@@ -236,7 +251,7 @@ void mwl_guard_resume(lua_State *L, const struct mwl_pause *p)
 		return;
 	innermost = p->innermost;
 	if (p->swapped_strings)
-		strings_enter(L);
+		mwl_guard_strings_enter(L);
 	lua_setallocf(L, p->alloc, p->alloc_context);
 	lua_sethook(L, p->hook, p->hook_mask, p->hook_count);
 }
@@ -249,7 +264,11 @@ static void refill(struct mwl_guard *g)
 	}
 	g->instructions = 0;
 	g->deadline = 0;
+	g->heap += g->grown;
 	g->grown = 0;
+	g->clears = is_littered(g);
+	if (g->clears)
+		lua_sethook(g->L, look, LUA_MASKCOUNT, 1);
 	g->collect_at = (int64_t)(g->limits.memory / 2);
 	g->refused = false;
 }
@@ -356,7 +375,7 @@ static int guard_call(lua_State *L)
 	struct mwl_limits limits = check_limits(L);
 	lua_remove(L, 2);
 	luaL_checkstack(L, 8, NULL);
-	struct mwl_guard g;
+	struct mwl_guard g = {0};
 	mwl_guard_enter(L, &g, &limits, NULL);
 	int status = run(&g, lua_gettop(L) - 1, LUA_MULTRET);
 	mwl_guard_leave(&g);
@@ -373,26 +392,12 @@ static int guard_call(lua_State *L)
 	return 2;
 }
 
-/* core.guard_strings(functions): what ("x"):upper() and the like find while a script runs */
-static int guard_strings(lua_State *L)
+/* core.guard_look(): a script is about to have something done that takes its time in C; the limits look at
+ * its next instruction, as if it had done a thousand. */
+static int guard_look(lua_State *L)
 {
-	luaL_checktype(L, 1, LUA_TTABLE);
-	lua_settop(L, 1);
-	lua_pushliteral(L, "");
-	if (!lua_getmetatable(L, 2))
-		return luaL_error(L, "strings have no metatable here");
-	lua_createtable(L, 4, 0); /* at 4 */
-	lua_pushvalue(L, 3);
-	lua_rawseti(L, 4, STRINGS_METATABLE);
-	lua_pushliteral(L, "__index");
-	lua_rawseti(L, 4, STRINGS_FIELD);
-	lua_pushvalue(L, 1);
-	lua_rawseti(L, 4, STRINGS_SCRIPT);
-	lua_getfield(L, 3, "__index");
-	if (lua_isnil(L, -1))
-		return luaL_error(L, "strings have no methods here");
-	lua_rawseti(L, 4, STRINGS_HOST);
-	lua_setfield(L, LUA_REGISTRYINDEX, MWL_STRINGS);
+	if (innermost && !innermost->over[0])
+		lua_sethook(L, look, LUA_MASKCOUNT, 1);
 	return 0;
 }
 
@@ -400,7 +405,7 @@ void mwl_open_guard(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 	    {"guard_call", guard_call},
-	    {"guard_strings", guard_strings},
+	    {"guard_look", guard_look},
 	    {NULL, NULL},
 	};
 	luaL_setfuncs(L, functions, 0);

@@ -236,9 +236,12 @@ struct mwl_guard {
 	struct mwl_limits limits;
 	uint64_t instructions;
 	int64_t deadline; /* ms, monotonic; 0 until the first look at the clock */
-	int64_t grown;    /* bytes */
+	int64_t heap;     /* bytes, when the call under way began */
+	int64_t alive;    /* after the last collection at the begin of a call, or less; 0 before the first */
+	int64_t grown;    /* bytes, since the call began */
 	int64_t collect_at;
 	int calls;      /* under way: they nest, and those inside share the outermost one's budget */
+	bool clears;    /* garbage, at the call's first instruction */
 	bool refused;   /* memory, since the call began */
 	char over[128]; /* which limit was passed, and where; empty: none */
 	lua_Alloc alloc;
@@ -249,7 +252,8 @@ struct mwl_guard {
 	int hook_count;
 	bool swapped_strings;
 };
-/* Needs five free slots of stack. Neither enter nor leave raises or allocates. */
+/* Needs five free slots of stack. Neither enter nor leave raises or allocates. A new guard is all zero; one
+ * that is entered again knows what was alive. */
 void mwl_guard_enter(lua_State *L, struct mwl_guard *g, const struct mwl_limits *limits,
 		     struct mwl_spares *spares);
 /* Before whoever owns them goes; may be called under a guard. */
@@ -271,6 +275,11 @@ struct mwl_pause {
 };
 void mwl_guard_pause(lua_State *L, struct mwl_pause *p);
 void mwl_guard_resume(lua_State *L, const struct mwl_pause *p);
+
+/* guard_strings.c. True if it gave strings the sandbox's methods: then leave gives them the host's again.
+ * Neither raises or allocates. */
+bool mwl_guard_strings_enter(lua_State *L);
+void mwl_guard_strings_leave(lua_State *L);
 
 /* script.c: what the mapper's host callbacks need. `kept` is a reference to a registry slot that holds, only
  * while a body is mapped, the table that mwl_script_push made: a script's functions may hold the mapper, and
@@ -346,6 +355,7 @@ void mwl_open_digits(lua_State *L);
 void mwl_open_decode(lua_State *L);
 void mwl_open_encode(lua_State *L);
 void mwl_open_guard(lua_State *L);
+void mwl_open_guard_strings(lua_State *L);
 void mwl_open_client(lua_State *L);
 void mwl_open_dead(lua_State *L);
 void mwl_open_process(lua_State *L);

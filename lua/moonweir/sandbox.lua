@@ -48,6 +48,8 @@ end
 local function digits_tonumber(value, base)
 	if strings.is_digits(value) then
 		value = tostring(value)
+	elseif real_type(value) == "string" and #value > strings.COSTLY then
+		core.guard_look()
 	end
 	if base == nil then
 		return tonumber(value)
@@ -131,17 +133,27 @@ local function check_plain(name, list)
 	end
 end
 
+-- LuaJIT moves whatever lies between a place and the end, and ends after seconds.
+local function check_place(name, place_given, last)
+	local at = tonumber(place_given)
+	if at and not (at >= 1 and at <= last) then
+		error(("bad argument #2 to '%s' (position out of bounds)"):format(name), 3)
+	end
+end
+
 local function table_insert(list, ...)
 	check_plain("insert", list)
-	local at = select("#", ...) == 2 and tonumber((...))
-	if at and not (at >= 1 and at <= #list + 1) then -- LuaJIT would walk there, out of sight of the limits
-		error(("table.insert: position %g is not in the list, nor right behind it"):format(at), 2)
+	if select("#", ...) == 2 then
+		check_place("insert", (...), #list + 1)
 	end
 	return relay("insert", pcall(table.insert, list, ...))
 end
 
 local function table_remove(list, ...)
 	check_plain("remove", list)
+	if (...) ~= nil then
+		check_place("remove", (...), #list + 1)
+	end
 	return relay("remove", pcall(table.remove, list, ...))
 end
 
@@ -159,14 +171,20 @@ local function without_own_line(message)
 	return message
 end
 
--- Always with a comparing function: the limits see that one run, where C's own comparisons are out of their sight.
+-- Always with a comparing function in Lua: the limits see that one run, where what C does is out of their sight.
 local function table_sort(list, before)
 	check_plain("sort", list)
-	if before ~= nil then
-		return relay("sort", pcall(table.sort, list, before))
+	if before == nil then
+		local ok, message = pcall(table.sort, list, ascending)
+		return relay("sort", ok, not ok and without_own_line(message))
 	end
-	local ok, message = pcall(table.sort, list, ascending)
-	return relay("sort", ok, not ok and without_own_line(message))
+	if real_type(before) == "function" and debug.getinfo(before, "S").what == "C" then
+		local compare = before
+		before = function(a, b)
+			return (compare(a, b))
+		end
+	end
+	return relay("sort", pcall(table.sort, list, before))
 end
 
 -- What a script sees of the world outside of the event. Golden files need one that stands still.
@@ -182,6 +200,25 @@ local function os_date_in(world)
 			error("os.date: expected a format of up to 200 characters", 2)
 		end
 		return relay("date", pcall(world.date, form or "%c", time or world.time()))
+	end
+end
+
+-- Of a table with a metatable its fields are asked for here, not in C: an __index that calls os.time again would fill C's
+-- stack, which LuaJIT lets overflow.
+local function tell_time(time, fields)
+	if real_type(fields) == "table" and metatable_of(fields) ~= nil then
+		local given = fields
+		fields = {}
+		for _, name in real_ipairs { "year", "month", "day", "hour", "min", "sec", "isdst" } do
+			fields[name] = given[name]
+		end
+	end
+	return time(fields)
+end
+
+local function os_time_in(world)
+	return function(fields)
+		return relay("time", pcall(tell_time, world.time, fields))
 	end
 end
 
@@ -208,7 +245,9 @@ function sandbox.environment(state, world)
 				names[#names + 1] = known
 			end
 			table.sort(names)
-			error(("require: %q is not for mapping scripts%s"):format(tostring(name), place.nearest(name, names)), 2)
+			local asked = tostring(name)
+			asked = #asked <= 40 and asked or asked:sub(1, 40) .. "…"
+			error(("require: %q is not for mapping scripts%s"):format(asked, place.nearest(asked, names)), 2)
 		end
 		loaded[name] = loaded[name] or make(state)
 		return loaded[name]
@@ -225,7 +264,7 @@ function sandbox.environment(state, world)
 		ipairs = view_ipairs,
 		math = numbers,
 		next = view_next,
-		os = { date = os_date_in(world), difftime = os.difftime, time = world.time },
+		os = { date = os_date_in(world), difftime = os.difftime, time = os_time_in(world) },
 		pairs = view_pairs,
 		pcall = pcall,
 		rawequal = rawequal,

@@ -3,6 +3,8 @@
 --- Limits on instructions do not see inside a C function, and `("a"):rep(1e9)` or a pattern that backtracks is one
 --- instruction. So each function here works out beforehand what it could cost at worst, and refuses.
 
+local core = require "moonweir.core"
+
 local strings = {}
 
 --- The longest text a script may make at once.
@@ -13,6 +15,12 @@ strings.STEPS_MAX = 3e7
 
 --- Longer patterns nobody writes by hand.
 strings.PATTERN_MAX = 1000
+
+--- Characters or steps from which a call counts as a thousand instructions: the clock is looked at before it.
+strings.COSTLY = 65536
+
+-- gsub's buffers stand on C's stack, which LuaJIT lets overflow; Lua 5.4 would stop it a little later.
+local LEVELS_MAX = 300
 
 local byte, char, find, format, gmatch, gsub = string.byte, string.char, string.find, string.format, string.gmatch, string.gsub
 local lower, match, rep, reverse, sub, upper = string.lower, string.match, string.rep, string.reverse, string.sub, string.upper
@@ -25,8 +33,20 @@ local function is_digits(value)
 end
 strings.is_digits = is_digits
 
+-- error(message, level), but never at a line of the sandbox's own: where a script's tail call gave up its place, its next
+-- line that is still there. Scripts are named by their file alone, others by a path.
+local function raise(message, level)
+	local up = level + 1
+	local info = debug.getinfo(up, "S")
+	while info and (info.what == "C" or find(info.source, "/", 1, true)) do
+		up = up + 1
+		info = up < 50 and debug.getinfo(up, "S") or nil
+	end
+	error(message, info and up or level + 1)
+end
+
 local function refuse(name, why, level)
-	error(name .. ": " .. why, level or 3)
+	raise(name .. ": " .. why, (level or 3))
 end
 
 local function check_text(name, position, value)
@@ -34,7 +54,7 @@ local function check_text(name, position, value)
 	if kind == "number" or is_digits(value) then
 		return tostring(value)
 	elseif kind ~= "string" then
-		error(("bad argument #%d to '%s' (string expected, got %s)"):format(position, name, kind == "nil" and "no value" or kind), 3)
+		raise(("bad argument #%d to '%s' (string expected, got %s)"):format(position, name, kind == "nil" and "no value" or kind), 3)
 	end
 	return value
 end
@@ -46,8 +66,11 @@ local function relay(name, ok, ...)
 		return ...
 	end
 	local message = ...
-	if type(message) == "string" and not find(message, "^[^\n]-:%d+: ") then
-		error((gsub(message, "'%?'", "'" .. name .. "'")), 2)
+	if type(message) == "string" then
+		message = gsub(message, "^[^\n:]*/[^\n:]*:%d+: ", "") -- a line of ours says nothing to the script's author
+		if not find(message, "^[^\n]-:%d+: ") then
+			raise((gsub(message, "'%?'", "'" .. name .. "'")), 2)
+		end
 	end
 	error(message, 0)
 end
@@ -103,22 +126,34 @@ end
 ---@class moonweir.Pattern
 ---@field anchored boolean
 ---@field spans string[] the classes of its repeated items
+---@field compares integer how many captures of any length it compares with the text
 ---@field tries number how often each start is tried over: 2 for each "?", and a little for each item
 ---@field first? string a plain character that every match starts with
 
 ---@return moonweir.Pattern
 local function read_pattern(pattern)
 	local anchored = sub(pattern, 1, 1) == "^"
-	local read = { anchored = anchored, spans = {}, tries = 1 }
-	local at, items = anchored and 2 or 1, 0
+	local read = { anchored = anchored, spans = {}, tries = 1, compares = 0 }
+	local at, items, weight = anchored and 2 or 1, 0, 0
+	local spans_before, is_long, open = {}, {}, {} -- of captures: by their number; by their number; the numbers
 	while at <= #pattern do
 		local c = sub(pattern, at, at)
-		if c == "(" or c == ")" then
+		if c == "(" then
+			spans_before[#spans_before + 1] = #read.spans
+			open[#open + 1] = #spans_before
+			at = at + 1
+		elseif c == ")" then
+			local number = table.remove(open)
+			is_long[number or 0] = number and #read.spans > spans_before[number]
 			at = at + 1
 		else
+			if is_long[tonumber(match(pattern, "^%%(%d)", at))] then
+				read.compares = read.compares + 1
+			end
 			local class, repeated
 			class, repeated, at = item(pattern, at)
 			items = items + 1
+			weight = weight + (#class > 2 and #class / 2 or 1) -- a set is gone through
 			local optional = not repeated and sub(pattern, at - 1, at - 1) == "?"
 			if repeated then
 				read.spans[#read.spans + 1] = class
@@ -133,7 +168,7 @@ local function read_pattern(pattern)
 	if find(pattern, "[*+-]%)*$") and not find(pattern, "%%[*+-]%)*$") and not find(pattern, "%%b..%)*$") then
 		read.spans[#read.spans] = nil -- with nothing behind it, what repeats at the end takes its fill once
 	end
-	read.tries = read.tries * (1 + items / 16)
+	read.tries = read.tries * (1 + weight / 16)
 	return read
 end
 
@@ -151,7 +186,8 @@ local function steps(subject, pattern)
 	end
 	-- The ends of k spans in a text of n characters, one behind the other, can be chosen in about n^k / k! ways.
 	local free = read.anchored and 0 or 1
-	local ways = read.tries
+	local tries = read.tries * (1 + read.compares * #subject / 64)
+	local ways = tries
 	for k = 1, #read.spans + free do
 		ways = ways * (#subject + k) / k
 	end
@@ -164,7 +200,7 @@ local function steps(subject, pattern)
 	if not read.anchored and read.first then
 		starts = select(2, gsub(subject, read.first, "")) + 1
 	end
-	cost = starts * read.tries
+	cost = starts * tries
 	for _, class in ipairs(read.spans) do
 		local ok, run = pcall(longest_run, subject, class)
 		cost = cost * ((ok and run or #subject) + 1)
@@ -175,9 +211,13 @@ end
 local function check_pattern(name, subject, pattern)
 	if #pattern > strings.PATTERN_MAX then
 		error(("%s: the pattern is longer than %d characters"):format(name, strings.PATTERN_MAX), 3)
-	elseif steps(subject, pattern) > strings.STEPS_MAX then
+	end
+	local cost = steps(subject, pattern)
+	if cost > strings.STEPS_MAX then
 		error(("%s: this pattern could take too long on a text of %d characters; anchor it with ^, or use fewer of * + -")
 			:format(name, #subject), 3)
+	elseif cost > strings.COSTLY then
+		core.guard_look()
 	end
 end
 
@@ -187,6 +227,8 @@ local function searcher(name, search)
 		if name == "find" and plain then
 			if #subject * #pattern / 16 > strings.STEPS_MAX then
 				refuse(name, "the texts are too long to be searched")
+			elseif #subject > strings.COSTLY then
+				core.guard_look()
 			end
 		else
 			check_pattern(name, subject, pattern)
@@ -237,6 +279,9 @@ function strings.gsub(subject, pattern, replacement, limit)
 			refuse("gsub", "the result could be too long")
 		end
 	elseif kind == "function" or kind == "table" or kind == "userdata" then
+		if debug.getinfo(LEVELS_MAX, "l") then
+			refuse("gsub", "functions that gsub calls nest too deep")
+		end
 		replacement = counted(replacement)
 	end
 	return relay("gsub", pcall(gsub, subject, pattern, replacement, limit))
@@ -248,7 +293,7 @@ function strings.rep(text, n, separator)
 	text = check_text("rep", 1, text)
 	separator = separator ~= nil and check_text("rep", 3, separator) or ""
 	n = tonumber(n) or n
-	if type(n) == "number" and n > 0 and (#text + #separator) * n > strings.LENGTH_MAX then
+	if type(n) == "number" and n > 0 and math.max(#text + #separator, 1) * n > strings.LENGTH_MAX then
 		refuse("rep", ("the result would be longer than %d characters"):format(strings.LENGTH_MAX))
 	end
 	return relay("rep", pcall(rep, text, n, separator))
@@ -272,8 +317,18 @@ function strings.format(template, ...)
 	return relay("format", pcall(format, template, ...))
 end
 
-strings.byte, strings.char, strings.lower, strings.upper = byte, char, lower, upper
-strings.reverse, strings.sub = reverse, sub
+local function whole(name, make)
+	return function(text)
+		text = check_text(name, 1, text)
+		if #text > strings.COSTLY then
+			core.guard_look()
+		end
+		return make(text)
+	end
+end
+
+strings.lower, strings.reverse, strings.upper = whole("lower", lower), whole("reverse", reverse), whole("upper", upper)
+strings.byte, strings.char, strings.sub = byte, char, sub
 
 function strings.len(text)
 	return #check_text("len", 1, text)
@@ -285,6 +340,11 @@ local function check_list(name, list)
 	end
 end
 
+-- Where numbers go up by one. No place is NaN.
+local function is_place(number)
+	return type(number) == "number" and number % 1 == 0 and number > -2^53 and number < 2^53
+end
+
 --- Join the texts of a list. Works on lists of the event too.
 ---@param list any[]
 function strings.concat(list, separator, first, last)
@@ -292,7 +352,7 @@ function strings.concat(list, separator, first, last)
 	local length, items = 0, {}
 	separator = separator ~= nil and check_text("concat", 2, separator) or ""
 	first, last = first or 1, last or #list
-	if type(first) ~= "number" or type(last) ~= "number" or last - first > 1e6 then
+	if not is_place(first) or not is_place(last) or last - first > 1e6 then
 		refuse("concat", "that is not a list of up to a million texts")
 	end
 	for i = first, last do
@@ -315,7 +375,7 @@ end
 function strings.unpack(list, first, last)
 	check_list("unpack", list)
 	first, last = first or 1, last or #list
-	if type(first) ~= "number" or type(last) ~= "number" or last - first >= 200 then
+	if not is_place(first) or not is_place(last) or last - first >= 200 then
 		refuse("unpack", "that is not a list of up to 200 values")
 	elseif type(list) == "table" then
 		return relay("unpack", pcall(unpack, list, first, last))
