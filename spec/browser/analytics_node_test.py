@@ -6,7 +6,8 @@ import subprocess
 import tempfile
 import unittest
 
-from support import COMMAND, DEADLINE, Browser, Debugger
+from patience import DEADLINE
+from support import COMMAND, Browser, Debugger
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MODULES = os.environ["MW_NODE"]  # a folder with node_modules of package.json

@@ -12,7 +12,8 @@ import unittest
 from selenium.webdriver.common.keys import Keys
 
 from payloads import PAYLOADS
-from support import DEADLINE, Browser, Debugger, track, wait
+from patience import DEADLINE, wait
+from support import Browser, Debugger, track
 
 
 class Page(unittest.TestCase):

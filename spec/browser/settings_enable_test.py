@@ -4,7 +4,8 @@ import unittest
 from selenium.webdriver.common.by import By
 
 from settings_page import CONTRAST, NEW_KEY, Page, start
-from settings_world import Identity, World, end, frame_server, wait_for
+from patience import wait
+from settings_world import Identity, World, end, frame_server
 
 # A network that fails while the condition says so.
 BROKEN = """
@@ -35,7 +36,7 @@ class Enable(unittest.TestCase):
         end(self.identity.server)
 
     def to_window(self, main):
-        other = wait_for(lambda: [w for w in self.driver.window_handles if w != main], "the window")
+        other = wait("the window", lambda: [w for w in self.driver.window_handles if w != main])
         self.driver.switch_to.window(other[0])
 
     def enable(self):
@@ -45,7 +46,7 @@ class Enable(unittest.TestCase):
         main = self.driver.current_window_handle
         self.page.click("enable-go")
         self.to_window(main)
-        wait_for(lambda: self.driver.find_elements(By.ID, "allow"), "Segment's question")
+        wait("Segment's question", lambda: self.driver.find_elements(By.ID, "allow"))
         return main
 
     def test_the_key_comes_without_being_pasted(self):

@@ -7,7 +7,8 @@ from selenium.common.exceptions import NoAlertPresentException
 
 from payloads import PAYLOADS
 from settings_page import KEY, Page, start
-from settings_world import World, wait_for
+from patience import wait
+from settings_world import World
 
 # What turns the direction of text, breaks lines, or ends what it may stand in.
 ODD = ["\u202e<b>x", "x\u2028y", "]]><!--", "</title><script>alert(1)</script>"]
@@ -36,7 +37,7 @@ class Hostile(unittest.TestCase):
                 page.open(world.link(payload, user=payload[:60]))
                 page.wait_seen("connection")
                 page.click("send-test")
-                wait_for(lambda: page.look() and "Segment did not take the test event" in page.text("test"), "the refusal")
+                wait("the refusal", lambda: page.look() and "Segment did not take the test event" in page.text("test"))
                 shown = driver.execute_script("""
                     return [document.getElementById("whose").textContent, document.getElementById("test-detail").textContent,
                         document.getElementById("whose").childElementCount, document.getElementById("test-detail").childElementCount,

@@ -3,7 +3,8 @@ import json
 
 from selenium.webdriver.common.by import By
 
-from settings_world import browser, wait_for
+from patience import wait
+from settings_world import browser
 
 KEY = "wkONE1234567890abcdefghijklA1b2"
 NEW_KEY = "wkTWO1234567890abcdefghijklC3d4"
@@ -73,7 +74,7 @@ class Page:
         return self.at(name).text
 
     def wait_text(self, name, part):
-        wait_for(lambda: part in self.text(name), "%s to say %r; it says %r" % (name, part, self.text(name)))
+        wait("%s to say %r; it says %r" % (name, part, self.text(name)), lambda: part in self.text(name))
 
     def look(self):
         """At once, not in a second: as when its tab is seen again. Always true."""
@@ -81,7 +82,7 @@ class Page:
         return True
 
     def wait_seen(self, name):
-        wait_for(lambda: self.sees(name), name + " to be seen")
+        wait(name + " to be seen", lambda: self.sees(name))
 
     def click(self, name):
         self.at(name).click()

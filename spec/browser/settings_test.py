@@ -9,7 +9,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from settings_page import CONTRAST, KEY, NEW_KEY, REFUSED, Page, start
-from settings_world import World, end, frame_server, wait_for
+from patience import wait
+from settings_world import World, end, frame_server
 
 
 def post(world, path, body, session=None):
@@ -75,7 +76,7 @@ class Settings(unittest.TestCase):
         page.click("save")
         page.wait_text("key", "C3d4")
         page.click("send-test")
-        wait_for(lambda: world.eu.keys_of("Connection Tested") == [KEY, NEW_KEY], "the event under the new key")
+        wait("the event under the new key", lambda: world.eu.keys_of("Connection Tested") == [KEY, NEW_KEY])
 
         page.click("pause")
         page.wait_text("status-title", "Paused")
@@ -132,7 +133,7 @@ class Settings(unittest.TestCase):
         page.at("disconnect").send_keys(Keys.ENTER)
         page.wait_seen("confirm")
         keys(Keys.ESCAPE)
-        wait_for(lambda: not page.sees("confirm"), "the question to go")
+        wait("the question to go", lambda: not page.sees("confirm"))
         self.assertEqual(page.focused(), "disconnect")
 
     def test_five_test_events_a_minute(self):
@@ -141,8 +142,8 @@ class Settings(unittest.TestCase):
         page.connect(KEY, "us")
         for n in range(5):
             page.click("send-test")
-            wait_for(lambda: len(self.world.us.keys_of("Connection Tested")) > n, "event %d" % n)
-            wait_for(lambda: not page.at("send-test").get_attribute("aria-busy"), "the button")
+            wait("event %d" % n, lambda: len(self.world.us.keys_of("Connection Tested")) > n)
+            wait("the button", lambda: not page.at("send-test").get_attribute("aria-busy"))
         page.click("send-test")
         page.wait_text("action-error", "Five test events a minute")
 
@@ -285,7 +286,7 @@ class Frames(unittest.TestCase):
             driver.get(foreign)
             driver.switch_to.frame("f")
             self.assertEqual(driver.find_elements(By.ID, "settings"), [])
-            wait_for(lambda: [e for e in driver.get_log("browser") if "frame-ancestors" in e["message"]], "the refusal")
+            wait("the refusal", lambda: [e for e in driver.get_log("browser") if "frame-ancestors" in e["message"]])
             # The link was not used up: nothing of the page ran.
             page.open(link[0])
             page.wait_text("key", "A1b2")

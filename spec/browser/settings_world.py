@@ -20,21 +20,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
+from patience import DEADLINE, wait
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LUA = os.environ.get("MOONWEIR_LUA", "lua5.4")
 BUILD = os.path.join(ROOT, os.environ.get("MW_BUILD", "build"), "luajit" if "jit" in LUA else "lua5.4")
-DEADLINE = 60
-
-
-def wait_for(condition, what):
-    """The first true value of `condition`, which is asked again and again."""
-    end = time.monotonic() + DEADLINE
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError("waited in vain: " + what)
 
 
 def listen(handler):
@@ -176,7 +166,7 @@ class World:
         self.host_log = open(self.folder + "/host.log", "w+")
         self.host = subprocess.Popen([LUA, "spec/support/settings_host.lua", path], cwd=ROOT, env=self.env,
                                      stdout=self.host_log, stderr=self.host_log)
-        port = wait_for(lambda: self.read("port"), "the page's host")
+        port = wait("the page's host", lambda: self.read("port"))
         self.base = "http://127.0.0.1:" + port
         with open(self.folder + "/link-key") as file:
             self.key = bytes.fromhex(file.read().strip())

@@ -8,14 +8,14 @@ import secrets
 import subprocess
 import tempfile
 import threading
-import time
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
+from patience import DEADLINE, wait
+
 COMMAND = os.environ["MW_COMMAND"]
-DEADLINE = 60
 
 # Noted by the page itself, before any script of it runs.
 WATCH = """
@@ -23,17 +23,6 @@ window.violations = []; window.dialogs = [];
 document.addEventListener("securitypolicyviolation", (e) => violations.push(e.violatedDirective + " " + e.blockedURI));
 for (const name of ["alert", "confirm", "prompt", "print"]) window[name] = (text) => { dialogs.push(name + " " + text); };
 """
-
-
-def wait(what, condition):
-    until = time.monotonic() + DEADLINE
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > until:
-            raise AssertionError("waited in vain for " + what)
-        time.sleep(0.02)
 
 
 class Answer:
