@@ -278,6 +278,13 @@ end } }]]))
 		end
 	end)
 
+	it("removes the last of a list, also of an empty one", function()
+		assert.equal("1nil", inside [[(function()
+			local t = { 1 }
+			return tostring(table.remove(t, #t)) .. tostring(table.remove(t, #t))
+		end)()]])
+	end)
+
 	it("inserts into a list, and not far away from it", function()
 		assert.equal("123", inside [[(function()
 			local t = { 2 } table.insert(t, 1, 1) table.insert(t, '3', 3) return table.concat(t)

@@ -134,9 +134,9 @@ local function check_plain(name, list)
 end
 
 -- LuaJIT moves whatever lies between a place and the end, and ends after seconds.
-local function check_place(name, place_given, last)
+local function check_place(name, place_given, first, last)
 	local at = tonumber(place_given)
-	if at and not (at >= 1 and at <= last) then
+	if at and not (at >= first and at <= last) then
 		error(("bad argument #2 to '%s' (position out of bounds)"):format(name), 3)
 	end
 end
@@ -144,7 +144,7 @@ end
 local function table_insert(list, ...)
 	check_plain("insert", list)
 	if select("#", ...) == 2 then
-		check_place("insert", (...), #list + 1)
+		check_place("insert", (...), 1, #list + 1)
 	end
 	return relay("insert", pcall(table.insert, list, ...))
 end
@@ -152,7 +152,7 @@ end
 local function table_remove(list, ...)
 	check_plain("remove", list)
 	if (...) ~= nil then
-		check_place("remove", (...), #list + 1)
+		check_place("remove", (...), #list == 0 and 0 or 1, #list + 1) -- remove(t, #t), as Lua has it
 	end
 	return relay("remove", pcall(table.remove, list, ...))
 end
