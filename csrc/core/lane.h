@@ -82,15 +82,14 @@ struct mw_lane {
 	uint64_t bytes_sent; /* messages and commas of answered requests */
 	int64_t due;
 	int64_t delivered_at; /* the last time; 0: not in this life of the lane */
-	struct mw_place
-	    places[MW_ROUNDS]; /* among the weir's ready lanes, and among the laden ones of them */
-	uint32_t heap_at;      /* place among the weir's timers, UINT32_MAX if not there */
-	uint32_t attempts;     /* at the oldest messages since the last final answer: X-Retry-Count */
-	uint32_t failures;     /* those of them that count against retries_max */
-	uint32_t again;        /* messages of the batch to be repeated; 0: none */
-	uint32_t suspects;     /* see above */
-	uint32_t batch_cap;    /* messages; 0: no cap of its own */
-	uint32_t number;       /* from 0, in the order of their first message */
+	struct mw_place places[MW_ROUNDS];
+	uint32_t heap_at;   /* place among the weir's timers, UINT32_MAX if not there */
+	uint32_t attempts;  /* at the oldest messages since the last final answer: X-Retry-Count */
+	uint32_t failures;  /* those of them that count against retries_max */
+	uint32_t again;     /* messages of the batch to be repeated; 0: none */
+	uint32_t suspects;  /* see above */
+	uint32_t batch_cap; /* messages; 0: no cap of its own */
+	uint32_t number;    /* from 0, in the order of their first message */
 	uint32_t grant; /* number of the token it last asked for; 0: none. The weir's user keeps it here, */
 	uint32_t generation;  /* and which of them its request in flight has */
 	struct mw_turn *turn; /* NULL, but under a budget of many hosts (turns.h); goes with the lane */

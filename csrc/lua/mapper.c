@@ -282,6 +282,7 @@ static int map_body(lua_State *L)
 
 /* mapper:map(body, { format =, headers =, account =, tag =, now = in ms since 1970, seed = })
  *     -> { { account =, message =, tag = }, ... }, { events =, ... }, problems or nil
+ *
  * The same seed, a text, gives the same ids where they would be random. */
 static int tell_all(lua_State *L)
 {
