@@ -7,7 +7,6 @@
 #include "mwl.h"
 #include "request_of.h"
 
-#include <math.h>
 #include <strings.h>
 
 struct mw_span mwl_check_field(lua_State *L, const char *name, int type)
