@@ -9,6 +9,7 @@
  * It does not calculate: whatever has that many digits is an id. A number with a fraction is the nearest
  * double, as everywhere; one that is beyond all doubles (1e400) stays digits.
  */
+#include "../core/number.h"
 #include "mwl.h"
 
 #include <math.h>
@@ -49,7 +50,7 @@ static bool is_integer_text(struct mw_span text)
 void mwl_number_push(lua_State *L, struct mw_span text)
 {
 	int64_t i;
-	if (mw_json_text_int64(text, &i)) {
+	if (mw_number_read_int64(text, &i)) {
 		if (MWL_HAS_INTEGERS)
 			lua_pushinteger(L, (lua_Integer)i);
 		else if (i >= -(int64_t)EXACT_MAX && i <= (int64_t)EXACT_MAX)
@@ -58,7 +59,7 @@ void mwl_number_push(lua_State *L, struct mw_span text)
 			push_digits(L, text);
 		return;
 	}
-	double d = is_integer_text(text) ? (double)INFINITY : mw_json_text_double(text);
+	double d = is_integer_text(text) ? (double)INFINITY : mw_number_read_double(text);
 	if (isfinite(d))
 		lua_pushnumber(L, d);
 	else
