@@ -250,6 +250,7 @@ build = {
 				"csrc/core/buf.c",
 				"csrc/core/complain.c",
 				"csrc/core/compose.c",
+				"csrc/core/context.c",
 				"csrc/core/dead_letter.c",
 				"csrc/core/err.c",
 				"csrc/core/eval.c",
