@@ -4,6 +4,7 @@
  *
  * Headers may also be a request of our server's, which are read where they lie (request_of.h).
  */
+#include "../core/suggest.h"
 #include "mwl.h"
 #include "request_of.h"
 
@@ -136,7 +137,7 @@ static enum option check_option(lua_State *L)
 		i++;
 	if (!known[i]) {
 		char hint[64];
-		mwl_suggest(hint, sizeof hint, name, len, known);
+		mw_suggest(hint, sizeof hint, name, len, known);
 		luaL_error(L, "no option \"%s\"%s", name, hint);
 	}
 	return (enum option)i;
