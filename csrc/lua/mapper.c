@@ -32,7 +32,7 @@ struct mwl_mapper {
 	const uint8_t *seed;      /* of 32 bytes; NULL: ids are random */
 	struct mw_span seed_text; /* of which it is made when it is needed; at == NULL: there is none */
 	uint64_t seeded;
-	uint8_t own_seed[32];             /* of what mapper:map was given */
+	uint8_t own_seed[32];             /* what was made of a text */
 	struct mw_tally tally;            /* of the last run that mapper:map or :tally made */
 	const struct mwl_xml_reader *xml; /* of the run under way, if it is of XML; may be NULL */
 	bool running;                     /* until what it made is told */
