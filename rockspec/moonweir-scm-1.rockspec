@@ -246,6 +246,7 @@ build = {
 			libdirs = { "$(CURL_LIBDIR)" },
 			sources = {
 				"csrc/core/arena.c",
+				"csrc/core/backoff.c",
 				"csrc/core/binary_text.c",
 				"csrc/core/buf.c",
 				"csrc/core/complain.c",

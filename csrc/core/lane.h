@@ -36,7 +36,7 @@
  * Shrinking (413): `batch_cap` halves what a batch may hold, and grows by an eighth with each success, so
  * that few of the later requests are spent on finding the limit again.
  *
- * Pure: `now` is an argument, randomness too. The weir owns its lanes.
+ * Pure: `now` is an argument. The weir owns its lanes.
  */
 #ifndef MW_LANE_H
 #define MW_LANE_H
@@ -110,14 +110,6 @@ static inline struct mw_span mw_lane_account(const struct mw_lane *lane)
 {
 	return (struct mw_span){(const uint8_t *)lane->name, lane->name_len};
 }
-
-/* The back-off before attempt number `attempts` + 1: full jitter between half and the whole of
- * base * 2^(attempts-1), capped. `random` is any 64 random bits. */
-int64_t mw_lane_backoff(uint32_t attempts, uint64_t random);
-
-/* How long to leave a server alone after an answer that says retry: the back-off, or longer if it asked for
- * longer (429 and 503; at most MW_RETRY_AFTER_MAX_MS is granted). retry_after_ms -1: it did not ask. */
-int64_t mw_lane_pause_ms(uint32_t attempts, int status, int64_t retry_after_ms, uint64_t random);
 
 /* Messages that have not come to their end. */
 static inline uint64_t mw_lane_load(const struct mw_lane *lane)

@@ -100,12 +100,6 @@ void mw_turns_want(struct mw_turns *t, struct mw_turn *turn, int64_t now_us);
 /* Nobody waits for it any more. NULL is fine. */
 void mw_turns_drop(struct mw_turns *t, struct mw_turn *turn);
 
-/* Is this what the lane is held for? */
-static inline bool mw_turn_is_pending(const struct mw_turn *turn)
-{
-	return turn->state != MW_TURN_NONE;
-}
-
 /* ---- at the weir */
 
 /* May this request of mw_weir_next leave? True: it is out from now on. False: it was given back to the weir,
