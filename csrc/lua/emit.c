@@ -74,9 +74,7 @@ static enum mw_err write_object(struct emission *em, int index, const char *name
 				uint64_t *shape)
 {
 	size_t start = em->out->len;
-	enum mw_err err = mwl_table_write_as(em->L, index, name, em->out, shape, &em->e);
-	if (!err && em->out->data[start] != '{')
-		err = mw_error_set(&em->e, MW_INVALID, 0, "%s: must be a table of named members", name);
+	enum mw_err err = mwl_table_object(em->L, index, name, em->out, shape, &em->e);
 	*piece = (struct mwl_piece){.start = start, .len = em->out->len - start, .present = true};
 	return err;
 }

@@ -169,13 +169,10 @@ static enum mw_err read_object(struct reading *r, enum field field, int value)
 	if (field == CONTEXT)
 		err = mwl_table_members(r->L, value, fields[field].name, r->stamped, r->scratch, shape, r->e);
 	else
-		err = mwl_table_write_as(r->L, value, fields[field].name, r->scratch, shape, r->e);
+		err = mwl_table_object(r->L, value, fields[field].name, r->scratch, shape, r->e);
 	if (err)
 		return err;
 	*piece = (struct mwl_piece){.start = start, .len = r->scratch->len - start, .present = true};
-	if (field != CONTEXT && r->scratch->data[start] != '{')
-		return mw_error_set(r->e, MW_INVALID, 0, "%s: must be a table of named members",
-				    fields[field].name);
 	return MW_OK;
 }
 

@@ -149,6 +149,7 @@ bool mwl_view_get(lua_State *L, int index, const struct mw_json **doc, uint32_t 
 /* digits.c. The text of a JSON number as a Lua number if that holds it (an integer in all its digits; a
  * fraction as the nearest double), else as digits. */
 void mwl_number_push(lua_State *L, struct mw_span text);
+void mwl_integer_push(lua_State *L, int64_t i);
 /* The text behind digits, NULL at if the value is none. */
 struct mw_span mwl_digits_get(lua_State *L, int index);
 /* A Lua number as an exact integer: an integer on 5.4; on both VMs a double without fraction from -2^53 to
@@ -184,13 +185,14 @@ enum mwl_array mwl_array_by_metatable(lua_State *L);
 bool mwl_array_is_empty(lua_State *L, int index);
 
 /* table.c: the value at `index` as JSON. MW_INVALID with the path of what can't be sent
- * ("properties.items[3].x: a function"). `root` begins the path; NULL: it has no name. *shape is the value's
- * (shape.h); NULL: it is not counted. */
+ * ("properties.items[3].x: a function"). */
 enum mw_err mwl_table_write(lua_State *L, int index, struct mw_buf *out, struct mw_error *e);
-enum mw_err mwl_table_write_as(lua_State *L, int index, const char *root, struct mw_buf *out, uint64_t *shape,
-			       struct mw_error *e);
-/* The members of an object without its braces; what is no object is MW_INVALID. `stamped`: without its
- * integration and library, which come from the source. */
+/* What must be an object; what is none is MW_INVALID. `root` begins the path. *shape is the object's
+ * (shape.h); NULL: it is not counted. */
+enum mw_err mwl_table_object(lua_State *L, int index, const char *root, struct mw_buf *out, uint64_t *shape,
+			     struct mw_error *e);
+/* The members of an object without its braces. `stamped`: without its integration and library, which come
+ * from the source. */
 enum mw_err mwl_table_members(lua_State *L, int index, const char *root, bool stamped, struct mw_buf *out,
 			      uint64_t *shape, struct mw_error *e);
 /* core.null, or cjson's, which is the same. */

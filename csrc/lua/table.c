@@ -374,7 +374,7 @@ static enum mw_err tell(struct writer *w, enum mw_err err, const char *root, str
 	if (root)
 		mw_json_path_prepend(&w->path, root, strlen(root));
 	const char *why = err == MW_INVALID ? w->why : mw_err_sentence(err);
-	return mw_error_set(e, err, 0, "%s%s%s", w->path.text, w->path.len > 0 ? ": " : "", why);
+	return mw_error_set(e, err, 0, "%s%s%s", w->path.text, w->path.text[0] ? ": " : "", why);
 }
 
 static enum mw_err write_root(struct writer *w, int index, const char *root, struct mw_error *e)
@@ -402,20 +402,33 @@ static void init(struct writer *w, lua_State *L, struct mw_buf *out, bool counts
 	mw_json_path_clear(&w->path);
 }
 
-enum mw_err mwl_table_write_as(lua_State *L, int index, const char *root, struct mw_buf *out, uint64_t *shape,
-			       struct mw_error *e)
+/* Of what must be an object. */
+static enum mw_err write_object_root(struct writer *w, int index, const char *root, struct mw_error *e)
 {
-	struct writer w;
-	init(&w, L, out, shape != NULL);
-	enum mw_err err = write_root(&w, index, root, e);
-	if (shape)
-		*shape = w.shape;
-	return err;
+	size_t mark = w->out->len;
+	enum mw_err err = write_root(w, index, root, e);
+	if (err || w->out->data[mark] == '{')
+		return err;
+	w->out->len = mark;
+	return tell(w, refuse(w, "must be a table of named members"), root, e);
 }
 
 enum mw_err mwl_table_write(lua_State *L, int index, struct mw_buf *out, struct mw_error *e)
 {
-	return mwl_table_write_as(L, index, NULL, out, NULL, e);
+	struct writer w;
+	init(&w, L, out, false);
+	return write_root(&w, index, NULL, e);
+}
+
+enum mw_err mwl_table_object(lua_State *L, int index, const char *root, struct mw_buf *out, uint64_t *shape,
+			     struct mw_error *e)
+{
+	struct writer w;
+	init(&w, L, out, shape != NULL);
+	enum mw_err err = write_object_root(&w, index, root, e);
+	if (shape)
+		*shape = w.shape;
+	return err;
 }
 
 enum mw_err mwl_table_members(lua_State *L, int index, const char *root, bool stamped, struct mw_buf *out,
@@ -425,14 +438,9 @@ enum mw_err mwl_table_members(lua_State *L, int index, const char *root, bool st
 	init(&w, L, out, shape != NULL);
 	w.stamped = stamped;
 	size_t mark = out->len;
-	enum mw_err err = write_root(&w, index, root, e);
+	enum mw_err err = write_object_root(&w, index, root, e);
 	if (err)
 		return err;
-	if (out->data[mark] != '{') {
-		out->len = mark;
-		refuse(&w, "must be a table of named members");
-		return tell(&w, MW_INVALID, root, e);
-	}
 	out->len -= 2;
 	memmove(out->data + mark, out->data + mark + 1, out->len - mark);
 	if (shape)
