@@ -32,7 +32,7 @@ TEST(of_a_path_that_is_too_long_the_beginning_counts)
 	char whole[400] = "", long_name[200];
 	mw_json_path_clear(&path);
 	for (int i = 0; i < 60; i++) {
-		char step[8], before[sizeof whole + sizeof step];
+		char step[16], before[sizeof whole + sizeof step];
 		snprintf(step, sizeof step, "m%d", i);
 		name(step);
 		snprintf(before, sizeof before, "%s%s%s", step, *whole ? "." : "", whole);
