@@ -192,7 +192,7 @@ JOBS ?= $(if $(SANITIZE),4,6)
 side_by_side = printf '%s\n' $(1) | xargs -P$(JOBS) -n1 sh spec/support/one_test.sh
 longest_first = $(foreach name,$(1),$(filter $(name),$(2))) $(filter-out $(1),$(2))
 
-LONG_TESTS := %/power_loss_test %/weir_simulation %/engine_oauth_fault_test %/json_write_test %/rsa_key_test
+LONG_TESTS := %/power_loss_test %/weir_simulation %/engine_oauth_fault_test %/number_test %/rsa_key_test
 LONG_SPECS := $(patsubst %,spec/%_spec.lua,cli_serve cli_worker cli_serve_workers redis_hosts hosts/openresty e2e cli_serve_starved \
               cli_serve_readiness redis_cluster redis_budget cli_top server cli_serve_crash cli_serve_failures hiredis)
 C_RUNS   = $(call longest_first,$(LONG_TESTS),$(TESTS))

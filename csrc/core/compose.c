@@ -93,95 +93,6 @@ static enum mw_err deliver(struct mw_mapper *p, struct mw_message *m, struct mw_
 	return mw_mapping_fail(p, e, err, why.detail[0] ? why.detail : mw_err_sentence(err));
 }
 
-/* ---- context */
-
-static enum mw_err keep_member(struct mw_mapper *p, uint32_t key, size_t start)
-{
-	const struct mw_json *doc = &p->context_doc;
-	struct mw_span name = mw_json_raw(doc, key);
-	if (doc->nodes[key].flags & MW_JSON_ESCAPED) {
-		struct mw_buf b = mw_arena_buf(&p->arena, name.len);
-		enum mw_err err = mw_json_unescape(doc, key, &b);
-		if (err)
-			return err;
-		name = mw_buf_span(&b);
-	}
-	uint32_t last = mw_json_member(doc, 0, name.at, name.len, mw_json_tag(name.at, name.len));
-	if (last != key + 1 || mw_map_is_reserved(name))
-		return MW_OK;
-	enum mw_err err = p->scratch.len > start ? mw_buf_append_byte(&p->scratch, ',') : MW_OK;
-	if (!err)
-		err = mw_value_write_node(doc, key, &p->scratch);
-	if (!err)
-		err = mw_buf_append_byte(&p->scratch, ':');
-	return err ? err : mw_value_write_node(doc, key + 1, &p->scratch);
-}
-
-/* The members in p->context to the scratch: of those with one name the last, of the stamp's none. */
-static enum mw_err keep_last(struct mw_mapper *p, struct mw_error *e)
-{
-	struct mw_json *doc = &p->context_doc;
-	size_t start = p->scratch.len;
-	if (p->context.len > MW_MESSAGE_MAX)
-		return mw_mapping_fail(p, e, MW_TOO_LARGE, "context: larger than a message may be");
-	enum mw_err err = mw_json_read(doc, p->context.data, p->context.len, NULL);
-	if (err)
-		return mw_mapping_fail(p, e, MW_MAPPING, "context: nested too deep, or not valid JSON");
-	for (uint32_t key = 1; key < doc->count && !err; key = mw_json_after(doc, key + 1))
-		err = keep_member(p, key, start);
-	return err ? mw_mapping_fail(p, e, err, "context: no room for it") : MW_OK;
-}
-
-static enum mw_err append_extra(struct mw_buf *b, struct mw_span members)
-{
-	enum mw_err err = MW_OK;
-	if (members.len > 0 && b->len > 1)
-		err = mw_buf_append_byte(b, ',');
-	return err ? err : mw_buf_append_span(b, members);
-}
-
-/* Source's, call's and function's members, one after the other, in braces. */
-static enum mw_err collect(struct mw_mapper *p, uint32_t call, struct mw_span extra, struct mw_error *e)
-{
-	const struct mw_map *map = p->map;
-	struct mw_buf *b = &p->context;
-	mw_buf_clear(b);
-	enum mw_err err = mw_buf_append_byte(b, '{');
-	uint64_t shape; /* of what is gone through once more */
-	p->scene.field = "context";
-	if (!err && map->parts[MW_PART_CONTEXT])
-		err = mw_expr_write_members(map->x, map->parts[MW_PART_CONTEXT], &p->scene, b, &shape, e);
-	if (!err && call) {
-		size_t before = b->len;
-		err = before > 1 ? mw_buf_append_byte(b, ',') : MW_OK;
-		size_t comma = b->len;
-		if (!err)
-			err = mw_expr_write_members(map->x, call, &p->scene, b, &shape, e);
-		if (b->len == comma)
-			b->len = before;
-	}
-	if (err)
-		return err;
-	err = append_extra(b, extra);
-	if (!err)
-		err = mw_buf_append_byte(b, '}');
-	return err ? mw_mapping_fail(p, e, err, "context: no room for it") : MW_OK;
-}
-
-/* The context's members behind what is in the scratch; 0: of a shape that is not known. */
-static enum mw_err write_context(struct mw_mapper *p, const struct mw_entry_call *c, struct mw_span extra,
-				 uint64_t *shape, struct mw_error *e)
-{
-	p->scene.field = "context";
-	*shape = 0;
-	if (c->context_is_one && extra.len == 0)
-		return c->context
-			   ? mw_expr_write_members(p->map->x, c->context, &p->scene, &p->scratch, shape, e)
-			   : MW_OK;
-	enum mw_err err = collect(p, c->as_given.parts[MW_PART_CONTEXT], extra, e);
-	return err ? err : keep_last(p, e);
-}
-
 /* ---- a call of an entry */
 
 /* An object behind what is in the scratch; {} if it is absent and `required`. */
@@ -217,18 +128,17 @@ static enum mw_err write_pieces(struct mw_mapper *p, const struct mw_entry_call 
 				struct mw_error *e)
 {
 	const struct mw_map_call *given = &c->as_given;
-	bool is_traits = m->call == MW_IDENTIFY || m->call == MW_GROUP;
 	uint32_t integrations = given->parts[MW_PART_INTEGRATIONS];
 	if (integrations == 0)
 		integrations = p->map->parts[MW_PART_INTEGRATIONS];
 	mw_buf_clear(&p->scratch);
 	enum mw_err err =
-	    write_object(p, given->payload, is_traits ? "traits" : "properties", true, &m->payload_shape, e);
+	    write_object(p, given->payload, mw_call_payload_word(m->call), true, &m->payload_shape, e);
 	if (err)
 		return err;
 	size_t payload = p->scratch.len;
 	p->scene.echo = m->user_id;
-	err = write_context(p, c, (struct mw_span){NULL, 0}, &m->context_shape, e);
+	err = mw_context_write(p, c, &m->context_shape, e);
 	p->scene.echo = (struct mw_span){NULL, 0};
 	m->knows_echo = m->context_shape != 0;
 	if (err)
@@ -349,13 +259,6 @@ enum mw_err mw_compose_call(struct mw_mapper *p, const struct mw_entry_call *c, 
 
 /* ---- what a function emits */
 
-static enum mw_err keep(struct mw_mapper *p, struct mw_span *kept, bool *known, struct mw_error *e)
-{
-	*known = mw_arena_copy(&p->arena, mw_buf_span(&p->scratch), kept);
-	return *known ? MW_OK
-		      : mw_mapping_fail(p, e, MW_TOO_LARGE, "mapping this event takes too much memory");
-}
-
 static enum mw_err source_integrations(struct mw_mapper *p, struct mw_error *e)
 {
 	if (p->integrations_known)
@@ -363,43 +266,15 @@ static enum mw_err source_integrations(struct mw_mapper *p, struct mw_error *e)
 	mw_buf_clear(&p->scratch);
 	enum mw_err err = write_object(p, p->map->parts[MW_PART_INTEGRATIONS], "integrations", false,
 				       &p->source_integrations_shape, e);
-	return err ? err : keep(p, &p->source_integrations, &p->integrations_known, e);
-}
-
-static enum mw_err source_context(struct mw_mapper *p, struct mw_error *e)
-{
-	if (p->context_known)
-		return MW_OK;
-	mw_buf_clear(&p->scratch);
-	enum mw_err err =
-	    write_context(p, &p->map->plain, (struct mw_span){NULL, 0}, &p->source_context_shape, e);
-	return err ? err : keep(p, &p->source_context, &p->context_known, e);
-}
-
-/* The source's context and the message's own members behind it. */
-static enum mw_err emit_context(struct mw_mapper *p, struct mw_message *m, struct mw_error *e)
-{
-	enum mw_err err = source_context(p, e);
 	if (err)
 		return err;
-	if (m->context.len == 0) {
-		m->context = p->source_context;
-		m->context_shape = p->source_context_shape;
-		return MW_OK;
-	}
-	struct mw_buf *b = &p->context;
-	mw_buf_clear(b);
-	mw_buf_clear(&p->scratch);
-	if (mw_buf_append_byte(b, '{') || mw_buf_append_span(b, p->source_context) ||
-	    append_extra(b, m->context) || mw_buf_append_byte(b, '}'))
-		return mw_mapping_fail(p, e, MW_TOO_LARGE, "context: no room for it");
-	err = keep_last(p, e);
-	m->context = mw_buf_span(&p->scratch);
-	m->context_shape = 0;
-	return err;
+	p->integrations_known = mw_arena_copy(&p->arena, mw_buf_span(&p->scratch), &p->source_integrations);
+	return p->integrations_known
+		   ? MW_OK
+		   : mw_mapping_fail(p, e, MW_TOO_LARGE, "mapping this event takes too much memory");
 }
 
-enum mw_err mw_mapper_emit(struct mw_mapper *p, struct mw_message *message, bool has_timestamp,
+enum mw_err mw_mapper_emit(struct mw_mapper *p, const struct mw_message *message, bool has_timestamp,
 			   struct mw_span account, struct mw_error *e)
 {
 	struct mw_message m = *message;
@@ -431,6 +306,6 @@ enum mw_err mw_mapper_emit(struct mw_mapper *p, struct mw_message *message, bool
 		m.integrations_shape = p->source_integrations_shape;
 	}
 	if (!err)
-		err = emit_context(p, &m, e);
+		err = mw_context_complete(p, &m, e);
 	return err ? err : deliver(p, &m, account, e);
 }

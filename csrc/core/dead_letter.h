@@ -1,8 +1,8 @@
 /* dead_letter.h -- what could not be delivered, with all that is needed to understand it and to try again.
  *
- *     an event that the mapping failed on      event = a body with it alone, format and headers as it came
- * with a message that Segment refused           message = the call, answer = what Segment said messages that
- * the disk lost              message = what is left of them, count = how many there were
+ *     an event that the mapping failed on   event = a body with it alone; format and headers it came with
+ *     a message that Segment refused        message = the call, answer = what Segment said
+ *     messages that the disk lost           message = what is left of them, count = how many there were
  *
  * Pure: a struct of spans to one run of bytes and back.
  */

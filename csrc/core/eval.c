@@ -123,11 +123,9 @@ static enum mw_err look_up(struct mw_walk *w, const struct mw_expr *n, const str
 	if (!mw_value_chars(a, w->s->arena, &text))
 		return mw_operate_full(w);
 	const struct mw_expr *table = &w->x->at[n->b];
-	for (uint32_t i = 0; i < table->b; i++) {
-		struct mw_span name = table->members[i].name;
-		if (name.len == text.len && (text.len == 0 || memcmp(name.at, text.at, text.len) == 0))
-			return mw_walk_eval(w, table->members[i].value, out);
-	}
+	uint32_t i = mw_member_find(table->members, table->b, text);
+	if (i < table->b)
+		return mw_walk_eval(w, table->members[i].value, out);
 	out->kind = MW_VALUE_ABSENT;
 	return MW_OK;
 }

@@ -10,6 +10,29 @@ enum mw_err mw_walk_step(struct mw_walk *w)
 	return mw_walk_fail(w, MW_MAPPING, "maps and filters visit more than %u elements", MW_EXPR_STEPS_MAX);
 }
 
+bool mw_elements_of(const struct mw_json *doc, const struct mw_value *v, struct mw_elements *all)
+{
+	*all = (struct mw_elements){.doc = doc};
+	if (v->kind == MW_VALUE_NODES) {
+		all->nodes = v->nodes;
+		all->left = v->count;
+		return true;
+	}
+	/* The one array that the mapping makes and that has no elements to look into: :default {} */
+	if (v->kind == MW_VALUE_JSON)
+		return mw_span_is(v->text, "[]");
+	if (v->kind != MW_VALUE_NODE)
+		return false;
+	if (doc->nodes[v->node].type != MW_JSON_ARRAY) {
+		all->left = doc->takes_one_for_many;
+		all->next = v->node;
+		return doc->takes_one_for_many;
+	}
+	all->left = doc->nodes[v->node].aux;
+	all->next = v->node + 1;
+	return true;
+}
+
 static bool is_plain_path(const struct mw_exprs *x, uint32_t expr)
 {
 	return mw_expr_is_path(&x->at[expr]) && x->at[expr].scope != MW_SCOPES;

@@ -2,7 +2,6 @@
 #include "json_write.h"
 #include "shape.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 /* Names and constants of a source are its script's text; this is far more than a script may hold. */
@@ -101,7 +100,7 @@ static bool is_same_path(const struct mw_expr *a, const struct mw_expr *b)
 	if (a->kind == MW_EXPR_ELEMENT)
 		return a->index == b->index;
 	if (a->kind == MW_EXPR_MEMBER)
-		return a->name.len == b->name.len && memcmp(a->name.at, b->name.at, a->name.len) == 0;
+		return mw_span_equal(a->name, b->name);
 	return true;
 }
 
@@ -376,16 +375,6 @@ static bool member_init(struct mw_exprs *x, struct mw_member *m, struct mw_span 
 	return x->error.code == MW_OK;
 }
 
-static struct mw_member *find_member(struct mw_member *members, uint32_t count, struct mw_span name)
-{
-	for (uint32_t i = 0; i < count; i++) {
-		struct mw_span other = members[i].name;
-		if (other.len == name.len && memcmp(other.at, name.at, name.len) == 0)
-			return &members[i];
-	}
-	return NULL;
-}
-
 uint32_t mw_expr_object(struct mw_exprs *x, const struct mw_span *names, const uint32_t *values, size_t n)
 {
 	if (n > MW_EXPR_MAX)
@@ -399,9 +388,9 @@ uint32_t mw_expr_object(struct mw_exprs *x, const struct mw_span *names, const u
 		if (!is_known(x, values[i]))
 			return 0;
 		depth = deeper(x, values[i], depth);
-		struct mw_member *same = find_member(members, count, names[i]);
-		if (same)
-			set_value(x, same, values[i]);
+		uint32_t same = mw_member_find(members, count, names[i]);
+		if (same < count)
+			set_value(x, &members[same], values[i]);
 		else if (!member_init(x, &members[count++], names[i], values[i]))
 			return 0;
 	}
@@ -419,7 +408,7 @@ void mw_expr_place(struct mw_exprs *x, uint32_t expr, struct mw_span place)
 		return;
 	struct mw_expr *n = &x->at[expr];
 	if (mw_expr_is_path(n) && n->place) {
-		if (n->place->len != place.len || memcmp(n->place->at, place.at, place.len) != 0)
+		if (!mw_span_equal(*n->place, place))
 			n->place = &several_places;
 		return;
 	}

@@ -163,8 +163,8 @@ struct mw_scene {
 	struct mw_memo *memo;
 	const struct mw_host *host;
 	bool counts_shapes; /* of what is written */
-	struct mw_span
-	    echo; /* the inside of a string: members that are the same get MW_CLASS_ECHO; at == NULL: none */
+	/* The inside of a string: members that are the same get MW_CLASS_ECHO; at == NULL: none do. */
+	struct mw_span echo;
 	struct mw_span place; /* where an expression stands that has no place of its own ... */
 	const char *field;    /* ... and what it is for; NULL: not said */
 };
@@ -192,8 +192,7 @@ enum mw_err mw_expr_write(const struct mw_exprs *x, uint32_t expr, const struct 
 			  struct mw_buf *out, bool *present, struct mw_error *e);
 
 /* The same for the members of an object without its braces: "a":1,"b":2. What is absent has none; what is
- * no object is MW_MAPPING. *shape is theirs (shape.h), 0
- * if the scene does not count shapes. */
+ * no object is MW_MAPPING. *shape is theirs (shape.h), 0 if the scene does not count shapes. */
 enum mw_err mw_expr_write_members(const struct mw_exprs *x, uint32_t object, const struct mw_scene *s,
 				  struct mw_buf *out, uint64_t *shape, struct mw_error *e);
 

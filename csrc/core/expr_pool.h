@@ -67,6 +67,15 @@ struct mw_expr {
 	};
 };
 
+/* The place of the one with that name; `count` if there is none. */
+static inline uint32_t mw_member_find(const struct mw_member *members, uint32_t count, struct mw_span name)
+{
+	uint32_t i = 0;
+	while (i < count && !mw_span_equal(members[i].name, name))
+		i++;
+	return i;
+}
+
 enum { MW_PATH_BUCKETS = 1024 };
 
 struct mw_exprs {
@@ -97,11 +106,10 @@ struct mw_walk {
 	const struct mw_exprs *x;
 	const struct mw_scene *s;
 	struct mw_error *e;
-	uint32_t
-	    base[MW_SCOPES + 1]; /* the scene's, with the item that :map is at; the last is for no scope */
-	uint32_t steps;          /* elements visited */
-	uint64_t shape;          /* of the members written so far: their sum */
-	bool placed;             /* the error in `e` says where already */
+	uint32_t base[MW_SCOPES + 1]; /* the scene's, but the item that :map is at; the last: no scope */
+	uint32_t steps;               /* elements visited */
+	uint64_t shape;               /* of the members written so far: their sum */
+	bool placed;                  /* the error in `e` says where already */
 };
 
 /* No such node. (0 is the root: a path can lead to it, a member can't.) */
@@ -171,10 +179,11 @@ struct mw_elements {
 	uint32_t left;
 };
 
-/* False if `v` is no array that came from the event. */
+/* eval_array.c: false if `v` is no array that came from the event. */
 bool mw_elements_of(const struct mw_json *doc, const struct mw_value *v, struct mw_elements *all);
 
-/* eval.c: the elements of what a MAP or FILTER is applied to; each visit is a step, and steps are counted. */
+/* eval_array.c: the elements of what a MAP, FILTER or SUM is applied to; each visit is a step, and steps are
+ * counted. */
 enum mw_err mw_walk_elements(struct mw_walk *w, const struct mw_expr *n, struct mw_elements *all,
 			     bool *present);
 enum mw_err mw_walk_step(struct mw_walk *w);

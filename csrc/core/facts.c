@@ -2,6 +2,7 @@
 #include "json_write.h"
 #include "mapping.h"
 #include "timestamp.h"
+#include "utf8.h"
 
 #include <stdio.h>
 
@@ -74,6 +75,18 @@ static enum mw_err id_chars(struct mw_mapper *p, uint32_t expr, const char *fiel
 	return MW_OK;
 }
 
+/* Characters to the inside of a JSON string, in the arena. An escape makes six bytes of one at most. */
+static enum mw_err escape(struct mw_mapper *p, struct mw_span chars, const char *field,
+			  struct mw_span *inside, struct mw_error *e)
+{
+	struct mw_buf b = mw_arena_buf(&p->arena, chars.len * 6);
+	enum mw_err err = mw_json_write_chars(&b, chars.at, chars.len);
+	*inside = mw_buf_span(&b);
+	if (err == MW_INVALID)
+		return not_utf8(p, field, e);
+	return err ? full(p, field, e) : MW_OK;
+}
+
 enum mw_err mw_facts_text(struct mw_mapper *p, uint32_t expr, const char *field, struct mw_span *inside,
 			  struct mw_error *e)
 {
@@ -90,15 +103,7 @@ enum mw_err mw_facts_text(struct mw_mapper *p, uint32_t expr, const char *field,
 	}
 	if (!mw_value_chars(&v, &p->arena, inside))
 		return full(p, field, e);
-	if (v.kind != MW_VALUE_CHARS || v.clean)
-		return MW_OK;
-	/* An escape makes six bytes of one at most. */
-	struct mw_buf b = mw_arena_buf(&p->arena, inside->len * 6);
-	err = mw_json_write_chars(&b, inside->at, inside->len);
-	*inside = mw_buf_span(&b);
-	if (err == MW_INVALID)
-		return not_utf8(p, field, e);
-	return err ? full(p, field, e) : MW_OK;
+	return v.kind != MW_VALUE_CHARS || v.clean ? MW_OK : escape(p, *inside, field, inside, e);
 }
 
 enum mw_err mw_facts_account(struct mw_mapper *p, struct mw_facts *f, struct mw_error *e)
@@ -154,18 +159,6 @@ static uint32_t identity_of(const struct mw_facts *f, enum mw_map_part part)
 	return f->own && f->own[MW_PART_USER] ? f->own[part] : f->parts[part];
 }
 
-/* Characters to the inside of a JSON string, in the arena. */
-static enum mw_err inside_of(struct mw_mapper *p, struct mw_span chars, struct mw_span *inside,
-			     struct mw_error *e)
-{
-	struct mw_buf b = mw_arena_buf(&p->arena, chars.len * 6);
-	enum mw_err err = mw_json_write_chars(&b, chars.at, chars.len);
-	*inside = mw_buf_span(&b);
-	if (err == MW_INVALID)
-		return not_utf8(p, "user", e);
-	return err ? full(p, "user", e) : MW_OK;
-}
-
 enum mw_err mw_mapper_identify(struct mw_mapper *p, enum mw_identity_kind kind, struct mw_span id,
 			       struct mw_identity_found *found, struct mw_error *e)
 {
@@ -207,9 +200,9 @@ static enum mw_err known_user(struct mw_mapper *p, struct mw_facts *f, struct mw
 		f->is_asked = true;
 		err = host->identify(host->context, f->account, identities[i].kind, id, &found, e);
 		if (!err && found.text.at && !found.is_anonymous)
-			err = inside_of(p, found.text, &f->user, e);
+			err = escape(p, found.text, "user", &f->user, e);
 		else if (!err && found.text.at && !f->anonymous.at)
-			err = inside_of(p, found.text, &f->anonymous, e);
+			err = escape(p, found.text, "user", &f->anonymous, e);
 	}
 	return err;
 }

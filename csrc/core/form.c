@@ -2,6 +2,7 @@
 
 #include "json_write.h"
 #include "limits.h"
+#include "utf8.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,8 @@
 #include "grant.h"
 
-#include "lane.h"
+#include "backoff.h"
+#include "limits.h"
+#include "verdict.h"
 
 #include <assert.h>
 
@@ -87,7 +89,7 @@ bool mw_grant_done(struct mw_grant *g, const struct mw_grant_answer *a, uint64_t
 	g->failures++;
 	if (verdict == MW_DELIVERED || verdict == MW_RETRY) {
 		g->is_refused = false;
-		g->retry_at = now + mw_lane_pause_ms(g->failures, a->status, a->retry_after_ms, random);
+		g->retry_at = now + mw_backoff_pause_ms(g->failures, a->status, a->retry_after_ms, random);
 	} else {
 		refuse(g, now);
 	}

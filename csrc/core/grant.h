@@ -10,8 +10,7 @@
  *
  *     nothing --ask--> in flight --200--> token --half life, ask--> token, and in flight
  *        ^                | 429, 5xx, network: back-off, as lanes do; a token that is still good is used on
- *        +----------------+ 400, 401, ...: refused, tried again after MW_PROBE_MS or when the app is saved
- * anew
+ *        +----------------+ 400, 401, ...: refused, until MW_PROBE_MS later or when the app is saved anew
  *
  * A 401 makes the token void, once: while the one that came in its place is MW_GRANT_FRESH_MS young, a 401
  * says something about the account, not about the token.

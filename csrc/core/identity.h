@@ -1,9 +1,9 @@
 /* identity.h -- by what a user may be known other than by the userId, and when two writings of it are the
  * same.
  *
- *     e-mail   " Ann@Example.COM "     ann@example.com     ASCII letters lowered, white space at the ends
- * gone phone    "+1 (555) 010-4477"     +15550104477        only digits, letters and '+' stay others   as
- * they are, byte for byte
+ *     e-mail   " Ann@Example.COM "    ann@example.com   ASCII letters lowered, no white space at the ends
+ *     phone    "+1 (555) 010-4477"    +15550104477      only digits, letters, '+' and what is not ASCII stay
+ *     others                                            as they are, byte for byte
  *
  * A userId itself is never changed: two texts that differ are two users.
  */

@@ -139,19 +139,10 @@ static enum mw_fault check(const struct mw_json *doc, uint32_t node, enum mw_cal
 	return is_long ? MW_FAULT_MESSAGE_ID : MW_FAULT_NONE;
 }
 
-/* A node's own bytes, a string's quotes included. */
-static struct mw_span whole(const struct mw_json *doc, uint32_t node)
-{
-	struct mw_span raw = mw_json_raw(doc, node);
-	if (doc->nodes[node].type == MW_JSON_STRING)
-		raw = (struct mw_span){raw.at - 1, raw.len + 2};
-	return raw;
-}
-
 struct mw_span mw_intake_shared(const struct mw_intake *in, const char *name)
 {
 	uint32_t node = in->call == MW_CALLS ? member(&in->doc, 0, name) : 0;
-	return node ? whole(&in->doc, node) : (struct mw_span){0};
+	return node ? mw_json_whole(&in->doc, node) : (struct mw_span){0};
 }
 
 bool mw_intake_next(struct mw_intake *in, struct mw_intake_message *out)
@@ -162,7 +153,7 @@ bool mw_intake_next(struct mw_intake *in, struct mw_intake_message *out)
 	const struct mw_json *doc = &in->doc;
 	uint32_t node = in->next;
 	in->next = mw_json_after(doc, node);
-	*out = (struct mw_intake_message){.raw = whole(doc, node), .fault = in->fault};
+	*out = (struct mw_intake_message){.raw = mw_json_whole(doc, node), .fault = in->fault};
 	if (doc->nodes[node].type != MW_JSON_OBJECT) {
 		out->fault = in->fault ? in->fault : MW_FAULT_NOT_OBJECT;
 		return true;

@@ -103,20 +103,22 @@ static inline struct mw_span mw_json_raw(const struct mw_json *doc, uint32_t nod
 	return (struct mw_span){(n->type == MW_JSON_KEY ? doc->keys : doc->text) + n->at, n->len};
 }
 
+/* The same with a string's quotes: a value as it stands there. */
+static inline struct mw_span mw_json_whole(const struct mw_json *doc, uint32_t value)
+{
+	struct mw_span raw = mw_json_raw(doc, value);
+	if (doc->nodes[value].type == MW_JSON_STRING)
+		raw = (struct mw_span){raw.at - 1, raw.len + 2};
+	return raw;
+}
+
 /* Append the characters of a string or key, escapes undone. */
 enum mw_err mw_json_unescape(const struct mw_json *doc, uint32_t node, struct mw_buf *out);
 
 /* Undo the escapes of a validated string's inside. */
 enum mw_err mw_json_unescape_span(struct mw_span escaped, struct mw_buf *out);
 
-/* A number as int64_t; false if it is none, or has a fraction or exponent, or does not fit. */
-bool mw_json_int64(const struct mw_json *doc, uint32_t node, int64_t *out);
-
-/* A number as the nearest double (±infinity if it is out of range), whatever the locale. */
-double mw_json_double(const struct mw_json *doc, uint32_t node);
-
-/* The same two on the text of a JSON number. */
-bool mw_json_text_int64(struct mw_span number, int64_t *out);
-double mw_json_text_double(struct mw_span number);
+/* Is the text one JSON number, and nothing else? (number.h says which.) */
+bool mw_json_is_number(struct mw_span text);
 
 #endif

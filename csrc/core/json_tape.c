@@ -1,6 +1,5 @@
-/* What is read off the tape once it is there: members, elements, characters, numbers. */
+/* What is read off the tape once it is there: members, elements, characters. */
 #include "json_read.h"
-#include "number.h"
 #include "scan.h"
 #include "utf8.h"
 
@@ -156,26 +155,4 @@ enum mw_err mw_json_unescape(const struct mw_json *doc, uint32_t node, struct mw
 	struct mw_span raw = mw_json_raw(doc, node);
 	return doc->nodes[node].flags & MW_JSON_ESCAPED ? mw_json_unescape_span(raw, out)
 							: mw_buf_append_span(out, raw);
-}
-
-bool mw_json_int64(const struct mw_json *doc, uint32_t node, int64_t *out)
-{
-	const struct mw_json_node *n = &doc->nodes[node];
-	return n->type == MW_JSON_NUMBER && (n->flags & MW_JSON_INTEGER) &&
-	       mw_number_read_int64(mw_json_raw(doc, node), out);
-}
-
-double mw_json_double(const struct mw_json *doc, uint32_t node)
-{
-	return mw_number_read_double(mw_json_raw(doc, node));
-}
-
-bool mw_json_text_int64(struct mw_span number, int64_t *out)
-{
-	return mw_number_read_int64(number, out);
-}
-
-double mw_json_text_double(struct mw_span number)
-{
-	return mw_number_read_double(number);
 }

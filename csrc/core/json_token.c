@@ -113,3 +113,11 @@ struct mw_stops mw_json_pass_rare(struct mw_stops s, const uint8_t *end, uint32_
 		s = mw_json_drop_stops(s, p, end);
 	}
 }
+
+bool mw_json_is_number(struct mw_span text)
+{
+	const uint8_t *end = text.at + text.len;
+	struct mw_fault fault;
+	uint32_t flags;
+	return text.len > 0 && pass_number(text.at, end, false, &flags, &fault) == end;
+}

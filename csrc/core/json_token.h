@@ -1,4 +1,5 @@
-/* json_token.h -- one string or number at a time: the inner loops of json_read.c, for it alone.
+/* json_token.h -- one string or number at a time: the inner loops of json_read.c and pattern.c, for them
+ * alone.
  *
  * What happens once in a token is inline; escapes, non-ASCII and line ends are in json_token.c, so
  * that they take no registers from the rest.

@@ -2,6 +2,7 @@
 
 #include "number.h"
 #include "scan.h"
+#include "utf8.h"
 
 #include <math.h>
 

@@ -11,7 +11,6 @@
 #define MW_JSON_WRITE_H
 
 #include "buf.h"
-#include "utf8.h"
 
 /* A quoted string. MW_INVALID if the bytes are not strict UTF-8. */
 enum mw_err mw_json_write_string(struct mw_buf *b, const void *bytes, size_t len);

@@ -36,7 +36,7 @@
  * Shrinking (413): `batch_cap` halves what a batch may hold, and grows by an eighth with each success, so
  * that few of the later requests are spent on finding the limit again.
  *
- * Pure: `now` is an argument, randomness too. The weir owns its lanes.
+ * Pure: `now` is an argument. The weir owns its lanes.
  */
 #ifndef MW_LANE_H
 #define MW_LANE_H
@@ -82,15 +82,14 @@ struct mw_lane {
 	uint64_t bytes_sent; /* messages and commas of answered requests */
 	int64_t due;
 	int64_t delivered_at; /* the last time; 0: not in this life of the lane */
-	struct mw_place
-	    places[MW_ROUNDS]; /* among the weir's ready lanes, and among the laden ones of them */
-	uint32_t heap_at;      /* place among the weir's timers, UINT32_MAX if not there */
-	uint32_t attempts;     /* at the oldest messages since the last final answer: X-Retry-Count */
-	uint32_t failures;     /* those of them that count against retries_max */
-	uint32_t again;        /* messages of the batch to be repeated; 0: none */
-	uint32_t suspects;     /* see above */
-	uint32_t batch_cap;    /* messages; 0: no cap of its own */
-	uint32_t number;       /* from 0, in the order of their first message */
+	struct mw_place places[MW_ROUNDS];
+	uint32_t heap_at;   /* place among the weir's timers, UINT32_MAX if not there */
+	uint32_t attempts;  /* at the oldest messages since the last final answer: X-Retry-Count */
+	uint32_t failures;  /* those of them that count against retries_max */
+	uint32_t again;     /* messages of the batch to be repeated; 0: none */
+	uint32_t suspects;  /* see above */
+	uint32_t batch_cap; /* messages; 0: no cap of its own */
+	uint32_t number;    /* from 0, in the order of their first message */
 	uint32_t grant; /* number of the token it last asked for; 0: none. The weir's user keeps it here, */
 	uint32_t generation;  /* and which of them its request in flight has */
 	struct mw_turn *turn; /* NULL, but under a budget of many hosts (turns.h); goes with the lane */
@@ -111,14 +110,6 @@ static inline struct mw_span mw_lane_account(const struct mw_lane *lane)
 {
 	return (struct mw_span){(const uint8_t *)lane->name, lane->name_len};
 }
-
-/* The back-off before attempt number `attempts` + 1: full jitter between half and the whole of
- * base * 2^(attempts-1), capped. `random` is any 64 random bits. */
-int64_t mw_lane_backoff(uint32_t attempts, uint64_t random);
-
-/* How long to leave a server alone after an answer that says retry: the back-off, or longer if it asked for
- * longer (429 and 503; at most MW_RETRY_AFTER_MAX_MS is granted). retry_after_ms -1: it did not ask. */
-int64_t mw_lane_pause_ms(uint32_t attempts, int status, int64_t retry_after_ms, uint64_t random);
 
 /* Messages that have not come to their end. */
 static inline uint64_t mw_lane_load(const struct mw_lane *lane)

@@ -25,7 +25,7 @@
  * every offset and node number of the JSON reader below 2^24. */
 #define MW_EVENT_MAX (16u * 1024 * 1024 - 1)
 
-/* Deeper than any tool nests, shallow enough for a fixed stack in the JSON reader. */
+/* Deeper than any tool nests, shallow enough for whatever goes through a value by calling itself. */
 #define MW_JSON_DEPTH_MAX 128
 
 /* An account is named by the partner's own customer id. */
@@ -60,7 +60,7 @@
  * as long as Segment itself de-duplicates. */
 #define MW_REPEATS_MS (48 * 3600 * 1000)
 
-/* Exponential back-off with full jitter, as Segment's newest library does. */
+/* Exponential back-off with jitter, as Segment's newest library does. */
 #define MW_BACKOFF_BASE_MS 500
 #define MW_BACKOFF_MAX_MS  60000
 

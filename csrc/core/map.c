@@ -92,17 +92,12 @@ void mw_map_policy(struct mw_map *m, enum mw_missing_user missing, enum mw_unmat
 
 /* ---- contexts: the source's and the call's members become one object while the map is built */
 
-bool mw_map_is_reserved(struct mw_span member)
-{
-	return mw_span_is(member, "integration") || mw_span_is(member, "library");
-}
-
 static size_t gather(const struct mw_exprs *x, uint32_t object, struct mw_span *names, uint32_t *values)
 {
 	const struct mw_expr *n = &x->at[object];
 	size_t count = 0;
 	for (uint32_t i = 0; n->kind == MW_EXPR_OBJECT && i < n->b; i++) {
-		if (mw_map_is_reserved(n->members[i].name))
+		if (mw_message_is_stamp(n->members[i].name))
 			continue;
 		names[count] = n->members[i].name;
 		values[count++] = n->members[i].value;

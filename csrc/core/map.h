@@ -143,7 +143,7 @@ void mw_map_run(const struct mw_map *m, struct mw_mapper *p, const struct mw_del
 /* From inside `entry`: one more message. Whatever `message` leaves out (ids, message_id, timestamp, context)
  * comes from the source (message_id is made of upstream_id where that is given); `context` members are added
  * behind the source's. `account` at == NULL: the event's. */
-enum mw_err mw_mapper_emit(struct mw_mapper *p, struct mw_message *message, bool has_timestamp,
+enum mw_err mw_mapper_emit(struct mw_mapper *p, const struct mw_message *message, bool has_timestamp,
 			   struct mw_span account, struct mw_error *e);
 
 /* From inside `entry`, or `apply`: who is known by `id` to be a user of the event's account? As struct

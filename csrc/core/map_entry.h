@@ -1,4 +1,4 @@
-/* map_entry.h -- how a compiled source is stored: what map.c builds and mapper.c runs.
+/* map_entry.h -- how a compiled source is stored: what map.c builds and the mapping (mapping.h) runs.
  *
  * Private to the two. Entries are found by a hash table over their names; an entry's calls are
  * chained in the order in which they were added.
@@ -44,8 +44,8 @@ struct mw_map {
 	struct mw_span slug;
 	struct mw_span version;
 	struct mw_span stamp;
-	struct mw_entry_call
-	    plain; /* what a function's message has if it says nothing: the source's context */
+	/* What a function's message has without saying so: the source's context. */
+	struct mw_entry_call plain;
 };
 
 /* NULL if the source has none of that name. */
@@ -53,8 +53,5 @@ const struct mw_entry *mw_map_entry(const struct mw_map *m, struct mw_span name)
 
 /* Then the one with a star for what begins so, the longest beginning first; NULL if there is none. */
 const struct mw_entry *mw_map_family(const struct mw_map *m, struct mw_span name);
-
-/* integration and library come from the stamp, whatever a context says. */
-bool mw_map_is_reserved(struct mw_span context_member);
 
 #endif

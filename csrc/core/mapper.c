@@ -146,15 +146,6 @@ static struct mw_span account_of(struct mw_mapper *p)
 	return p->delivery->account;
 }
 
-/* A node's own bytes, a string's quotes included. */
-static struct mw_span whole(const struct mw_json *doc, uint32_t node)
-{
-	struct mw_span raw = mw_json_raw(doc, node);
-	if (doc->nodes[node].type == MW_JSON_STRING)
-		raw = (struct mw_span){raw.at - 1, raw.len + 2};
-	return raw;
-}
-
 /* Something is wrong with the whole body, or with the line. */
 static void report_body(struct mw_mapper *p, uint64_t index, struct mw_span body, const struct mw_error *e)
 {
@@ -174,7 +165,7 @@ static void report_body(struct mw_mapper *p, uint64_t index, struct mw_span body
 static void report(struct mw_mapper *p, uint64_t index, struct mw_span body, uint32_t node,
 		   const struct mw_error *e)
 {
-	struct mw_span own = whole(&p->doc, node);
+	struct mw_span own = mw_json_whole(&p->doc, node);
 	bool is_form = p->delivery->format == MW_FORMAT_FORM;
 	struct mw_problem problem = {
 	    .index = index,
@@ -234,7 +225,7 @@ static void run_elements(struct mw_mapper *p, struct mw_span body, struct mw_ele
 /* What stands in `node` around `part`, or around its elements if it is an array, if that is worth keeping. */
 static void note_surroundings(struct mw_mapper *p, uint32_t node, uint32_t part)
 {
-	struct mw_span outer = whole(&p->doc, node), inner = whole(&p->doc, part);
+	struct mw_span outer = mw_json_whole(&p->doc, node), inner = mw_json_whole(&p->doc, part);
 	if (p->doc.nodes[part].type == MW_JSON_ARRAY)
 		inner = (struct mw_span){inner.at + 1, inner.len - 2};
 	if (outer.len - inner.len > MW_SURROUNDINGS_MAX)

@@ -1,7 +1,8 @@
-/* mapping.h -- the state of one thread while it maps: what mapper.c, facts.c and compose.c share.
+/* mapping.h -- the state of one thread while it maps: what mapper.c, facts.c, context.c and compose.c share.
  *
  *     mapper   a body into documents, documents into events, an event to its entry
  *     facts    what the source says about every event: whose, who, which, when
+ *     context  a message's context: what source, call and function say of it
  *     compose  a call of an entry, or what a function emits, into one message
  */
 #ifndef MW_MAPPING_H
@@ -40,8 +41,8 @@ struct mw_mapper {
 	const struct mw_delivery *delivery;
 	struct mw_tally *tally;
 
-	struct mw_span before,
-	    after; /* what stands around the events of the body, for whoever keeps one of them */
+	struct mw_span before; /* what stands around the events of the body, for whoever keeps one of them */
+	struct mw_span after;
 
 	/* of the event */
 	struct mw_scene scene;
@@ -68,6 +69,12 @@ enum mw_err mw_facts_anonymous(struct mw_mapper *p, struct mw_facts *f, struct m
 /* The text of an id as the inside of a JSON string; at == NULL if it is absent. */
 enum mw_err mw_facts_text(struct mw_mapper *p, uint32_t expr, const char *field, struct mw_span *inside,
 			  struct mw_error *e);
+
+/* context.c: the members, without braces, behind what is in the scratch. *shape: 0 if it is not known. */
+enum mw_err mw_context_write(struct mw_mapper *p, const struct mw_entry_call *c, uint64_t *shape,
+			     struct mw_error *e);
+/* The source's in front of a message's own, which win; the scratch is overwritten. */
+enum mw_err mw_context_complete(struct mw_mapper *p, struct mw_message *m, struct mw_error *e);
 
 /* compose.c: one message more in the outbox, unless the call's `when` or the policy says no. */
 enum mw_err mw_compose_call(struct mw_mapper *p, const struct mw_entry_call *c, struct mw_error *e);

@@ -77,7 +77,7 @@ void mw_memo_deinit(struct mw_memo *memo)
 
 static inline uint64_t rest_of(const struct mw_json_node *node)
 {
-	return mw_eight_bytes((const uint8_t *)node + offsetof(struct mw_json_node, next));
+	return mw_scan_load((const uint8_t *)node + offsetof(struct mw_json_node, next));
 }
 
 /* Two documents with the same keys and containers, each ending at the same node, have the same nodes, but

@@ -16,9 +16,10 @@
 
 #include "expr_pool.h"
 #include "pattern.h"
+#include "scan.h"
 
 enum {
-	MW_SHAPE = 32,         /* places of an object that are remembered */
+	MW_FAN_PLACES = 32,    /* of an object, that are remembered */
 	MW_LAYOUTS = 4,        /* kinds of events that may take turns */
 	MW_LAYOUT_PARTS = 128, /* keys and containers; longer documents are batches, no two alike */
 	MW_LAYOUT_NODES = 3 * MW_LAYOUT_PARTS,
@@ -37,16 +38,17 @@ struct mw_met_name {
 };
 
 /* What was met at one place of an object. */
-struct mw_place {
+struct mw_fan_place {
 	uint32_t mark; /* type, flags and tag of the key; 0: nothing was */
 	uint32_t slot; /* of the path to it, from 1; 0: no path has a name of that tag */
 	struct mw_met_name name;
 };
 
+/* The members of the object that a path led to, and that others go on from. */
 struct mw_fan {
 	uint64_t serial;
 	uint32_t object; /* whose members are noted */
-	struct mw_place shape[MW_SHAPE];
+	struct mw_fan_place places[MW_FAN_PLACES];
 };
 
 struct mw_layout_name {
@@ -70,13 +72,6 @@ struct mw_layout {
 	struct mw_pattern pattern;
 };
 
-static inline uint64_t mw_eight_bytes(const uint8_t *at)
-{
-	uint64_t bytes;
-	memcpy(&bytes, at, sizeof bytes);
-	return bytes;
-}
-
 static inline bool mw_met_name_is(const struct mw_met_name *met, const struct mw_json *doc,
 				  const struct mw_json_node *key)
 {
@@ -86,7 +81,7 @@ static inline bool mw_met_name_is(const struct mw_met_name *met, const struct mw
 	if (doc->keys_len - key->at < 8 || met->len > 16)
 		return memcmp(met->at, at, met->len) == 0;
 	uint64_t differ =
-	    (mw_eight_bytes(at) ^ met->first_bytes) | (mw_eight_bytes(at + met->last) ^ met->last_bytes);
+	    (mw_scan_load(at) ^ met->first_bytes) | (mw_scan_load(at + met->last) ^ met->last_bytes);
 	return (differ & met->mask) == 0;
 }
 

@@ -31,8 +31,8 @@ struct key {
 	size_t len;
 };
 
-/* What differs from call to call. An empty key: the call has no such field. */
-struct shape {
+/* What stands around the values and differs from call to call. An empty key: the call has no such field. */
+struct frame {
 	struct key head;
 	struct key name;
 	struct key payload;
@@ -49,7 +49,7 @@ struct shape {
 #define PROPERTIES .payload = LITERAL(",\"properties\":"), .payload_word = "properties"
 #define TRAITS     .payload = LITERAL(",\"traits\":"), .payload_word = "traits"
 
-static const struct shape shapes[MW_CALLS] = {
+static const struct frame frames[MW_CALLS] = {
     [MW_TRACK] = {.head = LITERAL("{\"type\":\"track\""), EVENT, PROPERTIES},
     [MW_IDENTIFY] = {.head = LITERAL("{\"type\":\"identify\""), TRAITS},
     [MW_PAGE] = {.head = LITERAL("{\"type\":\"page\""), NAME, PROPERTIES},
@@ -57,6 +57,11 @@ static const struct shape shapes[MW_CALLS] = {
     [MW_GROUP] = {.head = LITERAL("{\"type\":\"group\""), TRAITS},
     [MW_ALIAS] = {.head = LITERAL("{\"type\":\"alias\"")},
 };
+
+const char *mw_call_payload_word(enum mw_call call)
+{
+	return frames[call].payload_word;
+}
 
 static enum mw_err missing(struct mw_error *e, enum mw_call call, const char *field)
 {
@@ -101,22 +106,22 @@ static enum mw_err check_required(const struct mw_message *m, struct mw_error *e
 
 static enum mw_err check(const struct mw_message *m, struct mw_error *e)
 {
-	const struct shape *shape = &shapes[m->call];
+	const struct frame *frame = &frames[m->call];
 	enum mw_err err = check_text(m->user_id, m->call, "userId", e);
 	if (!err)
 		err = check_text(m->anonymous_id, m->call, "anonymousId", e);
 	if (!err)
 		err = check_text(m->message_id, m->call, "messageId", e);
-	if (!err && shape->name_word)
-		err = check_text(m->name, m->call, shape->name_word, e);
+	if (!err && frame->name_word)
+		err = check_text(m->name, m->call, frame->name_word, e);
 	if (!err)
 		err = check_text(m->category, m->call, "category", e);
 	if (!err)
 		err = check_text(m->group_id, m->call, "groupId", e);
 	if (!err)
 		err = check_text(m->previous_id, m->call, "previousId", e);
-	if (!err && shape->payload_word)
-		err = check_object(m->payload, m->call, shape->payload_word, e);
+	if (!err && frame->payload_word)
+		err = check_object(m->payload, m->call, frame->payload_word, e);
 	if (!err)
 		err = check_object(m->integrations, m->call, "integrations", e);
 	return err ? err : check_required(m, e);
@@ -161,8 +166,8 @@ static uint8_t *put_context(uint8_t *at, const struct mw_message *m)
 
 static uint8_t *put_message(uint8_t *at, const struct mw_message *m)
 {
-	const struct shape *shape = &shapes[m->call];
-	at = put_key(at, &shape->head);
+	const struct frame *frame = &frames[m->call];
+	at = put_key(at, &frame->head);
 	at = put_text(at, MW_SPAN(",\"userId\":\""), m->user_id);
 	at = put_text(at, MW_SPAN(",\"anonymousId\":\""), m->anonymous_id);
 	at = put_text(at, MW_SPAN(",\"messageId\":\""), m->message_id);
@@ -172,16 +177,16 @@ static uint8_t *put_message(uint8_t *at, const struct mw_message *m)
 	else
 		mw_timestamp_write((char *)at, m->timestamp);
 	at = PUT(at + MW_TIMESTAMP_LEN, "\"");
-	if (shape->name.len > 0 && m->name.at)
-		at = put_text(put_key(at, &shape->name), MW_SPAN(""), m->name);
+	if (frame->name.len > 0 && m->name.at)
+		at = put_text(put_key(at, &frame->name), MW_SPAN(""), m->name);
 	if (m->call == MW_PAGE || m->call == MW_SCREEN)
 		at = put_text(at, MW_SPAN(",\"category\":\""), m->category);
 	if (m->call == MW_GROUP)
 		at = put_text(at, MW_SPAN(",\"groupId\":\""), m->group_id);
 	if (m->call == MW_ALIAS)
 		at = put_text(at, MW_SPAN(",\"previousId\":\""), m->previous_id);
-	if (shape->payload.len > 0) {
-		at = put_key(at, &shape->payload);
+	if (frame->payload.len > 0) {
+		at = put_key(at, &frame->payload);
 		at = m->payload.at ? put(at, m->payload) : PUT(at, "{}");
 	}
 	at = put_context(at, m);
@@ -189,6 +194,30 @@ static uint8_t *put_message(uint8_t *at, const struct mw_message *m)
 		at = put(PUT(at, ",\"integrations\":"), m->integrations);
 	*at++ = '}';
 	return at;
+}
+
+/* At least what the keys, quotes and braces of any message take together, and what is copied behind a key. */
+enum { FRAME_ROOM = 256 };
+
+enum mw_err mw_message_write(struct mw_buf *out, const struct mw_message *m, struct mw_error *e)
+{
+	enum mw_err err = check(m, e);
+	if (err)
+		return err;
+	size_t room = FRAME_ROOM + m->user_id.len + m->anonymous_id.len + m->message_id.len + m->name.len +
+		      m->category.len + m->group_id.len + m->previous_id.len + m->payload.len +
+		      m->context.len + m->stamp.len + m->integrations.len;
+	err = mw_buf_reserve(out, room);
+	if (err)
+		return mw_error_set(e, err, 0, "%s: no room for a message of about %zu bytes", words[m->call],
+				    room);
+	uint8_t *start = out->data + out->len;
+	size_t len = (size_t)(put_message(start, m) - start);
+	if (len > MW_MESSAGE_MAX)
+		return mw_error_set(e, MW_TOO_LARGE, 0, "%s: the message has %zu bytes; Segment takes %d",
+				    words[m->call], len, MW_MESSAGE_MAX);
+	out->len += len;
+	return MW_OK;
 }
 
 /* ---- shape */
@@ -230,48 +259,4 @@ uint64_t mw_message_shape(const struct mw_message *m)
 	if (m->user_id.at && !m->knows_echo)
 		h ^= mw_shape_echo(m->user_id, m->context);
 	return h ? h : 1;
-}
-
-struct mw_span mw_message_id_of(struct mw_span message)
-{
-	/* Inside of a string its first quote would have a backslash before it, and only ids come earlier. */
-	static const char key[] = ",\"messageId\":\"";
-	const uint8_t *at = message.at, *end = message.at + message.len;
-	/* Two or three commas away: memmem would take longer to prepare than this does to find it. */
-	for (;; at++) {
-		at = memchr(at, ',', (size_t)(end - at));
-		if (!at || (size_t)(end - at) < sizeof key - 1)
-			return (struct mw_span){NULL, 0};
-		if (memcmp(at, key, sizeof key - 1) == 0)
-			break;
-	}
-	at += sizeof key - 1;
-	const uint8_t *to = at;
-	while (*to != '"')
-		to += *to == '\\' ? 2 : 1;
-	return (struct mw_span){at, (size_t)(to - at)};
-}
-
-/* At least what the keys, quotes and braces of any message take together, and what is copied behind a key. */
-enum { FRAME_ROOM = 256 };
-
-enum mw_err mw_message_write(struct mw_buf *out, const struct mw_message *m, struct mw_error *e)
-{
-	enum mw_err err = check(m, e);
-	if (err)
-		return err;
-	size_t room = FRAME_ROOM + m->user_id.len + m->anonymous_id.len + m->message_id.len + m->name.len +
-		      m->category.len + m->group_id.len + m->previous_id.len + m->payload.len +
-		      m->context.len + m->stamp.len + m->integrations.len;
-	err = mw_buf_reserve(out, room);
-	if (err)
-		return mw_error_set(e, err, 0, "%s: no room for a message of about %zu bytes", words[m->call],
-				    room);
-	uint8_t *start = out->data + out->len;
-	size_t len = (size_t)(put_message(start, m) - start);
-	if (len > MW_MESSAGE_MAX)
-		return mw_error_set(e, MW_TOO_LARGE, 0, "%s: the message has %zu bytes; Segment takes %d",
-				    words[m->call], len, MW_MESSAGE_MAX);
-	out->len += len;
-	return MW_OK;
 }

@@ -19,6 +19,8 @@ enum mw_call { MW_TRACK, MW_IDENTIFY, MW_PAGE, MW_SCREEN, MW_GROUP, MW_ALIAS, MW
 /* "track", "identify", ... */
 const char *mw_call_word(enum mw_call call);
 bool mw_call_parse(struct mw_span word, enum mw_call *call);
+/* "properties" or "traits"; NULL for alias, which has neither. */
+const char *mw_call_payload_word(enum mw_call call);
 
 /* What goes into a message. Every span is JSON text that is already valid: ids and names are the
  * insides of strings (escaped, no quotes), `payload` and `integrations` are whole objects with
@@ -44,10 +46,15 @@ struct mw_message {
 	uint64_t payload_shape;
 	uint64_t context_shape;
 	uint64_t integrations_shape;
-	bool knows_echo; /* that of context tells which members are the userId, too */
-	struct mw_span
-	    upstream_id; /* characters; not written: the mapper makes message_id of it if that is absent */
+	bool knows_echo;            /* that of context tells which members are the userId, too */
+	struct mw_span upstream_id; /* characters, not written: the mapper makes an absent message_id of it */
 };
+
+/* Is it one of the stamp's members? What else a context says about them does not count. */
+static inline bool mw_message_is_stamp(struct mw_span name)
+{
+	return mw_span_is(name, "integration") || mw_span_is(name, "library");
+}
 
 /* A track without any field. Not `= {0}`: a structure of this size is cleared by a loop in microcode. */
 static inline void mw_message_clear(struct mw_message *m)
@@ -85,20 +92,20 @@ enum mw_err mw_message_write(struct mw_buf *out, const struct mw_message *m, str
  * messages of a client have. Of a message that mw_message_write took; never 0. */
 uint64_t mw_message_shape(const struct mw_message *m);
 
-/* A stable id for an upstream event: the same (slug, account, id, index) gives the same
- * text, different ones never do. Readable ("acme-mail:4711:ev_9:0") when slug, account and id are
- * made of [A-Za-z0-9._-] and it fits; else slug, '~' and a SHA-256 of the four (without the slug if
- * that is not so made). Segment
- * de-duplicates across workspaces, which is why the account is part of it. */
 typedef void mw_sha256(const void *bytes, size_t len, uint8_t digest[32]);
 
+/* A stable messageId for an upstream event: the same (slug, account, id, index) gives the same text,
+ * different ones never do. Readable ("acme-mail:4711:ev_9:0") when slug, account and id are made of
+ * [A-Za-z0-9._-] and it fits; else slug, '~' and a SHA-256 of the four (without the slug if that is not so
+ * made). Segment de-duplicates across workspaces, which is why the account is part of it. */
 enum mw_err mw_message_id(struct mw_buf *out, struct mw_span slug, struct mw_span account,
 			  struct mw_span upstream_id, uint32_t index, mw_sha256 *sha256);
 
+/* One that no other message has: a UUID of version 4, made of 16 random bytes. */
+enum { MW_UUID_LEN = 36 };
+enum mw_err mw_message_random_id(struct mw_buf *out, const uint8_t random[16]);
+
 /* The messageId in a message that mw_message_write wrote; as it is there, escapes and all. */
 struct mw_span mw_message_id_of(struct mw_span message);
-
-/* The same shape as a random UUID (version 4), from 16 random bytes. Writes 36 bytes. */
-enum mw_err mw_message_random_id(struct mw_buf *out, const uint8_t random[16]);
 
 #endif

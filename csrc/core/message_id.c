@@ -119,7 +119,7 @@ enum mw_err mw_message_id(struct mw_buf *out, struct mw_span slug, struct mw_spa
 
 enum mw_err mw_message_random_id(struct mw_buf *out, const uint8_t random[16])
 {
-	enum mw_err err = mw_buf_reserve(out, 36);
+	enum mw_err err = mw_buf_reserve(out, MW_UUID_LEN);
 	if (err)
 		return err;
 	uint8_t *at = out->data + out->len;
@@ -134,6 +134,26 @@ enum mw_err mw_message_random_id(struct mw_buf *out, const uint8_t random[16])
 		*at++ = (uint8_t)hex_digits[byte >> 4];
 		*at++ = (uint8_t)hex_digits[byte & 15];
 	}
-	out->len += 36;
+	out->len += MW_UUID_LEN;
 	return MW_OK;
+}
+
+struct mw_span mw_message_id_of(struct mw_span message)
+{
+	/* Inside of a string its first quote would have a backslash before it, and only ids come earlier. */
+	static const char key[] = ",\"messageId\":\"";
+	const uint8_t *at = message.at, *end = message.at + message.len;
+	/* Two or three commas away: memmem would take longer to prepare than this does to find it. */
+	for (;; at++) {
+		at = memchr(at, ',', (size_t)(end - at));
+		if (!at || (size_t)(end - at) < sizeof key - 1)
+			return (struct mw_span){NULL, 0};
+		if (memcmp(at, key, sizeof key - 1) == 0)
+			break;
+	}
+	at += sizeof key - 1;
+	const uint8_t *to = at;
+	while (*to != '"')
+		to += *to == '\\' ? 2 : 1;
+	return (struct mw_span){at, (size_t)(to - at)};
 }

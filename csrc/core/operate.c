@@ -6,15 +6,10 @@
 
 #include <math.h>
 
-static bool is_text(const struct mw_value *v)
-{
-	return v->kind >= MW_VALUE_FALSE && v->kind <= MW_VALUE_ESCAPED;
-}
-
 /* The characters of a string, number or boolean. */
 static enum mw_err chars_of(struct mw_walk *w, enum mw_op op, const struct mw_value *v, struct mw_span *chars)
 {
-	if (!is_text(v))
+	if (!mw_value_is_scalar(v))
 		return mw_operate_refuse(w, op, v);
 	if (mw_value_chars(v, w->s->arena, chars))
 		return MW_OK;
@@ -356,7 +351,7 @@ static enum mw_err is_same(struct mw_walk *w, const struct mw_value *a, const st
 			err = chars_of(w, MW_OP_IS, b, &right);
 		if (err)
 			return err;
-		same = left.len == right.len && (left.len == 0 || memcmp(left.at, right.at, left.len) == 0);
+		same = mw_span_equal(left, right);
 	}
 	*out = (struct mw_value){.kind = same ? MW_VALUE_TRUE : MW_VALUE_FALSE};
 	return MW_OK;

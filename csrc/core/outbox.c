@@ -1,7 +1,5 @@
 #include "outbox.h"
 
-#include "limits.h"
-
 #include <assert.h>
 
 struct record {
@@ -80,9 +78,9 @@ enum mw_err mw_outbox_end(struct mw_outbox *o, struct mw_outbox_mark begun)
 		return err;
 	}
 	uint8_t *end = o->bytes.data + o->bytes.len;
+	/* A length known beforehand is a single store; what is too many is written over. */
 	if (o->bytes.cap - o->bytes.len >= 8)
-		memset(end, 0,
-		       8); /* a length known beforehand is a single store; what is too many is written over */
+		memset(end, 0, 8);
 	else
 		memset(end, 0, pad);
 	o->bytes.len += pad;

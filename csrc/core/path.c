@@ -16,7 +16,7 @@ static uint32_t child_of(const struct mw_exprs *x, uint32_t of, uint32_t tag, st
 		if (n->kind != MW_EXPR_MEMBER || n->a != of || n->tag != tag)
 			continue;
 		*has_tag = true;
-		if (n->name.len == name.len && (name.len == 0 || memcmp(n->name.at, name.at, name.len) == 0))
+		if (mw_span_equal(n->name, name))
 			return i;
 	}
 	return 0;
@@ -32,7 +32,7 @@ static inline uint32_t mark_of(const struct mw_json_node *key)
 }
 
 /* Whether the key is what was at its place last time. */
-static inline bool is_met(const struct mw_place *at, const struct mw_json *doc,
+static inline bool is_met(const struct mw_fan_place *at, const struct mw_json *doc,
 			  const struct mw_json_node *key)
 {
 	if (at->mark != mark_of(key))
@@ -49,15 +49,15 @@ static struct mw_met_name met_name(struct mw_span name)
 	memset(mask, 0xFF, len);
 	return (struct mw_met_name){.len = (uint32_t)name.len,
 				    .last = (uint32_t)(name.len - len),
-				    .mask = mw_eight_bytes(mask),
-				    .first_bytes = mw_eight_bytes(first),
-				    .last_bytes = mw_eight_bytes(last),
+				    .mask = mw_scan_load(mask),
+				    .first_bytes = mw_scan_load(first),
+				    .last_bytes = mw_scan_load(last),
 				    .at = name.at};
 }
 
 /* Another key than last time at this place. Out of line, or the walk would run short of registers. */
 __attribute__((noinline)) static enum mw_err meet(struct mw_walk *w, uint32_t of, uint32_t key,
-						  struct mw_place *at)
+						  struct mw_fan_place *at)
 {
 	const struct mw_json_node *node = &w->s->doc->nodes[key];
 	struct mw_span name = mw_json_raw(w->s->doc, key);
@@ -72,7 +72,7 @@ __attribute__((noinline)) static enum mw_err meet(struct mw_walk *w, uint32_t of
 	}
 	uint32_t child = child_of(w->x, of, tag, name, &has_tag);
 	const struct mw_expr *n = &w->x->at[child];
-	*at = (struct mw_place){.mark = mark_of(node)};
+	*at = (struct mw_fan_place){.mark = mark_of(node)};
 	if (child != 0) {
 		at->slot = n->slot + 1;
 		at->name = met_name(n->name);
@@ -97,7 +97,7 @@ static enum mw_err note_members(struct mw_walk *w, uint32_t of, uint32_t object)
 		return MW_OK;
 	const struct mw_json_node *end = nodes + nodes[object].next;
 	for (const struct mw_json_node *key = nodes + object + 1; key < end; key = nodes + key[1].next) {
-		struct mw_place *at = &fan->shape[place++ % MW_SHAPE];
+		struct mw_fan_place *at = &fan->places[place++ % MW_FAN_PLACES];
 		if (!is_met(at, w->s->doc, key)) {
 			enum mw_err err = meet(w, of, (uint32_t)(key - nodes), at);
 			if (err) {
@@ -182,27 +182,4 @@ enum mw_err mw_path_follow(struct mw_walk *w, uint32_t path, uint32_t *node)
 	if (!err)
 		*found = (struct mw_found){memo->serial, base, *node};
 	return err;
-}
-
-bool mw_elements_of(const struct mw_json *doc, const struct mw_value *v, struct mw_elements *all)
-{
-	*all = (struct mw_elements){.doc = doc};
-	if (v->kind == MW_VALUE_NODES) {
-		all->nodes = v->nodes;
-		all->left = v->count;
-		return true;
-	}
-	/* The one array that the mapping makes and that has no elements to look into: :default {} */
-	if (v->kind == MW_VALUE_JSON)
-		return mw_span_is(v->text, "[]");
-	if (v->kind != MW_VALUE_NODE)
-		return false;
-	if (doc->nodes[v->node].type != MW_JSON_ARRAY) {
-		all->left = doc->takes_one_for_many;
-		all->next = v->node;
-		return doc->takes_one_for_many;
-	}
-	all->left = doc->nodes[v->node].aux;
-	all->next = v->node + 1;
-	return true;
 }

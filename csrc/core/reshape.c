@@ -148,8 +148,7 @@ static enum mw_err collect_names(struct mw_walk *w, enum mw_op op, const struct 
 	qsort(sorted, n, sizeof *sorted, by_text);
 	for (uint32_t i = 0; i < n; i++) {
 		const struct name *next = i + 1 < n ? sorted[i + 1] : NULL;
-		sorted[i]->is_last = !next || next->text.len != sorted[i]->text.len ||
-				     memcmp(next->text.at, sorted[i]->text.at, next->text.len) != 0;
+		sorted[i]->is_last = !next || !mw_span_equal(next->text, sorted[i]->text);
 	}
 	*names = all;
 	*count = n;
@@ -163,12 +162,7 @@ static enum mw_err write_value(struct mw_walk *w, enum mw_op op, const struct mw
 
 static bool has_member(const struct mw_expr *table, struct mw_span name)
 {
-	for (uint32_t i = 0; table && i < table->b; i++) {
-		struct mw_span other = table->members[i].name;
-		if (other.len == name.len && memcmp(other.at, name.at, name.len) == 0)
-			return true;
-	}
-	return false;
+	return table && mw_member_find(table->members, table->b, name) < table->b;
 }
 
 static enum mw_err room(struct mw_walk *w, enum mw_err err)

@@ -8,7 +8,6 @@ void mw_round_append(struct mw_round *r, struct mw_lane *lane)
 	else
 		r->front = lane;
 	r->back = lane;
-	r->count++;
 }
 
 void mw_round_prepend(struct mw_round *r, struct mw_lane *lane)
@@ -19,7 +18,6 @@ void mw_round_prepend(struct mw_round *r, struct mw_lane *lane)
 	else
 		r->back = lane;
 	r->front = lane;
-	r->count++;
 }
 
 void mw_round_remove(struct mw_round *r, struct mw_lane *lane)
@@ -34,5 +32,4 @@ void mw_round_remove(struct mw_round *r, struct mw_lane *lane)
 	else
 		r->back = place->before;
 	*place = (struct mw_place){0};
-	r->count--;
 }

@@ -1,8 +1,8 @@
 /* round.h -- the lanes that may send now, in turn.
  *
  * A lane joins at the back and is taken from the front, one request a turn. Linked both ways, so that a
- * pause can take one out of the middle. There are two rounds, and a lane may be in both: of all that are
- * ready, and of those among them that have a full batch waiting. Allocates nothing.
+ * pause can take one out of the middle. There are three rounds: of all lanes that are ready; of those among
+ * them that have a full batch waiting; and of those that got one while they were held. Allocates nothing.
  */
 #ifndef MW_ROUND_H
 #define MW_ROUND_H
@@ -13,7 +13,6 @@ struct mw_round {
 	enum mw_round_kind kind;
 	struct mw_lane *front;
 	struct mw_lane *back;
-	uint32_t count;
 };
 
 void mw_round_append(struct mw_round *r, struct mw_lane *lane);

@@ -1,8 +1,8 @@
-/* scan.h -- step over the bytes that need no thought, 16 at a time.
+/* scan.h -- look at 16 bytes at a time: which need no thought, where the quotes are, is it that text?
  *
  * Where the time of reading and writing JSON goes. SSE2 is part of every x86-64; elsewhere, and
  * with MW_PORTABLE defined, eight bytes are looked at together in a plain integer. Neither ever loads
- * a byte at or behind `end`.
+ * a byte at or behind `end`; what is given no end looks at as many bytes as it says.
  */
 #ifndef MW_SCAN_H
 #define MW_SCAN_H
@@ -43,6 +43,25 @@ static inline int mw_scan_may_stop(uint64_t word)
 	return (stops & MW_SCAN_EIGHT(0x80)) != 0;
 }
 
+/* Without SSE2: the top bit of each byte that is not `byte`; the other bits mean nothing. No sum carries from
+ * one byte into the next. */
+static inline uint64_t mw_scan_differ(uint64_t word, uint8_t byte)
+{
+	uint64_t low = MW_SCAN_EIGHT(0x7F);
+	word ^= MW_SCAN_EIGHT(byte);
+	return ((word & low) + low) | word;
+}
+
+/* The top bits of a word as it was loaded, side by side: bit 0 is that of the first byte. */
+static inline uint32_t mw_scan_gather(uint64_t tops)
+{
+	uint64_t ones = tops >> 7 & MW_SCAN_EIGHT(1);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	ones = __builtin_bswap64(ones);
+#endif
+	return (uint32_t)(ones * UINT64_C(0x0102040810204080) >> 56); /* gathers them in the top byte */
+}
+
 #if MW_SCAN_SSE2
 /* With its second bit turned over the quote is next to the controls, and as signed bytes everything from 0x80
  * up is negative: one comparison finds all of them. */
@@ -62,17 +81,11 @@ static inline uint32_t mw_scan_sixteen(const uint8_t *p)
 #else
 	uint32_t mask = 0;
 	for (int i = 0; i < 16; i += 8) {
-		uint64_t word = mw_scan_load(p + i), low = MW_SCAN_EIGHT(0x7F);
-		uint64_t quote = word ^ MW_SCAN_EIGHT('"'), backslash = word ^ MW_SCAN_EIGHT('\\');
-		/* No sum carries from one byte into the next, so the top bits are exact. */
-		uint64_t plain = ((word & low) + MW_SCAN_EIGHT(0x60)) & (((quote & low) + low) | quote) &
-				 (((backslash & low) + low) | backslash) & ~word;
-		plain = plain >> 7 & MW_SCAN_EIGHT(1);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-		plain = __builtin_bswap64(plain);
-#endif
-		/* Gathers the eight low bits in the top byte. */
-		mask |= (uint32_t)(plain * UINT64_C(0x0102040810204080) >> 56) << i;
+		uint64_t word = mw_scan_load(p + i);
+		uint64_t no_control = (word & MW_SCAN_EIGHT(0x7F)) + MW_SCAN_EIGHT(0x60);
+		mask |= mw_scan_gather(no_control & mw_scan_differ(word, '"') & mw_scan_differ(word, '\\') &
+				       ~word)
+			<< i;
 	}
 	return mask;
 #endif
@@ -203,14 +216,8 @@ static inline uint32_t mw_scan_quotes(const uint8_t *p)
 	}
 #else
 	for (int i = 0; i < 32; i += 8) {
-		uint64_t word = mw_scan_load(p + i), low = MW_SCAN_EIGHT(0x7F);
-		uint64_t quote = word ^ MW_SCAN_EIGHT('"'), backslash = word ^ MW_SCAN_EIGHT('\\');
-		uint64_t others = (((quote & low) + low) | quote) & (((backslash & low) + low) | backslash);
-		uint64_t stops = ~others >> 7 & MW_SCAN_EIGHT(1);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-		stops = __builtin_bswap64(stops);
-#endif
-		mask |= (uint32_t)(stops * UINT64_C(0x0102040810204080) >> 56) << i;
+		uint64_t word = mw_scan_load(p + i);
+		mask |= mw_scan_gather(~(mw_scan_differ(word, '"') & mw_scan_differ(word, '\\'))) << i;
 	}
 #endif
 	return mask;

@@ -6,10 +6,10 @@
  * round trip; so a worker asks ahead, for each lane that is ready, and each slot is good in a short window of
  * its own only:
  *
- *     line      acme, zeta, blue, ...                       each account once, first come, first served
- *     slots     |--- 21.6 ms ---|--- 21.6 ms ---|           one behind the other
- *     acme      [ window ]                                  30 ms from the slot on, for the worker that
- * fetched zeta                      [ window ]                  it: one that is not used is gone
+ *     line      acme, zeta, blue, ...                 each account once, first come, first served
+ *     slots     |--- 21.6 ms ---|--- 21.6 ms ---|     one behind the other
+ *     acme      [ window ]                            30 ms from the slot on, for the worker that fetched
+ *     zeta                      [ window ]            it: one that is not used is gone
  *
  * A lane without a turn is held by the weir. Its account is named in the next question, and the answer to
  * that is a slot, or when to ask again. So an account that has something waiting is served after at most one
@@ -99,12 +99,6 @@ void mw_turns_want(struct mw_turns *t, struct mw_turn *turn, int64_t now_us);
 
 /* Nobody waits for it any more. NULL is fine. */
 void mw_turns_drop(struct mw_turns *t, struct mw_turn *turn);
-
-/* Is this what the lane is held for? */
-static inline bool mw_turn_is_pending(const struct mw_turn *turn)
-{
-	return turn->state != MW_TURN_NONE;
-}
 
 /* ---- at the weir */
 

@@ -1,6 +1,7 @@
 #include "value.h"
 
 #include "json_write.h"
+#include "number.h"
 
 struct mw_value mw_value_of_node(const struct mw_json *doc, uint32_t node)
 {
@@ -99,41 +100,6 @@ bool mw_value_chars(const struct mw_value *v, struct mw_arena *a, struct mw_span
 	return err == MW_OK;
 }
 
-static const uint8_t *skip_digits(const uint8_t *at, const uint8_t *end)
-{
-	while (at < end && *at >= '0' && *at <= '9')
-		at++;
-	return at;
-}
-
-/* JSON's grammar: what a tool writes as a number and puts in quotes. "007" and "+1" stay text. */
-static bool is_number(struct mw_span s)
-{
-	const uint8_t *at = s.at, *end = s.at + s.len;
-	if (at < end && *at == '-')
-		at++;
-	const uint8_t *digits = at;
-	at = skip_digits(at, end);
-	if (at == digits || (*digits == '0' && at - digits > 1))
-		return false;
-	if (at < end && *at == '.') {
-		const uint8_t *point = at++;
-		at = skip_digits(at, end);
-		if (at == point + 1)
-			return false;
-	}
-	if (at < end && (*at == 'e' || *at == 'E')) {
-		at++;
-		if (at < end && (*at == '+' || *at == '-'))
-			at++;
-		const uint8_t *exponent = at;
-		at = skip_digits(at, end);
-		if (at == exponent)
-			return false;
-	}
-	return at == end;
-}
-
 bool mw_value_number(const struct mw_value *v, struct mw_arena *a, struct mw_value *number)
 {
 	struct mw_span text;
@@ -147,17 +113,18 @@ bool mw_value_number(const struct mw_value *v, struct mw_arena *a, struct mw_val
 		break;
 	case MW_VALUE_CHARS:
 	case MW_VALUE_ESCAPED:
-		if (!mw_value_chars(v, a, &text) || !is_number(text))
+		/* What a tool writes as a number and puts in quotes. "007" and "+1" stay text. */
+		if (!mw_value_chars(v, a, &text) || !mw_json_is_number(text))
 			return false;
 		break;
 	default:
 		return false;
 	}
 	int64_t i;
-	if (mw_json_text_int64(text, &i))
+	if (mw_number_read_int64(text, &i))
 		*number = (struct mw_value){.kind = MW_VALUE_INT, .i = i};
 	else
-		*number = (struct mw_value){.kind = MW_VALUE_DOUBLE, .d = mw_json_text_double(text)};
+		*number = (struct mw_value){.kind = MW_VALUE_DOUBLE, .d = mw_number_read_double(text)};
 	return true;
 }
 

@@ -58,7 +58,7 @@ void mw_weir_free(struct mw_weir *w)
 /* A lane that is ready joins those with a full batch, once it has one. */
 static void note_laden(struct mw_weir *w, struct mw_lane *lane)
 {
-	if (lane->laden || !mw_lane_is_laden(lane, w->config.batch_bytes, w->config.batch_messages))
+	if (lane->laden || !mw_weir_is_laden(w, lane))
 		return;
 	lane->laden = true;
 	mw_round_append(&w->laden, lane);

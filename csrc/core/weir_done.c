@@ -1,3 +1,4 @@
+#include "backoff.h"
 #include "weir_own.h"
 
 #include <assert.h>
@@ -63,7 +64,7 @@ static void retry(struct mw_weir *w, const struct mw_request *r, const struct mw
 {
 	struct mw_lane *lane = r->lane;
 	int64_t pause_ms =
-	    mw_lane_pause_ms(lane->attempts + 1, a->status, a->retry_after_ms, mw_weir_random(w));
+	    mw_backoff_pause_ms(lane->attempts + 1, a->status, a->retry_after_ms, mw_weir_random(w));
 	/* Holds for the messages behind, too, should these ones die now. */
 	lane->due = now + pause_ms;
 	lane->backing_off = true;

@@ -1,8 +1,9 @@
 /* http_errand.h -- one HTTP request that nobody waits for, by a thread of its own.
  *
- *     mw_errand_start(&(struct mw_errand_config){.url = "https://id.example/token", .body = form, ...}, &x,
- * &e); if (mw_errand_is_done(x))  mw_errand_answer(x, &status, &body)           asked now and then
- *     mw_errand_free(x);                                                      cuts it, if it is under way
+ *     struct mw_errand_config config = {.url = "https://id.example/token", .body = form, ...};
+ *     mw_errand_start(&config, &x, &e);
+ *     if (mw_errand_is_done(x)) mw_errand_answer(x, &status, &body);      asked now and then
+ *     mw_errand_free(x);                                                  cuts it, if it is under way
  *
  * For the rare request that is no delivery, such as asking for a write key: it takes no permit, and is not
  * repeated. https, and http to this machine only; redirects are not followed; at most 64 KiB are read. What

@@ -1,10 +1,9 @@
 /* identities.h -- whose e-mail address, anonymousId or tool's id is it? What Segment's messages have taught.
  *
- *     identify  u1, traits.email ann@example.com, at 10:00      email ann@example.com -> u1
- *     alias     previousId u1, userId u2, at 11:00              user_id u1 -> u2
- *     find      email "Ann@Example.com"                         "u2"
- *     delete    u2, at 12:00                                    nobody; and nobody after a replay of the
- * first two
+ *     identify  u1, traits.email ann@example.com, at 10:00   email ann@example.com -> u1
+ *     alias     previousId u1, userId u2, at 11:00           user_id u1 -> u2
+ *     find      email "Ann@Example.com"                      "u2"
+ *     delete    u2, at 12:00                                 nobody; nor after a replay of the first two
  *
  * It lies in the state that all processes of a host share (state.h), apart for each account: customers use
  * the same ids for different people. Four databases: `identities` (key -> row, identity_row.h),
@@ -16,8 +15,8 @@
  *   - of two users of one id the one whose message has the later timestamp counts; at the same instant the
  *     one with the greater node, which is as good a rule as any;
  *   - forgetting a user at 12:00 voids all that said before 12:00 that something is this user, and does the
- * same to every id that was, at any time before 12:00, said to be this user by another name: previous ids,
- * anonymousIds.
+ *     same to every id that was, at any time before 12:00, said to be this user by another name: previous
+ *     ids, anonymousIds.
  *
  * Without a userId what is known of an anonymousId is kept as well, as a fallback: it counts where no userId
  * is known, and leads to the user once a message has both. Aliases are followed up to MW_ALIASES_MAX times;

@@ -5,9 +5,12 @@
  * ever holds up the engine:
  *
  *     for (;;) {
- *             if (lessee.ask(lessee.engine, &ask, &wait_ms))
- *                     run the script; lessee.grant(lessee.engine, &answer) or lessee.failed(lessee.engine,
- * why) else poll(lessee.fd, wait_ms), and read it empty
+ *             if (!lessee.ask(lessee.engine, &ask, &wait_ms))
+ *                     poll(lessee.fd, wait_ms), and read it empty
+ *             else if (run the script)
+ *                     lessee.grant(lessee.engine, &answer);
+ *             else
+ *                     lessee.failed(lessee.engine, why);
  *     }
  *
  * All of them may be called from any one thread, until the engine is freed, as may be read what a question

@@ -1,8 +1,8 @@
 /* redis_advice.h -- what an error of Redis means, and what to do about it.
  *
  *     "OOM command not allowed when used memory > 'maxmemory'."
- *     Redis at redis://10.0.0.7:6379: OOM command not allowed when used memory > 'maxmemory': it is full and
- * takes no writes; raise its maxmemory or make room
+ *     Redis at redis://10.0.0.7:6379: OOM command not allowed when used memory > 'maxmemory': it is full
+ *     and takes no writes; raise its maxmemory or make room
  */
 #ifndef MW_REDIS_ADVICE_H
 #define MW_REDIS_ADVICE_H

@@ -1,8 +1,8 @@
 /* seen.h -- which ids were accepted before, within a window of time: three tables of an LMDB environment.
  *
- *     ids of the last commits     a set in memory (seen_set.h), and in the table `seen_log`, in the order
- * they came up to 262,144 of them       sealed: sorted, a run of its own in `seen_ids` and, first words only,
- * `seen_words` all runs                    an index in memory (seen_index.h), which says where to look
+ *     ids of the last commits   a set in memory (seen_set.h), and in the table `seen_log` as they came
+ *     up to 262,144 of them     sealed: sorted, a run of its own in `seen_ids`; first words in `seen_words`
+ *     all runs                  an index in memory (seen_index.h), which says where to look
  *
  * An id belongs to the transaction that it is looked up in: known from then on if that is committed, and else
  * as if never seen. What a commit writes is in order: 12 bytes an id at once and 16 more when its run is

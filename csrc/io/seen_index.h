@@ -1,8 +1,7 @@
 /* seen_index.h -- which of up to sixteen runs of ids may hold an id?
  *
  *     starts    | 0 | 14 | 31 | ...              a bucket for each value of an id's first bits
- *     entries   | run 4 bits, id 12 bits | ...   those of a bucket side by side, about 16 when the index is
- * full
+ *     entries   | run 4 bits, id 12 bits | ...   those of a bucket side by side, about 16 in a full index
  *
  * Little more than two bytes an id and two cache misses a look-up, however many runs. Of ids that are in
  * none, one in 250 is said to be in one: whoever asks looks into that run.

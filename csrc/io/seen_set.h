@@ -1,8 +1,7 @@
 /* seen_set.h -- ids in the order they came, and whether one is among them.
  *
  *     | a | b | c |            ids, 12 bytes each, numbered from 0
- *     | . | 2 | . | 0 | 1 |    slots: where an id's hash leads to, 4 bytes each, a quarter of them or more
- * empty
+ *     | . | 2 | . | 0 | 1 |    slots: where an id's hash leads to, 4 bytes each, at least a quarter empty
  *
  * Since they keep their order, the newest can be taken back (cut), and any stretch of them is one piece of
  * memory. 20 bytes an id, more or less; it grows as it is filled. Look-ups cost about one cache miss.

@@ -4,10 +4,10 @@
  * later. Nothing is called back from inside libmicrohttpd, so a handler may raise, wait for a
  * commit or answer out of order.
  *
- *     mw_server_watch(s, fd);                            another thing to wake up for: a commit, another
- * server mw_server_wait(s, 1000);                           serves sockets until there is something to do
- *     while ((x = mw_server_take(s)))                    all that is ready, without a system call between
- *             mw_exchange_answer(x, 200, ...);           or mw_exchange_hold, and later mw_server_release
+ *     mw_server_watch(s, fd);                       what else to wake up for: a commit, another server
+ *     mw_server_wait(s, 1000);                      serves sockets until there is something to do
+ *     while ((x = mw_server_take(s)))               all that is ready, without a system call between
+ *             mw_exchange_answer(x, 200, ...);      or mw_exchange_hold, and later mw_server_release
  *
  * Refused without the caller: what passes a limit (408 by closing, 413, 414, 431, 503) and whatever two
  * servers might read in two ways (400, server_framing.h). After any status from 400 up the connection is

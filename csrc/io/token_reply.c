@@ -1,6 +1,7 @@
 #include "token_reply.h"
 
 #include "../core/json_read.h"
+#include "../core/number.h"
 
 enum { WORD_MAX = 24 };
 
@@ -36,9 +37,9 @@ static int64_t life_of(const struct mw_json *doc)
 	double seconds = MW_TOKEN_LIFE_S;
 	int64_t whole;
 	if (at != 0 && doc->nodes[at].type == MW_JSON_NUMBER)
-		seconds = mw_json_double(doc, at);
+		seconds = mw_number_read_double(mw_json_raw(doc, at));
 	else if (at != 0 && doc->nodes[at].type == MW_JSON_STRING)
-		seconds = mw_json_text_int64(mw_json_raw(doc, at), &whole) ? (double)whole : 0;
+		seconds = mw_number_read_int64(mw_json_raw(doc, at), &whole) ? (double)whole : 0;
 	return seconds >= 0.001 ? seconds < 1e9 ? (int64_t)(seconds * 1000) : INT64_C(1000000000000) : 0;
 }
 

@@ -3,7 +3,6 @@
 #include "lessee.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 /* Milliseconds that a wait may last; anything longer is a misplaced unit. */
 static const double WAIT_MAX_S = 365.0 * 24 * 3600;

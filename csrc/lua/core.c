@@ -122,6 +122,7 @@ int luaopen_moonweir_core(lua_State *L)
 	mwl_open_digits(L);
 	mwl_open_decode(L);
 	mwl_open_encode(L);
+	mwl_open_array(L);
 	mwl_open_call(L);
 	mwl_open_view(L);
 	mwl_open_guard(L);

@@ -20,18 +20,6 @@ static int decoder_gc(lua_State *L)
 	return 0;
 }
 
-static void push_string(lua_State *L, const struct mw_json *doc, uint32_t node, struct mw_buf *text)
-{
-	struct mw_span s = mw_json_raw(doc, node);
-	if (doc->nodes[node].flags & MW_JSON_ESCAPED) {
-		mw_buf_clear(text);
-		if (mw_json_unescape_span(s, text) != MW_OK)
-			luaL_error(L, "%s", mw_err_sentence(MW_NO_MEMORY));
-		s = mw_buf_span(text);
-	}
-	lua_pushlstring(L, (const char *)s.at, s.len);
-}
-
 /* Nesting is bounded by MW_JSON_DEPTH_MAX, so this may call itself. */
 void mwl_decode_push(lua_State *L, const struct mw_json *doc, uint32_t node, struct mw_buf *text)
 {
@@ -51,7 +39,7 @@ void mwl_decode_push(lua_State *L, const struct mw_json *doc, uint32_t node, str
 		break;
 	case MW_JSON_STRING:
 	case MW_JSON_KEY:
-		push_string(L, doc, node, text);
+		mwl_string_push(L, doc, node, text);
 		break;
 	case MW_JSON_ARRAY:
 		lua_createtable(L, (int)n->aux, 0);
@@ -66,7 +54,7 @@ void mwl_decode_push(lua_State *L, const struct mw_json *doc, uint32_t node, str
 	case MW_JSON_OBJECT:
 		lua_newtable(L);
 		for (uint32_t key = node + 1; key < end; key = mw_json_after(doc, key + 1)) {
-			push_string(L, doc, key, text);
+			mwl_string_push(L, doc, key, text);
 			mwl_decode_push(L, doc, key + 1, text);
 			lua_rawset(L, -3);
 		}

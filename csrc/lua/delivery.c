@@ -4,10 +4,10 @@
  *
  * Headers may also be a request of our server's, which are read where they lie (request_of.h).
  */
+#include "../core/suggest.h"
 #include "mwl.h"
 #include "request_of.h"
 
-#include <math.h>
 #include <strings.h>
 
 struct mw_span mwl_check_field(lua_State *L, const char *name, int type)
@@ -135,7 +135,7 @@ int mwl_check_option(lua_State *L, const char *const known[])
 		i++;
 	if (!known[i]) {
 		char hint[64];
-		mwl_suggest(hint, sizeof hint, name, len, known);
+		mw_suggest(hint, sizeof hint, name, len, known);
 		luaL_error(L, "no option \"%s\"%s", name, hint);
 	}
 	return i;

@@ -9,6 +9,7 @@
  * It does not calculate: whatever has that many digits is an id. A number with a fraction is the nearest
  * double, as everywhere; one that is beyond all doubles (1e400) stays digits.
  */
+#include "../core/number.h"
 #include "mwl.h"
 
 #include <math.h>
@@ -46,19 +47,34 @@ static bool is_integer_text(struct mw_span text)
 	return true;
 }
 
+/* False if no Lua number holds it. */
+static bool push_exact(lua_State *L, int64_t i)
+{
+	if (MWL_HAS_INTEGERS)
+		lua_pushinteger(L, (lua_Integer)i);
+	else if (i >= -(int64_t)EXACT_MAX && i <= (int64_t)EXACT_MAX)
+		lua_pushnumber(L, (lua_Number)i);
+	else
+		return false;
+	return true;
+}
+
+void mwl_integer_push(lua_State *L, int64_t i)
+{
+	char digits[MW_NUMBER_MAX];
+	if (!push_exact(L, i))
+		push_digits(L, (struct mw_span){(const uint8_t *)digits, mw_number_write_int64(i, digits)});
+}
+
 void mwl_number_push(lua_State *L, struct mw_span text)
 {
 	int64_t i;
-	if (mw_json_text_int64(text, &i)) {
-		if (MWL_HAS_INTEGERS)
-			lua_pushinteger(L, (lua_Integer)i);
-		else if (i >= -(int64_t)EXACT_MAX && i <= (int64_t)EXACT_MAX)
-			lua_pushnumber(L, (lua_Number)i);
-		else
+	if (mw_number_read_int64(text, &i)) {
+		if (!push_exact(L, i))
 			push_digits(L, text);
 		return;
 	}
-	double d = is_integer_text(text) ? (double)INFINITY : mw_json_text_double(text);
+	double d = is_integer_text(text) ? (double)INFINITY : mw_number_read_double(text);
 	if (isfinite(d))
 		lua_pushnumber(L, d);
 	else

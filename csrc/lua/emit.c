@@ -5,6 +5,7 @@
  * `call` is what source.track and the like made; its fields are read raw. Whatever options leave out comes
  * from the source. `id` is the tool's own, as in source.define: the messageId is made of it.
  */
+#include "../core/suggest.h"
 #include "mwl.h"
 
 /* What a call holds. The names are made once and kept as upvalues. */
@@ -73,16 +74,9 @@ static enum mw_err write_object(struct emission *em, int index, const char *name
 				uint64_t *shape)
 {
 	size_t start = em->out->len;
-	enum mw_err err = mwl_table_write_as(em->L, index, name, em->out, shape, &em->e);
-	if (!err && em->out->data[start] != '{')
-		err = mw_error_set(&em->e, MW_INVALID, 0, "%s: must be a table of named members", name);
+	enum mw_err err = mwl_table_object(em->L, index, name, em->out, shape, &em->e);
 	*piece = (struct mwl_piece){.start = start, .len = em->out->len - start, .present = true};
 	return err;
-}
-
-static bool has_traits(enum mw_call call)
-{
-	return call == MW_IDENTIFY || call == MW_GROUP;
 }
 
 /* On top of the stack, too. */
@@ -90,7 +84,7 @@ static enum mw_err take_payload(struct emission *em)
 {
 	enum mw_err err = MW_OK;
 	if (!lua_isnil(em->L, -1) && !mwl_is_null(em->L, -1))
-		err = write_object(em, lua_gettop(em->L), has_traits(em->m.call) ? "traits" : "properties",
+		err = write_object(em, lua_gettop(em->L), mw_call_payload_word(em->m.call),
 				   &em->parts[PAYLOAD], &em->m.payload_shape);
 	lua_pop(em->L, 1);
 	return err;
@@ -198,7 +192,7 @@ static enum mw_err refuse_option(struct emission *em, int key)
 	char hint[64];
 	size_t len;
 	const char *name = lua_tolstring(em->L, key, &len);
-	mwl_suggest(hint, sizeof hint, name, len, option_names);
+	mw_suggest(hint, sizeof hint, name, len, option_names);
 	return mw_error_set(&em->e, MW_INVALID, 0, "emit: no option \"%.64s\"%s", name, hint);
 }
 

@@ -1,4 +1,4 @@
-/* encode.c -- core.encode, and what tells it arrays from objects: core.array and cjson's sentinels. */
+/* encode.c -- core.encode: a Lua value as JSON text (table.c). */
 #include "../core/limits.h"
 #include "mwl.h"
 
@@ -30,54 +30,8 @@ static int encode(lua_State *L)
 	return 1;
 }
 
-/* core.array([table]) -> the same table, which is [] even when it is empty */
-static int array(lua_State *L)
-{
-	if (lua_isnoneornil(L, 1)) {
-		lua_settop(L, 0);
-		lua_newtable(L);
-	}
-	luaL_checktype(L, 1, LUA_TTABLE);
-	lua_settop(L, 1);
-	luaL_getmetatable(L, MWL_ARRAY);
-	if (lua_getmetatable(L, 1)) {
-		luaL_argcheck(L, lua_rawequal(L, 2, 3), 1, "the table has a metatable of its own");
-		lua_pop(L, 1);
-	}
-	lua_setmetatable(L, 1);
-	return 1;
-}
-
-/* core.sentinels(cjson or nil): remember how this cjson writes its empty arrays. Builds differ in which they
- * have. */
-static int sentinels(lua_State *L)
-{
-	static const char *const names[] = {"empty_array", "array_mt", "empty_array_mt"};
-	if (lua_isnoneornil(L, 1))
-		return 0;
-	luaL_checktype(L, 1, LUA_TTABLE);
-	lua_newtable(L);
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		lua_pushstring(L, names[i]);
-		lua_rawget(L, 1);
-		lua_setfield(L, -2, names[i]);
-	}
-	lua_setfield(L, LUA_REGISTRYINDEX, MWL_SENTINELS);
-	return 0;
-}
-
 void mwl_open_encode(lua_State *L)
 {
-	luaL_newmetatable(L, MWL_ARRAY);
-	lua_pushliteral(L, "an array");
-	lua_setfield(L, -2, "__metatable");
-	lua_pop(L, 1);
-	static const luaL_Reg functions[] = {
-	    {"array", array},
-	    {"sentinels", sentinels},
-	    {NULL, NULL},
-	};
-	luaL_setfuncs(L, functions, 0);
 	luaL_newmetatable(L, MWL_ENCODER);
 	lua_pushcfunction(L, encoder_gc);
 	lua_setfield(L, -2, "__gc");

@@ -1,8 +1,8 @@
 /* errand.c -- one HTTP request by a thread of its own: core.errand{ url =, … }, errand:answer().
  *
- *     local x = core.errand { url = "https://id.example/token", form = "grant_type=…", user = id, password =
- * secret } local status, body = x:answer()              -- nil: not yet; nil, message, "io": there will be
- * none
+ *     local x = core.errand { url = "https://id.example/token", form = "grant_type=…", user = id,
+ *                             password = secret }
+ *     local status, body = x:answer()     -- nil: not yet; nil, message, "io": there will be none
  */
 #include "../io/http_errand.h"
 #include "mwl.h"

@@ -2,8 +2,9 @@
  * show, page, drop; and core.identify, which a script's functions ask.
  *
  *     local store = core.identities("spool", { master_key_file = "/etc/acme/master-key" })
- *     store:teach { { account = "acme", kind = "email", id = "ann@example.com", user = "u1", at =
- * 1763935080000 } } store:find("acme", "email", "Ann@Example.com")                           -- "u1"
+ *     store:teach { { account = "acme", kind = "email", id = "ann@example.com", user = "u1",
+ *                     at = 1763935080000 } }
+ *     store:find("acme", "email", "Ann@Example.com")     -- "u1"
  */
 #include "identities.h"
 

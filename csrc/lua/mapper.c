@@ -32,7 +32,7 @@ struct mwl_mapper {
 	const uint8_t *seed;      /* of 32 bytes; NULL: ids are random */
 	struct mw_span seed_text; /* of which it is made when it is needed; at == NULL: there is none */
 	uint64_t seeded;
-	uint8_t own_seed[32];             /* of what mapper:map was given */
+	uint8_t own_seed[32];             /* what was made of a text */
 	struct mw_tally tally;            /* of the last run that mapper:map or :tally made */
 	const struct mwl_xml_reader *xml; /* of the run under way, if it is of XML; may be NULL */
 	bool running;                     /* until what it made is told */
@@ -282,6 +282,7 @@ static int map_body(lua_State *L)
 
 /* mapper:map(body, { format =, headers =, account =, tag =, now = in ms since 1970, seed = })
  *     -> { { account =, message =, tag = }, ... }, { events =, ... }, problems or nil
+ *
  * The same seed, a text, gives the same ids where they would be random. */
 static int tell_all(lua_State *L)
 {
@@ -340,6 +341,43 @@ static void push_given(lua_State *L, const char *name)
 		lua_pushnil(L);
 }
 
+/* stack: map, mapper, review, identities, which all live as long as the mapper; pops the last two */
+static void own(lua_State *L, struct mwl_mapper *p)
+{
+	lua_createtable(L, 4, 0); /* at 5 */
+	lua_pushvalue(L, 1);
+	lua_rawseti(L, 5, OWN_MAP);
+	lua_pushvalue(L, 3);
+	lua_rawseti(L, 5, OWN_REVIEW);
+	lua_pushvalue(L, 4);
+	lua_rawseti(L, 5, OWN_IDENTITIES);
+	mwl_getuservalue(L, 1); /* the functions, at 6 */
+	mwl_script_push(L, &p->script, 2, 6);
+	lua_rawseti(L, 5, OWN_KEPT);
+	lua_settop(L, 5);
+	mwl_setuservalue(L, 2);
+	lua_settop(L, 2);
+	lua_pushboolean(L, 0);
+	p->script.kept = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static struct mw_mapper *new_core_mapper(struct mwl_mapper *p)
+{
+	const struct mw_mapper_host host = {
+	    .host = {.context = p,
+		     .sha256 = mwl_sha256,
+		     .random = on_random,
+		     .apply = on_apply,
+		     .identify = p->identities || p->roll ? on_identify : NULL},
+	    .entry = on_entry,
+	    .problem = on_problem,
+	    .judge = on_judge,
+	    .review = p->review ? &p->review->review : NULL,
+	    .xml = on_xml,
+	};
+	return mw_mapper_new(&host);
+}
+
 /* core.mapper(map [, { problems_max =, review =, identities = }]) */
 static int new_mapper(lua_State *L)
 {
@@ -368,36 +406,8 @@ static int new_mapper(lua_State *L)
 	mw_json_init(&p->script.answer);
 	luaL_getmetatable(L, MWL_MAPPER);
 	lua_setmetatable(L, 2);
-
-	lua_createtable(L, 4, 0); /* at 5 */
-	lua_pushvalue(L, 1);
-	lua_rawseti(L, 5, OWN_MAP);
-	lua_pushvalue(L, 3);
-	lua_rawseti(L, 5, OWN_REVIEW);
-	lua_pushvalue(L, 4);
-	lua_rawseti(L, 5, OWN_IDENTITIES);
-	mwl_getuservalue(L, 1); /* the functions, at 6 */
-	mwl_script_push(L, &p->script, 2, 6);
-	lua_rawseti(L, 5, OWN_KEPT);
-	lua_settop(L, 5);
-	mwl_setuservalue(L, 2);
-	lua_settop(L, 2);
-	lua_pushboolean(L, 0);
-	p->script.kept = luaL_ref(L, LUA_REGISTRYINDEX);
-
-	struct mw_mapper_host host = {
-	    .host = {.context = p,
-		     .sha256 = mwl_sha256,
-		     .random = on_random,
-		     .apply = on_apply,
-		     .identify = identities || roll ? on_identify : NULL},
-	    .entry = on_entry,
-	    .problem = on_problem,
-	    .judge = on_judge,
-	    .review = review ? &review->review : NULL,
-	    .xml = on_xml,
-	};
-	p->mapper = mw_mapper_new(&host);
+	own(L, p);
+	p->mapper = new_core_mapper(p);
 	if (!p->mapper)
 		return mwl_fail_code(L, MW_NO_MEMORY);
 	p->script.asks = p->mapper;

@@ -6,10 +6,9 @@
  * lost without a word. One pass over the table; what spans must point into is written to a scratch buffer.
  */
 #include "../core/json_write.h"
+#include "../core/suggest.h"
 #include "../core/timestamp.h"
 #include "mwl.h"
-
-#include <stdio.h>
 
 enum field {
 	USER_ID,
@@ -65,56 +64,6 @@ static enum field find_field(const char *name, size_t len)
 	return FIELDS;
 }
 
-enum { SUGGEST_MAX = 32 };
-
-static int least(int a, int b)
-{
-	return a < b ? a : b;
-}
-
-static char lower(char c)
-{
-	return (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
-}
-
-/* Edit distance, whatever the case. */
-static int distance(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-	int row[SUGGEST_MAX + 1];
-	for (size_t j = 0; j <= b_len; j++)
-		row[j] = (int)j;
-	for (size_t i = 1; i <= a_len; i++) {
-		int diagonal = row[0];
-		row[0] = (int)i;
-		for (size_t j = 1; j <= b_len; j++) {
-			int above = row[j];
-			row[j] = least(diagonal + (lower(a[i - 1]) != lower(b[j - 1])),
-				       1 + least(above, row[j - 1]));
-			diagonal = above;
-		}
-	}
-	return row[b_len];
-}
-
-void mwl_suggest(char *out, size_t size, const char *name, size_t len, const char *const *names)
-{
-	const char *best = NULL;
-	int best_distance = len < 6 ? 3 : 4; /* not a third of it or so: another word */
-	out[0] = '\0';
-	if (len > SUGGEST_MAX)
-		return;
-	for (; *names; names++) {
-		/* "user_id" is what somebody types who knows another API. */
-		int d = distance(name, len, *names, strlen(*names));
-		if (d < best_distance) {
-			best = *names;
-			best_distance = d;
-		}
-	}
-	if (best)
-		snprintf(out, size, ", did you mean \"%s\"?", best);
-}
-
 static enum mw_err refuse_field(lua_State *L, int key, enum mw_call call, struct mw_error *e)
 {
 	if (lua_type(L, key) != LUA_TSTRING)
@@ -130,7 +79,7 @@ static enum mw_err refuse_field(lua_State *L, int key, enum mw_call call, struct
 	}
 	known[n] = NULL;
 	char hint[64];
-	mwl_suggest(hint, sizeof hint, name, len, known);
+	mw_suggest(hint, sizeof hint, name, len, known);
 	return mw_error_set(e, MW_INVALID, 0, "%s: no field \"%.64s\"%s", mw_call_word(call), name, hint);
 }
 
@@ -220,13 +169,10 @@ static enum mw_err read_object(struct reading *r, enum field field, int value)
 	if (field == CONTEXT)
 		err = mwl_table_members(r->L, value, fields[field].name, r->stamped, r->scratch, shape, r->e);
 	else
-		err = mwl_table_write_as(r->L, value, fields[field].name, r->scratch, shape, r->e);
+		err = mwl_table_object(r->L, value, fields[field].name, r->scratch, shape, r->e);
 	if (err)
 		return err;
 	*piece = (struct mwl_piece){.start = start, .len = r->scratch->len - start, .present = true};
-	if (field != CONTEXT && r->scratch->data[start] != '{')
-		return mw_error_set(r->e, MW_INVALID, 0, "%s: must be a table of named members",
-				    fields[field].name);
 	return MW_OK;
 }
 

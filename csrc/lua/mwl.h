@@ -12,6 +12,7 @@
  *     decode  JSON to Lua values (no userdata)
  *     table   Lua tables to JSON, from C (no userdata)
  *     encode  the same from Lua (no userdata)
+ *     array   what tells arrays from objects there (no userdata)
  *     message Lua tables to messages (no userdata)
  *     guard   instruction, memory and time limits around a script's functions (no userdata)
  *     spares  small blocks that they gave back, for them to take again (no userdata)
@@ -49,11 +50,8 @@
 #define MWL_ROLL       "moonweir.roll"
 #define MWL_DIGITS     "moonweir.digits"
 #define MWL_ARRAY      "moonweir.array"
-/* In the registry: a table of cjson's empty_array, array_mt and empty_array_mt, as far as it has them
- * (encode.c). */
-#define MWL_SENTINELS "moonweir.sentinels"
-#define MWL_CLIENT    "moonweir.client"
-#define MWL_REVIEW    "moonweir.review"
+#define MWL_CLIENT     "moonweir.client"
+#define MWL_REVIEW     "moonweir.review"
 
 /* Pushes nil, message, code; returns 3. The message is the error's detail, else the code's sentence. */
 int mwl_fail(lua_State *L, const struct mw_error *e);
@@ -153,24 +151,50 @@ bool mwl_view_get(lua_State *L, int index, const struct mw_json **doc, uint32_t 
 /* digits.c. The text of a JSON number as a Lua number if that holds it (an integer in all its digits; a
  * fraction as the nearest double), else as digits. */
 void mwl_number_push(lua_State *L, struct mw_span text);
+void mwl_integer_push(lua_State *L, int64_t i);
 /* The text behind digits, NULL at if the value is none. */
 struct mw_span mwl_digits_get(lua_State *L, int index);
 /* A Lua number as an exact integer: an integer on 5.4; on both VMs a double without fraction from -2^53 to
  * 2^53. */
 bool mwl_exact_integer(lua_State *L, int index, int64_t *out);
 
+/* Pushes the characters of a string or key; those of one with escapes by way of `text`. */
+static inline void mwl_string_push(lua_State *L, const struct mw_json *doc, uint32_t node,
+				   struct mw_buf *text)
+{
+	struct mw_span s = mw_json_raw(doc, node);
+	if (doc->nodes[node].flags & MW_JSON_ESCAPED) {
+		mw_buf_clear(text);
+		if (mw_json_unescape_span(s, text) != MW_OK)
+			luaL_error(L, "%s", mw_err_sentence(MW_NO_MEMORY));
+		s = mw_buf_span(text);
+	}
+	lua_pushlstring(L, (const char *)s.at, s.len);
+}
+
 /* decode.c: pushes a node with all it holds: tables, arrays with core.array's metatable, null as core.null.
  * `text` is for escapes. */
 void mwl_decode_push(lua_State *L, const struct mw_json *doc, uint32_t node, struct mw_buf *text);
 
+/* array.c: what a metatable, on top of the stack, says of its tables. Takes 5 slots of the stack. */
+enum mwl_array {
+	MWL_ARRAY_UNSAID, /* what is in it says what it is; {} if nothing is */
+	MWL_ARRAY_IF_EMPTY,
+	MWL_ARRAY_ALWAYS,
+};
+enum mwl_array mwl_array_by_metatable(lua_State *L);
+/* Is the light userdata at `index`, from the bottom, cjson's empty array? Takes 2 slots. */
+bool mwl_array_is_empty(lua_State *L, int index);
+
 /* table.c: the value at `index` as JSON. MW_INVALID with the path of what can't be sent
- * ("properties.items[3].x: a function"). `root` begins the path; NULL: it has no name. *shape is the value's
- * (shape.h); NULL: it is not counted. */
+ * ("properties.items[3].x: a function"). */
 enum mw_err mwl_table_write(lua_State *L, int index, struct mw_buf *out, struct mw_error *e);
-enum mw_err mwl_table_write_as(lua_State *L, int index, const char *root, struct mw_buf *out, uint64_t *shape,
-			       struct mw_error *e);
-/* The members of an object without its braces; what is no object is MW_INVALID. `stamped`: without its
- * integration and library, which come from the source. */
+/* What must be an object; what is none is MW_INVALID. `root` begins the path. *shape is the object's
+ * (shape.h); NULL: it is not counted. */
+enum mw_err mwl_table_object(lua_State *L, int index, const char *root, struct mw_buf *out, uint64_t *shape,
+			     struct mw_error *e);
+/* The members of an object without its braces. `stamped`: without its integration and library, which come
+ * from the source. */
 enum mw_err mwl_table_members(lua_State *L, int index, const char *root, bool stamped, struct mw_buf *out,
 			      uint64_t *shape, struct mw_error *e);
 /* core.null, or cjson's, which is the same. */
@@ -218,9 +242,6 @@ static inline void mwl_time_fill(struct mw_message *m, const struct mwl_time *ti
 enum mw_err mwl_table_message(lua_State *L, int index, enum mw_call call, bool stamped, bool counts_shapes,
 			      struct mw_buf *scratch, struct mw_message *m, bool *has_timestamp,
 			      struct mw_error *e);
-/* ", did you mean \"userId\"?" into `out`, or "" if no name is near; `names` ends with NULL. */
-void mwl_suggest(char *out, size_t size, const char *name, size_t len, const char *const *names);
-
 /* guard.c: a script's functions run between enter and leave, each call with a budget of its own. */
 struct mwl_limits {
 	uint64_t instructions;
@@ -354,6 +375,7 @@ void mwl_open_view(lua_State *L);
 void mwl_open_digits(lua_State *L);
 void mwl_open_decode(lua_State *L);
 void mwl_open_encode(lua_State *L);
+void mwl_open_array(lua_State *L);
 void mwl_open_guard(lua_State *L);
 void mwl_open_guard_strings(lua_State *L);
 void mwl_open_client(lua_State *L);

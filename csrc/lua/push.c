@@ -127,6 +127,49 @@ static struct mw_span read_seed(lua_State *L, int options)
 	return seed;
 }
 
+/* The options at 3; nil: none. */
+static void read_options(lua_State *L, struct mw_delivery *d, struct mw_header headers[MWL_HEADERS_MAX],
+			 struct mwl_asked *asked, struct mw_span *seed)
+{
+	if (lua_isnil(L, 3))
+		return;
+	mwl_delivery_options(L, 3, d, headers);
+	*asked = mwl_client_asked(L, 3);
+	*seed = read_seed(L, 3);
+	lua_getfield(L, 3, "now");
+	if (!lua_isnil(L, -1))
+		d->now = (int64_t)luaL_checknumber(L, -1);
+	lua_pop(L, 1);
+}
+
+/* stack: client, event, opts, uservalue, mapper. From here to the end the script's functions and finalizers
+ * may run, and call this client. */
+static int push_and_tell(lua_State *L, struct mwl_client *c, const struct mw_delivery *d,
+			 struct mwl_asked asked, struct mw_span seed)
+{
+	c->busy = true;
+	if (seed.at)
+		mwl_mapper_seed_text(mwl_check_mapper(L, 5), seed);
+	enum mw_err err = push_event(L, c, d, asked);
+	if (seed.at)
+		mwl_mapper_seed(mwl_check_mapper(L, 5), NULL);
+	bool usual =
+	    err == MW_OK && c->last.failed == 0 && c->last.events == 1 && d->format != MW_FORMAT_NDJSON;
+	if (err != MW_OK || usual) {
+		c->busy = false;
+		if (err != MW_OK)
+			return mwl_fail_code(L, err);
+		lua_pushinteger(L, (lua_Integer)c->last.messages);
+		return 1; /* the usual case makes no table */
+	}
+	lua_rawgeti(L, 4, MWL_CLIENT_TELL);
+	lua_pushvalue(L, 1);
+	lua_pushvalue(L, 5);
+	int status = lua_pcall(L, 2, 5, 0);
+	c->busy = false;
+	return status == LUA_OK ? 5 : lua_error(L);
+}
+
 /* client:push(event [, opts]) -> queued | nil, message, code, problems, tally */
 static int client_push(lua_State *L)
 {
@@ -148,15 +191,7 @@ static int client_push(lua_State *L)
 	struct mw_delivery d = {.now = mwl_now_wall(), .account = mwl_client_account(c)};
 	struct mwl_asked asked = {.sync_ms = -1};
 	struct mw_span seed = {NULL, 0};
-	if (!lua_isnil(L, 3)) {
-		mwl_delivery_options(L, 3, &d, headers);
-		asked = mwl_client_asked(L, 3);
-		seed = read_seed(L, 3);
-		lua_getfield(L, 3, "now");
-		if (!lua_isnil(L, -1))
-			d.now = (int64_t)luaL_checknumber(L, -1);
-		lua_settop(L, 5);
-	}
+	read_options(L, &d, headers, &asked, &seed);
 	if (lua_type(L, 2) == LUA_TTABLE) {
 		struct mw_error e;
 		mw_error_clear(&e);
@@ -167,29 +202,39 @@ static int client_push(lua_State *L)
 	} else {
 		d.body = request ? request->body(L, 2) : mwl_check_span(L, 2);
 	}
+	return push_and_tell(L, c, &d, asked, seed);
+}
 
-	/* From here to the end the script's functions and finalizers may run, and call this client. */
-	c->busy = true;
-	if (seed.at)
-		mwl_mapper_seed_text(mwl_check_mapper(L, 5), seed);
-	enum mw_err err = push_event(L, c, &d, asked);
-	if (seed.at)
-		mwl_mapper_seed(mwl_check_mapper(L, 5), NULL);
-	bool usual =
-	    err == MW_OK && c->last.failed == 0 && c->last.events == 1 && d.format != MW_FORMAT_NDJSON;
-	if (err != MW_OK || usual) {
-		c->busy = false;
-		if (err != MW_OK)
-			return mwl_fail_code(L, err);
-		lua_pushinteger(L, (lua_Integer)c->last.messages);
-		return 1; /* the usual case makes no table */
-	}
-	lua_rawgeti(L, 4, MWL_CLIENT_TELL);
-	lua_pushvalue(L, 1);
-	lua_pushvalue(L, 5);
-	int status = lua_pcall(L, 2, 5, 0);
-	c->busy = false;
-	return status == LUA_OK ? 5 : lua_error(L);
+/* The fields at 3 as a message; what its spans point into is the client's. Once more if a finalizer of
+ * garbage that this collects made a call of its own. */
+static enum mw_err read_message(lua_State *L, struct mwl_client *c, enum mw_call call, struct mw_message *m,
+				struct mw_error *e)
+{
+	bool has_timestamp = false;
+	enum mw_err err;
+	unsigned turn;
+	do {
+		turn = ++c->turn;
+		mw_message_clear(m);
+		mw_buf_clear(&c->fields);
+		err = mwl_table_message(L, 3, call, c->stamp.len > 0, c->review != NULL, &c->fields, m,
+					&has_timestamp, e);
+	} while (turn != c->turn);
+	if (!has_timestamp)
+		m->timestamp = mwl_now_wall();
+	if (c->stamp.len > 0)
+		m->stamp = mw_buf_span(&c->stamp);
+	return err;
+}
+
+/* In `room`. */
+static struct mw_span random_id(uint8_t room[MW_UUID_LEN])
+{
+	struct mw_buf text = {.data = room, .cap = MW_UUID_LEN, .max = MW_UUID_LEN};
+	uint8_t random[16];
+	mwl_random(NULL, random);
+	mw_message_random_id(&text, random);
+	return mw_buf_span(&text);
 }
 
 /* client:track(account, fields [, opts]) and the other five; the call is the closure's upvalue. */
@@ -216,33 +261,14 @@ static int client_call(lua_State *L)
 
 	struct mw_error e;
 	struct mw_message m;
+	uint8_t id[MW_UUID_LEN];
 	mw_error_clear(&e);
-	bool has_timestamp = false;
-	enum mw_err err;
-	unsigned turn;
-	do { /* once more if a finalizer of garbage that this collects made a call of its own */
-		turn = ++c->turn;
-		mw_message_clear(&m);
-		mw_buf_clear(&c->fields);
-		err = mwl_table_message(L, 3, call, c->stamp.len > 0, c->review != NULL, &c->fields, &m,
-					&has_timestamp, &e);
-	} while (turn != c->turn);
+	enum mw_err err = read_message(L, c, call, &m, &e);
 	if (err != MW_OK)
 		return mwl_fail(L, &e);
-	m.call = call;
-	if (!has_timestamp)
-		m.timestamp = mwl_now_wall();
-	if (c->stamp.len > 0)
-		m.stamp = mw_buf_span(&c->stamp);
-	uint8_t id[36];
 	parcel.kind = m.message_id.at ? MW_PARCEL_REPEATABLE : MW_PARCEL_MESSAGE;
-	if (!m.message_id.at) {
-		struct mw_buf text = {.data = id, .cap = sizeof id, .max = sizeof id};
-		uint8_t random[16];
-		mwl_random(NULL, random);
-		mw_message_random_id(&text, random);
-		m.message_id = mw_buf_span(&text);
-	}
+	if (!m.message_id.at)
+		m.message_id = random_id(id);
 	mw_buf_clear(&c->message);
 	err = mw_message_write(&c->message, &m, &e);
 	if (err != MW_OK)

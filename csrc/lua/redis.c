@@ -1,11 +1,12 @@
 /* redis.c -- moonweir.hiredis: commands to a Redis, a Valkey or a cluster.
  *
  *     local hiredis = require "moonweir.hiredis"
- *     local red = assert(hiredis.new { url = "redis://127.0.0.1:6379", patience = 2 })      -- or file =, env
- * = local id, message, code = red:call("XADD", "events", "*", "body", body) local n = red:call_again("XACK",
- * "events", "segment", id)       -- may run twice, should the link break local replies = red:pipeline { {
- * "PING" }, { "GET", "x" } }     -- replies.errors[i] = { message =, code = } local add = hiredis.script
- * "return redis.call('INCRBY', KEYS[1], ARGV[1])" red:call(add, 1, "count", 5)
+ *     local red = assert(hiredis.new { url = "redis://127.0.0.1:6379", patience = 2 })   -- or file =, env =
+ *     local id, message, code = red:call("XADD", "events", "*", "body", body)
+ *     local n = red:call_again("XACK", "events", "segment", id)    -- may run twice, should the link break
+ *     local replies = red:pipeline { { "PING" }, { "GET", "x" } }  -- .errors[i] = { message =, code = }
+ *     local add = hiredis.script "return redis.call('INCRBY', KEYS[1], ARGV[1])"
+ *     red:call(add, 1, "count", 5)
  *
  * Strings are bytes. A null reply is false, so nil means an error and nothing else; codes are the server's
  * first word in lower case ("noperm", "oom", "err", see io/redis.h) or "io", "timeout", "forked",

@@ -78,15 +78,6 @@ static int no_memory(lua_State *L)
 	return luaL_error(L, "%s", mw_err_sentence(MW_NO_MEMORY));
 }
 
-static void push_integer(lua_State *L, int64_t i)
-{
-	struct mw_buf text;
-	uint8_t room[24];
-	text = (struct mw_buf){.data = room, .cap = sizeof room, .max = sizeof room};
-	mw_value_write(NULL, &(struct mw_value){.kind = MW_VALUE_INT, .i = i}, &text);
-	mwl_number_push(L, mw_buf_span(&text));
-}
-
 static void push_argument(lua_State *L, const struct apply_call *call)
 {
 	struct mwl_script *s = call->s;
@@ -101,7 +92,7 @@ static void push_argument(lua_State *L, const struct apply_call *call)
 		lua_pushboolean(L, v->kind == MW_VALUE_TRUE);
 		break;
 	case MW_VALUE_INT:
-		push_integer(L, v->i);
+		mwl_integer_push(L, v->i);
 		break;
 	case MW_VALUE_DOUBLE:
 		lua_pushnumber(L, v->d);

@@ -1,11 +1,14 @@
 /* server_request.c -- what a handler may ask of a request: fields that are made when they are asked for.
  *
- *     request.method, .target                         there from the beginning
- *     request.body                                    a string; LuaJIT's table of strings is slow with bodies
- * that are alike, so who can do without it takes the exchange request.headers by name, as they came; of one
- * that came more than once a list request.header "Content-Type"                   without regard to case;
- * nil, count if it is not there once request.remote                                  the peer's address
- * request.exchange for client:push, as `headers`: no table is made then
+ *     request.method, .target         there from the beginning
+ *     request.body                    a string
+ *     request.headers                 by name, as they came; of one that came more than once a list
+ *     request.header "Content-Type"   without regard to case; nil, count if it is not there once
+ *     request.remote                  the peer's address
+ *     request.exchange                for client:push, in place of body and headers: makes neither
+ *
+ * LuaJIT's table of strings is slow with bodies that are alike, so who can do without the body as a string
+ * takes the exchange.
  *
  * All but the first two are to be asked before the request is answered.
  */

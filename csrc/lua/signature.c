@@ -1,8 +1,8 @@
 /* signature.c -- core.signature, core.equal, core.binary and core.timestamp: what checking a webhook needs of
  * C.
  *
- *     core.signature("hmac-sha256", { secret, old_secret }, { timestamp, ".", body }, { core.binary("hex",
- * text) })
+ *     core.signature("hmac-sha256", { secret, old_secret }, { timestamp, ".", body },
+ *                    { core.binary("hex", text) })
  *
  * What the secret makes of the pieces never becomes a Lua value: texts of Lua are interned, and stay.
  */

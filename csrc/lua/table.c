@@ -12,6 +12,7 @@
  * or not, so that 3 / 1 is 3 on both VMs. Integers of Lua 5.4 keep all their digits. Other doubles are
  * written as short as they can be.
  */
+#include "../core/json_path.h"
 #include "../core/json_write.h"
 #include "../core/limits.h"
 #include "../core/scan.h"
@@ -19,7 +20,6 @@
 #include "mwl.h"
 
 #include <math.h>
-#include <stdio.h>
 
 /* What our own reader takes, less the levels that a message puts around a value. */
 enum { DEPTH_MAX = MW_JSON_DEPTH_MAX - 4 };
@@ -32,8 +32,7 @@ struct writer {
 	bool counts;    /* shapes */
 	uint64_t shape; /* of the value written last */
 	const char *why;
-	char path[160]; /* filled from its end, on the way out of an error; the beginning counts */
-	size_t path_len;
+	struct mw_json_path path; /* to what can't be sent, once there is such */
 };
 
 static enum mw_err refuse(struct writer *w, const char *why)
@@ -42,66 +41,11 @@ static enum mw_err refuse(struct writer *w, const char *why)
 	return MW_INVALID;
 }
 
-/* Puts one step in front of the path. What does not fit any more is cut off behind. */
-static void path_prepend(struct writer *w, const char *step, size_t len)
-{
-	size_t room = sizeof w->path - 1;
-	if (len > room)
-		len = room;
-	bool joined = w->path_len > 0 && w->path[0] != '[' && len < room;
-	size_t before = len + joined;
-	if (w->path_len > room - before)
-		w->path_len = room - before;
-	memmove(w->path + before, w->path, w->path_len);
-	memcpy(w->path, step, len);
-	if (joined)
-		w->path[len] = '.';
-	w->path_len += before;
-	w->path[w->path_len] = '\0';
-}
-
-static void path_prepend_index(struct writer *w, size_t i)
-{
-	char step[32];
-	int len = snprintf(step, sizeof step, "[%zu]", i);
-	path_prepend(w, step, (size_t)len);
-}
-
 static enum mw_err write_value(struct writer *w, int index);
 
 static struct mw_span written(const struct writer *w, size_t mark)
 {
 	return (struct mw_span){w->out->data + mark, w->out->len - mark};
-}
-
-/* What the metatable on top of the stack says; pops it. */
-enum kind { PLAIN, ARRAY, EMPTY_ARRAY, DESCRIPTION };
-
-static enum kind pop_kind(lua_State *L)
-{
-	enum kind kind = PLAIN;
-	int metatable = lua_gettop(L);
-	luaL_getmetatable(L, MWL_ARRAY);
-	if (lua_rawequal(L, -1, metatable)) {
-		kind = ARRAY;
-		goto done;
-	}
-	lua_getfield(L, LUA_REGISTRYINDEX, MWL_SENTINELS);
-	if (lua_istable(L, -1)) {
-		lua_getfield(L, -1, "array_mt");
-		lua_getfield(L, -2, "empty_array_mt");
-		if (lua_rawequal(L, -2, metatable))
-			kind = ARRAY;
-		else if (lua_rawequal(L, -1, metatable))
-			kind = EMPTY_ARRAY;
-	}
-	lua_pushliteral(L, "__metatable");
-	lua_rawget(L, metatable);
-	if (lua_type(L, -1) == LUA_TSTRING && strncmp(lua_tostring(L, -1), "moonweir.", 9) == 0)
-		kind = DESCRIPTION;
-done:
-	lua_settop(L, metatable - 1);
-	return kind;
 }
 
 /* before "text" after, in one go if nothing in the text needs an escape or a second look; false, with nothing
@@ -150,12 +94,6 @@ static enum mw_err refuse_key(struct writer *w, int key)
 	}
 }
 
-static bool is_stamp(const char *name, size_t len)
-{
-	return (len == 11 && memcmp(name, "integration", 11) == 0) ||
-	       (len == 7 && memcmp(name, "library", 7) == 0);
-}
-
 /* Of the member whose value was written last, from `mark` on. */
 static uint64_t shape_of_member(const struct writer *w, const char *name, size_t len, size_t mark)
 {
@@ -177,13 +115,13 @@ static enum mw_err write_object(struct writer *w, int index, int key)
 			return refuse_key(w, key);
 		size_t len;
 		const char *name = lua_tolstring(L, key, &len);
-		if (!stamped || !is_stamp(name, len)) {
+		if (!stamped || !mw_message_is_stamp((struct mw_span){(const uint8_t *)name, len})) {
 			enum mw_err err = write_key(w, before, name, len);
 			size_t mark = w->out->len;
 			if (!err)
 				err = write_value(w, key + 1);
 			if (err) {
-				path_prepend(w, name, len);
+				mw_json_path_prepend(&w->path, name, len);
 				return err;
 			}
 			if (w->counts)
@@ -239,7 +177,7 @@ static enum mw_err write_list_by_index(struct writer *w, int index)
 		err = mw_buf_append_byte(w->out, i == 1 ? '[' : ',');
 		lua_rawgeti(w->L, index, (int)i);
 		if (!err && (err = write_value(w, top + 1)))
-			path_prepend_index(w, i);
+			mw_json_path_prepend_index(&w->path, i);
 		shape = mw_shape_element(shape, &before, w->shape);
 		lua_settop(w->L, top);
 	}
@@ -262,7 +200,7 @@ static enum mw_err write_list(struct writer *w, int index, int key)
 		}
 		enum mw_err err = mw_buf_append_byte(w->out, i == 1 ? '[' : ',');
 		if (!err && (err = write_value(w, key + 1)))
-			path_prepend_index(w, i);
+			mw_json_path_prepend_index(&w->path, i);
 		if (err)
 			return err;
 		shape = mw_shape_element(shape, &before, w->shape);
@@ -273,25 +211,40 @@ static enum mw_err write_list(struct writer *w, int index, int key)
 	return mw_buf_append_byte(w->out, ']');
 }
 
+/* Is the metatable on top of the stack that of one of our own tables, which describe what a source sends? */
+static bool is_description(lua_State *L)
+{
+	lua_pushliteral(L, "__metatable");
+	lua_rawget(L, -2);
+	bool is = lua_type(L, -1) == LUA_TSTRING && strncmp(lua_tostring(L, -1), "moonweir.", 9) == 0;
+	lua_pop(L, 1);
+	return is;
+}
+
 static enum mw_err write_table(struct writer *w, int index)
 {
 	lua_State *L = w->L;
+	enum mwl_array array = MWL_ARRAY_UNSAID;
 	if (w->depth >= DEPTH_MAX)
 		return refuse(w, "nested too deep; does a table hold itself?");
 	if (!lua_checkstack(L, 8))
 		return MW_NO_MEMORY;
-	enum kind kind = lua_getmetatable(L, index) ? pop_kind(L) : PLAIN;
-	if (kind == DESCRIPTION)
-		return refuse(w, "a description, not a value; in a function take values from the event");
+	if (lua_getmetatable(L, index)) {
+		array = mwl_array_by_metatable(L);
+		if (array == MWL_ARRAY_UNSAID && is_description(L))
+			return refuse(w,
+				      "a description, not a value; in a function take values from the event");
+		lua_pop(L, 1);
+	}
 	w->depth++;
 	int key = lua_gettop(L) + 1;
+	bool is_array = array != MWL_ARRAY_UNSAID;
 	enum mw_err err;
 	lua_pushnil(L);
-	w->shape = kind == PLAIN ? MW_CLASS_EMPTY_OBJECT : MW_CLASS_EMPTY_ARRAY;
+	w->shape = is_array ? MW_CLASS_EMPTY_ARRAY : MW_CLASS_EMPTY_OBJECT;
 	if (!lua_next(L, index))
-		err =
-		    kind == PLAIN ? mw_buf_append_literal(w->out, "{}") : mw_buf_append_literal(w->out, "[]");
-	else if (kind == ARRAY || lua_type(L, key) == LUA_TNUMBER)
+		err = is_array ? mw_buf_append_literal(w->out, "[]") : mw_buf_append_literal(w->out, "{}");
+	else if (array == MWL_ARRAY_ALWAYS || lua_type(L, key) == LUA_TNUMBER)
 		err = write_list(w, index, key);
 	else
 		err = write_object(w, index, key);
@@ -325,7 +278,7 @@ static enum mw_err write_view_unstamped(struct writer *w, const struct mw_json *
 	for (uint32_t key = node + 1; key < mw_json_after(doc, node) && !err;
 	     key = mw_json_after(doc, key + 1)) {
 		struct mw_span name = mw_json_raw(doc, key);
-		if (is_stamp((const char *)name.at, name.len))
+		if (mw_message_is_stamp(name))
 			continue;
 		err = mw_buf_append_byte(w->out, before);
 		if (!err)
@@ -368,22 +321,14 @@ static enum mw_err write_userdata(struct writer *w, int index)
 
 static enum mw_err write_pointer(struct writer *w, int index)
 {
-	lua_State *L = w->L;
 	w->shape = MW_CLASS_NULL;
-	if (mwl_is_null(L, index))
+	if (mwl_is_null(w->L, index))
 		return mw_buf_append_literal(w->out, "null");
-	if (!lua_checkstack(L, 4))
+	if (!lua_checkstack(w->L, 4))
 		return MW_NO_MEMORY;
-	bool is_empty_array = false;
-	lua_getfield(L, LUA_REGISTRYINDEX, MWL_SENTINELS);
-	if (lua_istable(L, -1)) {
-		lua_getfield(L, -1, "empty_array");
-		is_empty_array = lua_rawequal(L, -1, index);
-		lua_pop(L, 1);
-	}
-	lua_pop(L, 1);
 	w->shape = MW_CLASS_EMPTY_ARRAY;
-	return is_empty_array ? mw_buf_append_literal(w->out, "[]") : refuse(w, "a userdata");
+	return mwl_array_is_empty(w->L, index) ? mw_buf_append_literal(w->out, "[]")
+					       : refuse(w, "a userdata");
 }
 
 static enum mw_err write_value(struct writer *w, int index)
@@ -427,9 +372,9 @@ static enum mw_err write_value(struct writer *w, int index)
 static enum mw_err tell(struct writer *w, enum mw_err err, const char *root, struct mw_error *e)
 {
 	if (root)
-		path_prepend(w, root, strlen(root));
+		mw_json_path_prepend(&w->path, root, strlen(root));
 	const char *why = err == MW_INVALID ? w->why : mw_err_sentence(err);
-	return mw_error_set(e, err, 0, "%s%s%s", w->path, w->path[0] ? ": " : "", why);
+	return mw_error_set(e, err, 0, "%s%s%s", w->path.text, w->path.text[0] ? ": " : "", why);
 }
 
 static enum mw_err write_root(struct writer *w, int index, const char *root, struct mw_error *e)
@@ -444,7 +389,7 @@ static enum mw_err write_root(struct writer *w, int index, const char *root, str
 	return tell(w, err, root, e);
 }
 
-/* The path is only made when something goes wrong, and clearing its room is not free. */
+/* Member by member: clearing the room for a path is not free. */
 static void init(struct writer *w, lua_State *L, struct mw_buf *out, bool counts)
 {
 	w->L = L;
@@ -454,24 +399,36 @@ static void init(struct writer *w, lua_State *L, struct mw_buf *out, bool counts
 	w->counts = counts;
 	w->shape = 0;
 	w->why = NULL;
-	w->path[0] = '\0';
-	w->path_len = 0;
+	mw_json_path_clear(&w->path);
 }
 
-enum mw_err mwl_table_write_as(lua_State *L, int index, const char *root, struct mw_buf *out, uint64_t *shape,
-			       struct mw_error *e)
+/* Of what must be an object. */
+static enum mw_err write_object_root(struct writer *w, int index, const char *root, struct mw_error *e)
 {
-	struct writer w;
-	init(&w, L, out, shape != NULL);
-	enum mw_err err = write_root(&w, index, root, e);
-	if (shape)
-		*shape = w.shape;
-	return err;
+	size_t mark = w->out->len;
+	enum mw_err err = write_root(w, index, root, e);
+	if (err || w->out->data[mark] == '{')
+		return err;
+	w->out->len = mark;
+	return tell(w, refuse(w, "must be a table of named members"), root, e);
 }
 
 enum mw_err mwl_table_write(lua_State *L, int index, struct mw_buf *out, struct mw_error *e)
 {
-	return mwl_table_write_as(L, index, NULL, out, NULL, e);
+	struct writer w;
+	init(&w, L, out, false);
+	return write_root(&w, index, NULL, e);
+}
+
+enum mw_err mwl_table_object(lua_State *L, int index, const char *root, struct mw_buf *out, uint64_t *shape,
+			     struct mw_error *e)
+{
+	struct writer w;
+	init(&w, L, out, shape != NULL);
+	enum mw_err err = write_object_root(&w, index, root, e);
+	if (shape)
+		*shape = w.shape;
+	return err;
 }
 
 enum mw_err mwl_table_members(lua_State *L, int index, const char *root, bool stamped, struct mw_buf *out,
@@ -481,14 +438,9 @@ enum mw_err mwl_table_members(lua_State *L, int index, const char *root, bool st
 	init(&w, L, out, shape != NULL);
 	w.stamped = stamped;
 	size_t mark = out->len;
-	enum mw_err err = write_root(&w, index, root, e);
+	enum mw_err err = write_object_root(&w, index, root, e);
 	if (err)
 		return err;
-	if (out->data[mark] != '{') {
-		out->len = mark;
-		refuse(&w, "must be a table of named members");
-		return tell(&w, MW_INVALID, root, e);
-	}
 	out->len -= 2;
 	memmove(out->data + mark, out->data + mark + 1, out->len - mark);
 	if (shape)

@@ -87,25 +87,13 @@ static void push_view(lua_State *L, struct mwl_views *views, uint64_t ticket, ui
 	lua_setmetatable(L, -2);
 }
 
-static void push_string(lua_State *L, struct mwl_views *views, const struct mw_json *doc, uint32_t node)
-{
-	struct mw_span s = mw_json_raw(doc, node);
-	if (doc->nodes[node].flags & MW_JSON_ESCAPED) {
-		mw_buf_clear(&views->text);
-		if (mw_json_unescape_span(s, &views->text) != MW_OK)
-			luaL_error(L, "%s", mw_err_sentence(MW_NO_MEMORY));
-		s = mw_buf_span(&views->text);
-	}
-	lua_pushlstring(L, (const char *)s.at, s.len);
-}
-
 static void push_node(lua_State *L, struct mwl_views *views, uint64_t ticket, const struct mw_json *doc,
 		      uint32_t node)
 {
 	switch ((enum mw_json_type)doc->nodes[node].type) {
 	case MW_JSON_STRING:
 	case MW_JSON_KEY:
-		push_string(L, views, doc, node);
+		mwl_string_push(L, doc, node, &views->text);
 		break;
 	case MW_JSON_NUMBER:
 		mwl_number_push(L, mw_json_raw(doc, node));
@@ -163,8 +151,9 @@ static const struct view *check_view(lua_State *L, const struct mw_json **doc)
 
 /* Element i, from 1; 0 if there is none. Goes on from where the last call stopped, if that was in the same
  * array. */
-static uint32_t element(struct mwl_views *views, const struct view *v, const struct mw_json *doc, int64_t i)
+static uint32_t element(const struct view *v, const struct mw_json *doc, int64_t i)
 {
+	struct mwl_views *views = v->views;
 	if (doc->nodes[v->node].type != MW_JSON_ARRAY)
 		return doc->takes_one_for_many && i == 1 ? v->node : 0;
 	if (i < 1 || i > doc->nodes[v->node].aux)
@@ -212,7 +201,7 @@ static int view_index(lua_State *L)
 		const char *name = lua_tolstring(L, 2, &len);
 		child = member(v, doc, name, len);
 	} else if (lua_type(L, 2) == LUA_TNUMBER && mwl_exact_integer(L, 2, &i)) {
-		child = element(v->views, v, doc, i);
+		child = element(v, doc, i);
 	}
 	if (child)
 		push_node(L, v->views, v->ticket, doc, child);
@@ -260,7 +249,7 @@ static int next_element(lua_State *L, const struct view *v, const struct mw_json
 	    (lua_type(L, 2) != LUA_TNUMBER || !mwl_exact_integer(L, 2, &i) || i < 1 || i > n))
 		return luaL_error(L, "no such place in the list to go on from");
 	for (i++; i <= n; i++) {
-		uint32_t node = element(v->views, v, doc, i);
+		uint32_t node = element(v, doc, i);
 		if (doc->nodes[node].type != MW_JSON_NULL) {
 			lua_pushinteger(L, (lua_Integer)i);
 			push_node(L, v->views, v->ticket, doc, node);
@@ -273,9 +262,9 @@ static int next_element(lua_State *L, const struct view *v, const struct mw_json
 
 /* The key of the member at which name points; of several with that name the last, which is the one that
  * counts. */
-static uint32_t find_key(struct mwl_views *views, const struct view *v, const struct mw_json *doc,
-			 const char *name, size_t len)
+static uint32_t find_key(const struct view *v, const struct mw_json *doc, const char *name, size_t len)
 {
+	const struct mwl_views *views = v->views;
 	uint32_t key = views->last.node;
 	if (views->last.ticket == v->ticket && views->last.container == v->node &&
 	    !(doc->nodes[key].flags & MW_JSON_ESCAPED) &&
@@ -292,7 +281,7 @@ static int next_member(lua_State *L, const struct view *v, const struct mw_json 
 	if (!lua_isnil(L, 2)) {
 		size_t len;
 		const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tolstring(L, 2, &len) : NULL;
-		uint32_t from = name ? find_key(views, v, doc, name, len) : 0;
+		uint32_t from = name ? find_key(v, doc, name, len) : 0;
 		if (!from)
 			return luaL_error(L, "no such member to go on from");
 		key = mw_json_after(doc, from + 1);
@@ -300,7 +289,7 @@ static int next_member(lua_State *L, const struct view *v, const struct mw_json 
 	for (; key < end; key = mw_json_after(doc, key + 1)) {
 		if (doc->nodes[key + 1].type == MW_JSON_NULL)
 			continue;
-		push_string(L, views, doc, key);
+		mwl_string_push(L, doc, key, &views->text);
 		size_t len;
 		const char *name = lua_tolstring(L, -1, &len);
 		/* Passed over if a later member has the same name. */

@@ -5,6 +5,7 @@
  */
 #include "../../csrc/core/json_read.h"
 #include "../../csrc/core/json_write.h"
+#include "../../csrc/core/number.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,7 +138,7 @@ static void read_prices(int i)
 {
 	double sum = i;
 	for (int k = 0; k < 10; k++)
-		sum += mw_json_text_double(MW_SPAN("1373.29"));
+		sum += mw_number_read_double(MW_SPAN("1373.29"));
 	sink += (uint64_t)sum;
 }
 

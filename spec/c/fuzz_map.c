@@ -1,7 +1,7 @@
 /* fuzz_map.c -- random bodies through a source that uses every operation (libFuzzer).
  *
- *     clang -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE spec/c/fuzz_map.c csrc/core/[a-z]*.c -lcrypto
- * -lm
+ *     clang -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE spec/c/fuzz_map.c csrc/core/[a-z]*.c \
+ *         -lcrypto -lm
  *
  * The first byte picks the format, policy and kind of entry. Whatever the body: each message is JSON that our
  * own reader takes, has at most 32,000 bytes, one line, the stamp, and no member of its context twice; and

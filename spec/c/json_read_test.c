@@ -1,10 +1,6 @@
 #include "../../csrc/core/json_read.h"
 #include "../../csrc/core/limits.h"
-#include "../../csrc/core/number.h"
 #include "check.h"
-
-#include <locale.h>
-#include <math.h>
 
 static struct mw_json doc;
 
@@ -138,23 +134,31 @@ TEST(escapes_are_undone)
 TEST(numbers_keep_every_digit)
 {
 	CHECK(read_text("[12345678901234567890,9007199254740993,1.0,-0,1e2]") == MW_OK);
-	CHECK(raw_is(1, "12345678901234567890") && raw_is(3, "1.0"));
-	int64_t i;
-	CHECK(!mw_json_int64(&doc, 1, &i));
-	CHECK(mw_json_int64(&doc, 2, &i) && i == 9007199254740993);
-	CHECK(!mw_json_int64(&doc, 3, &i) && mw_json_double(&doc, 3) == 1.0);
-	CHECK(mw_json_int64(&doc, 4, &i) && i == 0 && signbit(mw_json_double(&doc, 4)));
-	CHECK(!mw_json_int64(&doc, 5, &i) && mw_json_double(&doc, 5) == 100.0);
-	CHECK(!mw_json_int64(&doc, 0, &i));
-	CHECK(mw_json_text_int64(MW_SPAN("9223372036854775807"), &i) && i == INT64_MAX);
-	CHECK(mw_json_text_int64(MW_SPAN("-9223372036854775808"), &i) && i == INT64_MIN);
-	CHECK(!mw_json_text_int64(MW_SPAN("9223372036854775808"), &i));
-	CHECK(!mw_json_text_int64(MW_SPAN("-9223372036854775809"), &i));
-	CHECK(!mw_json_text_int64(MW_SPAN("99999999999999999999"), &i));
-	CHECK(isinf(mw_json_text_double(MW_SPAN("1e400"))) && mw_json_text_double(MW_SPAN("-1e400")) < 0);
-	CHECK(mw_json_text_double(MW_SPAN("1e-400")) == 0);
-	CHECK(mw_json_text_double(MW_SPAN("0e99999999999999999999")) == 0);
-	CHECK(mw_json_text_double(MW_SPAN("0.0000000000000000000000000000000123e+32")) == 12.3 / 10);
+	CHECK(raw_is(1, "12345678901234567890") && raw_is(2, "9007199254740993") && raw_is(3, "1.0"));
+	CHECK(doc.nodes[1].flags == MW_JSON_INTEGER && doc.nodes[4].flags == MW_JSON_INTEGER);
+	CHECK(doc.nodes[3].flags == 0 && doc.nodes[5].flags == 0);
+}
+
+/* In a block of its own size, too. */
+static bool is_number(const char *text)
+{
+	size_t len = strlen(text);
+	uint8_t *copy = malloc(len);
+	memcpy(copy, text, len);
+	bool is = mw_json_is_number((struct mw_span){copy, len});
+	free(copy);
+	return is;
+}
+
+TEST(a_text_is_a_number_if_all_of_it_is)
+{
+	CHECK(is_number("0") && is_number("-0") && is_number("12.50") && is_number("-1.5e-10") &&
+	      is_number("1E+2"));
+	CHECK(mw_json_is_number((struct mw_span){(const uint8_t *)"12.5", 2}));
+	CHECK(!is_number("") && !is_number("-") && !is_number("+1") && !is_number("007") &&
+	      !is_number("1.") && !is_number(".5") && !is_number("1e") && !is_number("1e+") &&
+	      !is_number("1 ") && !is_number(" 1") && !is_number("0x10") && !is_number("NaN") &&
+	      !is_number("1,5"));
 }
 
 static bool says(const char *text, size_t offset, const char *words)
@@ -520,6 +524,7 @@ int main(void)
 	RUN(elements_are_counted_from_either_end);
 	RUN(escapes_are_undone);
 	RUN(numbers_keep_every_digit);
+	RUN(a_text_is_a_number_if_all_of_it_is);
 	RUN(an_error_says_where_and_what);
 	RUN(size_and_depth_have_limits);
 	RUN(the_largest_text_of_the_smallest_values_is_read);

@@ -1,5 +1,6 @@
 /* What a memo recalls of earlier documents must be what following each path anew finds. */
 #include "../../csrc/core/expr.h"
+#include "../../csrc/core/number.h"
 #include "../../csrc/core/shape.h"
 
 #include "check.h"
@@ -257,7 +258,7 @@ static int64_t number_at(const char *text, uint32_t path)
 		abort();
 	if (mw_expr_eval(x, path, &s, &v, NULL))
 		abort();
-	return v.kind == MW_VALUE_NUMBER && mw_json_text_int64(v.text, &number) ? number : 0;
+	return v.kind == MW_VALUE_NUMBER && mw_number_read_int64(v.text, &number) ? number : 0;
 }
 
 /* Events of one layout may be of two kinds, and only one of them asks for a member. */

@@ -24,6 +24,11 @@ static struct mw_turn *turn(const char *account)
 	return lane(account)->turn;
 }
 
+static bool is_pending(const struct mw_turn *turn)
+{
+	return turn->state != MW_TURN_NONE;
+}
+
 /* What the weir hands out by now: true if it may leave. */
 static bool admit(int64_t now_us)
 {
@@ -82,7 +87,7 @@ TEST(a_lane_is_held_until_its_turn_and_leaves_once)
 	CHECK(mw_turns_take(&t, turn("a"), 1101000) == MW_TURNS_NONE); /* curl, once more by itself */
 	mw_turns_done(&t, turn("a"), false);
 	answer(200, -1, 1102);
-	CHECK(!mw_turn_is_pending(turn("a")) && t.missed == 0);
+	CHECK(!is_pending(turn("a")) && t.missed == 0);
 }
 
 TEST(slots_are_as_far_apart_as_window_and_jitter_ask_for)
@@ -149,7 +154,7 @@ TEST(who_has_another_turn_ahead_gives_that_for_the_one_it_takes)
 	CHECK(asks(45000) && a.count == 1 && a.accounts[0].is_owed);
 	grant(45000, MW_TURNS_SLOT, 400000, 0);
 	given("b", 60000, 20000);
-	CHECK(mw_turns_take(&t, turn("a"), 80000) == 0 && !mw_turn_is_pending(turn("a")));
+	CHECK(mw_turns_take(&t, turn("a"), 80000) == 0 && !is_pending(turn("a")));
 	CHECK(turn("b")->state == MW_TURN_GIVEN && turn("b")->from_us == 445000);
 	CHECK(call(445000) == MW_TURNS_NONE && admit(445000) && request.lane == lane("b"));
 }
@@ -201,7 +206,7 @@ TEST(a_crowd_that_comes_at_once_does_not_keep_those_in_line_from_asking_again)
 		CHECK(asks(now) && a.count > 0);
 		grant(now, MW_TURNS_LINE, 90000000, 0);
 	}
-	CHECK(!mw_turn_is_pending(turn("a999")) && asks_in(now) > 500);
+	CHECK(!is_pending(turn("a999")) && asks_in(now) > 500);
 }
 
 TEST(who_waits_long_keeps_an_eye_on_the_clock)
@@ -300,7 +305,7 @@ TEST(a_turn_that_was_dropped_meanwhile_is_not_given)
 	CHECK(asks(0));
 	mw_turns_drop(&t, turn("a"));
 	grant(1000, MW_TURNS_SLOT, 0, 0);
-	CHECK(!mw_turn_is_pending(turn("a")) && t.given_count == 0);
+	CHECK(!is_pending(turn("a")) && t.given_count == 0);
 }
 
 TEST(what_waits_for_a_token_does_not_wait_for_a_turn)
@@ -333,7 +338,7 @@ TEST(requests_for_tokens_have_a_turn_one_at_a_time_under_a_name_of_their_own)
 	asks(0);
 	grant(1000, MW_TURNS_SLOT, 0, 0);
 	mw_turns_call(&t, w, 60000, &has_turn);
-	CHECK(!mw_turn_is_pending(&token) && !mw_turns_is_awaited(&t));
+	CHECK(!is_pending(&token) && !mw_turns_is_awaited(&t));
 }
 
 TEST(without_room_for_requests_nothing_is_asked)

@@ -7,8 +7,9 @@
  *
  * A message is told by history, account and number, which say all of its bytes:
  *
- *     {"messageId":"<history>-<account>-<number>","p":"xxxxx"}       one in 61 holds POISON, which the server
- * refuses
+ *     {"messageId":"<history>-<account>-<number>","p":"xxxxx"}
+ *
+ * One in 61 holds POISON, which the server refuses.
  */
 #ifndef MW_LEDGER_H
 #define MW_LEDGER_H

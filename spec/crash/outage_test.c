@@ -1,8 +1,8 @@
 /* The server is away and the spool fills; many accounts; a large backlog: what it costs in memory, and that
  * all arrives.
  *
- *     MW_OUTAGE=60           seconds of the outage, at 1,000 messages a second; default: 60,000 as fast as
- * they are taken MW_BACKLOG=10000000    messages in the large backlog, default 1,000,000
+ *     MW_OUTAGE=60           seconds of the outage, at 1,000 messages a second; default: 60,000 at once
+ *     MW_BACKLOG=10000000    messages in the large backlog, default 1,000,000
  *
  * Resident memory includes the pages of the spool's file that are mapped, which the system takes back as it
  * likes; what is the process's own is told apart.

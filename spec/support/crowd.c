@@ -1,8 +1,7 @@
 /* crowd.c -- opens many connections that are no use, and keeps them.
  *
  *     crowd PORT COUNT                   they say nothing; until the server closes the first
- *     crowd PORT COUNT PATH REQUESTS     each asks so often for PATH, and reads no answer; until standard
- * input ends
+ *     crowd PORT COUNT PATH REQUESTS     each asks so often for PATH, reads no answer; until stdin ends
  *
  * Prints "open N" when they are there, and have asked as far as the server let them; N is fewer if no more
  * could be opened. Who reads nothing does not see its connection end, either: so the second form is told.
