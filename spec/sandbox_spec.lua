@@ -281,7 +281,8 @@ end } }]]))
 	it("removes the last of a list, also of an empty one", function()
 		assert.equal("1nil", inside [[(function()
 			local t = { 1 }
-			return tostring(table.remove(t, #t)) .. tostring(table.remove(t, #t))
+			local last, none = table.remove(t, #t), table.remove(t, #t)
+			return tostring(last) .. tostring(none)
 		end)()]])
 	end)
 
