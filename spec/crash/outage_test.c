@@ -24,7 +24,9 @@ enum {
 	CROWD_MAX_KB = 60 * 1024,        /* in all, at rest and while they are found again */
 	CROWD_COMING_MAX_KB = 80 * 1024, /* while they come, faster or slower than they are written */
 	DRAIN_OWN_MAX_KB = 32 * 1024,
-	FAULTS_MORE_MAX = 100, /* pages that a large backlog may cost an opening more than a small one */
+	/* Faults that opening a large backlog may cost more than a small one: up to 200 were seen, by how
+	 * much of the file the system has at hand. To look at every pack would cost 1,400. */
+	FAULTS_MORE_MAX = 700,
 };
 
 /* Of this process, in KB, by a line of /proc/self/status. */
