@@ -110,6 +110,18 @@ function Coverage:probe(source)
 	return definition.with_entries(source, entries)
 end
 
+--- The entries that were reached since the last call, by the tool's events, in the order of their names; and forget
+--- what was seen.
+---@return string[]
+function Coverage:take()
+	local reached = {}
+	for _, entry in ipairs(self.entries) do
+		reached[#reached + 1] = self.seen[entry.key] and entry.event or nil
+	end
+	self.seen = {}
+	return reached
+end
+
 --- What no fixture exercised.
 ---@return {entries: moonweir.Declared[], calls: moonweir.Declared[], properties: moonweir.Declared[]} missing
 ---@return {entries: integer, calls: integer, properties: integer} declared

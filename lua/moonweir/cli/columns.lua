@@ -12,7 +12,9 @@ end
 
 --- Print rows, the first of which has the titles, to stdout.
 ---@param rows string[][]
-function columns.print(rows)
+---@param right? boolean[] which columns stand at their right edge, as numbers do
+function columns.print(rows, right)
+	right = right or {}
 	local widths = {}
 	for _, row in ipairs(rows) do
 		for i, cell in ipairs(row) do
@@ -22,7 +24,8 @@ function columns.print(rows)
 	for n, row in ipairs(rows) do
 		local parts = {}
 		for i, cell in ipairs(row) do
-			parts[i] = cell .. (" "):rep(widths[i] - width(cell))
+			local room = (" "):rep(widths[i] - width(cell))
+			parts[i] = right[i] and room .. cell or cell .. room
 		end
 		local line = table.concat(parts, "  "):gsub(" +$", "")
 		io.stdout:write(n == 1 and terminal.paint(1, "bold", line) or line, "\n")

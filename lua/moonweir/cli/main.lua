@@ -8,7 +8,7 @@ local terminal = require "moonweir.cli.terminal"
 
 -- In the order of --help. Each module gives name, summary, define(parser) and run(args) -> exit code.
 local COMMANDS = {
-	"new", "map", "check", "test", "docs", "plan", "run", "serve", "worker", "send", "accounts", "oauth",
+	"new", "map", "check", "test", "docs", "plan", "bench", "run", "serve", "worker", "send", "accounts", "oauth",
 	"identities", "dead", "verify", "top", "debugger",
 }
 
