@@ -495,7 +495,7 @@ describe("compiling", function()
 
 	it("says where a limit of the program is passed", function()
 		if os.getenv "MW_SANITIZED" then
-			return pending "skipped: with sanitizers, on a busy machine, it may take longer than the five seconds a script has"
+			return pending "skipped: with sanitizers it may take longer than the five seconds a script has"
 		end
 		assert.matches("^acme.lua:4: X: p%d+: .*too many expressions", failure [[
 local t = {} for i = 1, 70000 do t["p" .. i] = i end

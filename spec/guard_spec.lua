@@ -75,7 +75,20 @@ describe("guard_call", function()
 			while true do end
 		end)
 		assert.is_false(ok)
-		assert.matches("longer than 1 ms", message)
+		assert.matches("longer than 1 ms of CPU time", message)
+	end)
+
+	it("does not count the time that others have the CPU", function()
+		local ok, message = guarded({ time_ms = 100, instructions = 1e12 }, function()
+			local function look() -- a thousand instructions make the guard look at its clock
+				for _ = 1, 2000 do end
+			end
+			look()
+			os.execute "sleep 0.2" -- what it is to wait for a CPU
+			look()
+		end)
+		assert.is_nil(message)
+		assert.is_true(ok)
 	end)
 
 	it("ends what takes too much memory, in small pieces or in one", function()

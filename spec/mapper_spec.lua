@@ -379,21 +379,9 @@ describe("m:map", function()
 		assert.equal("mapping", problems[1].code)
 	end)
 
-	-- m:map, and again where a busy machine took the second that a function has.
-	local function unhurried(m, body)
-		local messages, tally, problems
-		for _ = 1, 20 do
-			messages, tally, problems = m:map(body)
-			if not (problems and problems[1].message:find("longer than", 1, true)) then
-				break
-			end
-		end
-		return messages, tally, problems
-	end
-
 	it("counts what an event holds, and no garbage, though small blocks are kept for the next one", function()
 		if os.getenv "MW_SANITIZED" then
-			return pending "skipped: with sanitizers, on a busy machine, it may take longer than the second a function has"
+			return pending "skipped: with sanitizers it may take longer than the second a function has"
 		end
 		local function run(event, emit)
 			local held = {}
@@ -411,10 +399,10 @@ describe("m:map", function()
 		local m = entry(run)
 		for _ = 1, 2 do
 			collectgarbage()
-			local messages, _, problems = unhurried(m, GO:format "55")
+			local messages, _, problems = m:map(GO:format "55")
 			assert.is_nil(problems and problems[1].message)
 			assert.equal(1, #messages)
-			messages, _, problems = unhurried(m, GO:format "100")
+			messages, _, problems = m:map(GO:format "100")
 			assert.equal(0, #messages)
 			assert.matches("more than 64 MB of memory", problems[1].message)
 		end
@@ -422,7 +410,7 @@ describe("m:map", function()
 
 	it("makes little room by what was garbage before: a function holds 96 MB at most, event after event", function()
 		if os.getenv "MW_SANITIZED" then
-			return pending "skipped: with sanitizers, on a busy machine, it may take longer than the second a function has"
+			return pending "skipped: with sanitizers it may take longer than the second a function has"
 		end
 		local held -- luacheck: no unused
 		local function run(event)
@@ -439,7 +427,7 @@ describe("m:map", function()
 		collectgarbage()
 		local base = collectgarbage "count"
 		for n, x in ipairs { "1000", "20", "1000", "30", "1000", "50", "1000", "25", "1000" } do
-			local _, _, problems = unhurried(m, GO:format(x))
+			local _, _, problems = m:map(GO:format(x))
 			if x == "1000" then
 				assert.matches("more than 64 MB of memory", problems[1].message)
 			else

@@ -54,6 +54,11 @@ int64_t mwl_now_monotonic(void)
 	return clock_ms(CLOCK_MONOTONIC);
 }
 
+int64_t mwl_now_cpu(void)
+{
+	return clock_ms(CLOCK_THREAD_CPUTIME_ID);
+}
+
 /* A message without an upstream id needs 16 random bytes, and a system call for each would cost more than the
  * rest of the message. So they are fetched by the page's worth, one page for each thread. What has been
  * handed out is wiped, and a child process starts with none: two processes that draw the same ids would have

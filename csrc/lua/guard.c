@@ -108,12 +108,12 @@ static const char *limit_passed(struct mwl_guard *g, char *room, size_t size)
 			 (unsigned long long)g->limits.instructions);
 		return room;
 	}
-	int64_t now = mwl_now_monotonic();
+	int64_t now = mwl_now_cpu();
 	if (g->deadline == 0)
 		g->deadline = now + g->limits.time_ms;
 	if (now <= g->deadline)
 		return NULL;
-	snprintf(room, size, "longer than %lld ms", (long long)g->limits.time_ms);
+	snprintf(room, size, "longer than %lld ms of CPU time", (long long)g->limits.time_ms);
 	return room;
 }
 

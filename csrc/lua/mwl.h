@@ -62,6 +62,7 @@ struct mw_span mwl_check_span(lua_State *L, int index);
 struct mw_span mwl_check_account(lua_State *L, int index);
 int64_t mwl_now_wall(void);      /* ms since 1970 */
 int64_t mwl_now_monotonic(void); /* ms */
+int64_t mwl_now_cpu(void);       /* ms that this thread had of a CPU: on a busy machine fewer than went by */
 void mwl_random(void *context, uint8_t bytes[16]);
 void mwl_sha256(const void *bytes, size_t len, uint8_t digest[32]);
 
@@ -245,8 +246,8 @@ enum mw_err mwl_table_message(lua_State *L, int index, enum mw_call call, bool s
 /* guard.c: a script's functions run between enter and leave, each call with a budget of its own. */
 struct mwl_limits {
 	uint64_t instructions;
-	size_t memory; /* by which the Lua heap may grow */
-	int64_t time_ms;
+	size_t memory;   /* by which the Lua heap may grow */
+	int64_t time_ms; /* of CPU time: nobody's event fails because others had the CPU */
 };
 extern const struct mwl_limits mwl_limits_event; /* one function call for one event */
 extern const struct mwl_limits mwl_limits_load;  /* running the script once */
