@@ -285,6 +285,7 @@ build = {
 				"csrc/core/pack.c",
 				"csrc/core/path.c",
 				"csrc/core/pattern.c",
+				"csrc/core/patterns.c",
 				"csrc/core/queue.c",
 				"csrc/core/queues.c",
 				"csrc/core/rate.c",

@@ -127,18 +127,20 @@ struct mw_host {
 /* Where paths led in the document at hand, so that each is followed once. Working memory of one thread;
  * zero it first. */
 struct mw_memo {
-	struct mw_found *found;   /* by path, in the document at hand ... */
-	uint64_t serial;          /* ... which this tells apart from others */
-	struct mw_fan *fans;      /* by path that others go on from */
-	struct mw_layout *layout; /* of the last document, and of the one before it */
-	struct mw_layout *layout_before;
-	struct mw_layout *layouts; /* of earlier documents; the next is theirs */
+	struct mw_found *found;       /* by path, in the document at hand ... */
+	uint64_t serial;              /* ... which this tells apart from others */
+	struct mw_fan *fans;          /* by path that others go on from */
+	struct mw_layout *layout;     /* of the last document */
+	struct mw_layout *layouts;    /* of earlier documents; the next is theirs */
+	struct mw_patterns *patterns; /* by layout */
 	struct mw_found *all_found;
 	uint64_t last_serial;
 	uint64_t pool; /* whose paths */
 	uint32_t paths;
 	uint32_t fan_count;
-	uint32_t oldest; /* layout */
+	uint32_t hand; /* the layout to be forgotten next, unless it was used */
+	uint32_t last; /* pattern that fitted */
+	uint32_t vain; /* documents since */
 };
 
 /* Forget what was found and make room for the paths of `x`: before each document. MW_NO_MEMORY. */
@@ -147,8 +149,8 @@ enum mw_err mw_memo_start(struct mw_memo *memo, const struct mw_exprs *x);
 /* The same, but what was found in a document laid out just like `doc` is known still. */
 enum mw_err mw_memo_recall(struct mw_memo *memo, const struct mw_exprs *x, const struct mw_json *doc);
 
-/* Read a document that has the text of the last one but for its values, and start as recall does. False, and
- * nothing done, if it has not. */
+/* Read a document that has the text of an earlier one but for its values, and start as recall does. False,
+ * and nothing done, if it has not. */
 bool mw_memo_read(struct mw_memo *memo, const struct mw_exprs *x, struct mw_json *doc, struct mw_span text);
 
 void mw_memo_deinit(struct mw_memo *memo);

@@ -10,9 +10,11 @@ static void free_rooms(struct mw_memo *memo)
 	free(memo->all_found);
 	free(memo->fans);
 	free(memo->layouts);
+	free(memo->patterns);
 	memo->all_found = memo->found = NULL;
 	memo->fans = NULL;
-	memo->layouts = memo->layout = memo->layout_before = NULL;
+	memo->layouts = memo->layout = NULL;
+	memo->patterns = NULL;
 	memo->paths = memo->fan_count = 0;
 }
 
@@ -24,10 +26,12 @@ static bool make_rooms(struct mw_memo *memo, const struct mw_exprs *x)
 	memo->all_found = calloc(paths * ALL_LAYOUTS, sizeof *memo->all_found);
 	memo->fans = calloc(fans, sizeof *memo->fans);
 	memo->layouts = calloc(ALL_LAYOUTS, sizeof *memo->layouts);
-	if (!memo->all_found || !memo->fans || !memo->layouts) {
+	memo->patterns = calloc(1, sizeof *memo->patterns);
+	if (!memo->all_found || !memo->fans || !memo->layouts || !memo->patterns) {
 		free_rooms(memo);
 		return false;
 	}
+	mw_patterns_init(memo->patterns);
 	memo->paths = x->paths;
 	memo->fan_count = x->fans;
 	for (size_t i = 0; i < ALL_LAYOUTS; i++)
@@ -53,7 +57,6 @@ static void begin(struct mw_memo *memo, struct mw_layout *layout)
 	layout->count = 0;
 	layout->names = 0;
 	layout->serial = ++memo->last_serial;
-	memo->layout_before = memo->layout;
 	memo->layout = layout;
 	memo->found = layout->found;
 	memo->serial = layout->serial;
@@ -100,10 +103,28 @@ static bool is_alike(const struct mw_layout *layout, const struct mw_json *doc)
 	return true;
 }
 
+static uint32_t number_of(const struct mw_memo *memo, const struct mw_layout *layout)
+{
+	return (uint32_t)(layout - memo->layouts);
+}
+
+/* One that was used since the hand last passed it may stay another round. */
+static struct mw_layout *forget_one(struct mw_memo *memo)
+{
+	for (;;) {
+		struct mw_layout *layout = &memo->layouts[memo->hand];
+		memo->hand = (memo->hand + 1) % MW_LAYOUTS;
+		if (!layout->is_used)
+			return layout;
+		layout->is_used = false;
+	}
+}
+
+/* Its pattern is taken when it comes again: some documents are the only ones of their kind. */
 static void remember(struct mw_memo *memo, const struct mw_json *doc)
 {
-	struct mw_layout *layout = &memo->layouts[memo->oldest];
-	memo->oldest = (memo->oldest + 1) % MW_LAYOUTS;
+	struct mw_layout *layout = forget_one(memo);
+	mw_patterns_drop(memo->patterns, number_of(memo, layout));
 	begin(memo, layout);
 	uint32_t parts = 0;
 	for (uint32_t i = 0; i < doc->count; i++) {
@@ -115,17 +136,16 @@ static void remember(struct mw_memo *memo, const struct mw_json *doc)
 	}
 	layout->parts = parts;
 	layout->count = doc->count;
-	layout->misses = 0;
+	layout->misses = MW_MISSES - 1;
 	memset(layout->is_named, 0, sizeof layout->is_named);
-	mw_pattern_take(&layout->pattern, doc);
 }
 
 static void recall(struct mw_memo *memo, struct mw_layout *layout)
 {
-	memo->layout_before = memo->layout;
 	memo->layout = layout;
 	memo->found = layout->found;
 	memo->serial = layout->serial;
+	layout->is_used = true;
 }
 
 enum mw_err mw_memo_recall(struct mw_memo *memo, const struct mw_exprs *x, const struct mw_json *doc)
@@ -140,7 +160,7 @@ enum mw_err mw_memo_recall(struct mw_memo *memo, const struct mw_exprs *x, const
 	for (struct mw_layout *l = memo->layouts; l < memo->layouts + MW_LAYOUTS; l++) {
 		if (is_alike(l, doc)) {
 			if (++l->misses % MW_MISSES == 0)
-				mw_pattern_take(&l->pattern, doc);
+				mw_patterns_take(memo->patterns, number_of(memo, l), doc);
 			recall(memo, l);
 			return MW_OK;
 		}
@@ -151,13 +171,21 @@ enum mw_err mw_memo_recall(struct mw_memo *memo, const struct mw_exprs *x, const
 
 bool mw_memo_read(struct mw_memo *memo, const struct mw_exprs *x, struct mw_json *doc, struct mw_span text)
 {
-	struct mw_layout *layout = memo->layout;
-	/* Where kinds of events take turns, trying in vain would cost more than it saves. */
-	if (doc->takes_one_for_many || !layout || layout != memo->layout_before || layout->count == 0 ||
-	    memo->pool != x->number || memo->paths != x->paths || memo->fan_count != x->fans ||
-	    !mw_pattern_read(&layout->pattern, doc, text))
+	if (doc->takes_one_for_many || !memo->layouts || memo->pool != x->number || memo->paths != x->paths ||
+	    memo->fan_count != x->fans)
 		return false;
-	layout->misses = 0;
+	/* Where hardly two documents are alike, trying would cost more than it saves. */
+	if (memo->vain > MW_VAIN && memo->vain++ % MW_VAIN_STEP != 0)
+		return false;
+	uint32_t which = mw_patterns_read(memo->patterns, memo->last, doc, text);
+	if (which == MW_PATTERNS) {
+		memo->vain++;
+		return false;
+	}
+	memo->vain = 0;
+	memo->last = which;
+	recall(memo, &memo->layouts[which]);
+	memo->layout->misses = 0;
 	return true;
 }
 
@@ -175,11 +203,15 @@ void mw_memo_name(struct mw_memo *memo, uint32_t key, const struct mw_met_name *
 	layout->is_named[key] = true;
 	layout->name[layout->names++] = (struct mw_layout_name){key, *name};
 	/* The pattern may be of an earlier document, in which nobody asked for this name. */
-	if (!has_name(&layout->pattern, key, name))
-		layout->pattern.count = 0;
+	uint32_t number = number_of(memo, layout);
+	if (!has_name(&memo->patterns->each[number], key, name))
+		mw_patterns_drop(memo->patterns, number);
 }
 
 void mw_memo_forget(struct mw_memo *memo)
 {
+	if (memo->layout->count == 0)
+		return;
 	memo->layout->count = 0;
+	mw_patterns_drop(memo->patterns, number_of(memo, memo->layout));
 }

@@ -15,15 +15,17 @@
 #define MW_MEMO_H
 
 #include "expr_pool.h"
-#include "pattern.h"
+#include "patterns.h"
 #include "scan.h"
 
 enum {
-	MW_FAN_PLACES = 32,    /* of an object, that are remembered */
-	MW_LAYOUTS = 4,        /* kinds of events that may take turns */
-	MW_LAYOUT_PARTS = 128, /* keys and containers; longer documents are batches, no two alike */
+	MW_FAN_PLACES = 32,       /* of an object, that are remembered */
+	MW_LAYOUTS = MW_PATTERNS, /* kinds of events that may take turns: each has its pattern */
+	MW_LAYOUT_PARTS = 128,    /* keys and containers; longer documents are batches, no two alike */
 	MW_LAYOUT_NODES = 3 * MW_LAYOUT_PARTS,
-	MW_MISSES = 8, /* until the pattern of a layout is taken anew */
+	MW_MISSES = 8,    /* until the pattern of a layout is taken anew */
+	MW_VAIN = 16,     /* documents in a row that had no pattern: from then on ... */
+	MW_VAIN_STEP = 8, /* ... only each eighth is tried */
 };
 
 /* A name to be found again. Its first and last eight bytes are compared as numbers, without a branch on
@@ -69,7 +71,7 @@ struct mw_layout {
 	struct mw_layout_name name[MW_LAYOUT_PARTS];
 	bool is_named[MW_LAYOUT_NODES]; /* by node: items are walked in each document, and noted once */
 	uint32_t misses; /* documents laid out like this that did not fit the pattern, in a row */
-	struct mw_pattern pattern;
+	bool is_used;    /* since it was last thought of forgetting it */
 };
 
 static inline bool mw_met_name_is(const struct mw_met_name *met, const struct mw_json *doc,

@@ -202,50 +202,101 @@ static inline const uint8_t *read_part(const struct mw_pattern *pattern, const s
 	return *p == '"' ? read_plain_string(node, at, p, end) : read_bare(node, at, p, end);
 }
 
-static bool read_parts(const struct mw_pattern *pattern, struct mw_json_node *nodes, const uint8_t *start,
-		       const uint8_t *end)
+/* Everything behind the last value. */
+static bool is_end(const struct mw_pattern *pattern, const struct mw_pattern_reading *r)
 {
-	const struct mw_pattern_part *part = pattern->part, *last = part + pattern->parts - 1;
-	const uint8_t *p = start;
-	uint32_t began[MW_PATTERN_VALUES], *at = began;
+	const struct mw_pattern_part *last = &pattern->part[pattern->parts - 1];
+	return stands_at(pattern, last, r->at, r->end) && r->at + last->len == r->end;
+}
+
+static bool read_values(const struct mw_pattern *pattern, struct mw_pattern_reading *r)
+{
+	const struct mw_pattern_part *part = pattern->part + r->part,
+				     *last = pattern->part + pattern->parts - 1;
+	struct mw_json_node *nodes = r->doc->nodes;
+	const uint8_t *start = r->doc->text, *end = r->end, *p = r->at;
+	uint32_t *began = r->began + r->part;
 	for (; part < last; part++) {
 		struct mw_json_node *node = &nodes[part->value];
-		*at = (uint32_t)(p - start);
-		p = LIKELY(end - p >= part->room) ? read_part(pattern, part, node, *at, p, end)
-						  : read_last(pattern, part, node, *at, p, end);
-		if (UNLIKELY(!p))
-			return false;
-		at++;
+		*began = (uint32_t)(p - start);
+		const uint8_t *behind = LIKELY(end - p >= part->room)
+					    ? read_part(pattern, part, node, *began, p, end)
+					    : read_last(pattern, part, node, *began, p, end);
+		if (UNLIKELY(!behind))
+			break;
+		p = behind;
+		began++;
 	}
-	*at = (uint32_t)(p - start);
-	if (!stands_at(pattern, last, p, end) || p + last->len != end)
+	*began = (uint32_t)(p - start);
+	r->at = p;
+	r->part = (uint32_t)(part - pattern->part);
+	return part == last;
+}
+
+bool mw_pattern_read(const struct mw_pattern *pattern, struct mw_pattern_reading *r)
+{
+	if (!read_values(pattern, r) || !is_end(pattern, r))
 		return false;
-	move_containers(pattern, nodes, began);
+	move_containers(pattern, r->doc->nodes, r->began);
+	r->doc->count = pattern->count;
+	r->doc->pattern = pattern->number;
 	return true;
 }
 
-bool mw_pattern_read(const struct mw_pattern *pattern, struct mw_json *doc, struct mw_span text)
+bool mw_pattern_begin(struct mw_pattern_reading *r, struct mw_json *doc, struct mw_span text)
 {
-	uint64_t before = doc->pattern;
+	const uint8_t *end = text.at + text.len, *last = end;
+	r->doc = doc;
+	r->at = text.at;
+	r->end = end;
+	r->part = 0;
+	r->number = doc->pattern;
 	doc->text = text.at;
 	doc->len = text.len;
-	doc->keys = pattern->text;
-	doc->keys_len = sizeof pattern->text;
 	doc->count = 0;
 	doc->pattern = 0;
-	if (pattern->count == 0 || text.len < 2 || text.len > MW_PATTERN_TEXT || doc->cap < pattern->count)
+	if (text.len < 2 || text.len > MW_PATTERN_TEXT)
 		return false;
-	const uint8_t *end = text.at + text.len, *last = end;
 	while (UNLIKELY(is_space(last[-1])) && last > text.at + 1)
 		last--;
-	if (last[-1] != '}' && last[-1] != ']')
+	return last[-1] == '}' || last[-1] == ']';
+}
+
+/* Another pattern's nodes, with the values that were read so far. */
+__attribute__((noinline)) static void change_nodes(const struct mw_pattern *pattern,
+						   struct mw_pattern_reading *r)
+{
+	struct mw_json_node read[MW_PATTERN_VALUES], *nodes = r->doc->nodes;
+	for (uint32_t i = 0; i < r->part; i++)
+		read[i] = nodes[pattern->part[i].value];
+	memcpy(nodes, pattern->nodes, pattern->count * sizeof *nodes);
+	for (uint32_t i = 0; i < r->part; i++)
+		nodes[pattern->part[i].value] = read[i];
+	r->number = pattern->number;
+}
+
+bool mw_pattern_follow(const struct mw_pattern *pattern, struct mw_pattern_reading *r)
+{
+	if (pattern->count == 0 || r->doc->cap < pattern->count)
 		return false;
+	r->doc->keys = pattern->text;
+	r->doc->keys_len = sizeof pattern->text;
 	/* Keys, and what is behind each node, are there already if the last document had the pattern, too. */
-	if (before != pattern->number)
-		memcpy(doc->nodes, pattern->nodes, pattern->count * sizeof *doc->nodes);
-	if (!read_parts(pattern, doc->nodes, text.at, end))
-		return false;
-	doc->count = pattern->count;
-	doc->pattern = pattern->number;
+	if (r->number != pattern->number)
+		change_nodes(pattern, r);
 	return true;
+}
+
+bool mw_pattern_goes_on(const struct mw_pattern *pattern, const struct mw_pattern_reading *r)
+{
+	return r->part < pattern->parts && stands_at(pattern, &pattern->part[r->part], r->at, r->end);
+}
+
+uint32_t mw_pattern_shared(const struct mw_pattern *a, const struct mw_pattern *b)
+{
+	uint32_t n = 0;
+	while (n + 1 < a->parts && n + 1 < b->parts && a->part[n].len == b->part[n].len &&
+	       memcmp(a->text + a->part[n].at, b->text + b->part[n].at, a->part[n].len) == 0)
+		n++;
+	return n;
 }

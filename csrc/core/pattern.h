@@ -43,12 +43,34 @@ struct mw_pattern {
 	uint8_t text[MW_PATTERN_TEXT];
 };
 
+/* A text on its way through patterns. */
+struct mw_pattern_reading {
+	struct mw_json *doc;
+	const uint8_t *at, *end; /* where the next part begins, and where the text ends */
+	uint32_t part;           /* the next one: those before it, and their values, stood in the text */
+	uint64_t number;         /* whose nodes the document has */
+	uint32_t began[MW_PATTERN_VALUES];
+};
+
 /* Keep the pattern of a document just read. Fits nothing if the document is too large. */
 void mw_pattern_take(struct mw_pattern *pattern, const struct mw_json *doc);
 
-/* Read a text that has the pattern: the document is then what mw_json_read would make of it, but that its
- * keys lie in the pattern, and has the pattern's number. It lasts as long as the text and until the pattern
- * is taken anew. False, and the document empty, if the text has not the pattern. */
-bool mw_pattern_read(const struct mw_pattern *pattern, struct mw_json *doc, struct mw_span text);
+/* How many parts, from the first on, are the same in both. The last ones never count. */
+uint32_t mw_pattern_shared(const struct mw_pattern *a, const struct mw_pattern *b);
+
+/* Begin: the document is empty until a pattern fits. False if no pattern can fit such a text. */
+bool mw_pattern_begin(struct mw_pattern_reading *r, struct mw_json *doc, struct mw_span text);
+
+/* Go on with this pattern, which has the same parts up to the next. False if it has none or the document no
+ * room for its nodes. */
+bool mw_pattern_follow(const struct mw_pattern *pattern, struct mw_pattern_reading *r);
+
+/* Does the next part stand in the text as the pattern has it? */
+bool mw_pattern_goes_on(const struct mw_pattern *pattern, const struct mw_pattern_reading *r);
+
+/* Read on, by the pattern that is followed. True: that was all of the text, and the document is what
+ * mw_json_read would make of it, but that its keys lie in the pattern, and has the pattern's number. It lasts
+ * as long as the text and until the pattern is taken anew. False: the next part or its value is another. */
+bool mw_pattern_read(const struct mw_pattern *pattern, struct mw_pattern_reading *r);
 
 #endif

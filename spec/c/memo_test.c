@@ -156,15 +156,18 @@ TEST(documents_laid_out_alike_are_evaluated_like_others)
 	static struct text t;
 	struct mw_buf recalled, anew;
 	uint64_t seed = check_seed("documents");
-	uint64_t shapes[6], counted, counted_anew;
+	enum { KINDS = 40 }; /* more than are remembered */
+	uint64_t shapes[KINDS], counted, counted_anew, kinds = 1;
 	int again = 0, fitted = 0;
 	mw_buf_init(&recalled, 1 << 20);
 	mw_buf_init(&anew, 1 << 20);
-	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+	for (size_t i = 0; i < KINDS; i++)
 		shapes[i] = check_random(&seed);
 	for (int i = 0, rounds = check_rounds(200000); i < rounds; i++) {
 		uint64_t n = check_random(&seed);
-		uint64_t *shape = &shapes[n % 6];
+		if (i % 1000 == 0)
+			kinds = 1 + check_random(&seed) % KINDS;
+		uint64_t *shape = &shapes[n % kinds];
 		if ((n >> 8) % 64 == 0)
 			*shape = check_random(&seed);
 		t.len = 0;
@@ -196,7 +199,8 @@ TEST(documents_laid_out_alike_are_evaluated_like_others)
 				(char *)recalled.data, (int)anew.len, (char *)anew.data);
 		CHECK(ok);
 	}
-	printf("%d documents were laid out like an earlier one, %d just like the last\n", again, fitted);
+	printf("%d documents were laid out like an earlier one, %d of them read by its pattern\n", again,
+	       fitted);
 	CHECK(again > check_rounds(20000) && fitted > check_rounds(2000));
 	mw_buf_deinit(&recalled);
 	mw_buf_deinit(&anew);
@@ -265,7 +269,8 @@ static int64_t number_at(const char *text, uint32_t path)
 TEST(a_name_met_after_the_pattern_was_taken_is_none_of_its_names)
 {
 	uint32_t a = get(x, "a"), user = get(x, "b.user");
-	CHECK(number_at("{\"a\":1,\"b\":{\"uaer\":2}}", a) == 1);
+	for (int i = 0; i < 3; i++) /* the pattern is taken when a layout comes again */
+		CHECK(number_at("{\"a\":1,\"b\":{\"uaer\":2}}", a) == 1);
 	CHECK(number_at("{\"a\":1,\"b\":{\"user\":3}}", user) == 3); /* the same tag: laid out alike */
 	CHECK(number_at("{\"a\":1,\"b\":{\"uaer\":4}}", user) == 0);
 	CHECK(number_at("{\"a\":1,\"b\":{\"user\":5}}", user) == 5);
