@@ -5,6 +5,18 @@ local hiredis = require "moonweir.hiredis"
 local process = require("moonweir.core").process
 local redis = require "spec.support.redis"
 
+local unpack = table.unpack or unpack -- luacheck: ignore 143
+
+--- Something that calls `f` when it is collected, on either Lua.
+local function litter(f)
+	local newproxy = rawget(_G, "newproxy")
+	if newproxy then
+		getmetatable(newproxy(true)).__gc = f
+	else
+		setmetatable({}, { __gc = f })
+	end
+end
+
 local function connect(url, more)
 	local options = { url = url, patience = 5 }
 	for name, value in pairs(more or {}) do
@@ -50,6 +62,42 @@ describe("a connection to Redis", function()
 		_, message, code = red:call("NOSUCH", "a-secret")
 		assert.equal("err", code)
 		assert.is_nil(message:find "secret")
+	end)
+
+	it("refuses finalizers that call it while its replies are made Lua values", function()
+		local list, commands = {}, {}
+		for i = 1, 60 do
+			list[i] = ("element %d of a list"):format(i)
+			commands[i] = i % 3 == 0 and { "LPUSH", "text", i } or { "LRANGE", "list", 0, i }
+		end
+		red:call("SET", "text", "x")
+		red:call("RPUSH", "list", unpack(list))
+		local finalized, round, over = 0, 0, false
+		local function finalize()
+			if not over then
+				finalized = finalized + 1
+				pcall(red.call, red, "SET", "other", ("z"):rep(finalized * 37 % 9000))
+				pcall(red.close, red)
+			end
+		end
+		local pause, multiplier = collectgarbage("setpause", 10), collectgarbage("setstepmul", 1000)
+		while finalized < 50 and round < 5000 do
+			round = round + 1
+			-- Before it has begun it may be closed by one of them, as by anybody.
+			local ok, replies = pcall(red.pipeline, red, commands)
+			if ok then
+				litter(finalize)
+				assert.equal(60, #replies)
+				assert.equal(list[60], replies[59][60])
+				assert.equal("wrongtype", replies.errors[60].code)
+			else
+				red = server:client()
+			end
+		end
+		over = true
+		collectgarbage("setpause", pause)
+		collectgarbage("setstepmul", multiplier)
+		assert.is_true(finalized >= 50) -- else nothing was proved
 	end)
 
 	it("runs pipelines whose commands stand for themselves", function()
