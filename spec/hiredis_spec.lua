@@ -2,20 +2,11 @@
 
 local child = require "spec.support.child"
 local hiredis = require "moonweir.hiredis"
+local litter = require "spec.support.litter"
 local process = require("moonweir.core").process
 local redis = require "spec.support.redis"
 
 local unpack = table.unpack or unpack -- luacheck: ignore 143
-
---- Something that calls `f` when it is collected, on either Lua.
-local function litter(f)
-	local newproxy = rawget(_G, "newproxy")
-	if newproxy then
-		getmetatable(newproxy(true)).__gc = f
-	else
-		setmetatable({}, { __gc = f })
-	end
-end
 
 local function connect(url, more)
 	local options = { url = url, patience = 5 }
@@ -72,32 +63,21 @@ describe("a connection to Redis", function()
 		end
 		red:call("SET", "text", "x")
 		red:call("RPUSH", "list", unpack(list))
-		local finalized, round, over = 0, 0, false
-		local function finalize()
-			if not over then
-				finalized = finalized + 1
-				pcall(red.call, red, "SET", "other", ("z"):rep(finalized * 37 % 9000))
-				pcall(red.close, red)
-			end
-		end
-		local pause, multiplier = collectgarbage("setpause", 10), collectgarbage("setstepmul", 1000)
-		while finalized < 50 and round < 5000 do
-			round = round + 1
+		litter.among(function(n)
+			pcall(red.call, red, "SET", "other", ("z"):rep(n * 37 % 9000))
+			pcall(red.close, red)
+		end, function(drop)
 			-- Before it has begun it may be closed by one of them, as by anybody.
 			local ok, replies = pcall(red.pipeline, red, commands)
-			if ok then
-				litter(finalize)
-				assert.equal(60, #replies)
-				assert.equal(list[60], replies[59][60])
-				assert.equal("wrongtype", replies.errors[60].code)
-			else
+			if not ok then
 				red = server:client()
+				return
 			end
-		end
-		over = true
-		collectgarbage("setpause", pause)
-		collectgarbage("setstepmul", multiplier)
-		assert.is_true(finalized >= 50) -- else nothing was proved
+			drop()
+			assert.equal(60, #replies)
+			assert.equal(list[60], replies[59][60])
+			assert.equal("wrongtype", replies.errors[60].code)
+		end)
 	end)
 
 	it("runs pipelines whose commands stand for themselves", function()
