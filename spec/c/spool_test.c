@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 static struct spool_rig r;
@@ -26,6 +27,20 @@ int mdb_txn_renew(MDB_txn *txn)
 	int (*renew)(MDB_txn *);
 	*(void **)&renew = dlsym(RTLD_NEXT, "mdb_txn_renew");
 	return renew_fault ? renew_fault : renew(txn);
+}
+
+/* How often it is interrupted by a signal before it does something. */
+static int interruptions;
+
+int fallocate(int fd, int mode, off_t from, off_t len)
+{
+	int (*allocate)(int, int, off_t, off_t);
+	*(void **)&allocate = dlsym(RTLD_NEXT, "fallocate");
+	if (interruptions == 0)
+		return allocate(fd, mode, from, len);
+	interruptions--;
+	errno = EINTR;
+	return -1;
 }
 
 static void set_up(void)
@@ -559,6 +574,18 @@ TEST(each_process_has_a_partition_and_a_dead_ones_is_taken_over)
 	rig_deinit(&second);
 }
 
+TEST(a_signal_leaves_no_holes_in_the_lock_file)
+{
+	char path[300];
+	struct stat st;
+	rig_close(&r);
+	snprintf(path, sizeof path, "%s/p0/lock.mdb", r.config.dir);
+	CHECK(unlink(path) == 0);
+	interruptions = 1;
+	CHECK(rig_open(&r) == MW_OK && interruptions == 0);
+	CHECK(stat(path, &st) == 0 && st.st_size > 65536 && st.st_blocks * 512 >= st.st_size);
+}
+
 static void change_format(uint32_t format)
 {
 	char path[300];
@@ -709,6 +736,7 @@ int main(void)
 	RUN_FRESH(no_value_is_longer_than_a_page_whatever_a_message_is);
 	RUN_FRESH(a_lost_piece_costs_its_message_and_no_other);
 	RUN_FRESH(each_process_has_a_partition_and_a_dead_ones_is_taken_over);
+	RUN_FRESH(a_signal_leaves_no_holes_in_the_lock_file);
 	RUN_FRESH(what_cannot_be_looked_at_is_not_taken_for_damaged);
 	RUN_FRESH(a_spool_of_a_newer_moonweir_is_refused);
 	RUN_FRESH(damage_costs_what_it_hit_and_nothing_else);
