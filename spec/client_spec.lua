@@ -120,6 +120,37 @@ describe("finalizers that map with the same source", function()
 	end)
 end)
 
+describe("finalizers that map with another source", function()
+	it("leave the texts that a function reads as they are", function()
+		local function mapped(on)
+			return assert(mw.load(source.define {
+				slug = "acme", version = "1.0.0", event = get "type", user = source.user { get "user" }, on = { a = on },
+			}))
+		end
+		local read = {}
+		local one = mapped(function(event)
+			for i = 1, #event.texts do
+				read[i] = event.texts[i]
+			end
+		end)
+		local two = mapped(function(event)
+			return #event.text
+		end)
+		local texts, expected = {}, {}
+		for i = 1, 300 do
+			texts[i], expected[i] = ('"text\\n%d"'):format(i), ("text\n%d"):format(i)
+		end
+		local body = ('{"type":"a","user":"u","texts":[%s]}'):format(table.concat(texts, ","))
+		litter.among(function(n)
+			two:map(('{"type":"a","user":"u","text":"%s\\n"}'):format(("z"):rep(n * 91 % 20000)), { account = "a1" })
+		end, function(drop)
+			drop()
+			one:map(body, { account = "a1" })
+			assert.same(expected, read)
+		end)
+	end)
+end)
+
 describe("a proxy that libcurl would not take", function()
 	for _, url in ipairs { "gopher://u:canary@h", "http://u:canary@", "http://u:canary@h:99999", "not a url", 7 } do
 		it(("is refused without being quoted: %s"):format(url), function()
