@@ -1,5 +1,6 @@
 local accounts = require "moonweir.accounts"
 local child = require "spec.support.child"
+local litter = require "spec.support.litter"
 
 local KEY = "canary0123456789abcdefghijklk3y4"
 
@@ -24,6 +25,26 @@ describe("moonweir.accounts", function()
 		vault:close()
 		vault:close()
 		assert.has_error(function() vault:list() end, "this vault is closed")
+	end)
+
+	it("lists its accounts right, whatever finalizers ask for meanwhile", function()
+		local master = child.folder() .. "/master-of-a-list"
+		assert(accounts.new_master_key(master))
+		local vault = assert(accounts.open { spool = child.folder() .. "/spool-of-a-list", master_key_file = master })
+		for i = 1, 12 do
+			assert(vault:set(("account %02d %s"):format(i, ("x"):rep(100)), { endpoint = "eu" }))
+		end
+		litter.among(function()
+			assert.equal(12, #assert(vault:list()))
+		end, function(drop)
+			drop()
+			local list = assert(vault:list())
+			assert.equal(12, #list)
+			for i, account in ipairs(list) do
+				assert.equal(("account %02d %s"):format(i, ("x"):rep(100)), account.account)
+			end
+		end)
+		vault:close()
 	end)
 
 	it("raises on misuse", function()

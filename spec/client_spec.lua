@@ -1,6 +1,7 @@
 --- The client called from where nobody expects it: by the function that a push of its own is running, and by finalizers.
 
 local child = require "spec.support.child"
+local litter = require "spec.support.litter"
 local mw = require "moonweir"
 local source = require "moonweir.source"
 local get = source.get
@@ -15,16 +16,6 @@ local function open(on)
 			slug = "acme", version = "1.0.0", event = get "type", user = source.user { get "user" }, on = on,
 		},
 	})
-end
-
---- Something that calls `f` when it is collected, on either Lua.
-local function litter(f)
-	local newproxy = rawget(_G, "newproxy")
-	if newproxy then
-		getmetatable(newproxy(true)).__gc = f
-	else
-		setmetatable({}, { __gc = f })
-	end
 end
 
 describe("a push from a function that a push is running", function()
@@ -87,32 +78,20 @@ describe("finalizers that call the client", function()
 			many[i] = ('{"type":"unknown","n":%d}'):format(i)
 		end
 		local bad = ('{"type":"something else"}\n'):rep(900)
-		local finalized, round, over = 0, 0, false
-		local function finalize()
-			if over then
-				return
-			end
-			finalized = finalized + 1
-			assert(client:track("a1", { userId = "f", event = "F", properties = { x = ("q"):rep(finalized * 37 % 9000) } }))
+		litter.among(function(n)
+			assert(client:track("a1", { userId = "f", event = "F", properties = { x = ("q"):rep(n * 37 % 9000) } }))
 			pcall(client.push, client, bad, { format = "ndjson" })
-			pcall(client.push, client, { type = "a", user = "f", text = ("r"):rep(finalized * 91 % 20000) })
-		end
-		local pause, multiplier = collectgarbage("setpause", 10), collectgarbage("setstepmul", 1000)
-		while finalized < 50 and round < 5000 do
-			round = round + 1
-			litter(finalize)
+			pcall(client.push, client, { type = "a", user = "f", text = ("r"):rep(n * 91 % 20000) })
+		end, function(drop, round)
+			drop()
 			assert(client:track("a1", { userId = round, event = "E", properties = { n = round + 0.5, list = mw.array { round } } }))
-			litter(finalize)
+			drop()
 			local queued, _, code, problems = client:push(table.concat(many, "\n"), { format = "ndjson" })
 			assert.is_nil(queued)
 			assert.equal("unmatched", code)
 			assert.equal(300, #problems)
 			assert.equal(many[300], problems[300].raw)
-		end
-		over = true
-		collectgarbage("setpause", pause)
-		collectgarbage("setstepmul", multiplier)
-		assert.is_true(finalized >= 50) -- else nothing was proved
+		end)
 		client:close(0)
 	end)
 end)
@@ -128,27 +107,47 @@ describe("finalizers that map with the same source", function()
 			lines[i] = ('{"type":"%s","user":"u","text":"%d"}'):format(i % 2 == 0 and "a" or "unknown", i)
 		end
 		local body, options = table.concat(lines, "\n"), { format = "ndjson", account = "a1" }
-		local finalized, round, over = 0, 0, false
-		local function finalize()
-			if not over then
-				finalized = finalized + 1
-				pcall(mapped.map, mapped, bad, options)
-			end
-		end
-		local pause, multiplier = collectgarbage("setpause", 10), collectgarbage("setstepmul", 1000)
-		while finalized < 50 and round < 5000 do
-			round = round + 1
-			litter(finalize)
+		litter.among(function()
+			pcall(mapped.map, mapped, bad, options)
+		end, function(drop)
+			drop()
 			local messages, tally, problems = mapped:map(body, options)
 			assert.equal(150, #messages)
 			assert.matches('"text":"300"', messages[150].message, 1, true)
 			assert.equal(300, tally.events)
 			assert.equal(lines[299], problems[150].raw)
+		end)
+	end)
+end)
+
+describe("finalizers that map with another source", function()
+	it("leave the texts that a function reads as they are", function()
+		local function mapped(on)
+			return assert(mw.load(source.define {
+				slug = "acme", version = "1.0.0", event = get "type", user = source.user { get "user" }, on = { a = on },
+			}))
 		end
-		over = true
-		collectgarbage("setpause", pause)
-		collectgarbage("setstepmul", multiplier)
-		assert.is_true(finalized >= 50) -- else nothing was proved
+		local read = {}
+		local one = mapped(function(event)
+			for i = 1, #event.texts do
+				read[i] = event.texts[i]
+			end
+		end)
+		local two = mapped(function(event)
+			return #event.text
+		end)
+		local texts, expected = {}, {}
+		for i = 1, 300 do
+			texts[i], expected[i] = ('"text\\n%d"'):format(i), ("text\n%d"):format(i)
+		end
+		local body = ('{"type":"a","user":"u","texts":[%s]}'):format(table.concat(texts, ","))
+		litter.among(function(n)
+			two:map(('{"type":"a","user":"u","text":"%s\\n"}'):format(("z"):rep(n * 91 % 20000)), { account = "a1" })
+		end, function(drop)
+			drop()
+			one:map(body, { account = "a1" })
+			assert.same(expected, read)
+		end)
 	end)
 end)
 

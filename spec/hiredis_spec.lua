@@ -2,8 +2,11 @@
 
 local child = require "spec.support.child"
 local hiredis = require "moonweir.hiredis"
+local litter = require "spec.support.litter"
 local process = require("moonweir.core").process
 local redis = require "spec.support.redis"
+
+local unpack = table.unpack or unpack -- luacheck: ignore 143
 
 local function connect(url, more)
 	local options = { url = url, patience = 5 }
@@ -50,6 +53,31 @@ describe("a connection to Redis", function()
 		_, message, code = red:call("NOSUCH", "a-secret")
 		assert.equal("err", code)
 		assert.is_nil(message:find "secret")
+	end)
+
+	it("refuses finalizers that call it while its replies are made Lua values", function()
+		local list, commands = {}, {}
+		for i = 1, 60 do
+			list[i] = ("element %d of a list"):format(i)
+			commands[i] = i % 3 == 0 and { "LPUSH", "text", i } or { "LRANGE", "list", 0, i }
+		end
+		red:call("SET", "text", "x")
+		red:call("RPUSH", "list", unpack(list))
+		litter.among(function(n)
+			pcall(red.call, red, "SET", "other", ("z"):rep(n * 37 % 9000))
+			pcall(red.close, red)
+		end, function(drop)
+			-- Before it has begun it may be closed by one of them, as by anybody.
+			local ok, replies = pcall(red.pipeline, red, commands)
+			if not ok then
+				red = server:client()
+				return
+			end
+			drop()
+			assert.equal(60, #replies)
+			assert.equal(list[60], replies[59][60])
+			assert.equal("wrongtype", replies.errors[60].code)
+		end)
 	end)
 
 	it("runs pipelines whose commands stand for themselves", function()

@@ -5,6 +5,7 @@ local cjson = require "cjson"
 local core = require "moonweir.core"
 local destination = require "moonweir.receive.destination"
 local identities = require "moonweir.identities"
+local litter = require "spec.support.litter"
 local mock = require "spec.support.mock"
 local mw = require "moonweir"
 
@@ -226,6 +227,28 @@ describe("the identity store", function()
 		assert.same({ 2500, 1250, 0 }, { all(), all "even", all "nobody" })
 		assert.equal(1250 * 2, (store:drop "even"))
 		assert.same({ 1250, 0 }, { all(), all "even" })
+	end)
+
+	it("tells right what finalizers ask about in the middle of it", function()
+		local facts = {}
+		for i = 1, 300 do
+			facts[i] = { account = "many", kind = "tool_id", id = tostring(i), user = ("user %d"):format(i), at = i }
+		end
+		facts[301] = { account = "other", kind = "tool_id", id = "1", user = ("x"):rep(500), at = 1 }
+		assert(store:teach(facts))
+		litter.among(function()
+			assert.equal(1, #assert(store:page("other")))
+			assert.equal(500, #store:find("other", "tool_id", "1"))
+		end, function(drop)
+			drop()
+			local page = assert(store:page("many"))
+			assert.equal(300, #page)
+			for _, known in ipairs(page) do
+				assert.equal("user " .. known.id, known.user)
+			end
+			drop()
+			assert.equal("user 7", store:find("many", "tool_id", "7"))
+		end)
 	end)
 
 	local function open(options)

@@ -199,6 +199,8 @@ open(sys.argv[2], "w").write("gone")' %s %s.done <%s &]]):format(s:port(), reque
 			elseif x then
 				assert.is_true(x:is_gone())
 				assert.is_nil(x:header "X-A")
+				assert.same({}, x.headers)
+				assert.equal("unknown", x.remote)
 				assert.equal("GET", x.method)
 				if finish == "hold" then
 					x:hold(200)

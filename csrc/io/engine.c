@@ -35,6 +35,8 @@ static void prepare_process(void)
 
 void mw_engine_start(struct mw_engine *g)
 {
+	if (mw_engine_is_forked(g))
+		return;
 	pthread_mutex_lock(&g->gate);
 	g->holds = false;
 	mw_engine_wake(g);

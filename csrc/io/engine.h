@@ -45,7 +45,7 @@ struct mw_engine_config {
  */
 enum mw_err mw_engine_open(const struct mw_engine_config *config, struct mw_engine **out, struct mw_error *e);
 
-/* Send from now on, if the engine holds. */
+/* Send from now on, if the engine holds. In a child process it does nothing. */
 void mw_engine_start(struct mw_engine *g);
 
 /* Is this a child of the process that opened it? */

@@ -56,7 +56,12 @@ static int fill_lock_file(const char *path)
 	if (fd < 0)
 		return errno;
 	/* Not posix_fallocate: where the file system can't do it, that one writes into what others use. */
-	int rc = fallocate(fd, 0, 0, LOCK_FILE_LEN) < 0 && (errno == ENOSPC || errno == EDQUOT) ? errno : 0;
+	int rc;
+	do
+		rc = fallocate(fd, 0, 0, LOCK_FILE_LEN) < 0 ? errno : 0;
+	while (rc == EINTR);
+	if (rc != ENOSPC && rc != EDQUOT)
+		rc = 0;
 	close(fd);
 	return rc;
 }

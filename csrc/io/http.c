@@ -11,6 +11,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { ENVELOPE_MAX = MW_WRITE_KEY_MAX + MW_TIMESTAMP_LEN + 48 };
@@ -32,6 +33,37 @@ enum mw_err mw_http_prepare(struct mw_error *e)
 	if (curl_ready != CURLE_OK || sodium_init() < 0)
 		return mw_error_set(e, MW_IO, 0, "libcurl: %s", curl_easy_strerror(curl_ready));
 	return MW_OK;
+}
+
+/* curl's own sockets would be inherited by programs that the host starts. */
+static curl_socket_t on_open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *a)
+{
+	(void)context;
+	(void)purpose;
+	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
+CURLcode mw_http_configure(CURL *c, const char *proxy, const char *ca_file)
+{
+	CURLcode rc = CURLE_OK;
+#define SET(option, value) (rc = rc ? rc : curl_easy_setopt(c, option, value))
+	SET(CURLOPT_NOSIGNAL, 1L);
+	SET(CURLOPT_FOLLOWLOCATION, 0L);
+	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	SET(CURLOPT_PROXY, proxy);
+	SET(CURLOPT_NOPROXY, ""); /* else the environment's no_proxy would overrule a configured proxy */
+	SET(CURLOPT_SSL_VERIFYPEER, 1L);
+	SET(CURLOPT_SSL_VERIFYHOST, 2L);
+	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	if (ca_file) {
+		SET(CURLOPT_CAINFO, ca_file);
+		SET(CURLOPT_CAPATH, NULL); /* these authorities, and no others */
+		SET(CURLOPT_PROXY_CAINFO, ca_file);
+		SET(CURLOPT_PROXY_CAPATH, NULL);
+	}
+	SET(CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+#undef SET
+	return rc;
 }
 
 static void list_add(struct mw_transfer **list, struct mw_transfer *t)

@@ -1,15 +1,15 @@
 #include "http_errand.h"
 
 #include "http_own.h"
+#include "secret_heap.h"
 
 #include <pthread.h>
 #include <signal.h>
-#include <sodium.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+/* In the secret heap: an answer may hold a write key. */
 struct mw_errand {
 	CURL *easy;
 	struct curl_slist *headers;
@@ -60,15 +60,10 @@ static void *run(void *context)
 static CURLcode set_options(struct mw_errand *x, const struct mw_errand_config *config)
 {
 	CURL *c = x->easy;
-	CURLcode rc = CURLE_OK;
+	CURLcode rc = mw_http_configure(c, config->proxy ? config->proxy : "", config->ca_file);
 	SET(CURLOPT_URL, config->url);
 	SET(CURLOPT_PROTOCOLS_STR, strncmp(config->url, "http://", 7) == 0 ? "http" : "https");
-	SET(CURLOPT_FOLLOWLOCATION, 0L);
-	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_TIMEOUT_MS, (long)config->timeout_ms);
-	SET(CURLOPT_PROXY, config->proxy ? config->proxy : "");
-	if (config->ca_file)
-		SET(CURLOPT_CAINFO, config->ca_file);
 	SET(CURLOPT_ERRORBUFFER, x->curl_error);
 	SET(CURLOPT_WRITEFUNCTION, on_body);
 	SET(CURLOPT_WRITEDATA, x);
@@ -107,8 +102,7 @@ static void drop(struct mw_errand *x)
 {
 	curl_easy_cleanup(x->easy);
 	curl_slist_free_all(x->headers);
-	sodium_memzero(x, sizeof *x);
-	free(x);
+	mw_secret_free(x); /* wipes */
 }
 
 enum mw_err mw_errand_start(const struct mw_errand_config *config, struct mw_errand **out, struct mw_error *e)
@@ -116,7 +110,7 @@ enum mw_err mw_errand_start(const struct mw_errand_config *config, struct mw_err
 	enum mw_err err = mw_http_prepare(e);
 	if (err != MW_OK)
 		return err;
-	struct mw_errand *x = calloc(1, sizeof *x);
+	struct mw_errand *x = mw_secret_calloc(1, sizeof *x);
 	if (!x)
 		return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for a request");
 	x->owner = getpid();

@@ -1,13 +1,13 @@
 /* http_errand.h -- one HTTP request that nobody waits for, by a thread of its own.
  *
- *     struct mw_errand_config config = {.url = "https://id.example/token", .body = form, ...};
+ *     struct mw_errand_config config = {.url = "https://id.example/token", .form = form, ...};
  *     mw_errand_start(&config, &x, &e);
- *     if (mw_errand_is_done(x)) mw_errand_answer(x, &status, &body);      asked now and then
+ *     if (mw_errand_is_done(x)) mw_errand_answer(x, &status, &body, &e);  asked now and then
  *     mw_errand_free(x);                                                  cuts it, if it is under way
  *
  * For the rare request that is no delivery, such as asking for a write key: it takes no permit, and is not
- * repeated. https, and http to this machine only; redirects are not followed; at most 64 KiB are read. What
- * was sent and what came is wiped with the errand.
+ * repeated. TLS, redirects and proxy as in http.h; whether http:// will do is for who asks to say. At most
+ * 64 KiB are read. What was sent and what came is left out of core files, and wiped with the errand.
  *
  * Used by one thread. A child process may only free it.
  */

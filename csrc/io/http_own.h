@@ -10,6 +10,11 @@
 /* Before anything else of libcurl is used, each time: it is done once. MW_IO: it can't be used here. */
 enum mw_err mw_http_prepare(struct mw_error *e);
 
+/* What holds for every request, a batch, one for a token or an errand: TLS 1.2 or newer and verified, no
+ * redirect, no netrc, no proxy but this one ("": none) whatever the environment says. Texts are copied;
+ * `ca_file` NULL: the system's authorities. */
+CURLcode mw_http_configure(CURL *c, const char *proxy, const char *ca_file);
+
 /* A full batch whose last message is as long as a message gets. */
 enum { MW_TRANSFER_MESSAGES_MAX = MW_BATCH_TARGET + MW_MESSAGE_MAX };
 

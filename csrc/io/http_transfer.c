@@ -3,7 +3,6 @@
 #include "secret_heap.h"
 
 #include <sodium.h>
-#include <sys/socket.h>
 #include <time.h>
 
 #define BODY_TAIL "]}"
@@ -94,40 +93,18 @@ static size_t on_body(char *at, size_t size, size_t len, void *context)
 	return 0;
 }
 
-/* curl's own sockets would be inherited by programs that the host starts. */
-static curl_socket_t on_open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *a)
-{
-	(void)context;
-	(void)purpose;
-	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
-}
-
-/* Options that hold for every request of this handle. */
+/* Options that hold for every transfer of this handle. */
 static bool configure(struct mw_transfer *t)
 {
 	const struct mw_http *h = t->http;
 	CURL *c = t->easy;
-	CURLcode rc = CURLE_OK;
+	CURLcode rc = mw_http_configure(c, h->proxy, h->ca_file);
 #define SET(option, value) (rc = rc ? rc : curl_easy_setopt(c, option, value))
 	SET(CURLOPT_PRIVATE, t);
 	SET(CURLOPT_ERRORBUFFER, t->curl_error);
-	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	SET(CURLOPT_FOLLOWLOCATION, 0L);
-	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	SET(CURLOPT_PASSWORD, "");
 	SET(CURLOPT_USERAGENT, h->user_agent);
-	SET(CURLOPT_PROXY, h->proxy);
-	SET(CURLOPT_NOPROXY, ""); /* else the environment's no_proxy would overrule a configured proxy */
-	SET(CURLOPT_SSL_VERIFYPEER, 1L);
-	SET(CURLOPT_SSL_VERIFYHOST, 2L);
-	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	if (h->ca_file) {
-		SET(CURLOPT_CAINFO, h->ca_file);
-		SET(CURLOPT_CAPATH, NULL); /* these authorities, and no others */
-		SET(CURLOPT_PROXY_CAINFO, h->ca_file);
-		SET(CURLOPT_PROXY_CAPATH, NULL);
-	}
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)MW_HTTP_CONNECT_MS);
 	SET(CURLOPT_TIMEOUT_MS, (long)h->config.timeout_ms);
 	SET(CURLOPT_LOW_SPEED_LIMIT, 1024L);
@@ -141,7 +118,6 @@ static bool configure(struct mw_transfer *t)
 	/* A name server that does not answer must not hold up the thread that waits for its resolver. */
 	SET(CURLOPT_QUICK_EXIT, 1L);
 #endif
-	SET(CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
 	SET(CURLOPT_PREREQFUNCTION, on_send);
 	SET(CURLOPT_PREREQDATA, t);
 	SET(CURLOPT_HEADERFUNCTION, on_header);

@@ -199,6 +199,7 @@ bool mw_oauth_done(struct mw_oauth *o, uint32_t ticket, const struct mw_token_an
 			answer.life_ms = 0;
 		}
 	}
+	bool is_stale = n->grant.is_stale;
 	if (mw_grant_done(&n->grant, &answer, chance(), now)) {
 		mw_secret_free(n->token);
 		n->token = token;
@@ -206,6 +207,9 @@ bool mw_oauth_done(struct mw_oauth *o, uint32_t ticket, const struct mw_token_an
 		return true;
 	}
 	mw_secret_free(token); /* nobody wants it any more */
+	/* It says nothing of the app as it is now. */
+	if (is_stale)
+		return false;
 	if (a->status / 100 == 2)
 		note(n, "the answer holds none", "");
 	else if (a->status > 0)

@@ -285,8 +285,10 @@ static enum mw_err begin_tls(struct mw_redis_link *k, const struct mw_redis_plac
 	if (X509_VERIFY_PARAM_set1_ip_asc(check, place->host) != 1) {
 		char name[256]; /* OpenSSL's macro casts its const away */
 		snprintf(name, sizeof name, "%s", place->host);
-		X509_VERIFY_PARAM_set1_host(check, name, 0);
-		SSL_set_tlsext_host_name(k->ssl, name);
+		/* Without it any certificate would do, whoever it names. */
+		if (X509_VERIFY_PARAM_set1_host(check, name, 0) != 1 ||
+		    SSL_set_tlsext_host_name(k->ssl, name) != 1)
+			return mw_error_set(e, MW_NO_MEMORY, 0, "no memory for TLS");
 	}
 	return handshake(k, timeout_ms, e);
 }

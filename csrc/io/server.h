@@ -94,7 +94,7 @@ const char *mw_exchange_path(const struct mw_exchange *x);   /* percent signs un
 const char *mw_exchange_target(const struct mw_exchange *x); /* path and query as they came */
 const char *mw_exchange_query(const struct mw_exchange *x);  /* "" if none, raw */
 struct mw_span mw_exchange_body(const struct mw_exchange *x);
-/* The peer's IP address as text, without a port. */
+/* The peer's IP address as text, without a port; "unknown" once it is gone. */
 void mw_exchange_remote(const struct mw_exchange *x, char out[64]);
 /* NULL if absent; names without regard to case. `count`: how often it came; the first is given. NULL: never
  * mind. */

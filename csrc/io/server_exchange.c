@@ -101,8 +101,9 @@ struct mw_span mw_exchange_body(const struct mw_exchange *x)
 
 void mw_exchange_remote(const struct mw_exchange *x, char out[64])
 {
+	/* Of no connection libmicrohttpd would give an address all the same, of memory that is nobody's. */
 	const union MHD_ConnectionInfo *info =
-	    MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	    x->connection ? MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS) : NULL;
 	const struct sockaddr *a = info ? info->client_addr : NULL;
 	const void *at = !a ? NULL
 			 : a->sa_family == AF_INET6

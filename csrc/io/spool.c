@@ -393,6 +393,9 @@ static enum mw_err restore_queue(struct mw_spool *s, MDB_cursor *messages, uint3
 		return mw_error_set(
 		    e, MW_CORRUPT, 0,
 		    "the spool's newest pack of lane %u is damaged; `moonweir verify` tells more", number);
+	/* Settled, and still there: it takes up room and is no more than that. */
+	if (first + newest.count <= l->head)
+		return MW_OK;
 	l->tail = first + newest.count;
 	l->tail_bytes = newest.bytes_before + newest.bytes;
 	at = mw_spool_key(number, 0);

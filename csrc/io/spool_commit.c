@@ -230,8 +230,9 @@ static int drop_letters(struct mw_spool *s, MDB_txn *txn, size_t max, int64_t no
 			rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
 		if (rc != 0)
 			break;
-		int64_t age = now_wall - mw_dead_letter_at(mw_spool_span(&value));
-		bool is_old = s->config.dead_ms > 0 && age > s->config.dead_ms;
+		/* Of one that is damaged its time may be anything: it is not reckoned with. */
+		bool is_old = s->config.dead_ms > 0 &&
+			      mw_dead_letter_at(mw_spool_span(&value)) < now_wall - s->config.dead_ms;
 		/* The newest stays, however large it is: somebody may want to know. */
 		if (!is_old && (room_of(&stat) <= s->dead_bytes_max || stat.ms_entries == 1))
 			return 0;
@@ -392,6 +393,8 @@ static enum mw_err write_all(struct mw_spool *s, bool with_plan, int64_t now, st
 	if (rc != 0)
 		return mw_spool_fail(e, rc, "no transaction");
 	rc = mdb_cursor_open(txn, s->messages, &messages);
+	bool has_looked =
+	    rc == 0 && with_plan && s->seen; /* at known ids, which takes it back if this fails */
 	if (rc == 0 && with_plan)
 		rc = put_plan(s, txn, messages, now, &number, &total);
 	if (rc == 0)
@@ -402,7 +405,7 @@ static enum mw_err write_all(struct mw_spool *s, bool with_plan, int64_t now, st
 		rc = mdb_txn_commit(txn);
 	else
 		mdb_txn_abort(txn);
-	if (with_plan && s->seen)
+	if (has_looked)
 		mw_seen_done(s->seen, rc == 0);
 	if (rc != 0)
 		return mw_spool_fail(e, rc, "not written");

@@ -215,26 +215,43 @@ static void mark_settled(struct mw_spool *s, uint32_t number)
 	s->lanes[number].is_settled = true;
 }
 
+/* Messages that can't be read: one letter for all of them. */
+static void tell_damage(struct mw_spool *s, const struct mw_lane *lane, uint32_t count)
+{
+	static const struct mw_answer damaged = {.status = MW_STATUS_DAMAGED, .retry_after_ms = -1};
+	struct mw_report r = mw_report_on(lane, (struct mw_span){NULL, 0}, 0, MW_OUTCOME_DEAD, &damaged);
+	tell(s, &r, count);
+	s->stats.damaged += count;
+}
+
+/* The lane's oldest messages, one by one. */
+static void tell_each(struct mw_spool *s, const struct mw_lane *lane, uint32_t count, enum mw_outcome outcome,
+		      const struct mw_answer *a)
+{
+	struct walk k;
+	struct mw_span message;
+	int64_t tag;
+	uint32_t told = 0;
+	begin(&k, s, lane);
+	for (; told < count && next(&k, &message, &tag); told++) {
+		struct mw_report r = mw_report_on(lane, message, tag, outcome, a);
+		tell(s, &r, 1);
+	}
+	finish(&k);
+	/* The disk has changed them since they were sent. */
+	if (told < count && outcome == MW_OUTCOME_DEAD)
+		tell_damage(s, lane, count - told);
+}
+
 static void settle(void *context, const struct mw_lane *lane, uint32_t count, uint64_t bytes,
 		   enum mw_outcome outcome, const struct mw_answer *a)
 {
 	struct mw_spool *s = context;
 	struct mw_spool_lane *l = &s->lanes[lane->number];
-	if (a->status == MW_STATUS_DAMAGED) {
-		struct mw_report r = mw_report_on(lane, (struct mw_span){NULL, 0}, 0, outcome, a);
-		tell(s, &r, count);
-		s->stats.damaged += count;
-	} else if (outcome == MW_OUTCOME_DEAD || s->config.report_delivered) {
-		struct walk k;
-		struct mw_span message;
-		int64_t tag;
-		begin(&k, s, lane);
-		for (uint32_t i = 0; i < count && next(&k, &message, &tag); i++) {
-			struct mw_report r = mw_report_on(lane, message, tag, outcome, a);
-			tell(s, &r, 1);
-		}
-		finish(&k);
-	}
+	if (a->status == MW_STATUS_DAMAGED)
+		tell_damage(s, lane, count);
+	else if (outcome == MW_OUTCOME_DEAD || s->config.report_delivered)
+		tell_each(s, lane, count, outcome, a);
 	l->head += count;
 	l->head_bytes += bytes;
 	l->dead += outcome == MW_OUTCOME_DEAD ? count : 0;

@@ -101,9 +101,7 @@ static int client_remap(lua_State *L)
 /* client:start(): its keys are there. Called by moonweir.open. */
 static int client_start(lua_State *L)
 {
-	struct mwl_client *c = mwl_client_check_open(L);
-	if (!mw_engine_is_forked(c->engine))
-		mw_engine_start(c->engine);
+	mw_engine_start(mwl_client_check_open(L)->engine);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
  * Objects are tables, arrays tables with core.array's metatable (so that an empty one stays an array when it
  * is sent), null is core.null, numbers as digits.c says. Of two members with one name the last counts.
  */
+#include "loan.h"
 #include "mwl.h"
 
 struct decoder {
@@ -62,16 +63,29 @@ void mwl_decode_push(lua_State *L, const struct mw_json *doc, uint32_t node, str
 	}
 }
 
+static void push_decoder(lua_State *L)
+{
+	struct decoder *d = mwl_newuserdata_plain(L, sizeof *d);
+	mw_json_init(&d->doc);
+	mw_buf_init(&d->text, MW_EVENT_MAX);
+	luaL_getmetatable(L, MWL_DECODER);
+	lua_setmetatable(L, -2);
+}
+
 /* core.decode(text) -> value | nil, message, code */
 static int decode(lua_State *L)
 {
 	struct mw_span text = mwl_check_span(L, 1);
-	struct decoder *d = lua_touserdata(L, lua_upvalueindex(1));
 	struct mw_error e = {0};
-	if (mw_json_read(&d->doc, text.at, text.len, &e) != MW_OK)
-		return mwl_fail(L, &e);
-	mwl_decode_push(L, &d->doc, 0, &d->text);
-	return 1;
+	lua_settop(L, 1);
+	struct decoder *d = mwl_loan_take(L, push_decoder);
+	int results = 1;
+	if (mw_json_read(&d->doc, text.at, text.len, &e) == MW_OK)
+		mwl_decode_push(L, &d->doc, 0, &d->text);
+	else
+		results = mwl_fail(L, &e);
+	mwl_loan_return(L, 2);
+	return results;
 }
 
 void mwl_open_decode(lua_State *L)
@@ -79,11 +93,8 @@ void mwl_open_decode(lua_State *L)
 	luaL_newmetatable(L, MWL_DECODER);
 	lua_pushcfunction(L, decoder_gc);
 	lua_setfield(L, -2, "__gc");
-	struct decoder *d = mwl_newuserdata_plain(L, sizeof *d);
-	mw_json_init(&d->doc);
-	mw_buf_init(&d->text, MW_EVENT_MAX);
-	lua_insert(L, -2);
-	lua_setmetatable(L, -2);
+	lua_pop(L, 1);
+	push_decoder(L);
 	lua_pushcclosure(L, decode, 1);
 	lua_setfield(L, -2, "decode");
 }

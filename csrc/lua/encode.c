@@ -1,5 +1,6 @@
 /* encode.c -- core.encode: a Lua value as JSON text (table.c). */
 #include "../core/limits.h"
+#include "loan.h"
 #include "mwl.h"
 
 #define MWL_ENCODER "moonweir.encoder"
@@ -13,21 +14,32 @@ static int encoder_gc(lua_State *L)
 	return 0;
 }
 
+static void push_encoder(lua_State *L)
+{
+	mw_buf_init(mwl_newuserdata_plain(L, sizeof(struct mw_buf)), MW_EVENT_MAX);
+	luaL_getmetatable(L, MWL_ENCODER);
+	lua_setmetatable(L, -2);
+}
+
 /* core.encode(value) -> JSON text | nil, message, code */
 static int encode(lua_State *L)
 {
-	struct mw_buf *out = lua_touserdata(L, lua_upvalueindex(1));
 	struct mw_error e = {0};
 	luaL_checkany(L, 1);
+	lua_settop(L, 1);
+	struct mw_buf *out = mwl_loan_take(L, push_encoder);
+	int results = 1;
 	mw_buf_clear(out);
-	if (mwl_table_write(L, 1, out, &e) != MW_OK)
-		return mwl_fail(L, &e);
-	lua_pushlstring(L, (const char *)out->data, out->len);
+	if (mwl_table_write(L, 1, out, &e) == MW_OK)
+		lua_pushlstring(L, (const char *)out->data, out->len);
+	else
+		results = mwl_fail(L, &e);
 	if (out->cap > ENCODER_KEEP) {
 		mw_buf_deinit(out);
 		mw_buf_init(out, MW_EVENT_MAX);
 	}
-	return 1;
+	mwl_loan_return(L, 2);
+	return results;
 }
 
 void mwl_open_encode(lua_State *L)
@@ -35,9 +47,8 @@ void mwl_open_encode(lua_State *L)
 	luaL_newmetatable(L, MWL_ENCODER);
 	lua_pushcfunction(L, encoder_gc);
 	lua_setfield(L, -2, "__gc");
-	mw_buf_init(mwl_newuserdata_plain(L, sizeof(struct mw_buf)), MW_EVENT_MAX);
-	lua_insert(L, -2);
-	lua_setmetatable(L, -2);
+	lua_pop(L, 1);
+	push_encoder(L);
 	lua_pushcclosure(L, encode, 1);
 	lua_setfield(L, -2, "encode");
 }

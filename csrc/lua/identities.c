@@ -8,11 +8,15 @@
  */
 #include "identities.h"
 
+#include "scratch.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <unistd.h>
+
+#define MWL_PAGE "moonweir.identities.page"
 
 enum { FACTS_MAX = 65536, PAGE_MAX = 1000, PAGE_BYTES_MAX = 16 * 1024 * 1024 };
 
@@ -51,7 +55,6 @@ static int identities_close(lua_State *L)
 	struct mwl_identities *d = mwl_check_identities(L, 1);
 	mw_identities_close(d->store);
 	mw_state_close(d->state);
-	mw_buf_deinit(&d->told);
 	d->store = NULL;
 	d->state = NULL;
 	return 0;
@@ -80,7 +83,6 @@ static int identities_new(lua_State *L)
 	luaL_argcheck(L, max >= 0 && max <= 1e15, 2, "records_max: a number of records");
 	struct mwl_identities *d = mwl_newuserdata_plain(L, sizeof *d);
 	memset(d, 0, sizeof *d);
-	mw_buf_init(&d->told, PAGE_BYTES_MAX);
 	luaL_getmetatable(L, MWL_IDENTITIES);
 	lua_setmetatable(L, -2);
 	struct mw_error e;
@@ -159,7 +161,6 @@ static void push_tally(lua_State *L, const struct mw_identity_tally *t)
  * -> tally | nil, message, code. On the disk when it returns; `at` is ms since 1970. */
 static int identities_teach(lua_State *L)
 {
-	struct mwl_identities *d = mwl_check_open_identities(L);
 	luaL_checktype(L, 2, LUA_TTABLE);
 	size_t count = lua_rawlen(L, 2);
 	luaL_argcheck(L, count <= FACTS_MAX, 2, "at most 65536 facts at once");
@@ -170,6 +171,7 @@ static int identities_teach(lua_State *L)
 		facts[i] = mwl_check_fact(L);
 		lua_pop(L, 1);
 	}
+	struct mwl_identities *d = mwl_check_open_identities(L);
 	struct mw_identity_tally tally = {0};
 	struct mw_error e;
 	mw_error_clear(&e);
@@ -204,11 +206,12 @@ static int push_found(lua_State *L, const struct mw_identity_found *found)
 static int identities_find(lua_State *L)
 {
 	struct mwl_identities *d = mwl_check_open_identities(L);
+	uint8_t room[MW_IDENTITY_MAX];
 	struct mw_identity_found found;
 	struct mw_error e;
 	mw_error_clear(&e);
-	if (mwl_identities_find(d, mwl_check_account(L, 2), check_kind(L, 3), mwl_check_span(L, 4), &found,
-				&e) != MW_OK)
+	if (mw_identities_find(d->store, mwl_check_account(L, 2), check_kind(L, 3), mwl_check_span(L, 4),
+			       room, &found, &e) != MW_OK)
 		return mwl_fail(L, &e);
 	return push_found(L, &found);
 }
@@ -302,6 +305,8 @@ static void push_page(lua_State *L, const struct mw_buf *b)
  * what to pass as `after` for the next page or nil, how many were damaged | nil, message, code */
 static int identities_page(lua_State *L)
 {
+	lua_settop(L, 3);
+	struct mw_buf *told = mwl_scratch_new(L, MWL_PAGE, PAGE_BYTES_MAX);
 	struct mwl_identities *d = mwl_check_open_identities(L);
 	struct mw_span account = {NULL, 0};
 	struct mw_node after;
@@ -312,16 +317,15 @@ static int identities_page(lua_State *L)
 	luaL_argcheck(L, !behind || len == sizeof after.bytes, 3, "what the last page gave");
 	if (behind)
 		memcpy(after.bytes, behind, len);
-	struct page p = {.buf = &d->told, .left = PAGE_MAX};
+	struct page p = {.buf = told, .left = PAGE_MAX};
 	struct mw_identity_skipped skipped;
 	struct mw_error e;
 	mw_error_clear(&e);
-	mw_buf_clear(&d->told);
 	if (mw_identities_each(d->store, account, behind ? &after : NULL, keep, &p, &skipped, &e) != MW_OK)
 		return mwl_fail(L, &e);
 	if (p.err != MW_OK)
 		return mwl_fail_code(L, p.err);
-	push_page(L, &d->told);
+	push_page(L, told);
 	if (p.left == 0)
 		lua_pushlstring(L, (const char *)p.last.bytes, sizeof p.last.bytes);
 	else
@@ -334,18 +338,18 @@ static int identities_page(lua_State *L)
  * 1970, or nil | nil, message, code */
 static int identities_show(lua_State *L)
 {
+	lua_settop(L, 3);
+	struct page p = {.buf = mwl_scratch_new(L, MWL_PAGE, PAGE_BYTES_MAX), .left = PAGE_MAX};
 	struct mwl_identities *d = mwl_check_open_identities(L);
-	struct page p = {.buf = &d->told, .left = PAGE_MAX};
 	int64_t forgotten_at;
 	struct mw_error e;
 	mw_error_clear(&e);
-	mw_buf_clear(&d->told);
 	if (mw_identities_show(d->store, mwl_check_account(L, 2), mwl_check_span(L, 3), keep, &p,
 			       &forgotten_at, &e) != MW_OK)
 		return mwl_fail(L, &e);
 	if (p.err != MW_OK)
 		return mwl_fail_code(L, p.err);
-	push_page(L, &d->told);
+	push_page(L, p.buf);
 	if (forgotten_at == INT64_MIN)
 		return 1;
 	lua_pushnumber(L, (lua_Number)forgotten_at);
@@ -376,6 +380,7 @@ void mwl_open_identities(lua_State *L)
 	    {"close", identities_close},
 	    {NULL, NULL},
 	};
+	mwl_scratch_open(L, MWL_PAGE);
 	luaL_newmetatable(L, MWL_IDENTITIES);
 	lua_newtable(L);
 	luaL_setfuncs(L, methods, 0);

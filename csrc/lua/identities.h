@@ -7,9 +7,8 @@
 
 struct mwl_identities {
 	struct mw_state *state;
-	struct mw_identities *store; /* NULL: closed */
-	uint8_t room[MW_IDENTITY_MAX];
-	struct mw_buf told; /* while a page is made */
+	struct mw_identities *store;   /* NULL: closed */
+	uint8_t room[MW_IDENTITY_MAX]; /* for mappers */
 };
 
 /* Raises if the first argument is none, or closed. */

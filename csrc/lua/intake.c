@@ -1,10 +1,18 @@
 /* intake.c -- core.intake: a Tracking API request as a list of its messages, for the debugger. */
 #include "../core/intake.h"
+#include "loan.h"
 #include "mwl.h"
 
 #define MWL_INTAKE "moonweir.intake"
 
-/* One for each Lua state, kept as the function's upvalue: its tape is used again by every request. */
+/* Its tape is used again by every request. */
+static void push_intake(lua_State *L)
+{
+	mw_intake_init(mwl_newuserdata_plain(L, sizeof(struct mw_intake)));
+	luaL_getmetatable(L, MWL_INTAKE);
+	lua_setmetatable(L, -2);
+}
+
 static int intake_gc(lua_State *L)
 {
 	mw_intake_deinit(luaL_checkudata(L, 1, MWL_INTAKE));
@@ -32,14 +40,17 @@ static int intake_read(lua_State *L)
 {
 	struct mw_span body = mwl_check_span(L, 1);
 	struct mw_span route = mwl_check_span(L, 2);
-	struct mw_intake *in = lua_touserdata(L, lua_upvalueindex(1));
 	enum mw_call call = MW_CALLS;
 	if (!mw_span_is(route, "batch") && !mw_call_parse(route, &call))
 		return luaL_argerror(L, 2, "\"batch\" or one of the six calls");
+	lua_settop(L, 2);
+	struct mw_intake *in = mwl_loan_take(L, push_intake);
 	struct mw_error e = {0};
 	enum mw_err err = mw_intake_read(in, call, body, &e);
-	if (err != MW_OK)
+	if (err != MW_OK) {
+		mwl_loan_return(L, 3);
 		return e.code == err ? mwl_fail(L, &e) : mwl_fail_code(L, err);
+	}
 	lua_createtable(L, (int)in->count, 3);
 	set_text(L, "key", mw_intake_key(in));
 	set_text(L, "context", mw_intake_shared(in, "context"));
@@ -58,6 +69,7 @@ static int intake_read(lua_State *L)
 		set_fault(L, m.fault);
 		lua_rawseti(L, -2, i);
 	}
+	mwl_loan_return(L, 3);
 	return 1;
 }
 
@@ -67,10 +79,7 @@ void mwl_open_intake(lua_State *L)
 	lua_pushcfunction(L, intake_gc);
 	lua_setfield(L, -2, "__gc");
 	lua_pop(L, 1);
-	struct mw_intake *in = mwl_newuserdata(L, sizeof *in);
-	mw_intake_init(in);
-	luaL_getmetatable(L, MWL_INTAKE);
-	lua_setmetatable(L, -2);
+	push_intake(L);
 	lua_pushcclosure(L, intake_read, 1);
 	lua_setfield(L, -2, "intake");
 }

@@ -32,6 +32,7 @@
  *     screen  a terminal as one page, and its keys (no userdata)
  *     signature is a webhook the tool's own? (no userdata)
  *     intake  a Tracking API request taken apart, for the debugger (no userdata)
+ *     loan    what decode, encode and intake keep from call to call (no userdata)
  *
  * Errors: misuse raises; everything else is nil, message, code (mwl_fail).
  */

@@ -33,9 +33,16 @@ int mwl_redis_fail(lua_State *L, enum mw_err err, const char *detail)
 	return 3;
 }
 
+void mwl_redis_check_idle(lua_State *L, const struct mwl_redis *r)
+{
+	if (r->busy)
+		luaL_error(L, "called while another call of this connection to Redis is under way");
+}
+
 static struct mw_redis *check_open(lua_State *L)
 {
 	struct mwl_redis *r = luaL_checkudata(L, 1, MWL_REDIS);
+	mwl_redis_check_idle(L, r);
 	if (!r->redis)
 		luaL_error(L, "this connection to Redis is closed");
 	return r->redis;
@@ -158,15 +165,28 @@ static void push_reply(lua_State *L, const struct mw_redis_reply *reply)
 	}
 }
 
-static int run_one(lua_State *L, bool may_run_twice)
+/* Runs the commands, and gives what the function on top of the stack makes of the replies. To make it may run
+ * finalizers that call this very connection, which would write over them: they are refused until it is made.
+ */
+static int run(lua_State *L, bool may_run_twice)
 {
-	struct mw_redis *r = check_open(L);
-	mw_redis_begin(r);
-	add_command_on_stack(L, r, 2, lua_gettop(L));
-	enum mw_err err = mw_redis_run(r, may_run_twice);
+	struct mwl_redis *r = lua_touserdata(L, 1);
+	int tell = lua_gettop(L);
+	enum mw_err err = mw_redis_run(r->redis, may_run_twice);
 	if (err != MW_OK)
 		return mwl_redis_fail(L, err, NULL);
-	const struct mw_redis_reply *reply = mw_redis_reply(r, 0);
+	r->busy = true;
+	lua_pushvalue(L, 1);
+	int status = lua_pcall(L, 1, LUA_MULTRET, 0);
+	r->busy = false;
+	return status == LUA_OK ? lua_gettop(L) - tell + 1 : lua_error(L);
+}
+
+/* stack: connection */
+static int tell_one(lua_State *L)
+{
+	const struct mw_redis_reply *reply =
+	    mw_redis_reply(((const struct mwl_redis *)lua_touserdata(L, 1))->redis, 0);
 	if (reply->type == MW_REDIS_ERROR) {
 		lua_pushnil(L);
 		lua_pushlstring(L, (const char *)reply->text.at, reply->text.len);
@@ -175,6 +195,16 @@ static int run_one(lua_State *L, bool may_run_twice)
 	}
 	push_reply(L, reply);
 	return 1;
+}
+
+static int run_one(lua_State *L, bool may_run_twice)
+{
+	int last = lua_gettop(L);
+	lua_pushcfunction(L, tell_one); /* now: it may collect garbage, and with it run who calls us */
+	struct mw_redis *r = check_open(L);
+	mw_redis_begin(r);
+	add_command_on_stack(L, r, 2, last);
+	return run(L, may_run_twice);
 }
 
 /* red:call(name or script, arguments…) -> reply | nil, message, code */
@@ -188,14 +218,53 @@ static int redis_call_again(lua_State *L)
 	return run_one(L, true);
 }
 
+/* Into `errors` of the replies at 2. */
+static void note_error(lua_State *L, int i, const struct mw_redis_reply *error)
+{
+	lua_getfield(L, 2, "errors");
+	if (lua_isnil(L, -1)) {
+		lua_pop(L, 1);
+		lua_newtable(L);
+		lua_pushvalue(L, -1);
+		lua_setfield(L, 2, "errors");
+	}
+	lua_createtable(L, 0, 2);
+	lua_pushlstring(L, (const char *)error->text.at, error->text.len);
+	lua_setfield(L, -2, "message");
+	lua_pushstring(L, error->code);
+	lua_setfield(L, -2, "code");
+	lua_rawseti(L, -2, i);
+	lua_pop(L, 1);
+}
+
+/* stack: connection */
+static int tell_all(lua_State *L)
+{
+	const struct mw_redis *r = ((const struct mwl_redis *)lua_touserdata(L, 1))->redis;
+	int count = (int)mw_redis_count(r);
+	lua_createtable(L, count, 0);
+	for (int i = 1; i <= count; i++) {
+		const struct mw_redis_reply *reply = mw_redis_reply(r, (size_t)i - 1);
+		if (reply->type == MW_REDIS_ERROR) {
+			note_error(L, i, reply);
+			lua_pushboolean(L, 0);
+		} else {
+			push_reply(L, reply);
+		}
+		lua_rawseti(L, 2, i);
+	}
+	return 1;
+}
+
 /* red:pipeline({ { name or script, arguments… }, … } [, may run twice]) -> replies, with `errors` by number
  * if there are any | nil, message, code. */
 static int redis_pipeline(lua_State *L)
 {
-	struct mw_redis *r = check_open(L);
 	luaL_checktype(L, 2, LUA_TTABLE);
 	bool again = lua_toboolean(L, 3);
 	lua_settop(L, 2);
+	lua_pushcfunction(L, tell_all); /* now, as in run_one */
+	struct mw_redis *r = check_open(L);
 	mw_redis_begin(r);
 	int count = (int)lua_rawlen(L, 2);
 	for (int i = 1; i <= count; i++) {
@@ -203,35 +272,7 @@ static int redis_pipeline(lua_State *L)
 		add_command_table(L, r);
 		lua_pop(L, 1);
 	}
-	enum mw_err err = mw_redis_run(r, again);
-	if (err != MW_OK)
-		return mwl_redis_fail(L, err, NULL);
-	lua_createtable(L, count, 0);
-	for (int i = 1; i <= count; i++) {
-		const struct mw_redis_reply *reply = mw_redis_reply(r, (size_t)i - 1);
-		if (reply->type != MW_REDIS_ERROR) {
-			push_reply(L, reply);
-			lua_rawseti(L, 3, i);
-			continue;
-		}
-		lua_pushboolean(L, 0);
-		lua_rawseti(L, 3, i);
-		lua_getfield(L, 3, "errors");
-		if (lua_isnil(L, -1)) {
-			lua_pop(L, 1);
-			lua_newtable(L);
-			lua_pushvalue(L, -1);
-			lua_setfield(L, 3, "errors");
-		}
-		lua_createtable(L, 0, 2);
-		lua_pushlstring(L, (const char *)reply->text.at, reply->text.len);
-		lua_setfield(L, -2, "message");
-		lua_pushstring(L, reply->code);
-		lua_setfield(L, -2, "code");
-		lua_rawseti(L, -2, i);
-		lua_pop(L, 1);
-	}
-	return 1;
+	return run(L, again);
 }
 
 static int redis_address(lua_State *L)
@@ -261,6 +302,7 @@ static int redis_stats(lua_State *L)
 static int redis_close(lua_State *L)
 {
 	struct mwl_redis *r = luaL_checkudata(L, 1, MWL_REDIS);
+	mwl_redis_check_idle(L, r);
 	mw_redis_free(r->redis);
 	r->redis = NULL;
 	return 0;
@@ -269,7 +311,7 @@ static int redis_close(lua_State *L)
 static struct mwl_redis *push_redis(lua_State *L)
 {
 	struct mwl_redis *r = mwl_newuserdata_plain(L, sizeof *r);
-	r->redis = NULL;
+	*r = (struct mwl_redis){.redis = NULL};
 	luaL_getmetatable(L, MWL_REDIS);
 	lua_setmetatable(L, -2);
 	return r;
@@ -278,8 +320,8 @@ static struct mwl_redis *push_redis(lua_State *L)
 /* red:twin() -> another to the same place, with connections of its own | nil, message, code */
 static int redis_twin(lua_State *L)
 {
-	struct mw_redis *r = check_open(L);
 	struct mwl_redis *twin = push_redis(L);
+	struct mw_redis *r = check_open(L);
 	struct mw_error e = {.code = MW_OK};
 	enum mw_err err = mw_redis_twin(r, &twin->redis, &e);
 	return err == MW_OK ? 1 : mwl_redis_fail(L, err, e.detail);

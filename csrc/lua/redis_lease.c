@@ -35,7 +35,6 @@ static int lease_new(lua_State *L)
 		lua_rawgeti(L, 4, i + 1);
 		keys[i] = check_span(L, -1);
 	}
-	luaL_argcheck(L, r->redis != NULL, 1, "this connection to Redis is closed");
 	struct mwl_lease *l = mwl_newuserdata(L, sizeof *l);
 	l->lease = NULL;
 	luaL_getmetatable(L, MWL_LEASE);
@@ -44,6 +43,8 @@ static int lease_new(lua_State *L)
 	lua_pushvalue(L, 2);
 	lua_rawseti(L, -2, 1);
 	mwl_setuservalue(L, -2);
+	mwl_redis_check_idle(L, r);
+	luaL_argcheck(L, r->redis != NULL, 1, "this connection to Redis is closed");
 	struct mw_redis *redis = r->redis;
 	struct mw_error e = {.code = MW_OK};
 	r->redis = NULL;

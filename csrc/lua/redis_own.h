@@ -9,7 +9,11 @@
 
 struct mwl_redis {
 	struct mw_redis *redis; /* NULL: closed */
+	bool busy;              /* its replies are being made Lua values */
 };
+
+/* Raises if it is busy, as it may be for a finalizer. */
+void mwl_redis_check_idle(lua_State *L, const struct mwl_redis *r);
 
 /* nil, message, code; the message is the code's sentence if `detail` is empty. */
 int mwl_redis_fail(lua_State *L, enum mw_err err, const char *detail);

@@ -11,6 +11,7 @@
 #include "vault.h"
 
 #include "../io/master_key.h"
+#include "scratch.h"
 #include "secret.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #define MWL_VAULT "moonweir.vault"
+#define MWL_NAMES "moonweir.vault.names"
 
 /* A key with what editors and shells put around it. */
 enum { KEY_FILE_MAX = 1024, NAMES_MAX = 1 << 30 };
@@ -37,7 +39,6 @@ static int vault_close(lua_State *L)
 	struct mwl_vault *v = luaL_checkudata(L, 1, MWL_VAULT);
 	mw_vault_close(v->vault);
 	mw_state_close(v->state);
-	mw_buf_deinit(&v->names);
 	sodium_free(v->typed); /* wipes */
 	*v = (struct mwl_vault){0};
 	return 0;
@@ -260,11 +261,9 @@ static int vault_has(lua_State *L)
 	return 1;
 }
 
-struct mwl_names mwl_names_start(struct mwl_vault *v)
+struct mwl_names mwl_names_start(lua_State *L)
 {
-	mw_buf_deinit(&v->names);
-	mw_buf_init(&v->names, NAMES_MAX);
-	return (struct mwl_names){&v->names, MW_OK};
+	return (struct mwl_names){mwl_scratch_new(L, MWL_NAMES, NAMES_MAX), MW_OK};
 }
 
 void mwl_names_add(struct mwl_names *n, struct mw_span name)
@@ -275,8 +274,7 @@ void mwl_names_add(struct mwl_names *n, struct mw_span name)
 		n->err = mw_buf_append_span(n->buf, name);
 }
 
-int mwl_names_tell(lua_State *L, struct mwl_vault *v, struct mwl_names *names, mwl_tell *tell_one,
-		   struct mw_error *e)
+int mwl_names_tell(lua_State *L, const struct mwl_names *names, mwl_tell *tell_one, struct mw_error *e)
 {
 	if (e->code != MW_OK)
 		return mwl_fail(L, e);
@@ -284,9 +282,10 @@ int mwl_names_tell(lua_State *L, struct mwl_vault *v, struct mwl_names *names, m
 		return mwl_fail_code(L, names->err);
 	lua_newtable(L);
 	int count = 0;
-	for (size_t at = 0; at < v->names.len;) {
-		struct mw_span name = {v->names.data + at + 1, v->names.data[at]};
-		enum mw_err err = tell_one(L, v->vault, name, e);
+	for (size_t at = 0; at < names->buf->len;) {
+		struct mw_span name = {names->buf->data + at + 1, names->buf->data[at]};
+		/* Each time, for making a table may run a finalizer that closes it. */
+		enum mw_err err = tell_one(L, mwl_check_vault(L)->vault, name, e);
 		at += 1 + name.len;
 		if (err == MW_NO_ACCOUNT) /* gone by now */
 			continue;
@@ -294,7 +293,7 @@ int mwl_names_tell(lua_State *L, struct mwl_vault *v, struct mwl_names *names, m
 			return mwl_fail(L, e);
 		lua_rawseti(L, -2, ++count);
 	}
-	mw_buf_deinit(&v->names);
+	mw_buf_deinit(names->buf);
 	return 1;
 }
 
@@ -307,12 +306,13 @@ static void keep_name(void *context, const struct mw_account_info *info)
  * and `state` only. */
 static int vault_list(lua_State *L)
 {
+	lua_settop(L, 1);
+	struct mwl_names names = mwl_names_start(L);
 	struct mwl_vault *v = mwl_check_vault(L);
 	struct mw_error e;
 	mw_error_clear(&e);
-	struct mwl_names names = mwl_names_start(v);
 	(void)mw_vault_each(v->vault, keep_name, &names, &e);
-	return mwl_names_tell(L, v, &names, tell, &e);
+	return mwl_names_tell(L, &names, tell, &e);
 }
 
 /* vault:has_master_key() */
@@ -336,6 +336,7 @@ void mwl_open_vault(lua_State *L)
 	    {"has_master_key", vault_has_master_key},
 	    {NULL, NULL},
 	};
+	mwl_scratch_open(L, MWL_NAMES);
 	luaL_newmetatable(L, MWL_VAULT);
 	lua_newtable(L);
 	luaL_setfuncs(L, methods, 0);

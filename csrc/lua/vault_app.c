@@ -121,12 +121,13 @@ static void keep_name(void *context, const struct mw_app_info *info)
  * `app` and `damaged` only. */
 static int vault_list_apps(lua_State *L)
 {
+	lua_settop(L, 1);
+	struct mwl_names names = mwl_names_start(L);
 	struct mwl_vault *v = mwl_check_vault(L);
 	struct mw_error e;
 	mw_error_clear(&e);
-	struct mwl_names names = mwl_names_start(v);
 	(void)mw_vault_app_each(v->vault, keep_name, &names, &e);
-	return mwl_names_tell(L, v, &names, tell, &e);
+	return mwl_names_tell(L, &names, tell, &e);
 }
 
 void mwl_open_vault_apps(lua_State *L)

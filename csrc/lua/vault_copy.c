@@ -13,7 +13,6 @@ static bool check_kind(lua_State *L, int index)
  */
 static int copy_in(lua_State *L)
 {
-	struct mwl_vault *v = mwl_check_vault(L);
 	bool is_app = check_kind(L, 2);
 	luaL_checktype(L, 3, LUA_TTABLE);
 	size_t count = lua_rawlen(L, 3) / 2, changed = 0;
@@ -29,6 +28,7 @@ static int copy_in(lua_State *L)
 			rows[i].row = mwl_check_span(L, lua_gettop(L));
 		lua_pop(L, 2);
 	}
+	struct mwl_vault *v = mwl_check_vault(L);
 	struct mw_error e;
 	mw_error_clear(&e);
 	if (mw_vault_copy_in(v->vault, rows, count, &changed, &e) != MW_OK)

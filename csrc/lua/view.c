@@ -20,11 +20,13 @@ struct mwl_views {
 		const struct mw_json *doc;
 		uint64_t ticket;
 		struct mwl_script *script;
+		/* Of strings, escapes undone. One for each: to make a Lua string may run a finalizer that
+		 * maps another event. */
+		struct mw_buf text;
 	} live[LIVE_MAX];
 	int depth;
 	uint64_t tickets; /* given out so far */
 	int metatable;    /* reference in the registry */
-	struct mw_buf text;
 	/* Where members were: events of one pattern have them at the same nodes. */
 	struct met {
 		uint64_t pattern;
@@ -79,6 +81,12 @@ struct mwl_script *mwl_views_script(const struct mwl_views *v)
 	return v->depth > 0 ? v->live[v->depth - 1].script : NULL;
 }
 
+/* Of whoever is at work now. */
+static struct mw_buf *text_of(struct mwl_views *v)
+{
+	return &v->live[v->depth - 1].text;
+}
+
 static void push_view(lua_State *L, struct mwl_views *views, uint64_t ticket, uint32_t node)
 {
 	struct view *v = mwl_newuserdata_plain(L, sizeof *v);
@@ -93,7 +101,7 @@ static void push_node(lua_State *L, struct mwl_views *views, uint64_t ticket, co
 	switch ((enum mw_json_type)doc->nodes[node].type) {
 	case MW_JSON_STRING:
 	case MW_JSON_KEY:
-		mwl_string_push(L, doc, node, &views->text);
+		mwl_string_push(L, doc, node, text_of(views));
 		break;
 	case MW_JSON_NUMBER:
 		mwl_number_push(L, mw_json_raw(doc, node));
@@ -289,7 +297,7 @@ static int next_member(lua_State *L, const struct view *v, const struct mw_json 
 	for (; key < end; key = mw_json_after(doc, key + 1)) {
 		if (doc->nodes[key + 1].type == MW_JSON_NULL)
 			continue;
-		mwl_string_push(L, doc, key, &views->text);
+		mwl_string_push(L, doc, key, text_of(views));
 		size_t len;
 		const char *name = lua_tolstring(L, -1, &len);
 		/* Passed over if a later member has the same name. */
@@ -328,7 +336,8 @@ static int view_pairs(lua_State *L)
 static int views_gc(lua_State *L)
 {
 	struct mwl_views *views = luaL_checkudata(L, 1, MWL_VIEWS);
-	mw_buf_deinit(&views->text);
+	for (int i = 0; i < LIVE_MAX; i++)
+		mw_buf_deinit(&views->live[i].text);
 	return 0;
 }
 
@@ -342,7 +351,8 @@ static struct mwl_views *push_views(lua_State *L)
 	lua_pop(L, 1);
 	struct mwl_views *views = mwl_newuserdata_plain(L, sizeof *views);
 	memset(views, 0, sizeof *views);
-	mw_buf_init(&views->text, MW_EVENT_MAX);
+	for (int i = 0; i < LIVE_MAX; i++)
+		mw_buf_init(&views->live[i].text, MW_EVENT_MAX);
 	luaL_newmetatable(L, MWL_VIEWS);
 	lua_pushcfunction(L, views_gc);
 	lua_setfield(L, -2, "__gc");

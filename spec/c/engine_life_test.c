@@ -1,5 +1,6 @@
 /* Opening, closing, forking, and many threads at once. MW_STRESS_S in the environment: seconds of the last,
  * default 1. */
+#include "../../csrc/io/engine_state.h"
 #include "rig.h"
 
 #if defined(__has_feature)
@@ -159,6 +160,23 @@ static int use_in_child(struct rig *r)
 	return refused && opened ? 0 : 1;
 }
 
+TEST(starting_in_a_child_process_waits_for_nobody)
+{
+	struct rig r;
+	int status;
+	rig_open(&r, rig_config());
+	pthread_mutex_lock(&r.engine->gate); /* as its thread may when this process forks */
+	pid_t child = fork();
+	if (child == 0) {
+		alarm(20);
+		mw_engine_start(r.engine);
+		_exit(0);
+	}
+	pthread_mutex_unlock(&r.engine->gate);
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	rig_close(&r);
+}
+
 TEST(a_child_process_is_refused_and_the_parent_goes_on)
 {
 	struct rig r;
@@ -294,6 +312,7 @@ int main(int argc, char **argv)
 	RUN(an_engine_that_cannot_open_says_why);
 	RUN(the_thread_leaves_signals_and_handlers_to_the_host);
 #ifndef UNDER_TSAN
+	RUN(starting_in_a_child_process_waits_for_nobody);
 	RUN(a_child_process_is_refused_and_the_parent_goes_on);
 #endif
 	RUN(many_threads_may_use_an_engine_at_once);

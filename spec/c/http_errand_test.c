@@ -1,7 +1,9 @@
 #include "../../csrc/io/http_errand.h"
 #include "check.h"
+#include "memory_flags.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -141,6 +143,42 @@ TEST(one_that_is_under_way_is_cut_when_it_is_freed)
 	stop(&s);
 }
 
+TEST(a_program_that_the_host_starts_does_not_get_its_socket)
+{
+	struct server s;
+	struct sockaddr_in to, peer;
+	socklen_t len = sizeof to;
+	int found = 0;
+	start(&s, NULL);
+	CHECK(getsockname(s.listener, (struct sockaddr *)&to, &len) == 0);
+	struct mw_errand *x = sent(&(struct mw_errand_config){.url = s.url, .timeout_ms = 3600000});
+	wait_connected(&s);
+	for (int fd = 0; fd < 256; fd++) {
+		len = sizeof peer;
+		if (getpeername(fd, (struct sockaddr *)&peer, &len) < 0 || peer.sin_port != to.sin_port)
+			continue;
+		CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+		found++;
+	}
+	CHECK(found == 1);
+	mw_errand_free(x);
+	stop(&s);
+}
+
+TEST(what_came_is_in_no_core_file)
+{
+	struct server s;
+	start(&s, "HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: close\r\n\r\na-key!!");
+	struct mw_errand *x = sent(&(struct mw_errand_config){.url = s.url, .timeout_ms = 60000});
+	wait_done(x);
+	int status;
+	struct mw_span body;
+	CHECK(mw_errand_answer(x, &status, &body, &error) == MW_OK && body.len == 7);
+	CHECK(memory_has(body.at, " dd") && memory_has(body.at + 6, " dd"));
+	mw_errand_free(x);
+	stop(&s);
+}
+
 TEST(nobody_there_and_no_such_protocol_are_told)
 {
 	static const char *const urls[] = {"http://127.0.0.1:1/", "file:///etc/passwd",
@@ -179,6 +217,8 @@ int main(void)
 	RUN(a_redirect_is_an_answer_and_takes_no_token_along);
 	RUN(an_answer_that_is_too_long_is_none);
 	RUN(one_that_is_under_way_is_cut_when_it_is_freed);
+	RUN(a_program_that_the_host_starts_does_not_get_its_socket);
+	RUN(what_came_is_in_no_core_file);
 	RUN(nobody_there_and_no_such_protocol_are_told);
 	RUN(a_child_process_may_free_it);
 	return CHECK_END();

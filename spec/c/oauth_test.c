@@ -90,6 +90,13 @@ TEST(an_app_saved_anew_forgets_what_it_got_before)
 	CHECK(has_token(o, t, "one", 1));
 	mw_oauth_forget(o, MW_SPAN("a"), 2);
 	CHECK(mw_oauth_ask(o, t, 600).start);
+	/* What was under way then is no trouble of the app's as it is now, whatever it comes to. */
+	for (int status = 200; status <= 400; status += 200) {
+		CHECK(ask(o, &f, t, 600) == MW_OK);
+		mw_oauth_forget(o, MW_SPAN("a"), UINT64_MAX);
+		CHECK(!answer(o, t, status, "{\"access_token\":\"late\",\"expires_in\":100}", 600));
+		CHECK(!*mw_oauth_trouble(o, t) && mw_oauth_ask(o, t, 600).start);
+	}
 	mw_oauth_free(o);
 	stop(&f);
 }

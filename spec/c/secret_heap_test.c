@@ -1,6 +1,7 @@
 #include "../../csrc/io/secret_heap.h"
 
 #include "check.h"
+#include "memory_flags.h"
 
 #include <pthread.h>
 #include <sys/wait.h>
@@ -90,34 +91,16 @@ TEST(pieces_do_not_overlap_and_come_as_zeros)
 	CHECK(fine);
 }
 
-/* Is this address in a mapping that core files leave out ("dd" among its flags)? */
-static bool is_left_out(const void *at)
-{
-	FILE *f = fopen("/proc/self/smaps", "r");
-	char line[512];
-	bool here = false, left_out = false;
-	while (f && fgets(line, sizeof line, f)) {
-		uintptr_t from, to;
-		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &from, &to) == 2)
-			here = from <= (uintptr_t)at && (uintptr_t)at < to;
-		else if (here && strncmp(line, "VmFlags:", 8) == 0)
-			left_out = strstr(line, " dd") != NULL;
-	}
-	if (f)
-		fclose(f);
-	return left_out;
-}
-
 TEST(core_files_leave_every_piece_out)
 {
 	static const size_t sizes[] = {1, 100, 5000, 100000, 262144, 700000};
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		void *p = mw_secret_malloc(sizes[i]);
-		CHECK(p && is_left_out(p) && is_left_out((uint8_t *)p + sizes[i] - 1));
+		CHECK(p && memory_has(p, " dd") && memory_has((uint8_t *)p + sizes[i] - 1, " dd"));
 		mw_secret_free(p);
 	}
 	char on_stack;
-	CHECK(!is_left_out(&on_stack));
+	CHECK(!memory_has(&on_stack, " dd"));
 }
 
 TEST(what_is_given_back_is_wiped)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 static struct spool_rig r;
@@ -26,6 +27,20 @@ int mdb_txn_renew(MDB_txn *txn)
 	int (*renew)(MDB_txn *);
 	*(void **)&renew = dlsym(RTLD_NEXT, "mdb_txn_renew");
 	return renew_fault ? renew_fault : renew(txn);
+}
+
+/* How often it is interrupted by a signal before it does something. */
+static int interruptions;
+
+int fallocate(int fd, int mode, off_t from, off_t len)
+{
+	int (*allocate)(int, int, off_t, off_t);
+	*(void **)&allocate = dlsym(RTLD_NEXT, "fallocate");
+	if (interruptions == 0)
+		return allocate(fd, mode, from, len);
+	interruptions--;
+	errno = EINTR;
+	return -1;
 }
 
 static void set_up(void)
@@ -240,6 +255,22 @@ TEST(an_id_that_was_seen_is_not_queued_again)
 	r.now += 3600 * 1000 * 17 / 16 + 2000; /* forgotten */
 	push_id("a", "s:a:1:0");
 	CHECK(rig_commit(&r) == MW_OK && rig_counts(&r).accepted == 6);
+}
+
+TEST(a_commit_that_could_not_begin_takes_no_id_back)
+{
+	r.config.repeats_ms = 3600 * 1000;
+	reopen();
+	push_id("a", "s:a:1:0");
+	CHECK(rig_commit(&r) == MW_OK);
+	push_id("a", "s:a:2:0");
+	cursor_fault = ENOMEM;
+	CHECK(rig_commit(&r) == MW_NO_MEMORY);
+	cursor_fault = 0;
+	CHECK(rig_commit(&r) == MW_OK && rig_counts(&r).accepted == 2);
+	push_id("a", "s:a:1:0");
+	push_id("a", "s:a:2:0");
+	CHECK(rig_commit(&r) == MW_OK && rig_counts(&r).accepted == 2);
 }
 
 /* ---- bounds */
@@ -543,6 +574,18 @@ TEST(each_process_has_a_partition_and_a_dead_ones_is_taken_over)
 	rig_deinit(&second);
 }
 
+TEST(a_signal_leaves_no_holes_in_the_lock_file)
+{
+	char path[300];
+	struct stat st;
+	rig_close(&r);
+	snprintf(path, sizeof path, "%s/p0/lock.mdb", r.config.dir);
+	CHECK(unlink(path) == 0);
+	interruptions = 1;
+	CHECK(rig_open(&r) == MW_OK && interruptions == 0);
+	CHECK(stat(path, &st) == 0 && st.st_size > 65536 && st.st_blocks * 512 >= st.st_size);
+}
+
 static void change_format(uint32_t format)
 {
 	char path[300];
@@ -629,6 +672,35 @@ TEST(damage_costs_what_it_hit_and_nothing_else)
 	CHECK(c.accepted == 5 && c.delivered == 3 && c.dead == 2 && rig_next(&r) == 0);
 }
 
+TEST(what_the_disk_changed_while_it_was_in_flight_is_a_letter_too)
+{
+	push("a", "{first}");
+	push("a", "{second}");
+	CHECK(rig_commit(&r) == MW_OK);
+	push("a", "{third}");
+	CHECK(rig_commit(&r) == MW_OK);
+	CHECK(rig_next(&r) == 3);
+	damage("{third}");
+	rig_answer(&r, 404);
+	CHECK(rig_commit(&r) == MW_OK && rig_counts(&r).dead == 3);
+	const struct mw_spool_stats stats = mw_spool_stats(r.spool);
+	CHECK(stats.letters == 3 && stats.damaged == 1 && stats.letters_lost == 0);
+}
+
+TEST(a_letter_from_before_all_time_is_old)
+{
+	const struct mw_dead_letter letter = {.at = INT64_MIN, .code = MW_SPAN("refused"), .count = 1};
+	struct mw_buf bytes;
+	mw_buf_init(&bytes, SIZE_MAX);
+	r.config.dead_ms = 1000;
+	reopen();
+	CHECK(mw_dead_letter_write(&bytes, &letter) == MW_OK);
+	rig_add(&r, "a", mw_buf_span(&bytes), 0, MW_PARCEL_DEAD);
+	mw_buf_deinit(&bytes);
+	CHECK(rig_commit(&r) == MW_OK);
+	CHECK(mw_spool_stats(r.spool).letters == 0 && mw_spool_stats(r.spool).dead_dropped == 1);
+}
+
 TEST(a_file_that_was_cut_short_is_damaged_and_ends_nobody)
 {
 	char path[300];
@@ -655,6 +727,7 @@ int main(void)
 	RUN_FRESH(a_wall_clock_that_was_set_back_makes_nothing_wait);
 	RUN_FRESH(any_history_with_crashes_keeps_every_message_and_its_place);
 	RUN_FRESH(an_id_that_was_seen_is_not_queued_again);
+	RUN_FRESH(a_commit_that_could_not_begin_takes_no_id_back);
 	RUN_FRESH(a_full_spool_refuses_what_is_new_and_still_drains);
 	RUN_FRESH(a_spool_that_may_be_smaller_than_it_is_drains);
 	RUN_FRESH(free_pages_are_not_counted_with_each_commit_once_the_file_was_full);
@@ -663,9 +736,12 @@ int main(void)
 	RUN_FRESH(no_value_is_longer_than_a_page_whatever_a_message_is);
 	RUN_FRESH(a_lost_piece_costs_its_message_and_no_other);
 	RUN_FRESH(each_process_has_a_partition_and_a_dead_ones_is_taken_over);
+	RUN_FRESH(a_signal_leaves_no_holes_in_the_lock_file);
 	RUN_FRESH(what_cannot_be_looked_at_is_not_taken_for_damaged);
 	RUN_FRESH(a_spool_of_a_newer_moonweir_is_refused);
 	RUN_FRESH(damage_costs_what_it_hit_and_nothing_else);
+	RUN_FRESH(what_the_disk_changed_while_it_was_in_flight_is_a_letter_too);
+	RUN_FRESH(a_letter_from_before_all_time_is_old);
 	RUN_FRESH(a_file_that_was_cut_short_is_damaged_and_ends_nobody);
 	return CHECK_END();
 }

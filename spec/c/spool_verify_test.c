@@ -364,6 +364,11 @@ static void other_bytes(struct mw_spool_row *row)
 	row->head_bytes++;
 }
 
+static void head_beyond_all(struct mw_spool_row *row)
+{
+	row->head = 12;
+}
+
 static void further_head(struct mw_spool_row *row)
 {
 	row->head = 4;
@@ -378,6 +383,15 @@ TEST(a_row_that_does_not_fit_its_packs_is_found)
 	CHECK(finds(MW_FINDING_SETTLED, "a|lane 1: messages 0 to 2"));
 	rewrite_row(too_many_dead);
 	CHECK(finds(MW_FINDING_LANE, "a|lane 1: 5 dead messages of 4 settled"));
+}
+
+TEST(packs_that_are_settled_and_still_there_are_not_queued)
+{
+	furnish();
+	rewrite_row(head_beyond_all);
+	CHECK(finds(MW_FINDING_SETTLED, "a|lane 1: messages 0 to 2"));
+	CHECK(rig_open(&r) == MW_OK && rig_counts(&r).queued == 2);
+	CHECK(rig_next(&r) == 2);
 }
 
 TEST(a_missing_pack_is_found_wherever_it_was)
@@ -558,6 +572,7 @@ int main(void)
 	RUN_FRESH(a_changed_row_is_found);
 	RUN_FRESH(a_missing_row_is_found_and_its_packs_are_strays);
 	RUN_FRESH(a_row_that_does_not_fit_its_packs_is_found);
+	RUN_FRESH(packs_that_are_settled_and_still_there_are_not_queued);
 	RUN_FRESH(a_missing_pack_is_found_wherever_it_was);
 	RUN_FRESH(a_missing_pack_between_others_is_a_gap);
 	RUN_FRESH(packs_out_of_place_are_found);

@@ -1,3 +1,4 @@
+#include "memory_flags.h"
 #include "vault_fixture.h"
 
 #include <ctype.h>
@@ -41,24 +42,6 @@ TEST(a_master_key_is_raw_bytes_or_hex_digits_in_a_private_file)
 	CHECK(load(folder_path("nowhere"), &k) == MW_IO && load(folder(), &k) == MW_IO);
 	memset(bytes, 0, sizeof bytes);
 	CHECK(load(write_file("raw", bytes, sizeof bytes, 0600), &k) == MW_BAD_MASTER_KEY);
-}
-
-/* Does the kernel keep this flag for the memory at `at`? */
-static bool memory_has(const void *at, const char *flag)
-{
-	char line[512];
-	bool here = false, has = false;
-	FILE *f = fopen("/proc/self/smaps", "re");
-	while (f && fgets(line, sizeof line, f)) {
-		unsigned long long first, last;
-		if (sscanf(line, "%llx-%llx", &first, &last) == 2)
-			here = (uintptr_t)at >= first && (uintptr_t)at < last;
-		else if (here && strncmp(line, "VmFlags:", 8) == 0)
-			has = strstr(line, flag) != NULL;
-	}
-	if (f)
-		fclose(f);
-	return has;
 }
 
 TEST(a_master_key_is_in_no_core_file_and_no_child)
