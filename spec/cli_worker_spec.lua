@@ -274,15 +274,15 @@ describe("moonweir worker", function()
 	it("takes over what a dead worker left, once that is silent for --idle, and never from a living one", function()
 		add(1, 300)
 		segment:control "stall"
-		local slow = child.start(arguments { "--consumer", "slow", "--idle", "1" })
+		local slow = child.start(arguments { "--consumer", "slow", "--idle", "4" })
 		redis.wait("entries under way", function()
 			return pending() == 300
 		end)
-		-- A second worker looks for the dead several times a second; three seconds are three times --idle.
-		local other = child.start(arguments { "--consumer", "other", "--idle", "1" })
+		-- A second worker looks for the dead every second. A living one renews its claim three times in --idle.
+		local other = child.start(arguments { "--consumer", "other", "--idle", "4" })
 		local core = require "moonweir.core"
-		local until_ = core.process.monotonic() + 3
-		redis.wait("three seconds", function()
+		local until_ = core.process.monotonic() + 6
+		redis.wait("six seconds", function()
 			for _, one in ipairs(red:call("XPENDING", stream, "g")[4]) do
 				assert.equal("slow", one[1])
 			end
