@@ -297,8 +297,8 @@ print("silent" if not termios.tcgetattr(terminal)[3] & termios.ECHO else "shows 
 process.kill()
 process.wait()
 ]])
-		local pipe = io.popen(("env -u LD_PRELOAD MOONWEIR_SPOOL=%s MOONWEIR_MASTER_KEY_FILE=%s python3 %s %s lua/moonweir/cli/moonweir.lua "
-			.. "accounts set acme 2>&1"):format(spool, master, script, child.lua))
+		local pipe = io.popen(("env -u LD_PRELOAD MOONWEIR_SPOOL=%s MOONWEIR_MASTER_KEY_FILE=%s python3 %s "
+			.. "%s lua/moonweir/cli/moonweir.lua accounts set acme 2>&1"):format(spool, master, script, child.lua))
 		local said = pipe:read "*a"
 		pipe:close()
 		assert.equal("silent\n", said)
