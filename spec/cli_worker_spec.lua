@@ -560,11 +560,19 @@ describe("moonweir worker", function()
 		it("goes on when Redis is full: what is to be buried waits, and stays pending", function()
 			local other = redis.start { ["maxmemory-policy"] = "noeviction" }
 			local client = other:client()
-			add(1, 10, nil, client)
-			client:call("XADD", stream, "*", "body", "not json")
-			client:call("XGROUP", "CREATE", stream, "g", "0")
-			client:call("CONFIG", "SET", "maxmemory", "1mb")
 			local worker = start(other)
+			redis.wait("the consumer", function()
+				return (client:call("XINFO", "CONSUMERS", stream, "g") or {})[1]
+			end)
+			-- Full as soon as they are there, whatever an empty Redis takes.
+			local commands = { { "MULTI" } }
+			for n = 1, 10 do
+				commands[#commands + 1] = { "XADD", stream, "*", "body", event(n) }
+			end
+			commands[#commands + 1] = { "XADD", stream, "*", "body", "not json" }
+			commands[#commands + 1] = { "CONFIG", "SET", "maxmemory", "1" }
+			commands[#commands + 1] = { "EXEC" }
+			assert.is_nil(assert(client:pipeline(commands)).errors)
 			worker:wait_for "OOM"
 			redis.wait("the good ones", function()
 				return #segment:messages() == 10 and pending(client) == 1
