@@ -585,6 +585,20 @@ describe("moonweir worker", function()
 			assert.equal(1, (stop(worker)))
 		end)
 
+		it("begins where Redis is full, if its group is there: what it delivers makes room", function()
+			local other = redis.start { ["maxmemory-policy"] = "noeviction" }
+			local client = other:client()
+			add(1, 10, nil, client)
+			client:call("XGROUP", "CREATE", stream, "g", "0")
+			client:call("CONFIG", "SET", "maxmemory", "1")
+			assert.equal("oom", select(3, client:call("SET", "more", "x")))
+			local worker = start(other, { "--consumer", "c1", "--delete" })
+			redis.wait("ten messages", function()
+				return #segment:messages() == 10 and client:call("XLEN", stream) == 0
+			end)
+			assert.equal(0, (stop(worker)))
+		end)
+
 		it("waits while its Redis is a replica", function()
 			local master, other = redis.start { port = true }, redis.start()
 			master:client()
