@@ -261,7 +261,8 @@ TEST(a_server_may_ask_for_any_pause_and_is_believed_within_reason)
 		CHECK(mock_script(&r.mock, "reset\nheader %s\nalways 429", asked[i].header));
 		int64_t before = monotonic_ms();
 		CHECK(try_once(&r, config, &lane));
-		/* The answer came somewhere in between. And a slow machine may look after more than one try. */
+		/* The answer came somewhere in between. And a slow machine may look after more than one try.
+		 */
 		int64_t at_most = pause_max_ms(&lane), due_ms = lane.due_in_ms + monotonic_ms() - before;
 		at_most = at_most > asked[i].to_ms ? at_most : asked[i].to_ms;
 		bool fine = lane.last_status == 429 && due_ms >= asked[i].from_ms &&
