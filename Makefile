@@ -215,7 +215,7 @@ $(BUILD)/node/node_modules: spec/browser/package-lock.json
 browser: browser-packages ## the pages in headless Chromium, and Segment's own Node library against the debugger
 	@$(MAKE) -j2 all $(BUILD)/node/node_modules
 	@cd spec/browser && printf '%s\n' $(or $(BROWSER),$(patsubst %.py,%,$(notdir $(wildcard spec/browser/*_test.py)))) | \
-	  MW_NODE=$(abspath $(BUILD)/node) PYTHONDONTWRITEBYTECODE=1 xargs -P3 -n1 sh ../support/one_test.sh /usr/bin/python3 -m unittest
+	  MW_NODE=$(abspath $(BUILD)/node) no_proxy=127.0.0.1,localhost NO_PROXY=127.0.0.1,localhost PYTHONDONTWRITEBYTECODE=1 xargs -P3 -n1 sh ../support/one_test.sh /usr/bin/python3 -m unittest
 
 .PHONY: simulate
 simulate: $(BUILD)/test/hosts_simulation_test ## delays of 10,000 customers under 50 requests/s, in one process and on 100 workers: the README's tables

@@ -277,6 +277,33 @@ describe("moonweir accounts", function()
 		assert.matches("account acme is paused", err, 1, true)
 	end)
 
+	it("asks on a terminal once that shows nothing more: who types at the prompt is heard and not seen", function()
+		-- Its prompt has nowhere to go as long as the pipe is full. Then the terminal must be silent already.
+		local script = child.file("silent.py", [[
+import os, pty, subprocess, sys, termios, time
+terminal, its = pty.openpty()
+read, write = os.pipe()
+os.set_blocking(write, False)
+try:
+    while True:
+        os.write(write, b"x")
+except BlockingIOError:
+    os.set_blocking(write, True)
+process = subprocess.Popen(sys.argv[1:], stdin=its, stdout=subprocess.DEVNULL, stderr=write)
+until = time.monotonic() + 120
+while termios.tcgetattr(terminal)[3] & termios.ECHO and process.poll() is None and time.monotonic() < until:
+    time.sleep(0.01)
+print("silent" if not termios.tcgetattr(terminal)[3] & termios.ECHO else "shows what is typed")
+process.kill()
+process.wait()
+]])
+		local pipe = io.popen(("env -u LD_PRELOAD MOONWEIR_SPOOL=%s MOONWEIR_MASTER_KEY_FILE=%s python3 %s "
+			.. "%s lua/moonweir/cli/moonweir.lua accounts set acme 2>&1"):format(spool, master, script, child.lua))
+		local said = pipe:read "*a"
+		pipe:close()
+		assert.equal("silent\n", said)
+	end)
+
 	it("asks on a terminal, and does not show what is typed", function()
 		local log = child.folder() .. "/typescript" .. spools
 		local command = ("env MOONWEIR_SPOOL=%s MOONWEIR_MASTER_KEY_FILE=%s %s lua/moonweir/cli/moonweir.lua accounts set acme"):format(

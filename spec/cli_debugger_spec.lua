@@ -286,8 +286,8 @@ describe("moonweir debugger", function()
 		it("and a stream of events", function()
 			local _, port = start()
 			child.http(port, "POST", "/v1/page", { Authorization = BASIC }, '{"userId":"u","name":"Streamed"}')
-			local pipe = io.popen(("curl -sN -m 60 -H 'X-Moonweir-Token: %s' 'http://127.0.0.1:%d/control/stream?after=0' | head -n 5")
-				:format(TOKEN, port))
+			local pipe = io.popen(("curl -q --noproxy '*' -sN -m 60 -H 'X-Moonweir-Token: %s' "
+				.. "'http://127.0.0.1:%d/control/stream?after=0' | head -n 5"):format(TOKEN, port))
 			local text = pipe:read "*a"
 			pipe:close()
 			assert.matches('^event: state\ndata: {.-}\n\nevent: messages\ndata: {"skipped":0,"entries":%[{.*Streamed', text)

@@ -57,21 +57,22 @@ describe("moonweir serve", function()
 		assert.equal(200, (daemon.post(serve, "/webhooks/acme", EVENT:format "beside")))
 		assert.equal(200, (child.http(serve.port, "GET", "/healthz")))
 		assert.is_true(memory(serve) - before < MEMORY, "it grew by " .. memory(serve) - before .. " KiB")
-		serve:wait("their places", function()
+		serve:wait("their places", function() -- the last of them may come only when others go
 			return daemon.metric(serve, "moonweir_http_connections") == 0
+				and daemon.metric(serve, "moonweir_http_too_slow_total") == READERS
 		end)
-		assert.equal(READERS, daemon.metric(serve, "moonweir_http_too_slow_total"))
 		crowd:close()
 		assert.equal(200, (daemon.post(serve, "/webhooks/acme", EVENT:format "after")))
 		arrive(serve, "before", "beside", "after")
 		daemon.stop(serve)
 	end)
 
+	-- nil: only root may look, as the daemon leaves no core file.
 	local function open_files(serve)
-		local list = io.popen(("ls /proc/%s/fd | wc -l"):format(serve.pid))
+		local list = io.popen(("ls /proc/%s/fd 2>/dev/null | wc -l"):format(serve.pid))
 		local count = list:read "*n"
 		list:close()
-		return count
+		return count > 0 and count or nil
 	end
 
 	local function allow_files(serve, count)
@@ -104,7 +105,7 @@ describe("moonweir serve", function()
 		serve:signal "HUP"
 		serve:wait_for "event=reload_failed[^\n]*Too many open files; the old one goes on"
 		assert.equal("", answer())
-		allow_files(serve, usual + 100)
+		allow_files(serve, (usual or 0) + 100)
 		serve:wait("the answer", function()
 			return answer():find "^HTTP/1.1 200 "
 		end)
@@ -129,7 +130,7 @@ describe("moonweir serve", function()
 		serve:wait("the other to be refused a descriptor", function()
 			return #child.read(posted) > before + 1000
 		end)
-		allow_files(serve, usual + 100)
+		allow_files(serve, (usual or 0) + 100)
 		serve:wait("the answer", function()
 			return answer():find "^HTTP/1.1 200 "
 		end)
@@ -154,7 +155,11 @@ describe("moonweir serve", function()
 		serve:wait("many a chance to accept", function()
 			return #child.read(posted) > before + 1000
 		end)
-		assert.is_true(open_files(serve) <= few - 6, open_files(serve) .. " of " .. few)
+		local count = open_files(serve)
 		daemon.stop(serve)
+		if not count then
+			return pending "skipped: only root may count a daemon's descriptors"
+		end
+		assert.is_true(count <= few - 6, count .. " of " .. few)
 	end)
 end)

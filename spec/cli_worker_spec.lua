@@ -274,15 +274,15 @@ describe("moonweir worker", function()
 	it("takes over what a dead worker left, once that is silent for --idle, and never from a living one", function()
 		add(1, 300)
 		segment:control "stall"
-		local slow = child.start(arguments { "--consumer", "slow", "--idle", "1" })
+		local slow = child.start(arguments { "--consumer", "slow", "--idle", "4" })
 		redis.wait("entries under way", function()
 			return pending() == 300
 		end)
-		-- A second worker looks for the dead several times a second; three seconds are three times --idle.
-		local other = child.start(arguments { "--consumer", "other", "--idle", "1" })
+		-- A second worker looks for the dead every second. A living one renews its claim three times in --idle.
+		local other = child.start(arguments { "--consumer", "other", "--idle", "4" })
 		local core = require "moonweir.core"
-		local until_ = core.process.monotonic() + 3
-		redis.wait("three seconds", function()
+		local until_ = core.process.monotonic() + 6
+		redis.wait("six seconds", function()
 			for _, one in ipairs(red:call("XPENDING", stream, "g")[4]) do
 				assert.equal("slow", one[1])
 			end
@@ -560,11 +560,19 @@ describe("moonweir worker", function()
 		it("goes on when Redis is full: what is to be buried waits, and stays pending", function()
 			local other = redis.start { ["maxmemory-policy"] = "noeviction" }
 			local client = other:client()
-			add(1, 10, nil, client)
-			client:call("XADD", stream, "*", "body", "not json")
-			client:call("XGROUP", "CREATE", stream, "g", "0")
-			client:call("CONFIG", "SET", "maxmemory", "1mb")
 			local worker = start(other)
+			redis.wait("the consumer", function()
+				return (client:call("XINFO", "CONSUMERS", stream, "g") or {})[1]
+			end)
+			-- Full as soon as they are there, whatever an empty Redis takes.
+			local commands = { { "MULTI" } }
+			for n = 1, 10 do
+				commands[#commands + 1] = { "XADD", stream, "*", "body", event(n) }
+			end
+			commands[#commands + 1] = { "XADD", stream, "*", "body", "not json" }
+			commands[#commands + 1] = { "CONFIG", "SET", "maxmemory", "1" }
+			commands[#commands + 1] = { "EXEC" }
+			assert.is_nil(assert(client:pipeline(commands)).errors)
 			worker:wait_for "OOM"
 			redis.wait("the good ones", function()
 				return #segment:messages() == 10 and pending(client) == 1
@@ -575,6 +583,20 @@ describe("moonweir worker", function()
 			end)
 			worker:wait_for "Redis answers again"
 			assert.equal(1, (stop(worker)))
+		end)
+
+		it("begins where Redis is full, if its group is there: what it delivers makes room", function()
+			local other = redis.start { ["maxmemory-policy"] = "noeviction" }
+			local client = other:client()
+			add(1, 10, nil, client)
+			client:call("XGROUP", "CREATE", stream, "g", "0")
+			client:call("CONFIG", "SET", "maxmemory", "1")
+			assert.equal("oom", select(3, client:call("SET", "more", "x")))
+			local worker = start(other, { "--consumer", "c1", "--delete" })
+			redis.wait("ten messages", function()
+				return #segment:messages() == 10 and client:call("XLEN", stream) == 0
+			end)
+			assert.equal(0, (stop(worker)))
 		end)
 
 		it("waits while its Redis is a replica", function()

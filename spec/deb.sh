@@ -104,8 +104,8 @@ $enter setpriv --reuid=moonweir --regid=moonweir --clear-groups --no-new-privs -
 	env CREDENTIALS_DIRECTORY=/run/credentials sh -c "umask 077; exec $start" >"$work/log" 2>&1 &
 daemon=$!
 tries=0
-until curl -s -o /dev/null "http://$(sed -n 's/.*event=started.* operations=\([^ ]*\).*/\1/p' "$work/log")/healthz"; do
-	kill -0 "$daemon" 2>/dev/null && [ "$tries" -lt 100 ] || { cat "$work/log"; fail "the daemon did not start"; }
+until curl -q --noproxy '*' -s -o /dev/null "http://$(sed -n 's/.*event=started.* operations=\([^ ]*\).*/\1/p' "$work/log")/healthz"; do
+	kill -0 "$daemon" 2>/dev/null && [ "$tries" -lt 1200 ] || { cat "$work/log"; fail "the daemon did not start"; }
 	tries=$((tries + 1))
 	sleep 0.1
 done

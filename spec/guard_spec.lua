@@ -236,7 +236,7 @@ describe("guard_call", function()
 	end)
 
 	it("nests: inner calls count for the outer one", function()
-		local ok, message = guarded({ instructions = 300000 }, function()
+		local ok, message = guarded({ instructions = 300000, time_ms = 60000 }, function()
 			while true do
 				core.guard_call(function()
 					for _ = 1, 20000 do end

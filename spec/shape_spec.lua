@@ -35,8 +35,10 @@ describe("the shape of a declared value", function()
 			["string or number"] = { get "a":lookup { a = "b", c = 1 } },
 			["string or null"] = { get "a":lookup { a = "b", c = core.null } },
 			["object"] = { { a = 1 }, {}, get "a":snake_case(), get "a":without { "b" } },
-			["array"] = { get "a":map(get "."), get "a":filter(get "ok"), source.array { get "a" } },
-			["array of strings"] = { get "a":map(get "id":string()), source.array { get "a":lower(), "x" }, { "a", "b" } },
+			["array"] = { get "a":map(get "."), get "a":filter(get "ok"), source.array { get "a" },
+				source.any(get "a":filter(get "ok"), get "b":map { c = 1 }), get "b":map { c = 1 }:default(get "a":filter(get "ok")) },
+			["array of strings"] = { get "a":map(get "id":string()), source.array { get "a":lower(), "x" }, { "a", "b" },
+				get "a":map(get "id":string()):default(source.array {}) },
 			["array of objects"] = { get "a":map { id = get "id" } },
 		} do
 			for i, value in ipairs(values) do

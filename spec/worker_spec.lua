@@ -5,6 +5,7 @@ local exposition = require "moonweir.worker.exposition"
 local ledger = require "moonweir.worker.ledger"
 local letters = require "moonweir.worker.letter"
 local names = require "moonweir.worker.names"
+local parking = require "moonweir.worker.parking"
 
 describe("the keys of a stream", function()
 	it("share a hash tag, the stream's own if it has one", function()
@@ -300,5 +301,49 @@ describe("a worker beside Redis", function()
 		local it = entries.read("1-0", { "body", "b", "moonweir-group", "another" })
 		red:call("XADD", keys.dead, "*", (table.unpack or unpack)(entries.copy(it, letters.fields(letters.add(nil, "json", ""), "g")))) -- luacheck: ignore
 		assert.equal(1, require("moonweir.redis").replay(red, "s", "g"))
+	end)
+end)
+
+describe("parked accounts", function()
+	local NOW = 1000
+	local lanes = {}
+	local client = { lane = function(_, account) return lanes[account] end }
+
+	local function chosen(it)
+		local list = {}
+		for _, choice in ipairs(it:choose(client)) do
+			list[#list + 1] = choice.account
+		end
+		return list
+	end
+
+	it("go back when their key is good, also where Redis was asked before their entries got there", function()
+		local it = parking.new({}, nil, function() return NOW end)
+		it:refresh {}
+		it:note "acme"
+		it:refresh {} -- asked before
+		it:refresh { acme = NOW + 900000 }
+		lanes.acme = { state = "parked", in_flight = 0 }
+		assert.same({}, chosen(it))
+		lanes.acme = { state = "empty", in_flight = 0 }
+		assert.same({ "acme" }, chosen(it))
+	end)
+
+	it("are forgotten once they are gone, and left to others if another worker parked them", function()
+		local it = parking.new({}, nil, function() return NOW end)
+		it:refresh {}
+		it:note "acme"
+		for _ = 1, 5 do
+			it:refresh { acme = NOW + 900000 }
+		end
+		assert.same({ "acme" }, chosen(it))
+		for _ = 1, 5 do
+			it:refresh {}
+		end
+		assert.is_nil(next(it.mine))
+		it:refresh { acme = NOW + 900000 }
+		assert.same({}, chosen(it))
+		it:refresh { acme = NOW }
+		assert.same({ "acme" }, chosen(it))
 	end)
 end)

@@ -16,10 +16,11 @@ static ssize_t read_typed(uint8_t *room, size_t max, const char *prompt)
 		return -1;
 	silent = before;
 	silent.c_lflag &= ~(tcflag_t)ECHO;
-	fprintf(stderr, "%s", prompt);
-	fflush(stderr);
+	/* Before the prompt: who types as soon as that is there is not seen, and not flushed either. */
 	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) < 0)
 		return -1;
+	fprintf(stderr, "%s", prompt);
+	fflush(stderr);
 	ssize_t n = read(STDIN_FILENO, room, max);
 	int why = errno;
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);

@@ -32,7 +32,7 @@ tries=0
 until grep -q '^listening' "$work/arrived"; do
 	kill -0 "$debugger" 2>/dev/null || { cat "$work/said"; exit 1; }
 	tries=$((tries + 1))
-	[ "$tries" -lt 200 ] || { echo "the debugger did not start"; exit 1; }
+	[ "$tries" -lt 1200 ] || { echo "the debugger did not start"; exit 1; }
 	sleep 0.05
 done
 url=$(sed -n 's/^listening on //p' "$work/arrived")

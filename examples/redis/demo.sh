@@ -40,8 +40,8 @@ redis-server --port 0 --unixsocket "$work/redis.sock" --dir "$work" --save "" --
 redis=$!
 "$moonweir" debugger --port 0 >"$work/arrived" 2>"$work/debugger.err" &
 debugger=$!
-until_true 10 cli PING
-until_true 10 grep -q '^listening' "$work/arrived"
+until_true 60 cli PING
+until_true 60 grep -q '^listening' "$work/arrived"
 url=$(sed -n 's/^listening on //p' "$work/arrived")
 
 say "Events, by the command line, by a Redis function and from Lua:"
@@ -54,7 +54,7 @@ cli XADD events '*' body '{"type":"no.such.event","id":"e1"}'
 
 say "Two workers; one is killed with -9 as soon as it has something:"
 worker one; one=$!
-until_true 10 sh -c "redis-cli -s '$work/redis.sock' XINFO CONSUMERS events segment | grep -q one"
+until_true 60 sh -c "redis-cli -s '$work/redis.sock' XINFO CONSUMERS events segment | grep -q one"
 kill -9 $one
 wait $one 2>/dev/null || true
 one=

@@ -27,6 +27,7 @@ end
 ---@field enum? any[] the only values there are
 ---@field properties? table<string, moonweir.Shape> of objects, as far as they are known
 ---@field items? moonweir.Shape of lists
+---@field is_empty? boolean a list that has no items, which is more than not to know them
 ---@field always? boolean whatever the event is like, the value is there
 ---@field from? "script"|"spec"|"fixtures" who knows the types
 
@@ -79,12 +80,17 @@ local function both_enums(a, b)
 	return all
 end
 
+-- May it be a list, or an object, whose inside is not known? Then neither is that of what it may be instead.
+local function is_open(one, word, inside)
+	return one.types and one.types[word] and not one[inside] and not one.is_empty
+end
+
 --- What may be one or the other.
 ---@param a moonweir.Shape
 ---@param b moonweir.Shape
 ---@return moonweir.Shape
 function shape.either(a, b)
-	local made = { always = a.always and b.always or false, from = a.from or b.from }
+	local made = { always = a.always and b.always or false, from = a.from or b.from, is_empty = a.is_empty and b.is_empty }
 	if a.types and b.types then
 		made.types = {}
 		for _, set in ipairs { a.types, b.types } do
@@ -95,7 +101,7 @@ function shape.either(a, b)
 		widen(made.types)
 		made.enum = both_enums(a.enum, b.enum)
 	end
-	if a.properties or b.properties then
+	if (a.properties or b.properties) and not is_open(a, "object", "properties") and not is_open(b, "object", "properties") then
 		made.properties = {}
 		local ours, theirs = a.properties or {}, b.properties or {}
 		for _, name in ipairs(sorted(ours, theirs)) do
@@ -103,7 +109,7 @@ function shape.either(a, b)
 			made.properties[name] = mine and other and shape.either(mine, other) or shape.with(mine or other, { always = false })
 		end
 	end
-	if a.items or b.items then
+	if (a.items or b.items) and not is_open(a, "array", "items") and not is_open(b, "array", "items") then
 		made.items = a.items and b.items and shape.either(a.items, b.items) or a.items or b.items
 	end
 	return made
@@ -154,6 +160,7 @@ end
 local function of_list(items)
 	local made = { types = types "array", items = #items > 0 and of_any(items) or nil, always = true, from = "script" }
 	made.items = made.items and shape.with(made.items, { always = false })
+	made.is_empty = #items == 0 or nil
 	return made
 end
 
@@ -256,6 +263,7 @@ function shape.of_json(value)
 			local one = shape.of_json(item)
 			made.items = made.items and shape.either(made.items, one) or one
 		end
+		made.is_empty = #value == 0 or nil
 	end
 	return made
 end

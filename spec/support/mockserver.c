@@ -9,9 +9,11 @@
  *
  * The log has one line a request: monotonic ns, connection, request on that connection, bytes of body,
  * messages, write key (of the Basic header; or the Bearer token), X-Retry-Count, status answered (0: none),
- * key in the body, path. A request the server left unanswered is in it as well: what counts for a rate limit
- * is what arrived. Heads and bodies are what came, a NUL behind each head and a newline behind each body;
- * messages are those of batches answered with 2xx, one a line.
+ * key in the body, path. The time is that at which the system had its first bytes (with TLS, at which they
+ * were read): on a busy machine this process may get to read many requests at once that were sent one by one.
+ * Lines stand in the order in which requests were read. A request the server left unanswered is in it as
+ * well: what counts for a rate limit is what arrived. Heads and bodies are what came, a NUL behind each head
+ * and a newline behind each body; messages are those of batches answered with 2xx, one a line.
  *
  * POST /control changes the behaviour from then on: see mockscript.h.
  */
@@ -50,6 +52,7 @@ struct connection {
 	long requests;
 	char head[HEAD_MAX + 1];
 	size_t head_len; /* bytes in `head`, also past the end of the head */
+	int64_t came_ns; /* the request that is read */
 };
 
 struct request {
@@ -156,14 +159,41 @@ static long each_message(const char *body, size_t len, int fd)
 	return count;
 }
 
+static int64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+	clock_gettime(clock, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Waits for the first byte of a request, and notes when it came: the system stamps it (SO_TIMESTAMPNS) by its
+ * wall clock. False at the end of the connection. */
+static bool wait_for_request(struct connection *c)
+{
+	char first, control[CMSG_SPACE(sizeof(struct timespec))];
+	struct iovec to = {&first, 1};
+	struct msghdr m = {
+	    .msg_iov = &to, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+	if ((c->ssl ? SSL_peek(c->ssl, &first, 1) : recvmsg(c->fd, &m, MSG_PEEK)) <= 0)
+		return false;
+	c->came_ns = clock_ns(CLOCK_MONOTONIC);
+	struct cmsghdr *stamp = c->ssl ? NULL : CMSG_FIRSTHDR(&m);
+	if (stamp && stamp->cmsg_level == SOL_SOCKET && stamp->cmsg_type == SO_TIMESTAMPNS) {
+		struct timespec at;
+		memcpy(&at, CMSG_DATA(stamp), sizeof at);
+		int64_t ago = clock_ns(CLOCK_REALTIME) - ((int64_t)at.tv_sec * 1000000000 + at.tv_nsec);
+		if (ago > 0 && ago < 60000000000) /* else the wall clock was set meanwhile */
+			c->came_ns -= ago;
+	}
+	return true;
+}
+
 /* Reads one request; false at the end of the connection. */
 static bool read_request(struct connection *c, struct request *r)
 {
 	static const char control[] = "POST /control";
 	const size_t control_len = sizeof control - 1;
-	char first;
-	if (c->head_len == 0 &&
-	    (c->ssl ? SSL_peek(c->ssl, &first, 1) : recv(c->fd, &first, 1, MSG_PEEK)) <= 0)
+	if (c->head_len == 0 && !wait_for_request(c))
 		return false;
 	/* Only now, for the script may have changed while the connection was idle. */
 	pthread_mutex_lock(&lock);
@@ -232,16 +262,13 @@ static bool read_request(struct connection *c, struct request *r)
 
 static void record(const struct connection *c, struct request *r, int status)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	r->messages = each_message(r->body, r->body_len, status / 100 == 2 ? messages_fd : -1);
 	append(bodies_fd, r->body, r->body_len);
 	append(bodies_fd, "\n", 1);
 	char line[900];
-	int n = snprintf(line, sizeof line, "%lld %ld %ld %zu %ld %s %ld %d %s %s\n",
-			 (long long)now.tv_sec * 1000000000 + now.tv_nsec, c->number, c->requests,
-			 r->body_len, r->messages, *r->key ? r->key : "-", r->retry, status,
-			 *r->body_key ? r->body_key : "-", r->path);
+	int n = snprintf(line, sizeof line, "%lld %ld %ld %zu %ld %s %ld %d %s %s\n", (long long)c->came_ns,
+			 c->number, c->requests, r->body_len, r->messages, *r->key ? r->key : "-", r->retry,
+			 status, *r->body_key ? r->body_key : "-", r->path);
 	append(log_fd, line, (size_t)n);
 }
 
@@ -406,6 +433,7 @@ static void *accept_all(void *argument)
 		if (!c)
 			continue;
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+		setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &(int){1}, sizeof(int));
 		c->fd = fd;
 		c->number = number;
 		if (tls && (c->ssl = SSL_new(tls)))

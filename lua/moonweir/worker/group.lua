@@ -37,6 +37,16 @@ function Group:last_id()
 	return nil, message, code
 end
 
+--- Is the group there? False also where that can't be known.
+function Group:exists()
+	for _, info in ipairs(self.red:call_again("XINFO", "GROUPS", self.names.stream) or {}) do
+		if pairs_of(info).name == self.name then
+			return true
+		end
+	end
+	return false
+end
+
 --- The group is there afterwards, and its stream. A new one begins with what is already in the stream, or behind `start`.
 ---@param start? string an id; "$": with what comes from now on
 ---@return string|nil began behind which id; of a group that was there already "0", for nobody knows
@@ -54,7 +64,7 @@ function Group:ensure(start)
 	ok, message, code = self.red:call_again("XGROUP", "CREATE", self.names.stream, self.name, from, "MKSTREAM")
 	if ok then
 		return from
-	elseif code == "busygroup" then
+	elseif code == "busygroup" or code == "oom" and self:exists() then -- a full Redis makes none, and has room once it is read
 		return "0"
 	end
 	return nil, message, code

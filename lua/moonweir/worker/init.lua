@@ -269,6 +269,7 @@ function Worker:add_park(x, entry)
 		command[#command + 1] = fields[i]
 	end
 	x:add(command, function(count)
+		self.parking:note(entry.account)
 		self:finish(entry, count, "parked")
 	end)
 end

@@ -12,8 +12,10 @@ local RETRY_MS = 15 * 60 * 1000 -- as the engine probes a parked account
 local PROBE = 100 -- entries that try
 local RETURN = 500 -- entries that return in one round, of one account
 local ACCOUNTS = 20 -- accounts that are looked after in one round
+local LOOKS = 2 -- at Redis: what was asked before an account's entries got there does not show them, the next does
 
 ---@class moonweir.worker.Parking
+---@field mine table<string, integer> accounts that this worker looks after: looks at Redis since one showed them
 local Parking = {}
 Parking.__index = Parking
 
@@ -28,9 +30,9 @@ function Parking:next_try()
 	return ("%d"):format(self.now_ms() + RETRY_MS)
 end
 
---- This worker's engine has parked it.
+--- This worker's engine has parked it, or entries of it came to where they wait.
 function Parking:note(account)
-	self.mine[account] = true
+	self.mine[account] = 0
 end
 
 --- What Redis says is parked.
@@ -43,10 +45,9 @@ function Parking:refresh(due)
 			self.untried[account] = true
 		end
 	end
-	for account in pairs(self.mine) do
-		if not due[account] then
-			self.mine[account] = nil
-		end
+	for account, looks in pairs(self.mine) do
+		looks = due[account] and 0 or looks + 1
+		self.mine[account] = looks <= LOOKS and looks or nil
 	end
 end
 
