@@ -56,6 +56,31 @@ describe("the command in hostile hands", function()
 			end)
 		end
 
+		it("whatever prints a page", function()
+			for _, arguments in ipairs {
+				"--help", "run --help", "accounts set --help", "help", "help map", "--version", "check --rules",
+				"serve --print-config", "check " .. source, "plan " .. source, "plan --format csv " .. source, "docs " .. source,
+				"docs --format reference examples/acme-mail/acme-mail.lua", "test examples/acme-mail/acme-mail.lua",
+			} do
+				local code, err = shell(arguments, ">/dev/full")
+				assert.same({ arguments, 1 }, { arguments, code })
+				assert.matches("standard output: No space left on device\n", err, 1, true)
+			end
+		end)
+
+		it("a page for a reader who went away, and says nothing of it", function()
+			local base = child.folder() .. "/gone"
+			local program = child.file("gone.sh", ([[
+				trap "" PIPE
+				{
+					while echo x 2>/dev/null; do :; done
+					%s lua/moonweir/cli/moonweir.lua --help 2>%s.err; echo $? >%s.rc
+				} | true
+			]]):format(child.lua, base, base))
+			os.execute("sh " .. program .. " 2>/dev/null")
+			assert.same({ "1\n", "" }, { child.read(base .. ".rc"), child.read(base .. ".err") })
+		end)
+
 		it("a debugger that nobody hears ends", function()
 			local code, err = shell("debugger --port 0", ">/dev/full")
 			assert.equal(1, code)

@@ -25,7 +25,7 @@ function columns.print(rows)
 			parts[i] = cell .. (" "):rep(widths[i] - width(cell))
 		end
 		local line = table.concat(parts, "  "):gsub(" +$", "")
-		io.stdout:write(n == 1 and terminal.paint(1, "bold", line) or line, "\n")
+		terminal.write(n == 1 and terminal.paint(1, "bold", line) or line, "\n")
 	end
 end
 

@@ -100,6 +100,38 @@ local function refuse(parser, message)
 	os.exit(2, true)
 end
 
+--- All that was asked for is this text.
+local function show(text)
+	os.exit(terminal.print(text) and 0 or 1, true)
+end
+
+--- argparse's own help would not say that nobody got it.
+local function define_help(parser)
+	parser:add_help {
+		action = function()
+			show(parser:get_help())
+		end,
+	}
+	for _, below in ipairs(parser._commands) do
+		define_help(below)
+	end
+end
+
+local function define_help_command(root)
+	local help = root:command("help", "Show help for commands.")
+	help:argument("command", "The command to show help for."):args("?"):action(function(_, _, name)
+		for _, command in ipairs(root._commands) do
+			if command._name == name then
+				show(command:get_help())
+			end
+		end
+		if name then
+			help:error(("unknown command '%s'"):format(name))
+		end
+		show(root:get_help())
+	end)
+end
+
 local function build()
 	local argparse = require "argparse"
 	local root = argparse("moonweir", "Feed Segment from any tool: a script says how its events become Segment calls.", [[
@@ -111,12 +143,11 @@ Example, without touching Segment (README.md shows how acme-mail.lua is written)
 Exit codes: 0 everything came through, 1 something did not, 2 the command line is wrong.]])
 	root:command_target "command"
 	root:require_command(true)
-	root:add_help_command()
+	define_help_command(root)
 	root:help_max_width(100)
 	define_globals(root)
 	root:flag("--version", "Show the version."):action(function()
-		print("moonweir " .. require("moonweir.core").version)
-		os.exit(0, true)
+		show("moonweir " .. require("moonweir.core").version)
 	end)
 	local commands = {}
 	for _, name in ipairs(COMMANDS) do
@@ -127,6 +158,7 @@ Exit codes: 0 everything came through, 1 something did not, 2 the command line i
 		parser:epilog(command.example .. "\n\n" .. GLOBAL_OPTIONS)
 		commands[name] = command
 	end
+	define_help(root)
 	local function fail(parser, message)
 		refuse(parser, message)
 	end

@@ -108,28 +108,43 @@ function terminal.say(kind, message)
 	io.stderr:write("moonweir: ", prefix, message, "\n")
 end
 
+local EPIPE = 32 -- a reader that has seen enough, as `head` has: a signal ends us, or whoever ignores those hears nothing
+
 local lost = false
 
 function terminal.is_heard()
 	return not lost
 end
 
---- Bring what was printed to where it goes. Results that nobody got are a failure: it is told once.
----@return boolean ok
-function terminal.flush()
-	local ok, reason = io.stdout:flush()
+--- Results that nobody got are a failure: it is told once.
+local function heard(ok, reason, code)
 	if not ok and not lost then
 		lost = true
-		terminal.say("error", "standard output: " .. tostring(reason))
+		if code ~= EPIPE then
+			terminal.say("error", "standard output: " .. tostring(reason))
+		end
 	end
 	return not lost
 end
 
---- A line on stdout. Lua's own print would not say that it was lost.
+--- Text on stdout, when its buffer is full or at the next `flush`. What was lost is known here alone: a buffer that could
+--- not be written is empty, and the next flush of it does well.
+---@param ... string
+---@return boolean ok
+function terminal.write(...)
+	return heard(io.stdout:write(...))
+end
+
+--- Bring what was printed to where it goes.
+---@return boolean ok
+function terminal.flush()
+	return heard(io.stdout:flush())
+end
+
+--- A line on stdout, at once.
 ---@return boolean ok
 function terminal.print(line)
-	io.stdout:write(line, "\n")
-	return terminal.flush()
+	return terminal.write(line, "\n") and terminal.flush()
 end
 
 return terminal
