@@ -88,6 +88,28 @@ describe("the command in hostile hands", function()
 		end)
 	end)
 
+	it("lets no script, file or argument steer the terminal", function()
+		local evil = "\27[31mred\27]0;title\7\194\155\r\226\128\174"
+		local raising = child.file("raising.lua", "error([[" .. evil .. "]], 0)")
+		local declaring = child.file("declaring.lua",
+			'return require "moonweir.source".define { slug = "x", version = "1", on = {}, ["' .. evil .. '"] = 1 }')
+		local gone = child.folder() .. "/" .. evil
+		for _, arguments in ipairs {
+			{ "map", raising }, { "run", raising, "--write-key-file", key }, { "check", raising }, { "docs", raising },
+			{ "send", "--write-key-file", key, "--type=track", "--source", raising },
+			{ "map", declaring }, { "map", gone }, { "map", source, gone }, { "run", source, "--write-key-file", gone },
+			{ "run", source, "--accounts", gone }, { "send", "--input", "@" .. gone }, { evil }, { "map", "--" .. evil },
+			{ "run", source, "--write-key-file", key, "--ca-file", gone }, { "run", source, "--write-key-file", key, "--rate", evil },
+			{ "run", source, "--write-key-file", key, "--spool", "/dev/null/" .. evil }, { "dead", "list", "--spool", gone },
+		} do
+			local code, _, err = child.run(arguments)
+			assert.is_true(code == 1 or code == 2)
+			assert.matches("^moonweir: ", err)
+			assert.is_nil(err:find("[%z\1-\9\11-\31\127]"), err)
+			assert.is_nil(err:find("\194\155", 1, true) or err:find("\226\128\174", 1, true), err)
+		end
+	end)
+
 	it("gives the place of a closed standard input to no socket", function()
 		local code, err = shell(("run %s --write-key-file %s --endpoint %s"):format(source, key, UNREACHABLE), "<&- >/dev/null")
 		assert.equal(1, code)

@@ -96,7 +96,7 @@ local function refuse(parser, message)
 		parser = parser._parent
 		full_name = parser._name .. " " .. full_name
 	end
-	io.stderr:write("moonweir: ", message, "\n", "Try: ", full_name, " --help\n")
+	io.stderr:write("moonweir: ", terminal.safe(message, 500), "\n", "Try: ", full_name, " --help\n")
 	os.exit(2, true)
 end
 

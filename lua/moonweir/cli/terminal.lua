@@ -99,13 +99,16 @@ function terminal.mask(text)
 	return (text:gsub("://[^/%s]+@", "://…@"))
 end
 
---- A line on stderr. Every message of the command that is no result goes through here.
+local SAID_MAX = 4000 -- bytes: a script may raise any text as its error
+
+--- A line on stderr. Every message of the command that is no result goes through here, and is safe for it: what is quoted
+--- may be a script's, or the name of a file.
 ---@param kind "error"|"warning"|"note"
 ---@param message string
 function terminal.say(kind, message)
 	local colour = kind == "error" and "red" or kind == "warning" and "yellow" or "cyan"
 	local prefix = kind == "note" and "" or terminal.paint(2, colour, kind .. ": ")
-	io.stderr:write("moonweir: ", prefix, message, "\n")
+	io.stderr:write("moonweir: ", prefix, terminal.safe(message, SAID_MAX), "\n")
 end
 
 local EPIPE = 32 -- a reader that has seen enough, as `head` has: a signal ends us, or whoever ignores those hears nothing
