@@ -244,6 +244,15 @@ describe("the command in hostile hands", function()
 		end
 	end)
 
+	it("send says that there was nothing to send", function()
+		for _, sequences in ipairs { "[]", '[{"events":[]}]', "{}" } do
+			local code, out, err = child.run { "send", "--input", '{"writeKey":"canary01","sequences":' .. sequences .. "}" }
+			assert.equal(0, code)
+			assert.equal('{"success":true,"sentBatches":0}\n', out)
+			assert.matches("there is no call in the input, so nothing was sent", err, 1, true)
+		end
+	end)
+
 	it("send says why nothing came through", function()
 		local code, out = child.run {
 			"send", "--writeKey", KEY, "--type=track", "--userId=u", "--event=E", "--host", UNREACHABLE,

@@ -240,7 +240,7 @@ local function list_of(object, name)
 	return type(list) == "table" and list or {}
 end
 
---- Hand all sequences over. Returns the reason of the first refusal, if there was one.
+--- Hand all sequences over. Returns the reason of the first refusal, if there was one, and how many events there were.
 local function play(client, script, account)
 	local refused
 	local number = 0
@@ -259,7 +259,7 @@ local function play(client, script, account)
 			end
 		end
 	end
-	return refused
+	return refused, number
 end
 
 --- Wait until everything is delivered or given up. Returns why not all of it was delivered.
@@ -314,7 +314,10 @@ function send.run(args)
 		return conclude(message, 0)
 	end
 	process.catch_signals()
-	local refused = play(client, script, options.account or "default")
+	local refused, handed_over = play(client, script, options.account or "default")
+	if handed_over == 0 then
+		terminal.say("warning", "there is no call in the input, so nothing was sent")
+	end
 	local undelivered = deliver(client)
 	if undelivered then
 		terminal.say("error", undelivered)
