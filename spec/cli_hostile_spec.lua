@@ -244,6 +244,18 @@ describe("the command in hostile hands", function()
 		end
 	end)
 
+	it("send says what is wrong with its standard input", function()
+		local code, err = shell("send --input @- >" .. child.folder() .. "/said", "<&-")
+		assert.equal(1, code)
+		assert.matches("^moonweir: error: standard input: ", err)
+		assert.is_false(core.decode(child.read(child.folder() .. "/said")).success)
+		local out
+		code, out, err = child.run({ "send", "--input", "@-" }, { stdin = "/dev/null" })
+		assert.equal(1, code)
+		assert.matches("^moonweir: error: %-%-input: expected a value", err)
+		assert.is_false(core.decode(out).success)
+	end)
+
 	it("send says that there was nothing to send", function()
 		for _, sequences in ipairs { "[]", '[{"events":[]}]', "{}" } do
 			local code, out, err = child.run { "send", "--input", '{"writeKey":"canary01","sequences":' .. sequences .. "}" }

@@ -136,17 +136,21 @@ end
 
 local function script_of_input(argument)
 	local text = argument
-	if argument == "@-" then
-		text = io.read "*a"
-	elseif argument:sub(1, 1) == "@" then
-		local file, reason = io.open(argument:sub(2), "rb")
+	if argument:sub(1, 1) == "@" then
+		local name = argument:sub(2)
+		local file, reason = io.stdin, nil
+		if name ~= "-" then
+			file, reason = io.open(name, "rb")
+		end
 		if not file then
 			return nil, reason
 		end
 		text, reason = file:read "*a"
-		file:close()
-		if not text then
-			return nil, argument:sub(2) .. ": " .. tostring(reason)
+		if file ~= io.stdin then
+			file:close()
+		end
+		if not text or (text == "" and reason) then
+			return nil, ("%s: %s"):format(name == "-" and "standard input" or name, tostring(reason))
 		end
 	end
 	local script, message = core.decode(text)
