@@ -147,6 +147,22 @@ describe("the command in hostile hands", function()
 			end)
 		end
 
+		it("--account, also where nothing is sent", function()
+			for _, name in ipairs { "", ("a"):rep(256) } do
+				for _, command in ipairs { "map", "run" } do
+					local code, out, err = child.run { command, source, events, "--account", name }
+					assert.same({ 2, "" }, { code, out })
+					assert.matches("^moonweir: %-%-account takes a name of 1 to 255 bytes\n", err)
+				end
+			end
+		end)
+
+		it("-o of docs", function()
+			local code, out, err = child.run { "docs", source, "-o", "" }
+			assert.same({ 2, "" }, { code, out })
+			assert.matches("^moonweir: %-o takes a file", err)
+		end)
+
 		it("--port", function()
 			for _, value in ipairs { "70000", "1.5", "0x10" } do
 				local code, _, err = child.run { "debugger", "--port", value }

@@ -38,6 +38,13 @@ local function directory(option)
 	end
 end
 
+local function account(name)
+	if name ~= "" and #name <= 255 then
+		return name
+	end
+	return nil, "--account takes a name of 1 to 255 bytes"
+end
+
 local function define_globals(parser)
 	parser:option("--endpoint", "Where to send: us, eu, or the base URL of a Tracking API (us)."):argname "<where>"
 	parser
@@ -50,7 +57,7 @@ local function define_globals(parser)
 	parser
 		:option("--accounts", 'A file of keys by account: JSON {"name":"key"} or Lua; only its owner may read it.')
 		:argname "<file>"
-	parser:option("--account", "Whose events are those that name no account."):argname "<name>"
+	parser:option("--account", "Whose events are those that name no account."):argname("<name>"):convert(account)
 	parser
 		:option("--spool", "A directory where messages are kept until Segment has them, so that a crash loses none, and "
 			.. "the accounts' write keys (MOONWEIR_SPOOL).")
