@@ -207,7 +207,7 @@ describe("moonweir run", function()
 		local _, url = child.debugger()
 		code = child.run { "run", path, file, "--endpoint", url, "--rate", "0", (unpack or table.unpack)(options) }
 		assert.equal(0, code)
-		local _, out = child.run { "verify", "--spool", spool, "--json" }
+		_, out = child.run { "verify", "--spool", spool, "--json" }
 		assert.equal(20000, cjson.decode(out).delivered)
 	end)
 
