@@ -567,6 +567,65 @@ describe("options", function()
 			assert.matches(name, message)
 		end
 	end)
+
+	it("of a call are told by their names, and alike on both Luas", function()
+		local client = open_script()
+		local nan = 0 / 0
+		for name, wrong in pairs {
+			wait = { nan, 1 / 0, -1, "1", true }, sync = { nan, -1, "1", {} }, now = { nan, 1 / 0, 0.5, "1" }, tag = { nan, "x" },
+		} do
+			for _, value in ipairs(wrong) do
+				local ok, message = pcall(client.push, client, good(1), { [name] = value })
+				assert.is_false(ok)
+				assert.matches("^" .. name .. " must be ", message)
+				if name ~= "now" then
+					ok, message = pcall(client.track, client, "a1", { userId = "u", event = "E" }, { [name] = value })
+					assert.is_false(ok)
+					assert.matches("^" .. name .. " must be ", message)
+				end
+			end
+		end
+		for method, values in pairs {
+			flush = { nan, -1, "1" }, sync = { nan, -1 }, close = { nan, -1 }, poll = { nan, 0.5, -1 }, is_safe = { nan, 0.5, -1 },
+		} do
+			for _, value in ipairs(values) do
+				assert.has_error(function() client[method](client, value) end)
+			end
+		end
+		assert.is_true(client:close(DEADLINE))
+		assert.same({}, server.arrived())
+	end)
+
+	it("that name no file, no source and no account are refused where they are given", function()
+		for name, value in pairs {
+			spool = "/tmp/mw\0x", state = "/tmp/mw\0x", source = "a\0b", ca_file = "/etc\0x", account = ("a"):rep(256),
+		} do
+			assert.error_matches(function() mw.open { write_key = "key", [name] = value } end,
+				"^moonweir.open: " .. name .. " must be ")
+		end
+		assert.is_nil(io.open "/tmp/mw")
+		for _, source in ipairs { {}, 5, "", "a\0b" } do
+			assert.error_matches(function() mw.load(source) end, "^load: the source must be ")
+		end
+		local client = open_script()
+		assert.error_matches(function() client:reload {} end, "^reload: the source must be ")
+		assert.is_true(client:close(DEADLINE))
+	end)
+
+	it("of an account that nobody knows are refused: its key would go to another region", function()
+		local entry = { write_key = "canary01", endpont = "eu" }
+		local ok, message = pcall(mw.open, { accounts = { acme = entry } })
+		assert.is_false(ok)
+		assert.matches('account "acme": no member "endpont", did you mean "endpoint"?', message, 1, true)
+		for _, other in ipairs { { write_key = "canary01", endpoint = true }, { "canary01" } } do
+			ok, message = pcall(mw.open, { accounts = { acme = other } })
+			assert.is_false(ok)
+			assert.not_matches("canary", message)
+		end
+		local client = open_script()
+		assert.error_matches(function() client:set_account("acme", entry) end, 'no option "endpont"')
+		assert.is_true(client:close(DEADLINE))
+	end)
 end)
 
 -- Only LuaJIT can fork by itself; spec/c/engine_life_test.c does the same from C for both.

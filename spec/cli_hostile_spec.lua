@@ -56,11 +56,58 @@ describe("the command in hostile hands", function()
 			end)
 		end
 
+		it("whatever prints a page", function()
+			for _, arguments in ipairs {
+				"--help", "run --help", "accounts set --help", "help", "help map", "--version", "check --rules",
+				"serve --print-config", "check " .. source, "plan " .. source, "plan --format csv " .. source, "docs " .. source,
+				"docs --format reference examples/acme-mail/acme-mail.lua", "test examples/acme-mail/acme-mail.lua",
+			} do
+				local code, err = shell(arguments, ">/dev/full")
+				assert.same({ arguments, 1 }, { arguments, code })
+				assert.matches("standard output: No space left on device\n", err, 1, true)
+			end
+		end)
+
+		it("a page for a reader who went away, and says nothing of it", function()
+			local base = child.folder() .. "/gone"
+			local program = child.file("gone.sh", ([[
+				trap "" PIPE
+				{
+					while echo x 2>/dev/null; do :; done
+					%s lua/moonweir/cli/moonweir.lua --help 2>%s.err; echo $? >%s.rc
+				} | true
+			]]):format(child.lua, base, base))
+			os.execute("sh " .. program .. " 2>/dev/null")
+			assert.same({ "1\n", "" }, { child.read(base .. ".rc"), child.read(base .. ".err") })
+		end)
+
 		it("a debugger that nobody hears ends", function()
 			local code, err = shell("debugger --port 0", ">/dev/full")
 			assert.equal(1, code)
 			assert.matches("standard output: ", err, 1, true)
 		end)
+	end)
+
+	it("lets no script, file or argument steer the terminal", function()
+		local evil = "\27[31mred\27]0;title\7\194\155\r\226\128\174"
+		local raising = child.file("raising.lua", "error([[" .. evil .. "]], 0)")
+		local declaring = child.file("declaring.lua",
+			'return require "moonweir.source".define { slug = "x", version = "1", on = {}, ["' .. evil .. '"] = 1 }')
+		local gone = child.folder() .. "/" .. evil
+		for _, arguments in ipairs {
+			{ "map", raising }, { "run", raising, "--write-key-file", key }, { "check", raising }, { "docs", raising },
+			{ "send", "--write-key-file", key, "--type=track", "--source", raising },
+			{ "map", declaring }, { "map", gone }, { "map", source, gone }, { "run", source, "--write-key-file", gone },
+			{ "run", source, "--accounts", gone }, { "send", "--input", "@" .. gone }, { evil }, { "map", "--" .. evil },
+			{ "run", source, "--write-key-file", key, "--ca-file", gone }, { "run", source, "--write-key-file", key, "--rate", evil },
+			{ "run", source, "--write-key-file", key, "--spool", "/dev/null/" .. evil }, { "dead", "list", "--spool", gone },
+		} do
+			local code, _, err = child.run(arguments)
+			assert.is_true(code == 1 or code == 2)
+			assert.matches("^moonweir: ", err)
+			assert.is_nil(err:find("[%z\1-\9\11-\31\127]"), err)
+			assert.is_nil(err:find("\194\155", 1, true) or err:find("\226\128\174", 1, true), err)
+		end
 	end)
 
 	it("gives the place of a closed standard input to no socket", function()
@@ -99,6 +146,22 @@ describe("the command in hostile hands", function()
 				assert.not_matches("canary", err)
 			end)
 		end
+
+		it("--account, also where nothing is sent", function()
+			for _, name in ipairs { "", ("a"):rep(256) } do
+				for _, command in ipairs { "map", "run" } do
+					local code, out, err = child.run { command, source, events, "--account", name }
+					assert.same({ 2, "" }, { code, out })
+					assert.matches("^moonweir: %-%-account takes a name of 1 to 255 bytes\n", err)
+				end
+			end
+		end)
+
+		it("-o of docs", function()
+			local code, out, err = child.run { "docs", source, "-o", "" }
+			assert.same({ 2, "" }, { code, out })
+			assert.matches("^moonweir: %-o takes a file", err)
+		end)
 
 		it("--port", function()
 			for _, value in ipairs { "70000", "1.5", "0x10" } do
@@ -194,6 +257,27 @@ describe("the command in hostile hands", function()
 				assert.not_matches("traceback", err)
 				assert.not_matches("canary", out .. err)
 			end)
+		end
+	end)
+
+	it("send says what is wrong with its standard input", function()
+		local code, err = shell("send --input @- >" .. child.folder() .. "/said", "<&-")
+		assert.equal(1, code)
+		assert.matches("^moonweir: error: standard input: ", err)
+		assert.is_false(core.decode(child.read(child.folder() .. "/said")).success)
+		local out
+		code, out, err = child.run({ "send", "--input", "@-" }, { stdin = "/dev/null" })
+		assert.equal(1, code)
+		assert.matches("^moonweir: error: %-%-input: expected a value", err)
+		assert.is_false(core.decode(out).success)
+	end)
+
+	it("send says that there was nothing to send", function()
+		for _, sequences in ipairs { "[]", '[{"events":[]}]', "{}" } do
+			local code, out, err = child.run { "send", "--input", '{"writeKey":"canary01","sequences":' .. sequences .. "}" }
+			assert.equal(0, code)
+			assert.equal('{"success":true,"sentBatches":0}\n', out)
+			assert.matches("there is no call in the input, so nothing was sent", err, 1, true)
 		end
 	end)
 

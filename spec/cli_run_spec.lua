@@ -194,10 +194,12 @@ describe("moonweir run", function()
 		local spool, file = child.folder() .. "/full", child.file("many", events(20000))
 		local options = { "--write-key-file", key_file, "--patience", "0.5", "--spool", spool, "--disk-bytes", "4M" }
 		local r = child.start { "run", path, file, "--endpoint", UNREACHABLE, (unpack or table.unpack)(options) }
-		r:wait_for "the spool holds as much as it may %(disk_bytes%); what has been read waits in memory"
+		r:wait_for("the spool holds as much as it may %(disk_bytes: 4 MiB%); %d+,%d+ messages are undelivered, and what has been "
+			.. "read waits in memory until there is room: .* larger %-%-disk%-bytes\n")
 		r:signal "INT"
-		local code, _, err = r:finish()
+		local code, out, err = r:finish()
 		assert.equal(130, code)
+		assert.matches("stopped reading behind event " .. out:match "events +([%d,]+)\n" .. ";", err, 1, true)
 		assert.matches("not all that is undelivered is in the spool: the spool holds as much as it may", err, 1, true)
 		assert.is_nil(err:find("stays in the spool", 1, true))
 		assert.is_nil(err:find("larger than", 1, true)) -- a block of the file makes more messages than fit in there at once
@@ -205,7 +207,7 @@ describe("moonweir run", function()
 		local _, url = child.debugger()
 		code = child.run { "run", path, file, "--endpoint", url, "--rate", "0", (unpack or table.unpack)(options) }
 		assert.equal(0, code)
-		local _, out = child.run { "verify", "--spool", spool, "--json" }
+		_, out = child.run { "verify", "--spool", spool, "--json" }
 		assert.equal(20000, cjson.decode(out).delivered)
 	end)
 

@@ -26,6 +26,13 @@ describe("core.process", function()
 		assert.matches("No such file", message)
 	end)
 
+	it("says of a folder that can't be made what is there in its place", function()
+		local path = child.file("taken", "")
+		local _, message = process.make_directory(path)
+		assert.equal(path .. ": Not a directory", message)
+		assert.is_true(process.make_directory(child.folder()))
+	end)
+
 	it("tells a file from a folder and from what is neither", function()
 		assert.equal("file", process.file_kind(child.file("plain", "")))
 		assert.equal("directory", process.file_kind(child.folder()))

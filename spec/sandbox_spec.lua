@@ -131,6 +131,7 @@ local function nest(n) if n == 0 then while true do end end pcall(nest, n - 1) n
 nest(20)]],
 		["loops in a metamethod"] = "local t = setmetatable({}, { __index = function() while true do end end }); return t.x",
 		["recurses without end"] = "local function f() return 1 + f() end f()",
+		["recurses and catches that it did"] = "local function f() pcall(f) f() end f()",
 		["recurses through metamethods"] = [[
 local t = setmetatable({}, {}); getmetatable(t).__index = function(_, k) return t[k] end; return t.x]],
 		["tail-calls without end"] = "local function f() return f() end f()",
@@ -331,6 +332,14 @@ describe("a script's strings", function()
 		assert.matches("^acme.lua:1: .*malformed pattern", run "local x = ('x'):find('[')")
 		assert.matches("^acme.lua:1: bad argument #1 to 'find'", run "string.find(nil, 'x')")
 		assert.matches("^acme.lua:1: bad argument #2 to '[string.]*format'", run "local x = string.format('%d', 'x')")
+		for _, name in ipairs { "type", "next", "pcall", "setmetatable", "string.rep" } do
+			assert.matches("^acme.lua:2: ", run("\nlocal x = " .. name .. "()"))
+			assert.matches("^acme.lua:2: ", run("\nlocal function f() return " .. name .. "() end local x = f()"))
+		end
+		assert.equal("acme.lua:1: bad argument #1 to 'type' (value expected)", run "local x = type()")
+		assert.equal("nil", inside "type(nil)")
+		assert.equal("acme.lua:1: mine", inside "select(2, pcall(function() error 'mine' end))")
+		assert.equal("true4", inside "(function(ok, _, v) return tostring(ok) .. v end)(pcall(select, 1, nil, 4))")
 		assert.matches("^acme.lua:2: mine", run "('x'):gsub('x',\nfunction() error 'mine' end)")
 		assert.matches("^acme.lua:1: wrong number of arguments to 'insert'", run "table.insert({}, 1, 2, 3)")
 		assert.matches("^acme.lua:1: concat: expected a list, got a nil", run "table.concat(nil)")

@@ -223,7 +223,10 @@ describe("the six calls", function()
 
 	it("name the field and the path of what is wrong", function()
 		assert.equal("userId: must be a string", (fails("track", { userId = {}, event = "E" })))
-		assert.equal("userId: must be a string", (fails("track", { userId = 1.5, event = "E" })))
+		for _, number in ipairs { 1.5, 2 ^ 60, 0 / 0, 1 / 0 } do
+			assert.equal("userId: must be a string; a number that is not whole, or too large to be exact, is none",
+				(fails("track", { userId = number, event = "E" })))
+		end
 		assert.equal("userId: text that is not UTF-8", (fails("track", { userId = "\255", event = "E" })))
 		assert.equal("properties.a[1]: a function", (fails("track", { userId = "u", event = "E", properties = { a = { print } } })))
 		assert.equal("properties: must be a table of named members",

@@ -454,10 +454,11 @@ enum mw_err mw_spool_commit(struct mw_spool *s, int64_t now, struct mw_error *e)
 	forget_settled(s);
 	mw_spool_reserve(s);
 	s->stats.disk_bytes = mw_spool_file_used(s);
+	if (full && s->has_no_space)
+		return mw_error_set(e, MW_FULL, 0, "the disk that the spool is on is full");
 	if (full)
-		return mw_error_set(e, MW_FULL, 0,
-				    s->has_no_space ? "the disk that the spool is on is full"
-						    : "the spool holds as much as it may (disk_bytes)");
+		return mw_error_set(e, MW_FULL, 0, "the spool holds as much as it may (disk_bytes: %llu MiB)",
+				    (unsigned long long)(s->disk_max >> 20));
 	return MW_OK;
 }
 

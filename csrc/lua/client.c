@@ -20,11 +20,21 @@ struct mwl_client *mwl_client_check_open(lua_State *L)
 	return c;
 }
 
+bool mwl_is_wait(lua_State *L, int index, int64_t *ms)
+{
+	double seconds = lua_type(L, index) == LUA_TNUMBER ? lua_tonumber(L, index) : -1;
+	if (!(seconds >= 0 && seconds <= WAIT_MAX_S))
+		return false;
+	*ms = (int64_t)llround(seconds * 1000);
+	return true;
+}
+
 int64_t mwl_check_wait(lua_State *L, int index, double otherwise)
 {
-	double seconds = luaL_optnumber(L, index, otherwise);
-	luaL_argcheck(L, seconds >= 0 && seconds <= WAIT_MAX_S, index, "seconds, from 0 to a year");
-	return (int64_t)llround(seconds * 1000);
+	int64_t ms = (int64_t)llround(otherwise * 1000);
+	luaL_argcheck(L, lua_isnoneornil(L, index) || mwl_is_wait(L, index, &ms), index,
+		      "seconds, from 0 to a year");
+	return ms;
 }
 
 int mwl_client_answer(lua_State *L, enum mw_err err, const struct mw_error *e)
@@ -58,7 +68,10 @@ static int client_is_safe(lua_State *L)
 {
 	struct mwl_client *c = mwl_client_check_open(L);
 	struct mw_error e = {.code = MW_OK};
-	enum mw_err err = mw_engine_is_safe(c->engine, (uint64_t)luaL_checkinteger(L, 2), &e);
+	int64_t mark = -1;
+	luaL_argcheck(L, lua_type(L, 2) == LUA_TNUMBER && mwl_exact_integer(L, 2, &mark) && mark >= 0, 2,
+		      "what client:mark gave");
+	enum mw_err err = mw_engine_is_safe(c->engine, (uint64_t)mark, &e);
 	if (err != MW_TIMEOUT)
 		return mwl_client_answer(L, err, &e);
 	lua_pushboolean(L, 0);
@@ -135,9 +148,12 @@ static int client_set_account(lua_State *L)
 {
 	struct mwl_client *c = mwl_client_check_open(L);
 	struct mw_span account = mwl_check_span(L, 2);
+	static const char *const known[] = {"write_key", "endpoint", NULL};
 	luaL_argcheck(L, account.len <= MW_ACCOUNT_MAX, 2, "an account is named by at most 255 bytes");
 	luaL_checktype(L, 3, LUA_TTABLE);
 	lua_settop(L, 3);
+	for (lua_pushnil(L); lua_next(L, 3); lua_pop(L, 1))
+		mwl_check_option(L, known);
 	lua_getfield(L, 3, "write_key");
 	lua_getfield(L, 3, "endpoint");
 	luaL_argcheck(L, lua_type(L, 4) == LUA_TSTRING, 3, "write_key must be a string");

@@ -35,7 +35,9 @@ enum { MWL_SYNC_MS = 30000 };
 struct mwl_client *mwl_client_check(lua_State *L);
 struct mwl_client *mwl_client_check_open(lua_State *L);
 
-/* Seconds at `index` as milliseconds, at most a year; `otherwise` where nothing is given. Raises. */
+/* Are there seconds at `index`, at most a year? In `ms`, as milliseconds. */
+bool mwl_is_wait(lua_State *L, int index, int64_t *ms);
+/* The same of an argument; `otherwise`, in seconds, where nothing is given. Raises. */
 int64_t mwl_check_wait(lua_State *L, int index, double otherwise);
 /* The client's own account; at == NULL if it has none. */
 static inline struct mw_span mwl_client_account(const struct mwl_client *c)

@@ -53,8 +53,11 @@ static void poll_each(void *context, const struct mw_report *r)
  * client is another process's. */
 static bool poll_list(lua_State *L, const struct mwl_client *c, lua_Integer usual, size_t *max)
 {
-	lua_Integer asked = luaL_optinteger(L, 2, usual);
-	luaL_argcheck(L, asked >= 0, 2, "how many reports at most");
+	int64_t asked = usual;
+	luaL_argcheck(L,
+		      lua_isnoneornil(L, 2) ||
+			  (lua_type(L, 2) == LUA_TNUMBER && mwl_exact_integer(L, 2, &asked) && asked >= 0),
+		      2, "how many reports at most, a whole number");
 	*max = (size_t)asked;
 	if (c->engine && mw_engine_is_forked(c->engine))
 		return false;

@@ -101,6 +101,7 @@ enum mw_err mwl_text_write(lua_State *L, int index, const char *field, struct mw
 	case LUA_TNUMBER:
 		if (mwl_exact_integer(L, index, &i))
 			err = mw_json_write_int64(out, i);
+		why = "must be a string; a number that is not whole, or too large to be exact, is none";
 		break;
 	case LUA_TUSERDATA:
 		digits = mwl_digits_get(L, index);

@@ -288,7 +288,7 @@ static int process_make_directory(lua_State *L)
 	if (mkdir(path, 0777) != 0) {
 		int why = errno;
 		bool is_there = why == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-		errno = why;
+		errno = why == EEXIST ? ENOTDIR : why; /* what is there is something else */
 		if (!is_there)
 			return fail_io(L, path);
 	}

@@ -17,11 +17,12 @@ struct mwl_asked mwl_client_asked(lua_State *L, int options)
 	lua_getfield(L, options, "wait");
 	lua_getfield(L, options, "sync");
 	int top = lua_gettop(L);
-	asked.wait_ms = mwl_check_wait(L, top - 1, 0);
+	if (!lua_isnil(L, top - 1) && !mwl_is_wait(L, top - 1, &asked.wait_ms))
+		luaL_error(L, "wait must be seconds, from 0 to a year");
 	if (lua_isboolean(L, top))
 		asked.sync_ms = lua_toboolean(L, top) ? MWL_SYNC_MS : -1;
-	else if (!lua_isnil(L, top))
-		asked.sync_ms = mwl_check_wait(L, top, 0);
+	else if (!lua_isnil(L, top) && !mwl_is_wait(L, top, &asked.sync_ms))
+		luaL_error(L, "sync must be true, false, or seconds from 0 to a year");
 	lua_pop(L, 2);
 	return asked;
 }
@@ -136,9 +137,8 @@ static void read_options(lua_State *L, struct mw_delivery *d, struct mw_header h
 	mwl_delivery_options(L, 3, d, headers);
 	*asked = mwl_client_asked(L, 3);
 	*seed = read_seed(L, 3);
-	lua_getfield(L, 3, "now");
-	if (!lua_isnil(L, -1))
-		d->now = (int64_t)luaL_checknumber(L, -1);
+	if (mwl_push_option(L, 3, "now"))
+		d->now = mwl_check_integer(L, "now");
 	lua_pop(L, 1);
 }
 

@@ -12,6 +12,7 @@ local core = require "moonweir.core"
 local proxy = require "moonweir.proxy"
 local sandbox = require "moonweir.sandbox"
 local compile = require "moonweir.compile"
+local definition = require "moonweir.definition"
 local identities = require "moonweir.identities"
 local review = require "moonweir.review"
 local suggest = require "moonweir.suggest"
@@ -74,20 +75,29 @@ local function text(value)
 	return type(value) == "string" and value ~= ""
 end
 
+--- The system would read no further than the first "\0".
+local function path(value)
+	return text(value) and not value:find("\0", 1, true)
+end
+
+local function account_name(value)
+	return text(value) and #value <= 255
+end
+
 local OPTIONS = {
-	source = { function(v) return text(v) or type(v) == "table" end, "a path or what source.define returned" },
+	source = { function(v) return path(v) or definition.is(v) end, "a path or what source.define returned" },
 	write_key = { function(v) return type(v) == "string" end, "a string" },
 	accounts = { function(v) return type(v) == "table" end, "a table of keys by account" },
-	account = { text, "a non-empty string" },
+	account = { account_name, "a string of 1 to 255 bytes" },
 	endpoint = { text, '"us", "eu" or a URL' },
 	rate = { positive, "requests a second, 0 for unlimited" },
 	linger = { seconds, "seconds, at most a day" },
 	batch_messages = { function(v) return whole(v) and v >= 1 and v <= 2500 end, "1 to 2500" },
 	queue_bytes = { function(v) return whole(v) and v >= 64000 and v <= 2 ^ 48 end, "bytes, at least 64000" },
-	spool = { text, "the path of a directory" },
-	state = { text, "the path of a directory" },
+	spool = { path, "the path of a directory" },
+	state = { path, "the path of a directory" },
 	identities = { function(v) return type(v) == "userdata" end, "what identities.open gave" },
-	master_key_file = { text, "a path" },
+	master_key_file = { path, "a path" },
 	disk_bytes = { function(v) return whole(v) and v >= 4194304 and v <= 2 ^ 48 end, "bytes, at least 4194304" },
 	repeats_max = { function(v) return whole(v) and v >= 256 and v <= 2 ^ 32 end, "ids, at least 256" },
 	repeats = { function(v) return positive(v) and v <= 31622400 end, "seconds, at most a year" },
@@ -96,7 +106,7 @@ local OPTIONS = {
 	retries = { function(v) return whole(v) and v <= 1e6 end, "a whole number up to a million" },
 	timeout = { function(v) return seconds(v) and v > 0 end, "seconds, at most a day" },
 	proxy = { proxy.is_valid, proxy.shape },
-	ca_file = { text, "a path" },
+	ca_file = { path, "a path" },
 	report = { function(v) return v == "dead" or v == "all" end, '"dead" or "all"' },
 	leased = { function(v) return type(v) == "boolean" end, "true or false" },
 	send = { function(v) return type(v) == "boolean" end, "true or false" },
@@ -107,6 +117,12 @@ local OPTIONS = {
 		"{ name = , version = }",
 	},
 }
+
+local function check_source(name, source)
+	if not OPTIONS.source[1](source) then
+		error(("%s: the source must be %s"):format(name, OPTIONS.source[2]), 3)
+	end
+end
 
 local function check_options(options)
 	if type(options) ~= "table" then
@@ -135,16 +151,16 @@ end
 
 --- A source compiled, and its definition: from a path, or from what source.define returned.
 local function compiled(source)
-	local definition = source
+	local defined = source
 	if type(source) == "string" then
 		local message, code
-		definition, message, code = sandbox.load(source)
-		if not definition then
+		defined, message, code = sandbox.load(source)
+		if not defined then
 			return nil, message, code
 		end
 	end
-	local map, message, code = compile(definition, LIBRARY)
-	return map, message, code, definition
+	local map, message, code = compile(defined, LIBRARY)
+	return map, message, code, defined
 end
 
 --- Who is known by which address: the store that was given, or that of the spool, where there is a master key to it.
@@ -184,6 +200,16 @@ local function read_accounts(accounts)
 		end
 		if type(entry) ~= "table" or type(entry.write_key) ~= "string" then
 			error(("moonweir.open: account %q needs a write_key"):format(name), 3)
+		elseif entry.endpoint ~= nil and type(entry.endpoint) ~= "string" then
+			error(("moonweir.open: account %q: endpoint must be a string"):format(name), 3)
+		elseif #name > 255 then
+			error("moonweir.open: an account is named by at most 255 bytes", 3)
+		end
+		for member in pairs(entry) do
+			if member ~= "write_key" and member ~= "endpoint" then
+				error(("moonweir.open: account %q: no member %q%s"):format(name, tostring(member),
+					suggest(member, { "write_key", "endpoint" })), 3)
+			end
 		end
 		read[name] = entry
 	end
@@ -269,6 +295,7 @@ end
 ---@return string? message
 ---@return "mapping"|"no_memory"|nil code
 function core.Client:reload(source)
+	check_source("reload", source)
 	local map, message, code = compiled(source)
 	if not map then
 		return nil, message, code
@@ -324,13 +351,14 @@ end
 ---@return string? message
 ---@return "mapping"|nil code
 function mw.load(source, opts)
-	local map, message, code, definition = compiled(source)
+	check_source("load", source)
+	local map, message, code, defined = compiled(source)
 	if not map then
 		return nil, message, code
 	end
 	local kinds = opts and (opts.check or opts.strict) and review.new { strict = opts.strict } or nil
 	local mapper = core.mapper(map, { review = kinds and kinds.core, identities = opts and opts.identities })
-	return setmetatable({ mapper = mapper, slug = map:slug(), review = kinds, definition = definition }, Source)
+	return setmetatable({ mapper = mapper, slug = map:slug(), review = kinds, definition = defined }, Source)
 end
 
 return mw

@@ -259,7 +259,7 @@ local function make_link(args)
 	if not url then
 		return kept.fail(message, code)
 	end
-	io.stdout:write(url, "\n")
+	terminal.write(url, "\n")
 	return 0
 end
 

@@ -28,7 +28,7 @@ function columns.print(rows, right)
 			parts[i] = right[i] and room .. cell or cell .. room
 		end
 		local line = table.concat(parts, "  "):gsub(" +$", "")
-		io.stdout:write(n == 1 and terminal.paint(1, "bold", line) or line, "\n")
+		terminal.write(n == 1 and terminal.paint(1, "bold", line) or line, "\n")
 	end
 end
 

@@ -144,7 +144,7 @@ local function list(spool, args, filter)
 		if not letter then
 			return fail(message, code)
 		end
-		io.stdout:write(args.json and letters.json(letter) or letters.line(letter), "\n")
+		terminal.write(args.json and letters.json(letter) or letters.line(letter), "\n")
 		if not terminal.is_heard() then
 			return 1
 		end

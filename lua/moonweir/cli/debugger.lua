@@ -220,7 +220,7 @@ function Listener:print()
 	if text == "" then
 		return
 	end
-	io.stdout:write(text)
+	terminal.write(text)
 	terminal.flush()
 	if self.log and not (self.log:write(text) and self.log:flush()) and not self.log_failed then
 		self.log_failed = true

@@ -51,7 +51,12 @@ function docs.define(parser)
 			end
 			return nil, ("--format takes segment or reference, not '%s'"):format(terminal.safe(format, 80))
 		end)
-	parser:option("-o", "Write the page to this file."):argname("<file>"):target "output"
+	parser:option("-o", "Write the page to this file."):argname("<file>"):target("output"):convert(function(file)
+		if file ~= "" then
+			return file
+		end
+		return nil, "-o takes a file, not an empty text"
+	end)
 end
 
 local function say_missing(gaps, script)

@@ -26,7 +26,7 @@ local function print_json(members)
 	for i, member in ipairs(members) do
 		members[i] = ('"%s":%s'):format(member[1], core.encode(member[2]))
 	end
-	io.stdout:write("{", table.concat(members, ","), "}\n")
+	terminal.write("{", table.concat(members, ","), "}\n")
 end
 
 local function print_list(view, list, as_json)

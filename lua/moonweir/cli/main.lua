@@ -38,6 +38,13 @@ local function directory(option)
 	end
 end
 
+local function account(name)
+	if name ~= "" and #name <= 255 then
+		return name
+	end
+	return nil, "--account takes a name of 1 to 255 bytes"
+end
+
 local function define_globals(parser)
 	parser:option("--endpoint", "Where to send: us, eu, or the base URL of a Tracking API (us)."):argname "<where>"
 	parser
@@ -50,7 +57,7 @@ local function define_globals(parser)
 	parser
 		:option("--accounts", 'A file of keys by account: JSON {"name":"key"} or Lua; only its owner may read it.')
 		:argname "<file>"
-	parser:option("--account", "Whose events are those that name no account."):argname "<name>"
+	parser:option("--account", "Whose events are those that name no account."):argname("<name>"):convert(account)
 	parser
 		:option("--spool", "A directory where messages are kept until Segment has them, so that a crash loses none, and "
 			.. "the accounts' write keys (MOONWEIR_SPOOL).")
@@ -96,8 +103,40 @@ local function refuse(parser, message)
 		parser = parser._parent
 		full_name = parser._name .. " " .. full_name
 	end
-	io.stderr:write("moonweir: ", message, "\n", "Try: ", full_name, " --help\n")
+	io.stderr:write("moonweir: ", terminal.safe(message, 500), "\n", "Try: ", full_name, " --help\n")
 	os.exit(2, true)
+end
+
+--- All that was asked for is this text.
+local function show(text)
+	os.exit(terminal.print(text) and 0 or 1, true)
+end
+
+--- argparse's own help would not say that nobody got it.
+local function define_help(parser)
+	parser:add_help {
+		action = function()
+			show(parser:get_help())
+		end,
+	}
+	for _, below in ipairs(parser._commands) do
+		define_help(below)
+	end
+end
+
+local function define_help_command(root)
+	local help = root:command("help", "Show help for commands.")
+	help:argument("command", "The command to show help for."):args("?"):action(function(_, _, name)
+		for _, command in ipairs(root._commands) do
+			if command._name == name then
+				show(command:get_help())
+			end
+		end
+		if name then
+			help:error(("unknown command '%s'"):format(name))
+		end
+		show(root:get_help())
+	end)
 end
 
 local function build()
@@ -111,12 +150,11 @@ Example, without touching Segment (README.md shows how acme-mail.lua is written)
 Exit codes: 0 everything came through, 1 something did not, 2 the command line is wrong.]])
 	root:command_target "command"
 	root:require_command(true)
-	root:add_help_command()
+	define_help_command(root)
 	root:help_max_width(100)
 	define_globals(root)
 	root:flag("--version", "Show the version."):action(function()
-		print("moonweir " .. require("moonweir.core").version)
-		os.exit(0, true)
+		show("moonweir " .. require("moonweir.core").version)
 	end)
 	local commands = {}
 	for _, name in ipairs(COMMANDS) do
@@ -127,6 +165,7 @@ Exit codes: 0 everything came through, 1 something did not, 2 the command line i
 		parser:epilog(command.example .. "\n\n" .. GLOBAL_OPTIONS)
 		commands[name] = command
 	end
+	define_help(root)
 	local function fail(parser, message)
 		refuse(parser, message)
 	end

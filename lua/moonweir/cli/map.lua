@@ -28,9 +28,9 @@ end
 local function print_messages(messages, wrap)
 	for _, m in ipairs(messages) do
 		if wrap then
-			io.stdout:write('{"account":', core.encode(m.account), ',"message":', m.message, "}\n")
+			terminal.write('{"account":', core.encode(m.account), ',"message":', m.message, "}\n")
 		else
-			io.stdout:write(m.message, "\n")
+			terminal.write(m.message, "\n")
 		end
 	end
 end

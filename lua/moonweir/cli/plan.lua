@@ -107,7 +107,7 @@ function command.run(args)
 	elseif args.format == "markdown" then
 		terminal.print(plantable.markdown(source, plan.rows(it, texts)))
 	else
-		io.stdout:write(plantable.csv(plan.rows(it, texts)))
+		terminal.write(plantable.csv(plan.rows(it, texts)))
 	end
 	return 0
 end

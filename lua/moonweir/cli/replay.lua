@@ -73,10 +73,10 @@ local function dry_run(spool, args, filter)
 				say_failure(letter, problems[1].message, problems[1].code)
 			end
 			for _, m in ipairs(problems and {} or messages) do
-				io.stdout:write(m.message, "\n")
+				terminal.write(m.message, "\n")
 			end
 		else
-			io.stdout:write(letter.message, "\n")
+			terminal.write(letter.message, "\n")
 		end
 	end
 	return failed and 1 or 0

@@ -20,7 +20,8 @@ Examples:
 
 What breaks Segment's Spec is sent and told once for each event and rule; with --strict it is
 not sent. The exit code is 0 only if every event came through. Ctrl-C stops reading and delivers
-what was read; a second one ends at once.]],
+what was read; a second one ends at once. While queue or spool is full, reading waits, however long
+it takes: what fills them is told every ten seconds.]],
 }
 
 local TICK = 0.2 -- seconds between two looks at signals, progress and troubles
@@ -70,6 +71,15 @@ local function halves(block)
 	end
 end
 
+--- Seconds since the last delivery, or since this was first asked after `self.done` was forgotten.
+function Run:stuck_for(stats)
+	local done, now = stats.delivered + stats.dead, process.monotonic()
+	if done ~= self.done or stats.gate_closed_for > 0 then
+		self.done, self.moved_at = done, now
+	end
+	return now - self.moved_at
+end
+
 --- Push a block, waiting while the queue is full. A refused block left no trace and is simply pushed again, in halves if
 --- its messages are more than the queue may ever hold (a spool of few megabytes).
 function Run:push(block, lines_before)
@@ -77,6 +87,7 @@ function Run:push(block, lines_before)
 	while not process.interrupted() do
 		local queued, message, code, problems = self.client:push(block, self.push_options)
 		if code ~= "full" then
+			self.done = nil
 			if problems then
 				self.progress:clear()
 				input.say_problems(problems, lines_before)
@@ -94,7 +105,7 @@ function Run:push(block, lines_before)
 			end
 			return true
 		end
-		self:tick()
+		self:stuck_for(self:tick())
 	end
 	return false
 end
@@ -111,12 +122,12 @@ function Run:read_all()
 	end
 end
 
---- Wait for what is queued, as long as something moves.
+--- Wait for what is queued, as long as something moves. Whoever interrupts a run that was stuck before waited already.
 function Run:flush(patience)
-	local moved, since = -1, process.monotonic()
 	if process.interrupted() then
 		self.progress:clear()
-		terminal.say("note", "stopped reading; delivering what was read (again to end at once)")
+		terminal.say("note", ("stopped reading behind event %s; delivering what was read (again to end at once)"):format(
+			terminal.count(self.client:stats().events + self.reader.failed_lines)))
 	end
 	while true do
 		local ok, _, code = self.client:flush(TICK)
@@ -124,10 +135,7 @@ function Run:flush(patience)
 		if ok or code ~= "timeout" then
 			return
 		end
-		local done = stats.delivered + stats.dead
-		if done ~= moved or stats.gate_closed_for > 0 then
-			moved, since = done, process.monotonic()
-		elseif patience > 0 and process.monotonic() - since > patience then
+		if patience > 0 and self:stuck_for(stats) > patience then
 			self.progress:clear()
 			terminal.say("error", ("gave up: nothing was delivered for %g seconds"):format(patience))
 			return

@@ -136,17 +136,21 @@ end
 
 local function script_of_input(argument)
 	local text = argument
-	if argument == "@-" then
-		text = io.read "*a"
-	elseif argument:sub(1, 1) == "@" then
-		local file, reason = io.open(argument:sub(2), "rb")
+	if argument:sub(1, 1) == "@" then
+		local name = argument:sub(2)
+		local file, reason = io.stdin, nil
+		if name ~= "-" then
+			file, reason = io.open(name, "rb")
+		end
 		if not file then
 			return nil, reason
 		end
 		text, reason = file:read "*a"
-		file:close()
-		if not text then
-			return nil, argument:sub(2) .. ": " .. tostring(reason)
+		if file ~= io.stdin then
+			file:close()
+		end
+		if not text or (text == "" and reason) then
+			return nil, ("%s: %s"):format(name == "-" and "standard input" or name, tostring(reason))
 		end
 	end
 	local script, message = core.decode(text)
@@ -240,7 +244,7 @@ local function list_of(object, name)
 	return type(list) == "table" and list or {}
 end
 
---- Hand all sequences over. Returns the reason of the first refusal, if there was one.
+--- Hand all sequences over. Returns the reason of the first refusal, if there was one, and how many events there were.
 local function play(client, script, account)
 	local refused
 	local number = 0
@@ -259,7 +263,7 @@ local function play(client, script, account)
 			end
 		end
 	end
-	return refused
+	return refused, number
 end
 
 --- Wait until everything is delivered or given up. Returns why not all of it was delivered.
@@ -314,7 +318,10 @@ function send.run(args)
 		return conclude(message, 0)
 	end
 	process.catch_signals()
-	local refused = play(client, script, options.account or "default")
+	local refused, handed_over = play(client, script, options.account or "default")
+	if handed_over == 0 then
+		terminal.say("warning", "there is no call in the input, so nothing was sent")
+	end
 	local undelivered = deliver(client)
 	if undelivered then
 		terminal.say("error", undelivered)

@@ -58,7 +58,7 @@ end
 
 function command.run(args)
 	if args.print_config then
-		io.stdout:write(options.print())
+		terminal.write(options.print())
 		return 0
 	elseif not args.config then
 		terminal.say("error", "no config file. moonweir serve --print-config writes one to begin with")

@@ -99,14 +99,19 @@ function terminal.mask(text)
 	return (text:gsub("://[^/%s]+@", "://…@"))
 end
 
---- A line on stderr. Every message of the command that is no result goes through here.
+local SAID_MAX = 4000 -- bytes: a script may raise any text as its error
+
+--- A line on stderr. Every message of the command that is no result goes through here, and is safe for it: what is quoted
+--- may be a script's, or the name of a file.
 ---@param kind "error"|"warning"|"note"
 ---@param message string
 function terminal.say(kind, message)
 	local colour = kind == "error" and "red" or kind == "warning" and "yellow" or "cyan"
 	local prefix = kind == "note" and "" or terminal.paint(2, colour, kind .. ": ")
-	io.stderr:write("moonweir: ", prefix, message, "\n")
+	io.stderr:write("moonweir: ", prefix, terminal.safe(message, SAID_MAX), "\n")
 end
+
+local EPIPE = 32 -- a reader that has seen enough, as `head` has: a signal ends us, or whoever ignores those hears nothing
 
 local lost = false
 
@@ -114,22 +119,35 @@ function terminal.is_heard()
 	return not lost
 end
 
---- Bring what was printed to where it goes. Results that nobody got are a failure: it is told once.
----@return boolean ok
-function terminal.flush()
-	local ok, reason = io.stdout:flush()
+--- Results that nobody got are a failure: it is told once.
+local function heard(ok, reason, code)
 	if not ok and not lost then
 		lost = true
-		terminal.say("error", "standard output: " .. tostring(reason))
+		if code ~= EPIPE then
+			terminal.say("error", "standard output: " .. tostring(reason))
+		end
 	end
 	return not lost
 end
 
---- A line on stdout. Lua's own print would not say that it was lost.
+--- Text on stdout, when its buffer is full or at the next `flush`. What was lost is known here alone: a buffer that could
+--- not be written is empty, and the next flush of it does well.
+---@param ... string
+---@return boolean ok
+function terminal.write(...)
+	return heard(io.stdout:write(...))
+end
+
+--- Bring what was printed to where it goes.
+---@return boolean ok
+function terminal.flush()
+	return heard(io.stdout:flush())
+end
+
+--- A line on stdout, at once.
 ---@return boolean ok
 function terminal.print(line)
-	io.stdout:write(line, "\n")
-	return terminal.flush()
+	return terminal.write(line, "\n") and terminal.flush()
 end
 
 return terminal

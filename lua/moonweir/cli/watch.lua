@@ -43,13 +43,15 @@ function Watch:shortage()
 	return code == "full" and message or nil
 end
 
-function Watch:warn(about, message)
+--- `same`: what makes it the same warning, if not all of its words.
+function Watch:warn(about, message, same)
 	local now = process.monotonic()
 	local last = self.last[about]
-	if last and last.message == message and now - last.at < REPEAT then
+	same = same or message
+	if last and last.same == same and now - last.at < REPEAT then
 		return
 	end
-	self.last[about], self.warned = { message = message, at = now }, now
+	self.last[about], self.warned = { same = same, at = now }, now
 	terminal.say("warning", message)
 end
 
@@ -162,12 +164,19 @@ function Watch:collect()
 	end
 end
 
+local function shortage_advice(shortage, stats)
+	local remedy = shortage:find("disk_bytes", 1, true) and "end this, and give a larger --disk-bytes"
+		or "make room on that disk"
+	return ("%s; %s messages are undelivered, and what has been read waits in memory until there is room: "
+		.. "when some are delivered, or %s"):format(shortage, terminal.count(stats.queued + stats.in_flight), remedy)
+end
+
 function Watch:look(stats)
 	self:collect()
 	self.warned = process.monotonic()
 	local shortage = self:shortage()
 	if shortage then
-		self:warn("shortage", shortage .. "; what has been read waits in memory until there is room")
+		self:warn("shortage", shortage_advice(shortage, stats), shortage)
 	end
 	if stats.lanes_parked > 0 or stats.lanes_backing_off > 0 or stats.lanes_awaiting_token > 0 then
 		self:look_at_lanes()
