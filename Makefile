@@ -108,7 +108,7 @@ RUN_PACKAGES   := build-essential pkg-config lua5.4 liblua5.4-dev $(JIT) lua-arg
 # The tests start an nginx, whose Lua module brings its own build of LuaJIT along, and a redis-server.
 HOST_PACKAGES  := luajit2 libluajit2-5.1-dev nginx libnginx-mod-http-lua lua-resty-core procps redis-server lua-redis lua-socket
 TEST_PACKAGES  := $(filter-out $(JIT),$(RUN_PACKAGES)) $(HOST_PACKAGES) lua-busted luarocks openssl curl git python3-jsonschema
-CHECK_PACKAGES := $(TEST_PACKAGES) wrk systemd lua-check clang clang-format libclang-rt-14-dev cppcheck valgrind
+CHECK_PACKAGES := $(TEST_PACKAGES) wrk systemd lua-check clang clang-format libclang-rt-14-dev cppcheck valgrind ccache
 
 # Node brings npm along or, from Debian, does not.
 BROWSER_PACKAGES := $(RUN_PACKAGES) chromium chromium-driver python3-selenium curl $(if $(shell command -v npm),,nodejs npm)
@@ -191,6 +191,7 @@ export MW_POSTER = $(abspath $(BUILD)/test/poster)
 export MW_CROWD = $(abspath $(BUILD)/test/crowd)
 export MW_COMMAND = $(abspath $(BUILD)/moonweir)
 export MW_BUILD = $(BUILD)
+export MW_KEYS = $(abspath build/keys)
 
 # $(call side_by_side,runs): most of a test's time is waiting. Those that take longest begin first. A run is a program,
 # or a Lua and its spec as lua5.4:spec/x_spec.lua.
