@@ -282,7 +282,7 @@ OWN_SPECS = $(filter-out spec/e2e% spec/examples_spec% spec/bad_input% spec/cli%
 PRELOAD = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)
 # All specs of a Lua in one process: what libraries keep until its end is no leak then.
 spec-sanitized: all $(TOOLS)
-	@MW_HISTORIES=500 MW_DOUBLES=100000 MW_TRIALS=500 $(MAKE) SANITIZE=$(SANITIZE) spec-c
+	@MW_HISTORIES=200 MW_DOUBLES=100000 MW_TRIALS=500 $(MAKE) SANITIZE=$(SANITIZE) spec-c
 	@echo "== specs on $(VMS), sanitized"
 	@$(MAKE) SANITIZE=$(SANITIZE) -j2 -Otarget $(VMS:%=spec-sanitized-%)
 spec-sanitized-%:

@@ -260,7 +260,7 @@ int main(void)
 	RUN(a_clock_that_goes_back_makes_ids_young_and_not_eternal);
 	RUN(a_clock_that_jumps_ahead_forgets_and_loses_nothing);
 	RUN(a_clock_gone_mad_keeps_to_the_bounds_and_takes_no_new_id_for_a_known_one);
-	if (!getenv("MW_VALGRIND")) /* five million, which say nothing more about memory */
+	if (!check_is_slow()) /* five million, which say nothing more about memory */
 		RUN(millions_of_ids_are_told_apart_and_take_little_more_than_two_bytes_each);
 	return CHECK_END();
 }
