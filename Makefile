@@ -54,7 +54,7 @@ $(CORE_ONE): $(CORE)
 	@echo "  LD $@"
 	$(Q)$(CC) $(if $(LTO),$(ALL_CFLAGS) $(LTO) -flinker-output=nolto-rel) -r -nostdlib -o $@ $^
 
-# A test is linked with what it uses, and starts with those libraries alone: under valgrind that is half of many a test's time.
+# A test is linked with what it uses, and starts with those libraries alone: valgrind has less to read.
 $(IO_ARCHIVE): $(IO)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
