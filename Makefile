@@ -35,6 +35,7 @@ SERVER  := exchange framing intake listen peers replies stream
 REDIS   := redis redis_advice redis_lease redis_link redis_nodes redis_pipeline redis_reply redis_slot redis_url
 XML_CORE := $(addprefix csrc/core/,hash.c json_write.c number.c utf8.c)
 IO      := $(call object,$(filter-out $(EXTRAS:%=csrc/io/%.c) $(SERVER:%=csrc/io/server_%.c) $(REDIS:%=csrc/io/%.c),$(wildcard csrc/io/*.c)))
+IO_ARCHIVE := $(BUILD)/obj/io.a
 BINDING := $(filter-out $(EXTRAS) server_request server_stream redis redis_lease,$(patsubst csrc/lua/%.c,%,$(wildcard csrc/lua/*.c)))
 
 VMS     := lua5.4 luajit
@@ -52,6 +53,11 @@ $(CORE): ALL_CFLAGS += $(LTO)
 $(CORE_ONE): $(CORE)
 	@echo "  LD $@"
 	$(Q)$(CC) $(if $(LTO),$(ALL_CFLAGS) $(LTO) -flinker-output=nolto-rel) -r -nostdlib -o $@ $^
+
+# A test is linked with what it uses, and starts with those libraries alone: valgrind has less to read.
+$(IO_ARCHIVE): $(IO)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
 
 define vm_rules
 $(BUILD)/$(1)/obj/%.o: csrc/lua/%.c
@@ -102,7 +108,7 @@ RUN_PACKAGES   := build-essential pkg-config lua5.4 liblua5.4-dev $(JIT) lua-arg
 # The tests start an nginx, whose Lua module brings its own build of LuaJIT along, and a redis-server.
 HOST_PACKAGES  := luajit2 libluajit2-5.1-dev nginx libnginx-mod-http-lua lua-resty-core procps redis-server lua-redis lua-socket
 TEST_PACKAGES  := $(filter-out $(JIT),$(RUN_PACKAGES)) $(HOST_PACKAGES) lua-busted luarocks openssl curl git python3-jsonschema
-CHECK_PACKAGES := $(TEST_PACKAGES) wrk systemd lua-check clang clang-format libclang-rt-14-dev cppcheck valgrind
+CHECK_PACKAGES := $(TEST_PACKAGES) wrk systemd lua-check clang clang-format libclang-rt-14-dev cppcheck valgrind ccache
 
 # Node brings npm along or, from Debian, does not.
 BROWSER_PACKAGES := $(RUN_PACKAGES) chromium chromium-driver python3-selenium curl $(if $(shell command -v npm),,nodejs npm)
@@ -148,14 +154,14 @@ TEST_OPT := -O1
 $(BUILD)/test/%_memory_test: LIBS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 # The one that cuts the power puts itself between liblmdb and libc.
 $(BUILD)/test/power_loss_test: LIBS += -rdynamic
-$(BUILD)/test/%: spec/c/%.c $(CORE_ONE) $(IO)
+$(BUILD)/test/%: spec/c/%.c $(CORE_ONE) $(IO_ARCHIVE)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
-	$(Q)$(CC) $(ALL_CFLAGS) $(TEST_OPT) -o $@ $(filter-out %.h,$^) $(LIBS)
-$(BUILD)/test/%: spec/crash/%.c $(CORE_ONE) $(IO)
+	$(Q)$(CC) $(ALL_CFLAGS) $(TEST_OPT) -o $@ $(filter-out %.h %.a,$^) $(IO_ARCHIVE) -Wl,--as-needed $(LIBS)
+$(BUILD)/test/%: spec/crash/%.c $(CORE_ONE) $(IO_ARCHIVE)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE_ONE) $(IO) $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(CORE_ONE) $(IO_ARCHIVE) -Wl,--as-needed $(LIBS)
 $(BUILD)/test/mockserver: spec/support/mockserver.c spec/support/mockscript.c
 	@mkdir -p $(@D)
 	@echo "  LD $@"
@@ -185,6 +191,7 @@ export MW_POSTER = $(abspath $(BUILD)/test/poster)
 export MW_CROWD = $(abspath $(BUILD)/test/crowd)
 export MW_COMMAND = $(abspath $(BUILD)/moonweir)
 export MW_BUILD = $(BUILD)
+export MW_KEYS = $(abspath build/keys)
 
 # $(call side_by_side,runs): most of a test's time is waiting. Those that take longest begin first. A run is a program,
 # or a Lua and its spec as lua5.4:spec/x_spec.lua.
@@ -275,7 +282,7 @@ OWN_SPECS = $(filter-out spec/e2e% spec/examples_spec% spec/bad_input% spec/cli%
 PRELOAD = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)
 # All specs of a Lua in one process: what libraries keep until its end is no leak then.
 spec-sanitized: all $(TOOLS)
-	@MW_HISTORIES=500 MW_DOUBLES=100000 MW_TRIALS=500 $(MAKE) SANITIZE=$(SANITIZE) spec-c
+	@MW_HISTORIES=200 MW_DOUBLES=100000 MW_TRIALS=500 $(MAKE) SANITIZE=$(SANITIZE) spec-c
 	@echo "== specs on $(VMS), sanitized"
 	@$(MAKE) SANITIZE=$(SANITIZE) -j2 -Otarget $(VMS:%=spec-sanitized-%)
 spec-sanitized-%:

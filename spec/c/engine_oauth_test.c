@@ -222,15 +222,17 @@ TEST(requests_for_tokens_count_in_the_budget)
 	struct hand h;
 	struct mw_engine_config c = oauth_config();
 	char name[16], account[16];
+	const int apps = getenv("MW_VALGRIND") ? 3 : 40; /* each signs with a key of its own */
 	c.weir.rate = 50;
 	CHECK(open_all(&r, &h, &c, 0));
-	for (int i = 0; i < 40; i++) {
+	for (int i = 0; i < apps; i++) {
 		snprintf(name, sizeof name, "app-%d", i);
 		snprintf(account, sizeof account, "a%d", i);
 		CHECK(set_app(&h, name, rsa_key(2048, 0), r.mock.url) && set_account(&h, account, name));
 	}
-	CHECK(push_each(&r, 40, 1) && flush(&r));
-	CHECK(requests(&r, "/token", NULL) == 40 && requests(&r, "/v1/batch", NULL) == 40);
+	CHECK(push_each(&r, apps, 1) && flush(&r));
+	CHECK(requests(&r, "/token", NULL) == (size_t)apps &&
+	      requests(&r, "/v1/batch", NULL) == (size_t)apps);
 	size_t busiest = mock_busiest_second(&r.mock);
 	printf("%zu requests in the busiest second\n", busiest);
 	CHECK(busiest <= 50);

@@ -148,6 +148,8 @@ static int visited;
 static bool comes_out_the_same(const struct mw_identity_fact *facts, int n)
 {
 	uint64_t removed;
+	if (visited++ % (getenv("MW_VALGRIND") ? 19 : 1) != 0)
+		return true;
 	if (mw_identities_drop(orders.d, MW_SPAN("acme"), &removed, &error) != MW_OK)
 		return false;
 	for (int i = 0; i < n; i++) {
@@ -158,8 +160,7 @@ static bool comes_out_the_same(const struct mw_identity_fact *facts, int n)
 		return false;
 	struct mw_buf found = dump(&orders);
 	bool same =
-	    visited == 0 || (found.len == expected.len && memcmp(found.data, expected.data, found.len) == 0);
-	visited++;
+	    visited == 1 || (found.len == expected.len && memcmp(found.data, expected.data, found.len) == 0);
 	mw_buf_deinit(&expected);
 	expected = found;
 	return same;

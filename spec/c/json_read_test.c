@@ -432,7 +432,7 @@ TEST(a_naive_reader_agrees_on_mutated_texts)
 	static const char spice[] =
 	    "\"\\{}[]:,0129.eE+-truefalsn \n\t\x01\x1f\x80\xC3\xA9\xED\xA0\xF4\x90ubd";
 	uint64_t random = check_seed("mutated texts");
-	int read = 0, rounds = 300000;
+	int read = 0, rounds = check_rounds(300000);
 	for (int round = 0; round < rounds; round++) {
 		uint8_t text[400];
 		const char *seed = seeds[check_random(&random) % 3];

@@ -14,11 +14,20 @@ enum { PEM_ROOM = 16384 };
 
 enum pem_form { PKCS8, PKCS1, PUBLIC, ENCRYPTED };
 
-/* The command makes it: under valgrind a large one would take minutes. */
+/* The command makes it: under valgrind a large one would take minutes. As it takes seconds otherwise, one of
+ * each size is kept in the folder MW_KEYS, if make has named one, for all tests and their runs with
+ * sanitizers. */
 static EVP_PKEY *rsa_key_made(unsigned bits)
 {
-	char command[64];
-	snprintf(command, sizeof command, "openssl genrsa %u 2>/dev/null", bits);
+	char command[256];
+	if (bits <= 2048 || !getenv("MW_KEYS"))
+		snprintf(command, sizeof command, "openssl genrsa %u 2>/dev/null", bits);
+	else
+		snprintf(command, sizeof command,
+			 "umask 077; key=$MW_KEYS/rsa-%u.pem; mkdir -p \"$MW_KEYS\"; [ -s \"$key\" ] || "
+			 "{ openssl genrsa %u >\"$key.$$\" 2>/dev/null && mv \"$key.$$\" \"$key\"; }; "
+			 "cat \"$key\"",
+			 bits, bits);
 	FILE *made = popen(command, "r");
 	EVP_PKEY *key = made ? PEM_read_PrivateKey(made, NULL, NULL, NULL) : NULL;
 	if (!key) {

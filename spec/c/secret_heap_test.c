@@ -41,7 +41,7 @@ static size_t some_size(uint64_t *random)
 static bool juggle(uint64_t random)
 {
 	struct piece pieces[PIECES] = {{NULL, 0, 0}};
-	for (int step = 0; step < STEPS; step++) {
+	for (int step = 0, steps = check_rounds(STEPS); step < steps; step++) {
 		struct piece *p = &pieces[check_random(&random) % PIECES];
 		size_t len = some_size(&random);
 		if (!is_whole(p))

@@ -93,7 +93,7 @@ TEST(any_history_with_crashes_and_failed_commits_keeps_to_the_window)
 	uint32_t runs = 0;
 	seen_init(&r, WINDOW, 16 * 1500);
 	memset(seen_at, 0, sizeof seen_at);
-	for (int step = 0; step < 6000; step++) {
+	for (int step = 0, steps = getenv("MW_VALGRIND") ? 1000 : 6000; step < steps; step++) {
 		/* Now few ids and now many. */
 		uint32_t numbers = step / 500 % 2 ? 100 : NUMBERS;
 		CHECK(step_is_right(&random, numbers));
@@ -192,7 +192,7 @@ TEST(a_clock_gone_mad_keeps_to_the_bounds_and_takes_no_new_id_for_a_known_one)
 	enum { MAX = 16 * 256 };
 	uint64_t random = check_seed("clock");
 	seen_init(&r, 3600, MAX);
-	for (uint32_t i = 0; i < 6000; i++) {
+	for (uint32_t i = 0, steps = (uint32_t)check_rounds(6000); i < steps; i++) {
 		CHECK(seen_push(&r, 20 * (uint64_t)i, 20, 20) == 0);
 		const struct mw_seen_stats stats = mw_seen_stats(r.seen);
 		CHECK(stats.count <= MAX && stats.runs <= 192 && seen_rows(&r) < 5000);
@@ -260,7 +260,7 @@ int main(void)
 	RUN(a_clock_that_goes_back_makes_ids_young_and_not_eternal);
 	RUN(a_clock_that_jumps_ahead_forgets_and_loses_nothing);
 	RUN(a_clock_gone_mad_keeps_to_the_bounds_and_takes_no_new_id_for_a_known_one);
-	if (!getenv("MW_VALGRIND")) /* five million, which say nothing more about memory */
+	if (!check_is_slow()) /* five million, which say nothing more about memory */
 		RUN(millions_of_ids_are_told_apart_and_take_little_more_than_two_bytes_each);
 	return CHECK_END();
 }

@@ -101,13 +101,15 @@ static bool every_change_is_refused(enum mw_signature_kind kind, struct mw_span 
 	struct mw_span whole = {d, n}, mac = {s, len};
 	if (!check(kind, key, whole, mac))
 		return false;
-	for (size_t bit = 0; bit < n * 8; bit++) {
+	/* Each bit; under valgrind some, at all places within a byte. */
+	size_t step = getenv("MW_VALGRIND") ? 21 : 1;
+	for (size_t bit = 0; bit < n * 8; bit += step) {
 		d[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		if (check(kind, key, whole, mac))
 			return false;
 		d[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}
-	for (size_t bit = 0; bit < len * 8; bit++) {
+	for (size_t bit = 0; bit < len * 8; bit += step) {
 		s[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		if (check(kind, key, whole, mac))
 			return false;

@@ -183,7 +183,7 @@ TEST(any_history_with_crashes_keeps_every_message_and_its_place)
 {
 	struct model model[ACCOUNTS] = {{0}};
 	uint64_t random = check_seed("spool");
-	for (int step = 0; step < 4000; step++) {
+	for (int step = 0, steps = check_rounds(4000); step < steps; step++) {
 		uint64_t what = check_random(&random) % 100;
 		if (what < 30) {
 			for (uint64_t n = check_random(&random) % 40; n > 0; n--) {

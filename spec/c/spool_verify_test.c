@@ -271,7 +271,7 @@ TEST(every_instant_of_a_spool_at_work_is_balanced)
 	char go;
 	CHECK(read(pipes[0], &go, 1) == 1);
 	uint64_t accepted = 0;
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0, times = getenv("MW_VALGRIND") ? 5 : 50; i < times; i++) {
 		verify();
 		CHECK(seen.err == MW_OK && seen.count == 0 && seen.is_balanced && seen.owner == child);
 		CHECK(seen.sums.accepted >= accepted);
@@ -428,7 +428,8 @@ TEST(every_byte_of_a_pack_counts)
 {
 	struct mw_spool_key key = mw_spool_key(LANE_A, 3);
 	furnish();
-	for (size_t at = 0; at < sizeof(struct mw_pack_head) + 3 * mw_pack_record_size(47); at += 3) {
+	for (size_t at = 0; at < sizeof(struct mw_pack_head) + 3 * mw_pack_record_size(47);
+	     at += getenv("MW_VALGRIND") ? 29 : 3) {
 		flip("messages", key.bytes, sizeof key.bytes, at);
 		CHECK(finds(MW_FINDING_PACK, "lane 1: "));
 		flip("messages", key.bytes, sizeof key.bytes, at);
@@ -525,7 +526,7 @@ TEST(no_byte_of_the_file_can_crash_verify_or_keep_it_from_ending)
 	static uint8_t bytes[1 << 20];
 	char path[300];
 	uint64_t random = check_seed("spool_verify");
-	unsigned found = 0, rounds = getenv("MW_VALGRIND") ? 60 : 300;
+	unsigned found = 0, rounds = getenv("MW_VALGRIND") ? 30 : 300;
 	furnish();
 	snprintf(path, sizeof path, "%s/p0/data.mdb", r.config.dir);
 	FILE *f = fopen(path, "r+b");
