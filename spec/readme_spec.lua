@@ -139,7 +139,7 @@ describe("the README", function()
 			"mwl_limits_event = {%s*%.instructions = (%d+)000000,.-%(size_t%)(%d+) %*.-time_ms = (%d+)"
 		)
 		assert.matches(
-			("| a script, per event | %d million instructions, %s MiB, %g s |"):format(instructions, mebibytes, ms / 1000),
+			("| a script, per event | %d million instructions, %s MiB, %g s of CPU time |"):format(instructions, mebibytes, ms / 1000),
 			readme, 1, true
 		)
 	end)

@@ -262,16 +262,18 @@ bool mw_pattern_begin(struct mw_pattern_reading *r, struct mw_json *doc, struct 
 	return last[-1] == '}' || last[-1] == ']';
 }
 
-/* Another pattern's nodes, with the values that were read so far. */
+/* Another pattern's nodes, but for the values that were read so far. */
 __attribute__((noinline)) static void change_nodes(const struct mw_pattern *pattern,
 						   struct mw_pattern_reading *r)
 {
-	struct mw_json_node read[MW_PATTERN_VALUES], *nodes = r->doc->nodes;
-	for (uint32_t i = 0; i < r->part; i++)
-		read[i] = nodes[pattern->part[i].value];
-	memcpy(nodes, pattern->nodes, pattern->count * sizeof *nodes);
-	for (uint32_t i = 0; i < r->part; i++)
-		nodes[pattern->part[i].value] = read[i];
+	struct mw_json_node *nodes = r->doc->nodes;
+	uint32_t from = 0;
+	for (uint32_t i = 0; i < r->part; i++) {
+		uint32_t value = pattern->part[i].value;
+		memcpy(nodes + from, pattern->nodes + from, (value - from) * sizeof *nodes);
+		from = value + 1;
+	}
+	memcpy(nodes + from, pattern->nodes + from, (pattern->count - from) * sizeof *nodes);
 	r->number = pattern->number;
 }
 
