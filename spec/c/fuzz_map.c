@@ -4,8 +4,9 @@
  *         -lcrypto -lm
  *
  * The first byte picks the format, policy and kind of entry. Whatever the body: each message is JSON that our
- * own reader takes, has at most 32,000 bytes, one line, the stamp, and no member of its context twice; and
- * every event is sent, ignored, unmatched or failed.
+ * own reader takes, has at most 32,000 bytes, one line, the stamp, and no member of its context twice; every
+ * event is sent, ignored, unmatched or failed; and a mapper that has seen others makes of each line what a
+ * new one makes of it.
  */
 #include "map_host.h"
 
@@ -138,6 +139,43 @@ static void check_message(const struct mw_parcel *p)
 	need(stamps == 2, "stamp", p);
 }
 
+/* What a new mapper makes of one body must come next in the outbox. */
+static void check_anew(struct mw_delivery d, size_t *at)
+{
+	struct mw_mapper_host h = host_of(&host);
+	struct mw_mapper *anew = mw_mapper_new(&h);
+	struct mw_tally tally = {0};
+	struct mw_parcel p, q;
+	if (!anew)
+		abort();
+	mw_map_run(map, anew, &d, &tally);
+	for (size_t i = 0; mw_outbox_next(mw_mapper_outbox(anew), &i, &p);) {
+		need(mw_outbox_next(mw_mapper_outbox(mapper), at, &q), "missing", &p);
+		need(mw_span_equal(p.account, q.account) && mw_span_equal(p.message, q.message), "not so",
+		     &q);
+	}
+	mw_mapper_free(anew);
+}
+
+static void check_each_anew(const struct mw_delivery *d)
+{
+	struct mw_parcel rest;
+	size_t at = 0;
+	struct mw_delivery line = *d;
+	const uint8_t *p = d->body.at, *end = p + d->body.len;
+	host.randoms = 0;
+	while (d->format == MW_FORMAT_NDJSON && p < end) {
+		const uint8_t *newline = memchr(p, '\n', (size_t)(end - p));
+		line.body = (struct mw_span){p, (size_t)((newline ? newline : end) - p)};
+		check_anew(line, &at);
+		p += line.body.len + 1;
+	}
+	if (d->format != MW_FORMAT_NDJSON)
+		check_anew(line, &at);
+	if (mw_outbox_next(mw_mapper_outbox(mapper), &at, &rest))
+		need(false, "too many", &rest);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -157,14 +195,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				.now = 1};
 	mw_map_policy(map, (enum mw_missing_user)(data[0] / 3 % 3), (enum mw_unmatched)(data[0] / 9 % 3));
 	host.problems = 0;
+	host.randoms = 0;
 	mw_outbox_clear(mw_mapper_outbox(mapper));
 	mw_map_run(map, mapper, &d, &tally);
-	free(body);
 	struct mw_parcel p;
 	uint64_t count = 0;
 	for (size_t at = 0; mw_outbox_next(mw_mapper_outbox(mapper), &at, &p); count++)
 		check_message(&p);
 	if (count != tally.messages || tally.failed != (uint64_t)host.problems || tally.failed > tally.events)
 		abort();
+	check_each_anew(&d);
+	free(body);
 	return 0;
 }
