@@ -154,6 +154,7 @@ TEST(a_program_that_the_host_starts_does_not_get_its_socket)
 	struct mw_errand *x = sent(&(struct mw_errand_config){.url = s.url, .timeout_ms = 3600000});
 	wait_connected(&s);
 	for (int fd = 0; fd < 256; fd++) {
+		peer = (struct sockaddr_in){0}; /* that of another kind of socket may be shorter */
 		len = sizeof peer;
 		if (getpeername(fd, (struct sockaddr *)&peer, &len) < 0 || peer.sin_port != to.sin_port)
 			continue;
