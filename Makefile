@@ -309,7 +309,8 @@ lint: check-packages ## warnings as errors with both compilers, cppcheck, luache
 	@for vm in $(VMS); do printf '%s\n' csrc/lua/*.c | $(CLANG_CHECK) $$($(PKG) --cflags $$vm) || exit 1; done
 	luacheck -q lua spec examples rockspec/man.lua
 	cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,portability --suppress=missingInclude csrc
-	clang-format --dry-run -Werror $(wildcard csrc/*/*.[ch] spec/c/*.[ch] spec/crash/*.[ch] spec/support/*.c spec/bench/*.c)
+	@echo "== clang-format"
+	@clang-format --dry-run -Werror $(wildcard csrc/*/*.[ch] spec/c/*.[ch] spec/crash/*.[ch] spec/support/*.c spec/bench/*.c)
 
 .PHONY: gallery
 gallery: all ## write the README's table of the sources in examples/
