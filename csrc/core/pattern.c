@@ -297,6 +297,8 @@ bool mw_pattern_goes_on(const struct mw_pattern *pattern, const struct mw_patter
 uint32_t mw_pattern_shared(const struct mw_pattern *a, const struct mw_pattern *b)
 {
 	uint32_t n = 0;
+	if (a->count == 0 || b->count == 0)
+		return 0;
 	while (n + 1 < a->parts && n + 1 < b->parts && a->part[n].len == b->part[n].len &&
 	       memcmp(a->text + a->part[n].at, b->text + b->part[n].at, a->part[n].len) == 0)
 		n++;

@@ -55,7 +55,8 @@ struct mw_pattern_reading {
 /* Keep the pattern of a document just read. Fits nothing if the document is too large. */
 void mw_pattern_take(struct mw_pattern *pattern, const struct mw_json *doc);
 
-/* How many parts, from the first on, are the same in both. The last ones never count. */
+/* How many parts, from the first on, are the same in both; the last ones never count. 0 if one fits nothing.
+ */
 uint32_t mw_pattern_shared(const struct mw_pattern *a, const struct mw_pattern *b);
 
 /* Begin: the document is empty until a pattern fits. False if no pattern can fit such a text. */

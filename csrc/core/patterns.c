@@ -22,16 +22,15 @@ void mw_patterns_drop(struct mw_patterns *set, uint32_t which)
 
 void mw_patterns_take(struct mw_patterns *set, uint32_t which, const struct mw_json *doc)
 {
-	const struct mw_pattern *taken = &set->each[which];
 	mw_patterns_drop(set, which);
 	mw_pattern_take(&set->each[which], doc);
-	for (uint32_t i = 0; taken->count > 0 && i < MW_PATTERNS; i++) {
-		const struct mw_pattern *other = &set->each[i];
+	for (uint32_t i = 0; set->each[which].count > 0 && i < MW_PATTERNS; i++) {
 		if (i == which)
 			continue;
-		uint8_t shared = other->count > 0 ? (uint8_t)mw_pattern_shared(taken, other) : 0;
+		uint8_t shared = (uint8_t)mw_pattern_shared(&set->each[which], &set->each[i]);
 		set->shared[i][which] = shared;
-		set->shared[which][i] = other->count > 0 ? shared : NONE;
+		if (set->each[i].count > 0)
+			set->shared[which][i] = shared;
 	}
 }
 

@@ -3,6 +3,7 @@
 #include "../../csrc/core/patterns.h"
 
 #include "check.h"
+#include "same_nodes.h"
 
 static struct mw_json doc, again;
 static struct mw_patterns *set;
@@ -73,23 +74,6 @@ static void make(struct text *t, uint64_t form, uint64_t *random, bool slip)
 	put(t, form % 5 ? "}" : "}\n");
 }
 
-static bool has_same_nodes(void)
-{
-	if (again.count != doc.count)
-		return false;
-	for (uint32_t i = 0; i < doc.count; i++) {
-		struct mw_json_node node = again.nodes[i];
-		if (node.type == MW_JSON_KEY) {
-			if (!mw_span_equal(mw_json_raw(&again, i), mw_json_raw(&doc, i)))
-				return false;
-			node.at = doc.nodes[i].at;
-		}
-		if (memcmp(&node, &doc.nodes[i], sizeof node) != 0)
-			return false;
-	}
-	return true;
-}
-
 static bool is_taken_alone(uint32_t which, struct mw_span text)
 {
 	struct mw_pattern_reading r;
@@ -109,8 +93,9 @@ static bool is_right(const struct text *t, uint32_t first, bool *taken)
 	*taken = which != MW_PATTERNS;
 	bool is_json = mw_json_read(&doc, exact, t->len, NULL) == MW_OK, same = true;
 	if (*taken)
-		same = is_json && has_same_nodes() && again.text == doc.text && again.len == doc.len &&
-		       again.pattern == set->each[which].number && again.keys == set->each[which].text;
+		same = is_json && has_same_nodes(&again, &doc) && again.text == doc.text &&
+		       again.len == doc.len && again.pattern == set->each[which].number &&
+		       again.keys == set->each[which].text;
 	else
 		same = again.count == 0 && again.pattern == 0;
 	for (uint32_t i = 0; same && !*taken && i < MW_PATTERNS; i++)
