@@ -123,7 +123,7 @@ end
 
 --- Maps bodies over and over.
 ---@param definition moonweir.Definition
----@param bodies string[] each an event, or several as `format` has them; at least one
+---@param bodies string[] each an event, or several as `format` has them
 ---@param options {format?: "json"|"ndjson"|"form"|"xml", account?: string, seconds?: number, progress?: fun(share: number)}
 ---  seconds: about so long is taken for all together, and as long for the entries; default 1
 ---@return moonweir.Cost|nil

@@ -63,8 +63,6 @@ local function read(args)
 	end
 	if reader.error then
 		return nil, reader.error
-	elseif #bodies == 0 then
-		return nil, "there is no event in the input"
 	end
 	return bodies
 end
